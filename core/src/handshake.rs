@@ -1,0 +1,29 @@
+//! The short HTTP/1.1 exchange in which an initiator says who it is (reference §2).
+
+mod rejection;
+
+pub use rejection::Rejection;
+
+use core::time::Duration;
+
+/// Names one run of one initiator process, so that a responder can tell a returning node from its own ghost.
+///
+/// Travels in the header `x-revtun-instance` as 32 hexadecimal digits; Envoy ignores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instance(pub u128);
+
+/// What a responder answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// 200 (101 in upgrade mode): the connection is a tunnel from here on.
+    Accepted,
+    /// Any other status.
+    Refused {
+        /// The status, 100 to 999.
+        status: u16,
+        /// What `retry-after` says, in whole seconds and longer than none; only from a 429 or a 503.
+        retry_after: Option<Duration>,
+    },
+    /// Not an HTTP/1.1 response, or one that breaks our limits.
+    Malformed,
+}

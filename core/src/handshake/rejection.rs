@@ -1,0 +1,181 @@
+//! Every reason for which a responder turns a handshake away, with what the peer is told.
+
+use core::time::Duration;
+
+/// Why a handshake was turned away. Status and text are those of reference §2.2 where it names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rejection {
+    /// Another path or method than the configured one.
+    NotATunnelRequest,
+    /// Upgrade mode is on and the request does not ask for `reverse-tunnel`.
+    UpgradeRequired,
+    /// One of the three identity headers is absent.
+    MissingIdentity,
+    /// The node id is empty.
+    EmptyNode,
+    /// The cluster id is empty.
+    EmptyCluster,
+    /// The tenant id is empty.
+    EmptyTenant,
+    /// An identity is longer than 255 bytes or holds bytes that no header value may hold.
+    IllegalIdentity,
+    /// Tenant isolation is on and an identity holds a `:`.
+    ColonInIdentity,
+    /// The upstream cluster name is demanded and absent.
+    MissingClusterName,
+    /// The upstream cluster name is not the demanded one.
+    ClusterNameMismatch,
+    /// The request announces or carries a body.
+    BodyNotAllowed,
+    /// The request speaks HTTP/1.0.
+    ObsoleteVersion,
+    /// The bytes are no HTTP/1.1 request.
+    BadRequest,
+    /// The head is longer than 60 KiB or has more than 100 headers.
+    HeadTooLarge,
+    /// The peer did not prove who it is.
+    Unauthenticated,
+    /// The peer proved to be somebody else.
+    IdentityMismatch,
+    /// The node has as many tunnels as it may have.
+    NodeFull,
+    /// The tenant has as many tunnels as it may have.
+    TenantFull,
+    /// The responder has as many tunnels as it may have.
+    ResponderFull,
+    /// As many handshakes are under way as may be.
+    Busy,
+    /// The responder is being drained.
+    Draining,
+}
+
+impl Rejection {
+    /// Every rejection, in the order above.
+    pub const ALL: [Self; 21] = [
+        Self::NotATunnelRequest,
+        Self::UpgradeRequired,
+        Self::MissingIdentity,
+        Self::EmptyNode,
+        Self::EmptyCluster,
+        Self::EmptyTenant,
+        Self::IllegalIdentity,
+        Self::ColonInIdentity,
+        Self::MissingClusterName,
+        Self::ClusterNameMismatch,
+        Self::BodyNotAllowed,
+        Self::ObsoleteVersion,
+        Self::BadRequest,
+        Self::HeadTooLarge,
+        Self::Unauthenticated,
+        Self::IdentityMismatch,
+        Self::NodeFull,
+        Self::TenantFull,
+        Self::ResponderFull,
+        Self::Busy,
+        Self::Draining,
+    ];
+
+    /// The HTTP status that the peer is told.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::MissingIdentity
+            | Self::EmptyNode
+            | Self::EmptyCluster
+            | Self::EmptyTenant
+            | Self::IllegalIdentity
+            | Self::ColonInIdentity
+            | Self::MissingClusterName
+            | Self::ClusterNameMismatch
+            | Self::BodyNotAllowed
+            | Self::BadRequest => 400,
+            Self::Unauthenticated => 401,
+            Self::IdentityMismatch => 403,
+            Self::NotATunnelRequest => 404,
+            Self::UpgradeRequired | Self::ObsoleteVersion => 426,
+            Self::NodeFull | Self::TenantFull => 429,
+            Self::HeadTooLarge => 431,
+            Self::ResponderFull | Self::Busy | Self::Draining => 503,
+        }
+    }
+
+    /// The text that the peer is told.
+    #[must_use]
+    pub const fn body(self) -> &'static str {
+        match self {
+            Self::NotATunnelRequest => "Not a reverse tunnel request",
+            Self::UpgradeRequired => "Upgrade: reverse-tunnel required",
+            Self::MissingIdentity => "Missing required reverse tunnel headers",
+            Self::EmptyNode => "Empty node-id header value",
+            Self::EmptyCluster => "Empty cluster-id header value",
+            Self::EmptyTenant => "Empty tenant-id header value",
+            Self::IllegalIdentity => "Illegal reverse tunnel identifier",
+            Self::ColonInIdentity => "Reverse tunnel identifiers must not contain ':' when tenant isolation is enabled",
+            Self::MissingClusterName => "Missing upstream cluster name header",
+            Self::ClusterNameMismatch => "Cluster name mismatch",
+            Self::BodyNotAllowed => "Reverse tunnel handshake must not carry a body",
+            Self::ObsoleteVersion => "Upgrade Required",
+            Self::BadRequest => "Bad Request",
+            Self::HeadTooLarge => "Request Header Fields Too Large",
+            Self::Unauthenticated => "JWT authentication failed",
+            Self::IdentityMismatch => "validation_failed",
+            Self::NodeFull | Self::TenantFull => "rejected",
+            Self::ResponderFull => "Too many reverse tunnels",
+            Self::Busy => "Too many handshakes",
+            Self::Draining => "Draining",
+        }
+    }
+
+    /// How long the peer is asked to stay away, where we know better than its own backoff.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::NodeFull | Self::TenantFull | Self::ResponderFull => Some(Duration::from_secs(5)),
+            Self::Busy | Self::Draining => Some(Duration::from_secs(1)),
+            Self::NotATunnelRequest
+            | Self::UpgradeRequired
+            | Self::MissingIdentity
+            | Self::EmptyNode
+            | Self::EmptyCluster
+            | Self::EmptyTenant
+            | Self::IllegalIdentity
+            | Self::ColonInIdentity
+            | Self::MissingClusterName
+            | Self::ClusterNameMismatch
+            | Self::BodyNotAllowed
+            | Self::ObsoleteVersion
+            | Self::BadRequest
+            | Self::HeadTooLarge
+            | Self::Unauthenticated
+            | Self::IdentityMismatch => None,
+        }
+    }
+
+    /// The name in logs, metrics and journals.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotATunnelRequest => "not-a-tunnel-request",
+            Self::UpgradeRequired => "upgrade-required",
+            Self::MissingIdentity => "missing-identity",
+            Self::EmptyNode => "empty-node",
+            Self::EmptyCluster => "empty-cluster",
+            Self::EmptyTenant => "empty-tenant",
+            Self::IllegalIdentity => "illegal-identity",
+            Self::ColonInIdentity => "colon-in-identity",
+            Self::MissingClusterName => "missing-cluster-name",
+            Self::ClusterNameMismatch => "cluster-name-mismatch",
+            Self::BodyNotAllowed => "body-not-allowed",
+            Self::ObsoleteVersion => "obsolete-version",
+            Self::BadRequest => "bad-request",
+            Self::HeadTooLarge => "head-too-large",
+            Self::Unauthenticated => "unauthenticated",
+            Self::IdentityMismatch => "identity-mismatch",
+            Self::NodeFull => "node-full",
+            Self::TenantFull => "tenant-full",
+            Self::ResponderFull => "responder-full",
+            Self::Busy => "busy",
+            Self::Draining => "draining",
+        }
+    }
+}

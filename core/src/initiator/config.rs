@@ -1,0 +1,49 @@
+//! What an operator may set of an initiator, and the defaults.
+
+use core::time::Duration;
+
+/// The most often that `Heard` is reported for one tunnel. Liveness windows are far longer.
+pub const HEARD_GRANULARITY: Duration = Duration::from_millis(500);
+
+/// The settings of one initiator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// From `Dial` to `Connected`.
+    pub connect_timeout: Duration,
+    /// From `Connected` to `Answered`.
+    pub handshake_timeout: Duration,
+    /// A tunnel that was not heard for so long is closed and replaced. Stretched for responders that are seen to
+    /// ping less often.
+    pub silence: Duration,
+    /// How often the runtime sends HTTP/2 PINGs through a tunnel in use that is quiet.
+    pub probe_interval: Duration,
+    /// How long streams of a tunnel may go on after the responder's GOAWAY, or after the host was removed.
+    pub drain_grace: Duration,
+    /// The longest pause after a failure that a restart of the responder explains: the dial was refused.
+    pub refused_cap: Duration,
+    /// The first step of the pause after any other failure.
+    pub backoff_base: Duration,
+    /// The longest pause after any other failure.
+    pub backoff_cap: Duration,
+    /// The first step of the pause after a 401, 403 or 404: somebody has to mend a configuration.
+    pub denied_base: Duration,
+    /// The longest pause that a `retry-after` can ask for.
+    pub retry_after_cap: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            handshake_timeout: Duration::from_secs(15),
+            silence: Duration::from_secs(7),
+            probe_interval: Duration::from_secs(2),
+            drain_grace: Duration::from_secs(600),
+            refused_cap: Duration::from_millis(800),
+            backoff_base: Duration::from_millis(500),
+            backoff_cap: Duration::from_secs(30),
+            denied_base: Duration::from_secs(5),
+            retry_after_cap: Duration::from_secs(300),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Every decision that revtun takes, as two pure state machines, and the bytes they speak.
+//!
+//! ```text
+//!                 events                                    events
+//!   runtime ───────────────▶ Initiator        Responder ◀─────────────── runtime
+//!   (a private network)          │                │           (the cloud)
+//!           ◀────────────────────┘                └────────────────────▶
+//!                 effects                                    effects
+//!
+//!   on the wire:  handshake request ─▶  ◀─ response    RPING ◀─▶ RPING    HTTP/2
+//! ```
+//!
+//! The crate has no I/O, no clock and no randomness of its own: whatever a step may not work out for itself
+//! comes in by [`Env`]. That is why the same code runs in production, in simulation, under a fuzzer and
+//! in an exhaustive search, and behaves the same in each.
+//!
+//! Reading order: [`machine`] (the one door), [`initiator`], [`responder`], then the bytes: [`address`],
+//! [`identity`], [`handshake`], [`rping`], [`h2frame`]; [`journal`] is how runs are written down and replayed.
+#![no_std]
+
+extern crate alloc;
+
+mod effects;
+pub mod handshake;
+pub mod identity;
+pub mod initiator;
+pub mod machine;
+pub mod responder;
+pub mod tunnel;
+
+pub use effects::Effects;
+pub use machine::{Env, Instant, Machine};
+pub use tunnel::TunnelId;

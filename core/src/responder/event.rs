@@ -1,0 +1,238 @@
+//! What a responder is told, and what it asks for.
+
+use core::time::Duration;
+
+use crate::TunnelId;
+use crate::handshake::{Instance, Rejection};
+use crate::identity::{ClusterId, Identity, NodeId, TenantId};
+
+/// Names one request of a caller; chosen by the runtime, ever growing, only echoed back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// What happened. Each variant is an action of the specification; `Tick` is named there by the timer it fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event<'a> {
+    /// A connection was accepted at the tunnel listener. Answered by `Admit` or `Shun`.
+    Accepted,
+    /// A handshake request was read in full and is well-formed.
+    Greeted {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// What the request says and what the edge made of it.
+        hello: Hello<'a>,
+    },
+    /// The handshake request is malformed or not for us.
+    Faulted {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// What is wrong with it.
+        rejection: Rejection,
+    },
+    /// The initiator echoed our ping.
+    Echoed {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// At least one byte came through a tunnel in use. Reported at most once every
+    /// [`HEARD_GRANULARITY`](super::HEARD_GRANULARITY) and tunnel.
+    Heard {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// The transport is gone.
+    Closed {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// A caller wants a tunnel to `target`. Answered by `Assign`, `Wait` or `Refuse`. The hot path.
+    Opened {
+        /// The request.
+        stream: StreamId,
+        /// Where to.
+        target: Target<'a>,
+    },
+    /// A request that was assigned to `tunnel` is over. The hot path.
+    Released {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// A caller that was told to wait went away.
+    Abandoned {
+        /// The request.
+        stream: StreamId,
+    },
+    /// The initiator sent an HTTP/2 GOAWAY: it takes the tunnel out of use and lets streams finish.
+    GoawayReceived {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// Take tunnels out of use, let streams finish for at most `grace`, then close them.
+    DrainOrdered {
+        /// Which tunnels; `All` also turns away every new one, for good.
+        scope: DrainScope<'a>,
+        /// How long streams may go on.
+        grace: Duration,
+    },
+    /// The deadline has passed.
+    Tick,
+}
+
+/// A handshake as the edge saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hello<'a> {
+    /// Who the initiator says it is.
+    pub identity: Identity<'a>,
+    /// Which run of the initiator's process; none from an Envoy.
+    pub instance: Option<Instance>,
+    /// Whether the edge believes it.
+    pub verdict: Verdict,
+}
+
+/// What the edge (TLS, tokens) made of a claimed identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Proven, or nothing has to be.
+    Believed,
+    /// Not proven.
+    Unproven,
+    /// Proven to be somebody else.
+    Contradicted,
+}
+
+/// Where a caller wants to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target<'a> {
+    /// The caller's tenant. Ignored where tenants are not isolated, demanded where they are.
+    pub tenant: Option<TenantId<'a>>,
+    /// The node or the cluster.
+    pub place: Place<'a>,
+}
+
+/// A node or a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place<'a> {
+    /// This node.
+    Node(NodeId<'a>),
+    /// Any node of this cluster.
+    Cluster(ClusterId<'a>),
+}
+
+/// Which tunnels a drain is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DrainScope<'a> {
+    /// Every one, and the responder itself.
+    All,
+    /// Those of one tenant.
+    Tenant(TenantId<'a>),
+    /// Those of one node or one cluster.
+    Place(Target<'a>),
+    /// This one.
+    Tunnel(TunnelId),
+}
+
+/// What the runtime is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Read a handshake request from the new connection, which is now called `tunnel`.
+    Admit {
+        /// The new tunnel.
+        tunnel: TunnelId,
+    },
+    /// Answer the new connection with `rejection` and close it; it gets no name.
+    Shun {
+        /// Why.
+        rejection: Rejection,
+    },
+    /// Answer 200 (101) and keep the connection as a tunnel.
+    Accept {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// Answer with `rejection`, then close and report `Closed`.
+    Reject {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Why.
+        rejection: Rejection,
+    },
+    /// Write one ping.
+    Ping {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// Send the request through `tunnel`, and report `Released` when it is over.
+    Assign {
+        /// The request.
+        stream: StreamId,
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// Let the caller wait: `Assign` or `Refuse` follows.
+    Wait {
+        /// The request.
+        stream: StreamId,
+    },
+    /// Turn the caller away.
+    Refuse {
+        /// The request.
+        stream: StreamId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Send GOAWAY and let streams finish; `Close` follows.
+    Goaway {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// Close at once; the machine has forgotten the tunnel already.
+    Close {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Two living processes claim the node of `tunnel`; both are kept. Said once for each such node.
+    Contended {
+        /// A tunnel of the one that came back.
+        tunnel: TunnelId,
+    },
+    /// The drain of everything is over and no tunnel is left. Said once.
+    Drained,
+}
+
+/// Why a caller got no tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// Tenants are isolated and the caller named none.
+    NoTenant,
+    /// No tunnel to the node or cluster came up in time.
+    Absent,
+    /// Every tunnel to it carries as many streams as it may, and none became free in time.
+    Saturated,
+    /// As many callers wait already as may.
+    TooManyWaiting,
+    /// The responder is being drained.
+    Draining,
+}
+
+/// Why a responder closes a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CloseReason {
+    /// No complete handshake in time.
+    HandshakeTimeout,
+    /// The rejected peer did not go away in time.
+    Lingered,
+    /// A ping was not echoed in time.
+    PingTimeout,
+    /// A tunnel in use was not heard for the liveness window.
+    Silent,
+    /// The drain is over: no stream left.
+    Drained,
+    /// The drain's grace is over with streams still open.
+    GraceOver,
+    /// A newer process of the same node took its place, and its streams are done.
+    Superseded,
+    /// The node was at its limit and this was its longest unanswered tunnel.
+    Displaced,
+}

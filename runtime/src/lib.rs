@@ -1,0 +1,3 @@
+//! The runtime of revtun.
+
+pub mod world;

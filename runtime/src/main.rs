@@ -1,0 +1,3 @@
+//! The `revtun` binary.
+
+fn main() {}

@@ -1,0 +1,73 @@
+//! The one facade to everything outside: tasks, time, the network, names and randomness.
+//!
+//! In production it is [`Tokio`]; a simulator brings its own. It is chosen by a type, never by a feature, so
+//! that what is simulated is what ships. Nothing else in this crate spawns, sleeps, connects or tells the time.
+
+mod tokio;
+
+pub use self::tokio::Tokio;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+
+use ::tokio::io::{AsyncRead, AsyncWrite};
+use revtun_core::{Env, Instant};
+
+/// What the runtime needs of the world around it.
+pub trait World: Clone + Send + Sync + 'static {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// A bound, listening socket.
+    type Listener: Send + Sync + 'static;
+
+    /// The time since this world began; never goes back.
+    fn now(&self) -> Instant;
+
+    /// Milliseconds since 1970, for people and for handshakes; may jump.
+    fn unix_millis(&self) -> u64;
+
+    /// 64 random bits, not secret.
+    fn random(&self) -> u64;
+
+    /// Runs `task` on its own until it ends.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
+    /// Waits until `deadline`; returns at once if it has passed.
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send;
+
+    /// Connects to `to`, with Nagle's algorithm off.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Listens at `at`.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn listen(&self, at: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// The address that `listener` is bound to.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn local_addr(&self, listener: &Self::Listener) -> io::Result<SocketAddr>;
+
+    /// The next connection to `listener`, with Nagle's algorithm off, and the peer's address.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// Every address of `host`, which is a name or an address.
+    ///
+    /// # Errors
+    /// As the resolver says; a name without an address is an empty list or an error.
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// What one step of a machine may know of this world.
+    fn env(&self) -> Env {
+        Env { now: self.now(), dice: self.random() }
+    }
+}

@@ -1,0 +1,85 @@
+//! Production: tokio's tasks and timers, the kernel's sockets.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use revtun_core::Instant;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use super::World;
+
+/// Connections that the kernel may hold for a listener before we accept them.
+const BACKLOG: u32 = 4096;
+
+/// The real world.
+#[derive(Clone, Debug)]
+pub struct Tokio {
+    epoch: tokio::time::Instant,
+}
+
+impl Tokio {
+    /// A world that begins now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the facade")]
+    pub fn begin() -> Self {
+        Self { epoch: tokio::time::Instant::now() }
+    }
+}
+
+impl World for Tokio {
+    type Stream = TcpStream;
+    type Listener = TcpListener;
+
+    fn now(&self) -> Instant {
+        Instant::EPOCH.after(self.epoch.elapsed())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the facade")]
+    fn unix_millis(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn random(&self) -> u64 {
+        fastrand::u64(..)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the facade")]
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(tokio::spawn(task));
+    }
+
+    async fn sleep_until(&self, deadline: Instant) {
+        tokio::time::sleep_until(self.epoch + deadline.since(Instant::EPOCH)).await;
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn listen(&self, at: SocketAddr) -> io::Result<TcpListener> {
+        let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A restarted responder must have its port back at once, whatever lingers from before.
+        socket.set_reuseaddr(true)?;
+        socket.bind(at)?;
+        socket.listen(BACKLOG)
+    }
+
+    fn local_addr(&self, listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, peer))
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+}
