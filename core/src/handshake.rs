@@ -16,7 +16,13 @@ pub struct Instance(pub u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// 200 (101 in upgrade mode): the connection is a tunnel from here on.
-    Accepted,
+    Accepted {
+        /// The responder is revtun too: its answer carries `x-revtun: 1`, which it sends only to a request with
+        /// `x-revtun-instance`, so that an Envoy always gets the bytes it would get from an Envoy. A revtun
+        /// understands an initiator that speaks first on a tunnel never used: SETTINGS and GOAWAY, to say that it
+        /// is leaving ([`crate::h2frame`]).
+        revtun: bool,
+    },
     /// Any other status.
     Refused {
         /// The status, 100 to 999.
