@@ -1,3 +1,5 @@
 //! The runtime of revtun.
 
+pub mod http;
+pub mod pump;
 pub mod world;

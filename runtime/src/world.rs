@@ -3,8 +3,10 @@
 //! In production it is [`Tokio`]; a simulator brings its own. It is chosen by a type, never by a feature, so
 //! that what is simulated is what ships. Nothing else in this crate spawns, sleeps, connects or tells the time.
 
+mod hyper;
 mod tokio;
 
+pub use self::hyper::{Executor, Timer};
 pub use self::tokio::Tokio;
 
 use std::future::Future;
@@ -34,7 +36,7 @@ pub trait World: Clone + Send + Sync + 'static {
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
     /// Waits until `deadline`; returns at once if it has passed.
-    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send;
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + Sync;
 
     /// Connects to `to`, with Nagle's algorithm off.
     ///
