@@ -1,1 +1,25 @@
-//! Placeholder.
+//! What the whole-system tests stand on: real processes, real sockets, a hostile network and the real Envoy.
+//!
+//! ```text
+//!   client ──▶ ends::Responder ◀── relay ◀── ends::Initiator ──▶ service
+//!                  │    ▲                        │    ▲
+//!                  │    └── fake::Initiator      │    └── fake::Responder      (raw sockets, every byte by hand)
+//!                  └─ process (revtun) | envoy ──┘
+//! ```
+//!
+//! [`ends`] is where a newcomer should begin: it starts either end, made by either maker. Every wait goes through
+//! [`patience`], so that nothing here waits for ever, and every port is a [`port::Port`], so that no two tests meet.
+#![allow(clippy::disallowed_methods, reason = "these rules bind the product; tests may use tokio and the clock")]
+
+pub mod body;
+pub mod client;
+pub mod ends;
+pub mod envoy;
+pub mod fake;
+pub mod patience;
+pub mod port;
+pub mod process;
+pub mod raw;
+pub mod relay;
+pub mod revtun;
+pub mod service;

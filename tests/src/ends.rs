@@ -1,0 +1,308 @@
+//! Either end of a tunnel, made by either maker, in a process of its own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::request;
+
+use crate::body;
+use crate::client::{Answer, ask, to_cluster, to_node};
+use crate::envoy;
+use crate::patience::{SOON, until};
+use crate::port::Port;
+use crate::process::Process;
+use crate::revtun;
+
+/// Who made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Make {
+    /// This project.
+    Revtun,
+    /// Envoy 1.40.
+    Envoy,
+}
+
+/// A responder, on ports that it keeps while it is down.
+#[derive(Debug)]
+pub struct Responder {
+    make: Make,
+    tunnel: Port,
+    egress: Port,
+    admin: Port,
+    flags: Vec<String>,
+    process: Option<Process>,
+}
+
+impl Responder {
+    /// Starts one that does not keep tenants apart; none where Envoy cannot be had.
+    pub async fn start(make: Make) -> Option<Self> {
+        match make {
+            Make::Revtun => Some(Self::revtun(&["--tenant-isolation", "false"]).await),
+            Make::Envoy => {
+                envoy::executable()?;
+                Some(Self::begin(Make::Envoy, &[]).await)
+            }
+        }
+    }
+
+    /// Starts a revtun responder with `flags`.
+    pub async fn revtun(flags: &[&str]) -> Self {
+        Self::begin(Make::Revtun, flags).await
+    }
+
+    async fn begin(make: Make, flags: &[&str]) -> Self {
+        let flags = flags.iter().map(ToString::to_string).collect();
+        let [tunnel, egress, admin] = [(); 3].map(|()| Port::reserve());
+        let mut responder = Self { make, tunnel, egress, admin, flags, process: None };
+        responder.start_again().await;
+        responder
+    }
+
+    /// Starts it anew on the same ports, and waits until it listens.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub async fn start_again(&mut self) {
+        self.kill();
+        let process = match self.make {
+            Make::Revtun => {
+                let mut args = vec!["responder".to_owned()];
+                for (flag, addr) in [
+                    ("--tunnel-listen", self.tunnel()),
+                    ("--egress-listen", self.egress()),
+                    ("--admin-listen", self.admin()),
+                ] {
+                    args.extend([flag.to_owned(), addr.to_string()]);
+                }
+                args.extend(self.flags.iter().cloned());
+                let mut process = revtun::start(&args);
+                assert_eq!(revtun::listener(&mut process, "tunnel").await, self.tunnel());
+                assert_eq!(revtun::listener(&mut process, "egress").await, self.egress());
+                process
+            }
+            Make::Envoy => {
+                let config = envoy::ResponderConfig {
+                    tunnel: self.tunnel(),
+                    egress: self.egress(),
+                    admin: self.admin(),
+                    tenant_isolation: false,
+                    filter: vec![],
+                    tunnels_per_node: 0,
+                };
+                config.start(envoy::executable().expect("it was there before")).await
+            }
+        };
+        self.process = Some(process);
+    }
+
+    /// Where initiators dial.
+    #[must_use]
+    pub fn tunnel(&self) -> SocketAddr {
+        self.tunnel.addr()
+    }
+
+    /// Where callers ask.
+    #[must_use]
+    pub fn egress(&self) -> SocketAddr {
+        self.egress.addr()
+    }
+
+    /// Its admin listener.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.addr()
+    }
+
+    /// The process.
+    ///
+    /// # Panics
+    /// If it was killed.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("it was not killed")
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        drop(self.process.take());
+    }
+
+    /// Sends a request for `path` to `node` and reads the whole answer.
+    ///
+    /// # Panics
+    /// If no answer comes.
+    pub async fn ask_node(&self, node: &str, path: &str) -> Answer {
+        self.ask(to_node(node, path)).await
+    }
+
+    /// Sends a request for `path` to any node of `cluster` and reads the whole answer.
+    ///
+    /// # Panics
+    /// If no answer comes.
+    pub async fn ask_cluster(&self, cluster: &str, path: &str) -> Answer {
+        self.ask(to_cluster(cluster, path)).await
+    }
+
+    /// Sends `request` without a body and reads the whole answer.
+    ///
+    /// # Panics
+    /// If no answer comes.
+    pub async fn ask(&self, request: request::Builder) -> Answer {
+        let request = request.body(body::empty()).expect("a legal request");
+        ask(self.egress(), request).await.unwrap_or_else(|error| panic!("no answer: {error}"))
+    }
+
+    /// Waits until a request to `node` is answered by what stands behind it.
+    ///
+    /// # Panics
+    /// If that does not happen within `limit`.
+    pub async fn reaches_within(&self, limit: Duration, node: &str) {
+        until(limit, &format!("{:?} responder reaches {node}", self.make), async || {
+            let request = to_node(node, "/").body(body::empty()).expect("a legal request");
+            let answer = ask(self.egress(), request).await.ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// As [`reaches_within`](Self::reaches_within), with the usual patience.
+    pub async fn reaches(&self, node: &str) {
+        self.reaches_within(SOON, node).await;
+    }
+}
+
+/// What an initiator is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialling<'a> {
+    /// Who made it.
+    pub make: Make,
+    /// Its node id.
+    pub node: &'a str,
+    /// Its cluster id.
+    pub cluster: &'a str,
+    /// Its tenant id.
+    pub tenant: &'a str,
+    /// Tunnels for each host.
+    pub count: u16,
+    /// The hosts to dial.
+    pub hosts: &'a [SocketAddr],
+    /// The service behind it.
+    pub forward: SocketAddr,
+    /// More flags, for revtun alone.
+    pub flags: &'a [&'a str],
+}
+
+impl<'a> Dialling<'a> {
+    /// One tunnel of revtun's for each of `hosts`, from node `node-a` of cluster `cluster-a` of tenant `tenant-a`.
+    #[must_use]
+    pub fn from_revtun(hosts: &'a [SocketAddr], forward: SocketAddr) -> Self {
+        Self {
+            make: Make::Revtun,
+            node: "node-a",
+            cluster: "cluster-a",
+            tenant: "tenant-a",
+            count: 1,
+            hosts,
+            forward,
+            flags: &[],
+        }
+    }
+}
+
+/// An initiator.
+#[derive(Debug)]
+pub struct Initiator {
+    start: Start,
+    admin: Port,
+    process: Option<Process>,
+}
+
+#[derive(Debug)]
+enum Start {
+    Revtun(Vec<String>),
+    Envoy(envoy::InitiatorConfig),
+}
+
+impl Initiator {
+    /// Starts one; its tunnels may come a little later. None where Envoy cannot be had.
+    pub async fn start(dialling: Dialling<'_>) -> Option<Self> {
+        if dialling.make == Make::Envoy {
+            envoy::executable()?;
+        }
+        let admin = Port::reserve();
+        let start = match dialling.make {
+            Make::Revtun => Start::Revtun(arguments(dialling, admin.addr())),
+            Make::Envoy => Start::Envoy(configuration(dialling, admin.addr())),
+        };
+        let mut initiator = Self { start, admin, process: None };
+        initiator.start_again().await;
+        Some(initiator)
+    }
+
+    /// Starts a revtun initiator.
+    ///
+    /// # Panics
+    /// If `dialling` asks for another make.
+    pub async fn revtun(dialling: Dialling<'_>) -> Self {
+        assert_eq!(dialling.make, Make::Revtun);
+        Self::start(dialling).await.expect("revtun can always be had")
+    }
+
+    /// Starts it anew.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub async fn start_again(&mut self) {
+        self.kill();
+        self.process = Some(match &self.start {
+            Start::Revtun(args) => {
+                let mut process = revtun::start(args);
+                assert_eq!(revtun::listener(&mut process, "admin").await, self.admin());
+                process
+            }
+            Start::Envoy(config) => config.start(envoy::executable().expect("it was there before")).await,
+        });
+    }
+
+    /// Its admin listener.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.addr()
+    }
+
+    /// The process.
+    ///
+    /// # Panics
+    /// If it was killed.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("it was not killed")
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        drop(self.process.take());
+    }
+}
+
+fn arguments(dialling: Dialling<'_>, admin: SocketAddr) -> Vec<String> {
+    let Dialling { make: _, node, cluster, tenant, count, hosts, forward, flags } = dialling;
+    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    let mut args = vec!["initiator".to_owned()];
+    args.extend(["--address".to_owned(), format!("rc://{node}:{cluster}:{tenant}@cloud:{count}")]);
+    args.extend(["--upstream".to_owned(), format!("cloud={}", hosts.join(","))]);
+    args.extend(["--forward".to_owned(), format!("http://{forward}")]);
+    args.extend(["--admin-listen".to_owned(), admin.to_string()]);
+    args.extend(flags.iter().map(ToString::to_string));
+    args
+}
+
+/// Envoy dials only in its maintenance pass; the shortest sensible one keeps the tests short.
+fn configuration(dialling: Dialling<'_>, admin: SocketAddr) -> envoy::InitiatorConfig {
+    envoy::InitiatorConfig {
+        identity: format!("{}:{}:{}", dialling.node, dialling.cluster, dialling.tenant),
+        count: dialling.count,
+        hosts: dialling.hosts.to_vec(),
+        forward: dialling.forward,
+        admin,
+        extension: vec!["maintain_interval: 0.5s", "max_reconnect_backoff: 1s"],
+    }
+}

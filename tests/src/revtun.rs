@@ -1,0 +1,52 @@
+//! The `revtun` binary, built once and run with flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::patience::SOON;
+use crate::process::Process;
+
+/// The path of the binary, built with the profile of this test.
+///
+/// # Panics
+/// If it does not build.
+pub fn binary() -> &'static PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--package", "revtun", "--bin", "revtun"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo runs").success(), "revtun does not build");
+        profile_dir().join("revtun")
+    })
+}
+
+/// Where this profile's programs are: `target/debug` or `target/release`.
+///
+/// # Panics
+/// If the test was moved away from where cargo put it.
+#[must_use]
+pub fn profile_dir() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST").to_owned()
+}
+
+/// Starts `revtun` with `args`.
+#[must_use]
+pub fn start(args: &[String]) -> Process {
+    Process::start(&format!("revtun {}", args.join(" ")), Command::new(binary()).args(args))
+}
+
+/// The address that `process` says its `which` listener (`tunnel`, `egress`, `admin`) is bound to.
+///
+/// # Panics
+/// If it does not say so soon.
+pub async fn listener(process: &mut Process, which: &str) -> SocketAddr {
+    let said = process.line(&format!("{which} listener on "), SOON).await;
+    said.trim().parse().unwrap_or_else(|error| panic!("{said:?} is no address: {error}"))
+}
