@@ -9,7 +9,6 @@
 //!
 //! [`ends`] is where a newcomer should begin: it starts either end, made by either maker. Every wait goes through
 //! [`patience`], so that nothing here waits for ever, and every port is a [`port::Port`], so that no two tests meet.
-#![allow(clippy::disallowed_methods, reason = "these rules bind the product; tests may use tokio and the clock")]
 
 pub mod body;
 pub mod client;

@@ -8,7 +8,7 @@ use http::{Request, Version};
 use revtun_tests::body::{self, MIB};
 use revtun_tests::client::{Caller, ask_for, post, to_node, whole};
 use revtun_tests::ends::{Dialling, Initiator, Make, Responder};
-use revtun_tests::patience::{LATER, SOON, throughout, within};
+use revtun_tests::patience::{LATER, SOON, throughout, until, within};
 use revtun_tests::relay::Relay;
 use revtun_tests::service::Service;
 
@@ -86,12 +86,7 @@ async fn an_idle_tunnel_lives_on_under_pings(initiator: Make, responder: Make) {
     let hosts = [relay.addr()];
     let dialling = Dialling { make: initiator, ..Dialling::from_revtun(&hosts, service.addr()) };
     let Some(_initiator) = Initiator::start(dialling).await else { return };
-    within(SOON, "the tunnel comes up", async {
-        while relay.open().is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    until(SOON, "the tunnel comes up", async || relay.open().pop()).await;
     throughout(Duration::from_secs(15), "the tunnel is never replaced", async || {
         relay.lines().len() == 1 && relay.open().len() == 1
     })
