@@ -1,9 +1,19 @@
 //! The short HTTP/1.1 exchange in which an initiator says who it is (reference §2).
 
+mod head;
 mod rejection;
+mod request;
+mod request_parser;
+mod response;
+mod response_parser;
 
 pub use rejection::Rejection;
+pub use request::{DEFAULT_PATH, RequestHead, is_path};
+pub use request_parser::{MAX_REQUEST_HEAD_BYTES, ParsedRequest, Request, RequestParser, Rules};
+pub use response::{encode_accepted, encode_rejection};
+pub use response_parser::{MAX_RESPONSE_HEAD_BYTES, ParsedResponse, ResponseParser};
 
+use core::fmt;
 use core::time::Duration;
 
 /// Names one run of one initiator process, so that a responder can tell a returning node from its own ghost.
@@ -11,6 +21,22 @@ use core::time::Duration;
 /// Travels in the header `x-revtun-instance` as 32 hexadecimal digits; Envoy ignores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instance(pub u128);
+
+impl Instance {
+    /// Reads 32 hexadecimal digits; none if the text is anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u128::from_str_radix(text, 16).ok().filter(|_| digits).map(Self)
+    }
+}
+
+/// 32 hexadecimal digits.
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
 
 /// What a responder answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

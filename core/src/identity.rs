@@ -14,6 +14,8 @@ pub enum NameError {
     TooLong,
     /// It holds a byte that no HTTP header value may hold (a control character other than tab).
     Illegal,
+    /// It begins or ends with a space or a tab, which HTTP takes off a header value on the way (RFC 9110 §5.5).
+    Padded,
 }
 
 impl fmt::Display for NameError {
@@ -22,17 +24,20 @@ impl fmt::Display for NameError {
             Self::Empty => "is empty",
             Self::TooLong => "exceeds the 255-byte limit for reverse connection identifiers",
             Self::Illegal => "contains characters that are invalid in an HTTP header value",
+            Self::Padded => "begins or ends with a space, which an HTTP header does not keep",
         })
     }
 }
 
 impl core::error::Error for NameError {}
 
-fn legal(name: &str) -> Result<&str, NameError> {
+/// `name`, if it may be sent in an identity header and arrives as it is.
+pub(crate) fn legal_name(name: &str) -> Result<&str, NameError> {
     match name {
         "" => Err(NameError::Empty),
         long if long.len() > MAX_NAME_BYTES => Err(NameError::TooLong),
         bad if bad.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) => Err(NameError::Illegal),
+        padded if padded.trim_matches([' ', '\t']) != padded => Err(NameError::Padded),
         good => Ok(good),
     }
 }
@@ -47,9 +52,9 @@ macro_rules! name {
             /// Checks the name once, so that nobody has to again.
             ///
             /// # Errors
-            /// If it is empty, too long or not fit for an HTTP header.
+            /// If it is empty, too long, padded or not fit for an HTTP header.
             pub fn new(name: &'a str) -> Result<Self, NameError> {
-                legal(name).map(Self)
+                legal_name(name).map(Self)
             }
 
             /// The name as text.

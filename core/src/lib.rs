@@ -20,12 +20,15 @@
 
 extern crate alloc;
 
+pub mod address;
 mod effects;
+pub mod h2frame;
 pub mod handshake;
 pub mod identity;
 pub mod initiator;
 pub mod machine;
 pub mod responder;
+pub mod rping;
 pub mod tunnel;
 
 pub use effects::Effects;

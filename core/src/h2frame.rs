@@ -1,0 +1,158 @@
+//! As much of HTTP/2 framing as a tunnel needs beside the HTTP/2 library: telling it from HTTP/1.1, seeing
+//! GOAWAY, and finding places where a GOAWAY may be put in (RFC 9113 §3.4, §4.1, §6.8).
+
+use crate::initiator::Protocol;
+
+/// What an HTTP/2 client sends first (RFC 9113 §3.4).
+pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// GOAWAY, last stream 0, NO_ERROR: from a responder, "I take this tunnel out of use, finish what you have".
+///
+/// Zero, since the streams that a GOAWAY counts are those of the peer, and an initiator opens none. An Envoy
+/// initiator dials a replacement on it, but takes any other number for a protocol error (reference §6.7).
+pub const GOAWAY_NO_ERROR: [u8; 17] = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// All that a responder ever sends through a tunnel that it lets go unused: preface, empty SETTINGS, GOAWAY.
+pub const GOAWAY_UNUSED: [u8; 24 + 9 + 17] = {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let mut bytes = [0; 50];
+    let (preface, frames) = bytes.split_at_mut(24);
+    preface.copy_from_slice(PREFACE);
+    let (settings, goaway) = frames.split_at_mut(9);
+    settings.copy_from_slice(&SETTINGS);
+    goaway.copy_from_slice(&GOAWAY_NO_ERROR);
+    bytes
+};
+
+const HEADERS: u8 = 1;
+const PUSH_PROMISE: u8 = 5;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 4;
+
+/// Bytes before a frame's payload, and those of them that the scanner reads: length, type, flags.
+const HEADER_BYTES: u8 = 9;
+const READ_BYTES: usize = 5;
+
+/// What a client speaks, by its first bytes; none while they may still become either.
+#[must_use]
+pub fn protocol(first: &[u8]) -> Option<Protocol> {
+    let seen = first.len().min(PREFACE.len());
+    if first[..seen] != PREFACE[..seen] {
+        Some(Protocol::Http1)
+    } else if seen == PREFACE.len() {
+        Some(Protocol::Http2)
+    } else {
+        None
+    }
+}
+
+/// Walks one direction of an HTTP/2 connection, frame by frame, however the bytes are cut.
+///
+/// It never looks into a payload, so a call costs as much as there are frames in its bytes. It judges nothing:
+/// on a stream that breaks the rules it says something, and the HTTP/2 library ends the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FrameScanner {
+    /// Bytes to pass over before the next frame header: of the preface, or of a payload.
+    skip: u32,
+    /// The frame header so far.
+    header: [u8; READ_BYTES],
+    filled: u8,
+    place: Place,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    /// SETTINGS, and nothing before them (RFC 9113 §3.4).
+    Start,
+    /// CONTINUATION, and nothing before it (RFC 9113 §6.10).
+    Headers,
+    /// Any frame.
+    Open,
+}
+
+/// What [`FrameScanner::scan`] came across.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scanned {
+    /// GOAWAY frames that began.
+    pub goaways: u32,
+}
+
+impl FrameScanner {
+    /// For what a client sends: the preface comes first.
+    #[must_use]
+    pub const fn client() -> Self {
+        Self { skip: PREFACE.len() as u32, ..Self::server() }
+    }
+
+    /// For what a server sends.
+    #[must_use]
+    pub const fn server() -> Self {
+        Self { skip: 0, header: [0; READ_BYTES], filled: 0, place: Place::Start }
+    }
+
+    /// Passes over the next bytes of the stream.
+    pub fn scan(&mut self, bytes: &[u8]) -> Scanned {
+        let mut scanned = Scanned::default();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (used, begun) = self.advance(rest);
+            scanned.goaways += u32::from(begun == Some(GOAWAY));
+            rest = &rest[used..];
+        }
+        scanned
+    }
+
+    /// Whether another frame may stand here: between two frames, behind the first one, and not within a sequence of
+    /// HEADERS and CONTINUATION.
+    #[must_use]
+    pub const fn at_boundary(&self) -> bool {
+        self.skip == 0 && self.filled == 0 && matches!(self.place, Place::Open)
+    }
+
+    /// How many of the next bytes of the stream come before the first place where another frame may stand; zero if
+    /// that is here, none if it lies behind them.
+    #[must_use]
+    pub fn first_boundary(mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while !self.at_boundary() {
+            let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
+            at += self.advance(rest).0;
+        }
+        Some(at)
+    }
+
+    /// Moves to the end of the preface, frame header or payload, as far as `bytes` reach. Says how many it used and
+    /// the type of the frame whose header ended.
+    fn advance(&mut self, bytes: &[u8]) -> (usize, Option<u8>) {
+        if self.skip > 0 {
+            let used = bytes.len().min(self.skip as usize);
+            self.skip -= used as u32;
+            return (used, None);
+        }
+        let filled = usize::from(self.filled);
+        let used = bytes.len().min(usize::from(HEADER_BYTES) - filled);
+        let kept = filled.min(READ_BYTES)..(filled + used).min(READ_BYTES);
+        let count = kept.len();
+        self.header[kept].copy_from_slice(&bytes[..count]);
+        self.filled += used as u8;
+        if self.filled < HEADER_BYTES {
+            return (used, None);
+        }
+        self.filled = 0;
+        (used, Some(self.begin()))
+    }
+
+    /// Takes note of the frame whose header is complete.
+    fn begin(&mut self) -> u8 {
+        let [high, middle, low, kind, flags] = self.header;
+        self.skip = u32::from_be_bytes([0, high, middle, low]);
+        self.place = match (kind, self.place) {
+            (HEADERS | PUSH_PROMISE | CONTINUATION, _) if flags & END_HEADERS == 0 => Place::Headers,
+            (CONTINUATION, _) | (_, Place::Start | Place::Open) => Place::Open,
+            (_, Place::Headers) => Place::Headers,
+        };
+        kind
+    }
+}

@@ -1,0 +1,61 @@
+//! What the two heads of a handshake have in common: names, limits and when to look at them.
+
+/// Headers that a head may have (reference §2.2).
+pub(super) const MAX_HEADERS: usize = 100;
+
+pub(super) const NODE_ID: &str = "x-envoy-reverse-tunnel-node-id";
+pub(super) const CLUSTER_ID: &str = "x-envoy-reverse-tunnel-cluster-id";
+pub(super) const TENANT_ID: &str = "x-envoy-reverse-tunnel-tenant-id";
+pub(super) const UPSTREAM: &str = "x-envoy-reverse-tunnel-upstream-cluster-name";
+pub(super) const INITIATION_TIME: &str = "x-envoy-reverse-tunnel-initiation-time";
+pub(super) const WORKER_ID: &str = "x-envoy-reverse-tunnel-worker-id";
+pub(super) const CONNECTION_ID: &str = "x-envoy-reverse-tunnel-connection-id";
+pub(super) const INSTANCE: &str = "x-revtun-instance";
+pub(super) const UPGRADE: &str = "upgrade";
+/// The protocol that upgrade mode asks for.
+pub(super) const UPGRADE_TOKEN: &str = "reverse-tunnel";
+pub(super) const CONTENT_LENGTH: &str = "content-length";
+pub(super) const TRANSFER_ENCODING: &str = "transfer-encoding";
+pub(super) const RETRY_AFTER: &str = "retry-after";
+
+/// All values of a header, in order.
+pub(super) fn values<'b>(headers: &[httparse::Header<'b>], name: &str) -> impl Iterator<Item = &'b [u8]> {
+    headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+}
+
+/// The first value of a header: of duplicates, the first one wins (reference §2.3).
+pub(super) fn value<'b>(headers: &[httparse::Header<'b>], name: &str) -> Option<&'b [u8]> {
+    values(headers, name).next()
+}
+
+/// A line that ends in LF alone. `httparse` lets it pass; what one end takes for two lines and another for one is
+/// how requests are smuggled.
+pub(super) fn has_bare_newline(head: &[u8]) -> bool {
+    head.iter().zip(head.iter().skip(1)).any(|(before, byte)| *byte == b'\n' && *before != b'\r')
+}
+
+/// Says when a growing head is worth another look, so that a peer that sends it byte by byte costs no more than one
+/// that sends it at once, up to a factor of the number of its lines: when a line ended or the size has doubled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Pace {
+    /// Bytes known to end no line that was not looked at.
+    passed: usize,
+    /// The size that is worth a look whatever the bytes.
+    due: usize,
+}
+
+impl Pace {
+    /// Whether to look at `bytes`, which begin with all that was there the last time.
+    pub(super) fn is_due(&mut self, bytes: &[u8]) -> bool {
+        let due = bytes.len() >= self.due || bytes[self.passed.min(bytes.len())..].contains(&b'\n');
+        if !due {
+            self.passed = bytes.len();
+        }
+        due
+    }
+
+    /// The look at the first `length` bytes settled nothing; `limit` bytes must.
+    pub(super) fn wait(&mut self, length: usize, limit: usize) {
+        *self = Self { passed: length, due: limit.min(length * 2 + 1) };
+    }
+}

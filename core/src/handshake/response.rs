@@ -1,0 +1,46 @@
+//! What a responder answers (reference §2.2).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Rejection;
+use super::head::{RETRY_AFTER, UPGRADE, UPGRADE_TOKEN};
+
+/// The answer that makes a tunnel of the connection. Nothing may follow it at once (reference §2.4).
+#[must_use]
+pub const fn encode_accepted(upgrade: bool) -> &'static [u8] {
+    if upgrade {
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: reverse-tunnel\r\n\r\n"
+    } else {
+        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    }
+}
+
+/// The answer that turns a handshake away; the connection is closed behind it.
+#[must_use]
+pub fn encode_rejection(rejection: Rejection) -> Vec<u8> {
+    let body = rejection.body();
+    let mut head = format!("HTTP/1.1 {} {}\r\ncontent-type: text/plain\r\n", rejection.status(), reason(rejection));
+    if rejection == Rejection::UpgradeRequired {
+        head += &format!("{UPGRADE}: {UPGRADE_TOKEN}\r\n");
+    }
+    if let Some(wait) = rejection.retry_after() {
+        head += &format!("{RETRY_AFTER}: {}\r\n", wait.as_secs());
+    }
+    let answer: String = head + &format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    answer.into_bytes()
+}
+
+fn reason(rejection: Rejection) -> &'static str {
+    match rejection.status() {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        _ => "Service Unavailable",
+    }
+}
