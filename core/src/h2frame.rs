@@ -9,20 +9,38 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// GOAWAY, last stream 0, NO_ERROR: from a responder, "I take this tunnel out of use, finish what you have".
 ///
 /// Zero, since the streams that a GOAWAY counts are those of the peer, and an initiator opens none. An Envoy
-/// initiator dials a replacement on it, but takes any other number for a protocol error (reference §6.7).
-pub const GOAWAY_NO_ERROR: [u8; 17] = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// initiator dials a replacement on it, but takes 2^31-1 for a protocol error (reference §6.7).
+pub const GOAWAY_NO_ERROR: [u8; 17] = goaway(0);
 
 /// All that a responder ever sends through a tunnel that it lets go unused: preface, empty SETTINGS, GOAWAY.
 pub const GOAWAY_UNUSED: [u8; 24 + 9 + 17] = {
-    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    let mut bytes = [0; 50];
-    let (preface, frames) = bytes.split_at_mut(24);
+    let mut bytes = [0; 24 + 9 + 17];
+    let (preface, frames) = bytes.split_at_mut(PREFACE.len());
     preface.copy_from_slice(PREFACE);
-    let (settings, goaway) = frames.split_at_mut(9);
+    let (settings, goaway) = frames.split_at_mut(SETTINGS.len());
     settings.copy_from_slice(&SETTINGS);
     goaway.copy_from_slice(&GOAWAY_NO_ERROR);
     bytes
 };
+
+/// What an initiator says on a tunnel that was never used, when it is leaving: empty SETTINGS, GOAWAY.
+///
+/// The last stream is 2^31-1, since a request of the responder's may be on its way already, and is served. Only a
+/// revtun understands an initiator that speaks first ([`Answer::Accepted`](crate::handshake::Answer::Accepted)).
+pub const LEAVING: [u8; 9 + 17] = {
+    let mut bytes = [0; 9 + 17];
+    let (settings, frame) = bytes.split_at_mut(SETTINGS.len());
+    settings.copy_from_slice(&SETTINGS);
+    frame.copy_from_slice(&goaway(i32::MAX as u32));
+    bytes
+};
+
+const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+const fn goaway(last_stream: u32) -> [u8; 17] {
+    let [a, b, c, d] = last_stream.to_be_bytes();
+    [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0]
+}
 
 const HEADERS: u8 = 1;
 const PUSH_PROMISE: u8 = 5;

@@ -8,7 +8,7 @@ mod response;
 mod response_parser;
 
 pub use rejection::Rejection;
-pub use request::{DEFAULT_PATH, RequestHead, is_path};
+pub use request::{PATH, RequestHead, is_path};
 pub use request_parser::{MAX_REQUEST_HEAD_BYTES, ParsedRequest, Request, RequestParser, Rules};
 pub use response::{encode_accepted, encode_rejection};
 pub use response_parser::{MAX_RESPONSE_HEAD_BYTES, ParsedResponse, ResponseParser};

@@ -11,6 +11,7 @@ pub(super) const INITIATION_TIME: &str = "x-envoy-reverse-tunnel-initiation-time
 pub(super) const WORKER_ID: &str = "x-envoy-reverse-tunnel-worker-id";
 pub(super) const CONNECTION_ID: &str = "x-envoy-reverse-tunnel-connection-id";
 pub(super) const INSTANCE: &str = "x-revtun-instance";
+pub(super) const REVTUN: &str = "x-revtun";
 pub(super) const UPGRADE: &str = "upgrade";
 /// The protocol that upgrade mode asks for.
 pub(super) const UPGRADE_TOKEN: &str = "reverse-tunnel";

@@ -10,7 +10,7 @@ use super::head::{
 use crate::identity::Identity;
 
 /// The path that both ends agree on if nobody says otherwise (reference §10).
-pub const DEFAULT_PATH: &str = "/reverse_connections/request";
+pub const PATH: &str = "/reverse_connections/request";
 
 /// A handshake request to be sent.
 ///

@@ -9,7 +9,7 @@ use super::head::{
     CLUSTER_ID, CONNECTION_ID, CONTENT_LENGTH, INITIATION_TIME, INSTANCE, MAX_HEADERS, NODE_ID, Pace, TENANT_ID,
     TRANSFER_ENCODING, UPGRADE, UPGRADE_TOKEN, UPSTREAM, WORKER_ID, has_bare_newline, value, values,
 };
-use super::request::DEFAULT_PATH;
+use super::request::PATH;
 use super::{Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
 
@@ -34,7 +34,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { path: DEFAULT_PATH.into(), upgrade: false, tenant_isolation: true, required_cluster: None }
+        Self { path: PATH.into(), upgrade: false, tenant_isolation: true, required_cluster: None }
     }
 }
 

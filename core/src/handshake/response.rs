@@ -8,12 +8,18 @@ use super::Rejection;
 use super::head::{RETRY_AFTER, UPGRADE, UPGRADE_TOKEN};
 
 /// The answer that makes a tunnel of the connection. Nothing may follow it at once (reference §2.4).
+///
+/// With `revtun` it says that the responder is revtun; without, it is byte for byte an Envoy's. Say so only to an
+/// initiator that sent an instance.
 #[must_use]
-pub const fn encode_accepted(upgrade: bool) -> &'static [u8] {
-    if upgrade {
-        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: reverse-tunnel\r\n\r\n"
-    } else {
-        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+pub const fn encode_accepted(upgrade: bool, revtun: bool) -> &'static [u8] {
+    match (upgrade, revtun) {
+        (false, false) => b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        (false, true) => b"HTTP/1.1 200 OK\r\nx-revtun: 1\r\ncontent-length: 0\r\n\r\n",
+        (true, false) => b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: reverse-tunnel\r\n\r\n",
+        (true, true) => {
+            b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: reverse-tunnel\r\nx-revtun: 1\r\n\r\n"
+        }
     }
 }
 

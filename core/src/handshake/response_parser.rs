@@ -5,7 +5,7 @@ use core::time::Duration;
 use httparse::{EMPTY_HEADER, Status};
 
 use super::Answer;
-use super::head::{MAX_HEADERS, Pace, RETRY_AFTER, has_bare_newline, value};
+use super::head::{MAX_HEADERS, Pace, RETRY_AFTER, REVTUN, has_bare_newline, value};
 
 /// The longest response head in bytes, interim responses included.
 pub const MAX_RESPONSE_HEAD_BYTES: usize = 64 * 1024;
@@ -33,7 +33,8 @@ pub enum ParsedResponse {
 
 /// Reads one answer from a growing buffer.
 ///
-/// The status alone decides: framing, version (1.0 or 1.1) and other headers are of no interest. The outcome depends
+/// The status alone decides: framing and version (1.0 or 1.1) are of no interest, and of the headers `retry-after` and
+/// `x-revtun` only. The outcome depends
 /// on the bytes alone, never on how they are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ResponseParser {
@@ -93,7 +94,7 @@ fn read(upgrade: bool, window: &[u8]) -> Result<Option<(Answer, usize)>, Malform
 
 fn judge(upgrade: bool, status: u16, headers: &[httparse::Header<'_>]) -> Answer {
     if status == if upgrade { 101 } else { 200 } {
-        return Answer::Accepted;
+        return Answer::Accepted { revtun: value(headers, REVTUN) == Some(b"1") };
     }
     let retry_after = value(headers, RETRY_AFTER).filter(|_| matches!(status, 429 | 503)).and_then(whole_seconds);
     Answer::Refused { status, retry_after }
