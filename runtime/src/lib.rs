@@ -2,4 +2,5 @@
 
 pub mod http;
 pub mod pump;
+pub mod tunnel_io;
 pub mod world;

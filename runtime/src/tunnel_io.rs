@@ -1,0 +1,289 @@
+//! The byte stream of a tunnel in use, at either end.
+//!
+//! ```text
+//!   stream ──▶ late echoes taken out ──▶ frames watched ──▶ HTTP        Notice::{Heard, GoawayReceived}
+//!   stream ◀──────────── a GOAWAY put in between two frames ◀── HTTP    GoawayOrder::give
+//! ```
+//!
+//! It adds what the HTTP libraries cannot: a client of theirs never sends GOAWAY, and neither end tells when a
+//! byte or a GOAWAY came. Payloads are passed through untouched and uncopied.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use revtun_core::h2frame::{FrameScanner, GOAWAY_NO_ERROR};
+use revtun_core::initiator::{self, Protocol};
+use revtun_core::rping::PingFilter;
+use revtun_core::{Instant, responder};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::world::World;
+
+/// Notices that wait for the tunnel's task: one `Heard`, and room that only `GoawayReceived` takes.
+const NOTICES: usize = 2;
+
+/// Bytes read at once while late echoes may come.
+const ECHO_READ: usize = 64;
+
+/// What a tunnel's stream noticed, for the task that reports to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// At least one byte came. At most once every `HEARD_GRANULARITY` of the machine.
+    Heard,
+    /// The peer sent an HTTP/2 GOAWAY. Once.
+    GoawayReceived,
+}
+
+/// Puts one GOAWAY into what is sent. Dropped, it does nothing.
+#[derive(Debug)]
+pub struct GoawayOrder(oneshot::Sender<()>);
+
+impl GoawayOrder {
+    /// Sends GOAWAY (last stream 0, no error) as soon as no frame is under way.
+    pub fn give(self) {
+        // A stream that is gone already needs no GOAWAY.
+        let _ = self.0.send(());
+    }
+}
+
+/// The stream. Reading and writing must be polled by one task, as the HTTP libraries do.
+#[derive(Debug)]
+pub struct TunnelIo<W, S> {
+    world: W,
+    stream: S,
+    inbound: Inbound,
+    outbound: Option<Outbound>,
+}
+
+impl<W: World, S> TunnelIo<W, S> {
+    /// The initiator's end: serves `protocol`; `first` are the bytes that gave it away, read before.
+    pub fn serving(world: &W, stream: S, protocol: Protocol, first: Bytes) -> (Self, mpsc::Receiver<Notice>) {
+        let scanner = match protocol {
+            Protocol::Http2 => Some(FrameScanner::client()),
+            Protocol::Http1 => None,
+        };
+        let (inbound, notices) = Inbound::new(initiator::HEARD_GRANULARITY, scanner, first, None);
+        (Self { world: world.clone(), stream, inbound, outbound: None }, notices)
+    }
+
+    /// The responder's end: sends HTTP/2 requests. `echoes` has seen all that was read so far; echoes of late pings
+    /// are still taken out.
+    pub fn requesting(world: &W, stream: S, echoes: PingFilter) -> (Self, mpsc::Receiver<Notice>, GoawayOrder) {
+        let scanner = Some(FrameScanner::server());
+        let (inbound, notices) = Inbound::new(responder::HEARD_GRANULARITY, scanner, Bytes::new(), Some(echoes));
+        let (order, ordered) = oneshot::channel();
+        let outbound = Some(Outbound { scanner: FrameScanner::client(), goaway: Goaway::Awaited(ordered) });
+        (Self { world: world.clone(), stream, inbound, outbound }, notices, GoawayOrder(order))
+    }
+}
+
+impl<W: World, S: AsyncRead + Unpin> AsyncRead for TunnelIo<W, S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { world, stream, inbound, .. } = self.get_mut();
+        let before = buf.filled().len();
+        if !ready!(inbound.poll_past_echoes(cx, stream, || world.now()))? {
+            return Poll::Ready(Ok(()));
+        }
+        if inbound.replay.is_empty() {
+            ready!(Pin::new(stream).poll_read(cx, buf))?;
+        } else {
+            inbound.replay_into(buf);
+        }
+        inbound.watch(&buf.filled()[before..], || world.now());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<W: World, S: AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { stream, outbound, .. } = self.get_mut();
+        let Some(outbound) = outbound else { return Pin::new(stream).poll_write(cx, buf) };
+        ready!(outbound.poll_goaway(cx, stream))?;
+        outbound.poll_write(cx, stream, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Self { stream, outbound, .. } = self.get_mut();
+        let Some(outbound) = outbound else { return Pin::new(stream).poll_write_vectored(cx, bufs) };
+        ready!(outbound.poll_goaway(cx, stream))?;
+        outbound.poll_write_vectored(cx, stream, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, outbound, .. } = self.get_mut();
+        if let Some(outbound) = outbound {
+            ready!(outbound.poll_goaway(cx, stream))?;
+        }
+        Pin::new(stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[derive(Debug)]
+struct Inbound {
+    /// Read already, and not yet handed on.
+    replay: Bytes,
+    /// Present until the first byte that is not part of an echo.
+    echoes: Option<PingFilter>,
+    /// Present while a GOAWAY may come.
+    scanner: Option<FrameScanner>,
+    heard: Option<Instant>,
+    granularity: Duration,
+    notices: mpsc::Sender<Notice>,
+}
+
+impl Inbound {
+    fn new(
+        granularity: Duration,
+        scanner: Option<FrameScanner>,
+        replay: Bytes,
+        echoes: Option<PingFilter>,
+    ) -> (Self, mpsc::Receiver<Notice>) {
+        let (notices, noticed) = mpsc::channel(NOTICES);
+        (Self { replay, echoes, scanner, heard: None, granularity, notices }, noticed)
+    }
+
+    /// Reads until data comes, which is then to be replayed. Ready with `false` at the end of the stream.
+    fn poll_past_echoes<S: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+        now: impl Fn() -> Instant,
+    ) -> Poll<io::Result<bool>> {
+        while let Some(echoes) = &mut self.echoes {
+            let mut space = [0; ECHO_READ];
+            let mut buf = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut *stream).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            if let Some(data) = echoes.feed(buf.filled()).data {
+                self.replay = Bytes::from([data.held, &buf.filled()[data.from..]].concat());
+                self.echoes = None;
+            }
+            self.hear(&now);
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    fn replay_into(&mut self, buf: &mut ReadBuf<'_>) {
+        let count = self.replay.len().min(buf.remaining());
+        buf.put_slice(&self.replay[..count]);
+        self.replay.advance(count);
+    }
+
+    fn watch(&mut self, bytes: &[u8], now: impl Fn() -> Instant) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.hear(now);
+        if self.scanner.as_mut().is_some_and(|scanner| scanner.scan(bytes).goaways > 0) {
+            self.scanner = None;
+            // Only a tunnel whose task is gone has no room, and nobody to tell.
+            let _ = self.notices.try_send(Notice::GoawayReceived);
+        }
+    }
+
+    fn hear(&mut self, now: impl Fn() -> Instant) {
+        let now = now();
+        let fresh = self.heard.is_some_and(|heard| now.since(heard) < self.granularity);
+        if !fresh && self.notices.capacity() > 1 {
+            self.heard = Some(now);
+            let _ = self.notices.try_send(Notice::Heard);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Outbound {
+    scanner: FrameScanner,
+    goaway: Goaway,
+}
+
+#[derive(Debug)]
+enum Goaway {
+    /// Not ordered so far.
+    Awaited(oneshot::Receiver<()>),
+    /// Ordered; these bytes of it are to be written, and nothing else once the first is.
+    Owed(&'static [u8]),
+    /// Written, or nobody is left to order it.
+    Done,
+}
+
+impl Outbound {
+    /// Writes the GOAWAY if it is due and may stand here. Ready once other bytes may follow.
+    fn poll_goaway<S: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, stream: &mut S) -> Poll<io::Result<()>> {
+        if let Goaway::Awaited(order) = &mut self.goaway {
+            match Pin::new(order).poll(cx) {
+                Poll::Ready(Ok(())) => self.goaway = Goaway::Owed(&GOAWAY_NO_ERROR),
+                Poll::Ready(Err(_)) => self.goaway = Goaway::Done,
+                Poll::Pending => {}
+            }
+        }
+        if !self.scanner.at_boundary() {
+            return Poll::Ready(Ok(()));
+        }
+        while let Goaway::Owed(bytes) = &mut self.goaway {
+            match ready!(Pin::new(&mut *stream).poll_write(cx, bytes))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => *bytes = &bytes[written..],
+            }
+            if bytes.is_empty() {
+                self.goaway = Goaway::Done;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes at most up to the place where an owed GOAWAY may stand.
+    fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let end = match self.goaway {
+            Goaway::Owed(_) => self.scanner.first_boundary(buf).unwrap_or(buf.len()),
+            Goaway::Awaited(_) | Goaway::Done => buf.len(),
+        };
+        let written = ready!(Pin::new(stream).poll_write(cx, &buf[..end]))?;
+        self.scanner.scan(&buf[..written]);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored<S: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Goaway::Owed(_) = self.goaway {
+            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+            return self.poll_write(cx, stream, first);
+        }
+        let written = ready!(Pin::new(stream).poll_write_vectored(cx, bufs))?;
+        let mut left = written;
+        for buf in bufs {
+            let count = buf.len().min(left);
+            self.scanner.scan(&buf[..count]);
+            left -= count;
+        }
+        Poll::Ready(Ok(written))
+    }
+}
