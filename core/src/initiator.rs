@@ -1,75 +1,81 @@
-//! The initiator.
+//! The initiator: keeps a target number of tunnels to every host of one upstream.
+//!
+//! ```text
+//!             Dial          Connected             Accepted          Used
+//!   (nothing) ────▶ Dialing ─────────▶ Handshaking ────────▶ Idle ───────▶ InUse
+//!                      │                    │                  │             │
+//!                      │ time-out           │ time-out         │ silence     │ silence
+//!                      │ Closed             │ Refused, Closed  │ Closed      │ Closed
+//!                      ▼                    ▼                  ▼             ▼
+//!                   (nothing) ◀─────────────────────────────────────────────────┐
+//!                                                              │             │   │ Closed
+//!                             peer's GOAWAY, surplus, drain    └──▶ Draining ◀┘───┘ grace over
+//! ```
+//!
+//! Everything about the number of tunnels of a host is decided in one place, [`Initiator::reconcile`], which arms at
+//! most one timer for the host: dial one more, or shed one. A tunnel that leaves is replaced at once; what happens
+//! after failures is in [`trouble`]; how long silence may last in [`host`].
+
+mod canonical;
 mod config;
 mod event;
+mod host;
+mod invariants;
+mod trouble;
+mod tunnel;
 
 pub use config::{Config, HEARD_GRANULARITY};
 pub use event::{Cause, CloseReason, Effect, Event, HostId, Protocol};
+pub use tunnel::{Stage, TunnelView};
 
+use alloc::collections::BTreeMap;
+use core::cmp::Ordering;
+use core::time::Duration;
+
+use self::host::Host;
+use self::trouble::Kind;
+use self::tunnel::{Phase, Tunnel};
+use crate::address::MAX_COUNT;
+use crate::handshake::Answer;
+use crate::table::Table;
+use crate::timers::{Alarm, Timers};
 use crate::{Effects, Env, Instant, Machine, TunnelId};
 
-/// The machine. (Stand-in: the runtime is written against this surface while the machine grows behind it.)
+/// One upstream's tunnels. See the module for the picture.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Initiator {
     config: Config,
+    hosts: BTreeMap<HostId, Host>,
+    tunnels: Table<TunnelId, Tunnel>,
+    timers: Timers<Timer>,
+    drain: Option<Drain>,
+    stale: u64,
 }
 
-/// Where a tunnel stands.
+/// Why the machine wants to be woken; each is an action of the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// The transport is being connected.
-    Dialing,
-    /// The handshake is under way.
-    Handshaking,
-    /// Accepted, not used yet.
-    Idle,
-    /// Carries requests.
-    InUse,
-    /// Finishes its streams.
-    Draining,
+pub enum Timer {
+    /// The host has fewer tunnels than its target.
+    Dial(HostId),
+    /// The host has more tunnels than its target.
+    Shed(HostId),
+    /// The dial takes too long.
+    ConnectTimeout(TunnelId),
+    /// The answer takes too long.
+    HandshakeTimeout(TunnelId),
+    /// The tunnel was not heard for too long.
+    Silence(TunnelId),
+    /// The tunnel's streams had long enough to finish.
+    Grace(TunnelId),
+    /// The drain of everything had long enough.
+    DrainEnd,
 }
 
-/// One tunnel, for people and for tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TunnelView {
-    /// Its name.
-    pub tunnel: TunnelId,
-    /// Its host.
-    pub host: HostId,
-    /// Where it stands.
-    pub stage: Stage,
-    /// When it was last heard.
-    pub heard: Instant,
-}
-
-impl Initiator {
-    /// An initiator without hosts.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self { config }
-    }
-
-    /// The settings.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Every tunnel, by slot.
-    pub fn tunnels(&self) -> impl Iterator<Item = TunnelView> + '_ {
-        core::iter::empty()
-    }
-
-    /// Whether at least one tunnel is up, was heard since it was accepted, and is not being drained.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        false
-    }
-
-    /// How many events were about a tunnel or host that is no longer known.
-    #[must_use]
-    pub fn stale(&self) -> u64 {
-        0
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Drain {
+    alarm: Alarm<Timer>,
+    /// Whether `Drained` was said.
+    over: bool,
 }
 
 impl Machine for Initiator {
@@ -77,13 +83,354 @@ impl Machine for Initiator {
     type Effect = Effect;
     const TICK: Event = Event::Tick;
 
-    fn step(&mut self, _env: Env, _event: Event) -> Effects<Effect> {
-        Effects::NONE
+    fn step(&mut self, env: Env, event: Event) -> Effects<Effect> {
+        let effects = match event {
+            Event::TargetSet { host, count } => self.target_set(env, host, count),
+            Event::Connected { tunnel } => self.connected(env, tunnel),
+            Event::Answered { tunnel, answer } => self.answered(env, tunnel, answer),
+            Event::Heard { tunnel } => self.heard(env, tunnel),
+            Event::Used { tunnel, protocol } => self.used(env, tunnel, protocol),
+            Event::Closed { tunnel, cause } => self.closed(env, tunnel, cause),
+            Event::GoawayReceived { tunnel } => self.goaway_received(env, tunnel),
+            Event::DrainOrdered { grace } => self.drain_ordered(env, grace),
+            Event::Tick => self.tick(env),
+        };
+        effects.then(self.drained())
     }
 
     fn deadline(&self) -> Option<Instant> {
-        None
+        self.timers.first().map(|(at, _)| at)
     }
 
-    fn check(&self) {}
+    fn check(&self) {
+        self.check_invariants();
+    }
+}
+
+impl Initiator {
+    /// An initiator without hosts.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, hosts: BTreeMap::new(), tunnels: Table::new(), timers: Timers::new(), drain: None, stale: 0 }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Every tunnel, by slot.
+    pub fn tunnels(&self) -> impl Iterator<Item = TunnelView> + '_ {
+        self.tunnels.iter().map(|(id, tunnel)| tunnel.view(id))
+    }
+
+    /// Whether at least one tunnel is up, was heard since it was accepted, and is not being drained.
+    ///
+    /// Silent tunnels are closed within the liveness window, so this is never hope.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.tunnels.iter().any(|(_, tunnel)| tunnel.is_proven())
+    }
+
+    /// How many events were about a tunnel that is no longer known, or came in a stage where they mean nothing.
+    #[must_use]
+    pub const fn stale(&self) -> u64 {
+        self.stale
+    }
+
+    /// Which timer fires next: the reason behind [`Machine::deadline`].
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Timer> {
+        self.timers.first().map(|(_, timer)| timer)
+    }
+
+    fn target_set(&mut self, env: Env, host: HostId, count: u16) -> Effects<Effect> {
+        self.hosts.entry(host).or_default().target = count.min(MAX_COUNT);
+        self.reconcile(env.now, host)
+    }
+
+    fn connected(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        match self.tunnels.get_mut(id) {
+            Some(tunnel) if tunnel.phase == Phase::Dialing => {
+                tunnel.phase = Phase::Handshaking;
+                let deadline = env.now.after(self.config.handshake_timeout);
+                self.timers.set(&mut tunnel.alarm, deadline, Timer::HandshakeTimeout(id));
+                Effects::one(Effect::SendHandshake { tunnel: id })
+            }
+            Some(_) | None => self.stale_event(),
+        }
+    }
+
+    fn answered(&mut self, env: Env, id: TunnelId, answer: Answer) -> Effects<Effect> {
+        match self.tunnels.get(id) {
+            Some(tunnel) if tunnel.phase == Phase::Handshaking => {}
+            Some(_) | None => return self.stale_event(),
+        }
+        match answer {
+            Answer::Accepted { revtun } => self.accepted(env, id, revtun),
+            Answer::Refused { status, retry_after } => {
+                let kind = Kind::of_status(status);
+                self.fail(env, id, kind, retry_after, CloseReason::Refused(status))
+            }
+            Answer::Malformed => self.fail(env, id, Kind::Failing, None, CloseReason::Malformed),
+        }
+    }
+
+    fn accepted(&mut self, env: Env, id: TunnelId, revtun: bool) -> Effects<Effect> {
+        let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
+        let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
+        host.leave(tunnel.phase);
+        tunnel.phase = Phase::Idle { accepted: env.now, proven: false, revtun };
+        host.enter(tunnel.phase);
+        host.trouble.accepted();
+        tunnel.heard = env.now;
+        self.timers.set(&mut tunnel.alarm, env.now.after(host.patience(&self.config)), Timer::Silence(id));
+        let host = tunnel.host;
+        Effects::one(Effect::Deliver { tunnel: id }).then(self.reconcile(env.now, host))
+    }
+
+    fn heard(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        let Some(tunnel) = self.tunnels.get_mut(id) else { return self.stale_event() };
+        let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
+        match &mut tunnel.phase {
+            Phase::Dialing | Phase::Handshaking => return self.stale_event(),
+            Phase::Idle { accepted, proven, .. } => {
+                *proven = true;
+                host.pinged_after(env.now.since(tunnel.heard));
+                host.trouble.lived(env.now.since(*accepted));
+                let deadline = env.now.after(host.patience(&self.config));
+                self.timers.set(&mut tunnel.alarm, deadline, Timer::Silence(id));
+            }
+            Phase::InUse { protocol: Protocol::Http2 } => {
+                self.timers.set(&mut tunnel.alarm, env.now.after(self.config.silence), Timer::Silence(id));
+            }
+            Phase::InUse { protocol: Protocol::Http1 } | Phase::Draining => {}
+        }
+        tunnel.heard = env.now;
+        let host = tunnel.host;
+        self.reconcile(env.now, host)
+    }
+
+    fn used(&mut self, env: Env, id: TunnelId, protocol: Protocol) -> Effects<Effect> {
+        let Some(tunnel) = self.tunnels.get_mut(id) else { return self.stale_event() };
+        let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
+        match tunnel.phase {
+            Phase::Idle { accepted, .. } => {
+                host.leave(tunnel.phase);
+                tunnel.phase = Phase::InUse { protocol };
+                host.enter(tunnel.phase);
+                host.trouble.lived(env.now.since(accepted));
+                match protocol {
+                    Protocol::Http2 => {
+                        self.timers.set(&mut tunnel.alarm, env.now.after(self.config.silence), Timer::Silence(id));
+                    }
+                    Protocol::Http1 => self.timers.clear(&mut tunnel.alarm),
+                }
+            }
+            // The responder's first request crossed our notice that the tunnel is going away: it is still served.
+            Phase::Draining => {}
+            Phase::Dialing | Phase::Handshaking | Phase::InUse { .. } => return self.stale_event(),
+        }
+        tunnel.heard = env.now;
+        let host = tunnel.host;
+        self.reconcile(env.now, host)
+    }
+
+    fn closed(&mut self, env: Env, id: TunnelId, cause: Cause) -> Effects<Effect> {
+        let Some(tunnel) = self.tunnels.get(id) else { return self.stale_event() };
+        let kind = match (tunnel.phase, cause) {
+            (Phase::Dialing, Cause::Refused) => Some(Kind::Absent),
+            (Phase::Dialing, Cause::Lost) | (Phase::Handshaking, Cause::Refused | Cause::Lost) => Some(Kind::Failing),
+            (Phase::Idle { accepted, proven, .. }, Cause::Refused | Cause::Lost) => {
+                trouble::is_flap(proven, env.now.since(accepted)).then_some(Kind::Flapping)
+            }
+            (Phase::InUse { .. } | Phase::Draining, Cause::Refused | Cause::Lost) => None,
+        };
+        self.forget(env, id, kind, None)
+    }
+
+    fn goaway_received(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        match self.tunnels.get(id).map(|tunnel| tunnel.phase) {
+            Some(Phase::Idle { accepted, proven, .. }) => {
+                if trouble::is_flap(proven, env.now.since(accepted)) {
+                    self.blame(env, id, Kind::Flapping, None);
+                }
+                self.start_draining(env, id)
+            }
+            Some(Phase::InUse { .. }) => self.start_draining(env, id),
+            Some(Phase::Dialing | Phase::Handshaking | Phase::Draining) | None => self.stale_event(),
+        }
+    }
+
+    fn drain_ordered(&mut self, env: Env, grace: Duration) -> Effects<Effect> {
+        let until = env.now.after(grace);
+        let drain = self.drain.get_or_insert(Drain { alarm: Alarm::OFF, over: false });
+        match drain.alarm.get() {
+            Some((earlier, _)) if earlier <= until => {}
+            Some(_) | None if drain.over => {}
+            Some(_) | None => self.timers.set(&mut drain.alarm, until, Timer::DrainEnd),
+        }
+        // With the target at zero for every host, each arms its own shedding; hosts without tunnels are forgotten
+        // without a word, since there is no room for one `Forget` each and nobody needs their ids again.
+        let hosts: alloc::vec::Vec<_> = self.hosts.keys().copied().collect();
+        for host in hosts {
+            let _forgotten = self.reconcile(env.now, host);
+        }
+        Effects::NONE
+    }
+
+    fn tick(&mut self, env: Env) -> Effects<Effect> {
+        match self.timers.due(env.now) {
+            None => Effects::NONE,
+            Some(Timer::Dial(host)) => self.dial(env, host),
+            Some(Timer::Shed(host)) => self.shed(env, host),
+            Some(Timer::ConnectTimeout(id)) => self.fail(env, id, Kind::Failing, None, CloseReason::ConnectTimeout),
+            Some(Timer::HandshakeTimeout(id)) => self.fail(env, id, Kind::Failing, None, CloseReason::HandshakeTimeout),
+            Some(Timer::Silence(id)) => self.silent(env, id),
+            Some(Timer::Grace(id)) => self.close(env, id, CloseReason::Drained),
+            Some(Timer::DrainEnd) => self.drain_end(env),
+        }
+    }
+
+    fn dial(&mut self, env: Env, host_id: HostId) -> Effects<Effect> {
+        let host = self.hosts.get_mut(&host_id).expect("a host with a timer is known");
+        let phase = Phase::Dialing;
+        let id =
+            self.tunnels.insert(Tunnel { host: host_id, phase, dialed: env.now, heard: env.now, alarm: Alarm::OFF });
+        host.enter(phase);
+        let tunnel = self.tunnels.get_mut(id).expect("inserted above");
+        self.timers.set(&mut tunnel.alarm, env.now.after(self.config.connect_timeout), Timer::ConnectTimeout(id));
+        Effects::one(Effect::Dial { tunnel: id, host: host_id }).then(self.reconcile(env.now, host_id))
+    }
+
+    /// One tunnel less: one that is not up yet, else the youngest idle one, else the youngest.
+    fn shed(&mut self, env: Env, host: HostId) -> Effects<Effect> {
+        let sheddable = self.tunnels.iter().filter(|(_, tunnel)| tunnel.host == host && tunnel.phase.is_live());
+        let (id, tunnel) = sheddable
+            .max_by_key(|(id, tunnel)| (tunnel.phase.sheds_easily(), tunnel.dialed, *id))
+            .expect("shedding is armed while there are more live tunnels than wanted");
+        match tunnel.phase {
+            Phase::Dialing | Phase::Handshaking | Phase::Idle { revtun: false, .. } => {
+                self.close(env, id, CloseReason::Surplus)
+            }
+            Phase::Idle { revtun: true, .. } | Phase::InUse { .. } => {
+                Effects::one(Effect::Goaway { tunnel: id }).then(self.start_draining(env, id))
+            }
+            Phase::Draining => unreachable!("a draining tunnel is not live"),
+        }
+    }
+
+    fn silent(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        let tunnel = self.tunnels.get(id).expect("a tunnel with a timer is known");
+        let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
+        if tunnel.is_proven() {
+            return self.close(env, id, CloseReason::Silent);
+        }
+        host.never_pinged(&self.config);
+        self.fail(env, id, Kind::Failing, None, CloseReason::Silent)
+    }
+
+    fn drain_end(&mut self, env: Env) -> Effects<Effect> {
+        let left = self.tunnels.iter().next().map(|(id, _)| id);
+        let drain = self.drain.as_mut().expect("its timer is armed");
+        match left {
+            Some(id) => {
+                self.timers.set(&mut drain.alarm, env.now, Timer::DrainEnd);
+                self.close(env, id, CloseReason::Drained)
+            }
+            None => {
+                self.timers.clear(&mut drain.alarm);
+                Effects::NONE
+            }
+        }
+    }
+
+    /// The tunnel takes no part in the count any more; what it carries may finish.
+    fn start_draining(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
+        let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
+        host.leave(tunnel.phase);
+        tunnel.phase = Phase::Draining;
+        host.enter(tunnel.phase);
+        self.timers.set(&mut tunnel.alarm, env.now.after(self.config.drain_grace), Timer::Grace(id));
+        // A responder that says GOAWAY again and again must not pile up tunnels here.
+        if host.is_overfull() {
+            return self.close(env, id, CloseReason::Surplus);
+        }
+        let host = tunnel.host;
+        self.reconcile(env.now, host)
+    }
+
+    fn close(&mut self, env: Env, id: TunnelId, reason: CloseReason) -> Effects<Effect> {
+        Effects::one(Effect::Close { tunnel: id, reason }).then(self.forget(env, id, None, None))
+    }
+
+    fn fail(
+        &mut self,
+        env: Env,
+        id: TunnelId,
+        kind: Kind,
+        retry_after: Option<Duration>,
+        reason: CloseReason,
+    ) -> Effects<Effect> {
+        Effects::one(Effect::Close { tunnel: id, reason }).then(self.forget(env, id, Some(kind), retry_after))
+    }
+
+    fn blame(&mut self, env: Env, id: TunnelId, kind: Kind, retry_after: Option<Duration>) {
+        let tunnel = self.tunnels.get(id).expect("the caller has found it");
+        let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
+        host.trouble.add(env, &self.config, kind, tunnel.dialed, retry_after);
+    }
+
+    fn forget(
+        &mut self,
+        env: Env,
+        id: TunnelId,
+        failure: Option<Kind>,
+        retry_after: Option<Duration>,
+    ) -> Effects<Effect> {
+        if let Some(kind) = failure {
+            self.blame(env, id, kind, retry_after);
+        }
+        let mut tunnel = self.tunnels.remove(id).expect("the caller has found it");
+        self.timers.clear(&mut tunnel.alarm);
+        self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it").leave(tunnel.phase);
+        self.reconcile(env.now, tunnel.host)
+    }
+
+    /// Decides everything about the number of tunnels of one host. Called after whatever may have changed it.
+    fn reconcile(&mut self, now: Instant, id: HostId) -> Effects<Effect> {
+        let host = self.hosts.get_mut(&id).expect("only known hosts are reconciled");
+        let target = if self.drain.is_some() { 0 } else { host.target };
+        match host.live().cmp(&target) {
+            Ordering::Less if host.may_dial() => {
+                self.timers.set(&mut host.alarm, now.max(host.trouble.until()), Timer::Dial(id));
+            }
+            Ordering::Greater => self.timers.set(&mut host.alarm, now, Timer::Shed(id)),
+            Ordering::Less | Ordering::Equal => self.timers.clear(&mut host.alarm),
+        }
+        if target == 0 && host.is_empty() {
+            self.hosts.remove(&id);
+            return Effects::one(Effect::Forget { host: id });
+        }
+        Effects::NONE
+    }
+
+    /// Says `Drained` once, when nothing is left.
+    fn drained(&mut self) -> Effects<Effect> {
+        match &mut self.drain {
+            Some(drain) if !drain.over && self.tunnels.is_empty() => {
+                drain.over = true;
+                self.timers.clear(&mut drain.alarm);
+                Effects::one(Effect::Drained)
+            }
+            Some(_) | None => Effects::NONE,
+        }
+    }
+
+    fn stale_event(&mut self) -> Effects<Effect> {
+        self.stale += 1;
+        Effects::NONE
+    }
 }

@@ -21,6 +21,8 @@
 extern crate alloc;
 
 pub mod address;
+mod backoff;
+mod canonical;
 mod effects;
 pub mod h2frame;
 pub mod handshake;
@@ -29,8 +31,12 @@ pub mod initiator;
 pub mod machine;
 pub mod responder;
 pub mod rping;
+mod table;
+mod timers;
 pub mod tunnel;
 
+#[doc(hidden)]
+pub use canonical::CANONICAL_NOW;
 pub use effects::Effects;
 pub use machine::{Env, Instant, Machine};
 pub use tunnel::TunnelId;

@@ -1,97 +1,86 @@
-//! The responder.
+//! The responder: knows every tunnel and finds one for each request.
+//!
+//! ```text
+//!             Accepted              Greeted             settled           Opened
+//!   (nothing) ────────▶ Handshaking ───────▶ Settling ─────────▶ Idle ───────────▶ InUse
+//!                          │      │                               │  ▲ │             │
+//!                          │      │ Faulted,                 Ping │  │ │ no echo     │ silence
+//!                 time-out │      │ no room                       ▼  │ ▼             ▼
+//!                          ▼      └───▶ Rejected ──▶ (nothing) (an echo)         (nothing)
+//!                       (nothing)
+//!                                  GOAWAY, drain, newer process:  Idle, InUse ──▶ Draining ──▶ (nothing)
+//! ```
+//!
+//! A tunnel of a revtun initiator skips `Settling`. Where it is looked up by name is in [`registry`], how a request
+//! finds one in [`pick`], who waits for one in [`waiting`], what a returning node does to its ghost in [`ghosts`],
+//! how tunnels are taken out of use in [`drain`].
+
+mod canonical;
 mod config;
+mod drain;
 mod event;
+mod ghosts;
+mod invariants;
+mod keepalive;
+mod pick;
+mod registry;
+mod tunnel;
+mod waiting;
 
 pub use config::{Config, HEARD_GRANULARITY};
 pub use event::{CloseReason, DrainScope, Effect, Event, Hello, Place, Refusal, StreamId, Target, Verdict};
+pub use registry::Seat;
+pub use tunnel::{Counts, Stage, TunnelView};
 
-use crate::identity::Identity;
+use self::drain::Drain;
+use self::registry::Registry;
+use self::tunnel::{Phase, Tunnel};
+use self::waiting::Waiting;
+use crate::handshake::Rejection;
+use crate::table::Table;
+use crate::timers::{Alarm, Timers};
 use crate::{Effects, Env, Instant, Machine, TunnelId};
 
-/// The machine. (Stand-in: the runtime is written against this surface while the machine grows behind it.)
+/// How long a rejected peer, or one that was told to go away and has nothing left to do, has for closing itself.
+const LINGER: core::time::Duration = core::time::Duration::from_secs(1);
+
+/// One responder process. See the module for the picture.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Responder {
     config: Config,
+    tunnels: Table<TunnelId, Tunnel>,
+    registry: Registry,
+    waiting: Waiting,
+    timers: Timers<Timer>,
+    drain: Option<Drain>,
+    counts: Counts,
 }
 
-/// Where a tunnel stands.
+/// Why the machine wants to be woken; each is an action of the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// The handshake is under way.
-    Handshaking,
-    /// The handshake was turned away; the peer has yet to close.
-    Rejected,
-    /// Accepted a moment ago by a peer that wants to be left alone for that moment.
-    Settling,
-    /// Not used yet, pinged.
-    Idle,
-    /// Carries requests.
-    InUse,
-    /// Finishes its streams.
-    Draining,
-}
-
-/// One tunnel, for people and for tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TunnelView<'a> {
-    /// Its name.
-    pub tunnel: TunnelId,
-    /// Where it stands.
-    pub stage: Stage,
-    /// Who is at the other end; none before the handshake is done.
-    pub identity: Option<Identity<'a>>,
-    /// Requests under way.
-    pub streams: u32,
-    /// When it was last heard.
-    pub heard: Instant,
-}
-
-/// How many there are of everything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Connections whose handshake is not done.
-    pub handshakes: u32,
-    /// Tunnels accepted and not closed.
-    pub tunnels: u32,
-    /// Nodes with at least one tunnel.
-    pub nodes: u32,
-    /// Requests under way.
-    pub streams: u32,
-    /// Callers that wait for a tunnel.
-    pub waiting: u32,
-    /// Events about something no longer known, since the start.
-    pub stale: u64,
-}
-
-impl Responder {
-    /// A responder without tunnels.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self { config }
-    }
-
-    /// The settings.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Every tunnel, by slot.
-    pub fn tunnels(&self) -> impl Iterator<Item = TunnelView<'_>> + '_ {
-        core::iter::empty()
-    }
-
-    /// How many there are of everything; no walk.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        Counts::default()
-    }
-
-    /// Whether everything is being drained.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        false
-    }
+pub enum Timer {
+    /// The handshake takes too long.
+    HandshakeTimeout(TunnelId),
+    /// The peer had long enough to close by itself.
+    Linger(TunnelId),
+    /// The new tunnel was left alone for long enough.
+    Settle(TunnelId),
+    /// It is time to ping.
+    Ping(TunnelId),
+    /// The ping was not echoed.
+    EchoTimeout(TunnelId),
+    /// The tunnel in use was not heard.
+    Silence(TunnelId),
+    /// The tunnel is to be told to go away.
+    Retire(TunnelId),
+    /// The tunnel's streams had long enough to finish.
+    Grace(TunnelId),
+    /// Somebody waits and there is room.
+    Serve(Seat),
+    /// Somebody waited for long enough.
+    GiveUp(StreamId),
+    /// The next piece of a drain of everything.
+    Drain,
 }
 
 impl Machine for Responder {
@@ -99,13 +88,220 @@ impl Machine for Responder {
     type Effect = Effect;
     const TICK: Event<'static> = Event::Tick;
 
-    fn step(&mut self, _env: Env, _event: Event<'_>) -> Effects<Effect> {
-        Effects::NONE
+    fn step(&mut self, env: Env, event: Event<'_>) -> Effects<Effect> {
+        match event {
+            Event::Accepted => self.accepted(env),
+            Event::Greeted { tunnel, hello } => self.greeted(env, tunnel, &hello),
+            Event::Faulted { tunnel, rejection } => self.faulted(env, tunnel, rejection),
+            Event::Echoed { tunnel } => self.echoed(env, tunnel),
+            Event::Heard { tunnel } => self.heard(env, tunnel),
+            Event::Closed { tunnel } => self.closed(tunnel),
+            Event::Opened { stream, target } => self.opened(env, stream, &target),
+            Event::Released { tunnel } => self.released(env, tunnel),
+            Event::Abandoned { stream } => self.abandoned(stream),
+            Event::GoawayReceived { tunnel } => self.goaway_received(env, tunnel),
+            Event::DrainOrdered { scope, grace } => self.drain_ordered(env, &scope, grace),
+            Event::Tick => self.tick(env),
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        None
+        self.timers.first().map(|(at, _)| at)
     }
 
-    fn check(&self) {}
+    fn check(&self) {
+        self.check_invariants();
+    }
+}
+
+impl Responder {
+    /// A responder without tunnels.
+    #[must_use]
+    pub const fn new(config: Config) -> Self {
+        Self {
+            config,
+            tunnels: Table::new(),
+            registry: Registry::new(),
+            waiting: Waiting::new(),
+            timers: Timers::new(),
+            drain: None,
+            counts: Counts::NONE,
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Every tunnel, by slot.
+    pub fn tunnels(&self) -> impl Iterator<Item = TunnelView<'_>> + '_ {
+        self.tunnels.iter().map(|(id, tunnel)| tunnel.view(id, &self.registry))
+    }
+
+    /// How many there are of everything; no walk.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether everything is being drained.
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// Which timer fires next: the reason behind [`Machine::deadline`].
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Timer> {
+        self.timers.first().map(|(_, timer)| timer)
+    }
+
+    fn accepted(&mut self, env: Env) -> Effects<Effect> {
+        if self.drain.is_some() {
+            return Effects::one(Effect::Shun { rejection: Rejection::Draining });
+        }
+        if self.counts.handshakes >= self.config.max_handshakes {
+            return Effects::one(Effect::Shun { rejection: Rejection::Busy });
+        }
+        let id = self.tunnels.insert(Tunnel { phase: Phase::Handshaking, heard: env.now, alarm: Alarm::OFF });
+        self.counts.handshakes += 1;
+        self.arm(id, env.now.after(self.config.handshake_timeout), Timer::HandshakeTimeout(id));
+        Effects::one(Effect::Admit { tunnel: id })
+    }
+
+    fn greeted(&mut self, env: Env, id: TunnelId, hello: &Hello<'_>) -> Effects<Effect> {
+        if !self.is_handshaking(id) {
+            return self.stale_event();
+        }
+        match self.admission(env.now, hello) {
+            Ok(displaced) => {
+                let effects = displaced.map_or(Effects::NONE, |id| self.close(id, CloseReason::Displaced));
+                effects.then(self.register(env, id, hello))
+            }
+            Err(rejection) => self.reject(env, id, rejection),
+        }
+    }
+
+    /// Whether there is room for one more tunnel, and which one has to make it.
+    fn admission(&self, now: Instant, hello: &Hello<'_>) -> Result<Option<TunnelId>, Rejection> {
+        match hello.verdict {
+            Verdict::Believed => {}
+            Verdict::Unproven => return Err(Rejection::Unauthenticated),
+            Verdict::Contradicted => return Err(Rejection::IdentityMismatch),
+        }
+        if self.drain.is_some() {
+            return Err(Rejection::Draining);
+        }
+        if self.counts.tunnels >= self.config.max_tunnels {
+            return Err(Rejection::ResponderFull);
+        }
+        let tenant = self.tenant_key(hello.identity.tenant);
+        if self.registry.tunnels_of_tenant(tenant) >= self.config.max_tunnels_per_tenant {
+            return Err(Rejection::TenantFull);
+        }
+        let node = self.registry.find_node(tenant, hello.identity.node);
+        match node.map(|node| self.registry.node(node)) {
+            Some(node) if node.active() >= self.config.max_tunnels_per_node => {
+                // A returning node must not be kept out by what is left of itself.
+                ghosts::longest_unanswered(node, &self.tunnels, now).map(Some).ok_or(Rejection::NodeFull)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn register(&mut self, env: Env, id: TunnelId, hello: &Hello<'_>) -> Effects<Effect> {
+        let tenant = self.tenant_key(hello.identity.tenant);
+        let member = self.registry.join(id, tenant, &hello.identity, hello.instance);
+        let (node, cluster) = (member.node, member.cluster);
+        let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
+        tunnel.phase = Phase::Settling(member);
+        tunnel.heard = env.now;
+        self.counts.handshakes -= 1;
+        self.counts.tunnels += 1;
+        self.counts.nodes = self.registry.peopled;
+        // The node may have brought other tunnels into a cluster that it was not in before.
+        self.arm_serve(env.now, Seat::Cluster(cluster));
+        let contended = self.haunt(env.now, node, hello.instance);
+        // A revtun initiator can take bytes right behind the 200; the first ping shows it at once that we mean it.
+        let settle = if hello.instance.is_some() { core::time::Duration::ZERO } else { self.config.settle };
+        self.arm(id, env.now.after(settle), Timer::Settle(id));
+        if settle.is_zero() {
+            self.list(env.now, id);
+        }
+        let effects = Effects::one(Effect::Accept { tunnel: id });
+        if contended { effects.and(Effect::Contended { tunnel: id }) } else { effects }
+    }
+
+    fn faulted(&mut self, env: Env, id: TunnelId, rejection: Rejection) -> Effects<Effect> {
+        if self.is_handshaking(id) { self.reject(env, id, rejection) } else { self.stale_event() }
+    }
+
+    fn reject(&mut self, env: Env, id: TunnelId, rejection: Rejection) -> Effects<Effect> {
+        self.tunnels.get_mut(id).expect("the caller has found it").phase = Phase::Rejected;
+        self.arm(id, env.now.after(LINGER), Timer::Linger(id));
+        Effects::one(Effect::Reject { tunnel: id, rejection })
+    }
+
+    fn closed(&mut self, id: TunnelId) -> Effects<Effect> {
+        if self.tunnels.get(id).is_none() {
+            return self.stale_event();
+        }
+        self.forget(id);
+        self.drained()
+    }
+
+    fn tick(&mut self, env: Env) -> Effects<Effect> {
+        match self.timers.due(env.now) {
+            None => Effects::NONE,
+            Some(Timer::HandshakeTimeout(id)) => self.close(id, CloseReason::HandshakeTimeout),
+            Some(Timer::Linger(id)) => self.close(id, self.reason_to_linger(id)),
+            Some(Timer::Settle(id)) => self.settled(env, id),
+            Some(Timer::Ping(id)) => self.ping(env, id),
+            Some(Timer::EchoTimeout(id)) => self.close(id, CloseReason::PingTimeout),
+            Some(Timer::Silence(id)) => self.close(id, CloseReason::Silent),
+            Some(Timer::Retire(id)) => self.retire(env, id),
+            Some(Timer::Grace(id)) => self.close(id, CloseReason::GraceOver),
+            Some(Timer::Serve(seat)) => self.serve(env, seat),
+            Some(Timer::GiveUp(stream)) => self.give_up(stream),
+            Some(Timer::Drain) => self.drain_on(env),
+        }
+    }
+
+    /// Closes a tunnel of our own accord.
+    fn close(&mut self, id: TunnelId, reason: CloseReason) -> Effects<Effect> {
+        self.forget(id);
+        Effects::one(Effect::Close { tunnel: id, reason }).then(self.drained())
+    }
+
+    fn forget(&mut self, id: TunnelId) {
+        self.unlist(id);
+        let departing = self.tunnels.get(id).is_some_and(Tunnel::is_departing);
+        let mut tunnel = self.tunnels.remove(id).expect("the caller has found it");
+        self.timers.clear(&mut tunnel.alarm);
+        match tunnel.phase {
+            Phase::Handshaking | Phase::Rejected => self.counts.handshakes -= 1,
+            Phase::Settling(member) | Phase::Idle(member, _) | Phase::InUse(member) | Phase::Draining(member, _) => {
+                self.counts.tunnels -= 1;
+                self.counts.streams -= member.streams;
+                self.registry.leave(id, &member, departing);
+                self.counts.nodes = self.registry.peopled;
+            }
+        }
+    }
+
+    fn arm(&mut self, id: TunnelId, at: Instant, timer: Timer) {
+        let tunnel = self.tunnels.get_mut(id).expect("timers are armed for living tunnels");
+        self.timers.set(&mut tunnel.alarm, at, timer);
+    }
+
+    fn is_handshaking(&self, id: TunnelId) -> bool {
+        self.tunnels.get(id).is_some_and(|tunnel| matches!(tunnel.phase, Phase::Handshaking))
+    }
+
+    fn stale_event(&mut self) -> Effects<Effect> {
+        self.counts.stale += 1;
+        Effects::NONE
+    }
 }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::table::Key;
+
 /// Names one tunnel of one machine: a slot of its table and how often that slot was used before.
 ///
 /// Never reused, so that a late event for a dead tunnel is recognised and never misapplied.
@@ -28,6 +30,20 @@ impl TunnelId {
     #[must_use]
     pub const fn generation(self) -> u32 {
         self.generation
+    }
+}
+
+impl Key for TunnelId {
+    fn new(slot: u32, generation: u32) -> Self {
+        Self::new(slot, generation)
+    }
+
+    fn slot(self) -> usize {
+        self.slot()
+    }
+
+    fn generation(self) -> u32 {
+        self.generation()
     }
 }
 

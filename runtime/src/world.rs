@@ -17,7 +17,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite};
 use revtun_core::{Env, Instant};
 
 /// What the runtime needs of the world around it.
-pub trait World: Clone + Send + Sync + 'static {
+pub trait World: Clone + Send + Sync + Unpin + 'static {
     /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// A bound, listening socket.

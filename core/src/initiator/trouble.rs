@@ -1,0 +1,148 @@
+//! What a host did wrong lately, and how long it is left alone for it.
+
+use core::time::Duration;
+
+use super::Config;
+use crate::backoff::{Backoff, jitter};
+use crate::canonical::rebase;
+use crate::{Env, Instant};
+
+/// A tunnel that lived for so long was a good one; one that goes sooner may be part of a loop.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+
+/// Whether the end of an idle tunnel that lived for `life` speaks against its host.
+pub(super) fn is_flap(proven: bool, life: Duration) -> bool {
+    !proven || life < SHORT_LIFE
+}
+
+/// The kinds of failure, each with its own way of coming back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// The dial was refused: the host is up and its process is not. A restart, most likely, so ask again soon; a
+    /// refusal costs a kernel next to nothing.
+    Absent,
+    /// Time-outs, broken answers, 429, 5xx: more load will not help.
+    Failing,
+    /// 401, 403, 404: nothing changes until somebody mends a configuration.
+    Denied,
+    /// Tunnels are accepted and go again at once.
+    Flapping,
+}
+
+impl Kind {
+    pub(super) const fn of_status(status: u16) -> Self {
+        match status {
+            401 | 403 | 404 => Self::Denied,
+            _ => Self::Failing,
+        }
+    }
+}
+
+/// Failures in a row of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Trouble(Option<Failures>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Failures {
+    kind: Kind,
+    in_a_row: u32,
+    last: Instant,
+    /// The host is not dialled before.
+    until: Instant,
+}
+
+impl Trouble {
+    pub(super) const NONE: Self = Self(None);
+
+    /// When the host may be dialled again; the epoch if there is no trouble.
+    pub(super) fn until(&self) -> Instant {
+        self.0.as_ref().map_or(Instant::EPOCH, |failures| failures.until)
+    }
+
+    /// Whether to be careful with the host. One short-lived tunnel is no reason yet.
+    pub(super) const fn is_serious(&self) -> bool {
+        match &self.0 {
+            None => false,
+            Some(Failures { kind: Kind::Flapping, in_a_row, .. }) => *in_a_row > 1,
+            Some(Failures { kind: Kind::Absent | Kind::Failing | Kind::Denied, .. }) => true,
+        }
+    }
+
+    /// The responder accepted a tunnel. That ends every trouble but flapping, which is made of acceptances.
+    pub(super) fn accepted(&mut self) {
+        match &self.0 {
+            Some(Failures { kind: Kind::Flapping, .. }) | None => {}
+            Some(Failures { kind: Kind::Absent | Kind::Failing | Kind::Denied, .. }) => self.0 = None,
+        }
+    }
+
+    /// A tunnel has proven itself for `life` so far.
+    pub(super) fn lived(&mut self, life: Duration) {
+        if life >= SHORT_LIFE {
+            self.0 = None;
+        }
+    }
+
+    /// One more failure, of a tunnel that was dialled at `dialed`.
+    ///
+    /// Tunnels that were dialled before the last failure belong to the same wave and count once: a restart that
+    /// ends a thousand tunnels is one failure, not a thousand.
+    pub(super) fn add(
+        &mut self,
+        env: Env,
+        config: &Config,
+        kind: Kind,
+        dialed: Instant,
+        retry_after: Option<Duration>,
+    ) {
+        let in_a_row = match &self.0 {
+            Some(before) if before.kind == kind && dialed < before.last => return,
+            Some(before) if before.kind == kind => before.in_a_row.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        let pause = pause(env, config, kind, in_a_row, retry_after);
+        self.0 = Some(Failures { kind, in_a_row, last: env.now, until: env.now.after(pause) });
+    }
+
+    /// The same trouble as seen from `now`, for comparing states.
+    pub(super) fn canonical(&self, now: Instant) -> Self {
+        Self(self.0.clone().map(|failures| Failures {
+            // Beyond this the pauses do not grow any more.
+            in_a_row: failures.in_a_row.min(32),
+            last: rebase(failures.last, now),
+            until: rebase(failures.until, now),
+            ..failures
+        }))
+    }
+}
+
+fn pause(env: Env, config: &Config, kind: Kind, in_a_row: u32, retry_after: Option<Duration>) -> Duration {
+    if let Some(asked) = retry_after {
+        let asked = asked.min(config.retry_after_cap);
+        // Every initiator was told the same number: spread them a little (reference §2.5 adds up to 15 %).
+        return asked + jitter(asked * 15 / 100, env.dice);
+    }
+    match kind {
+        Kind::Absent => {
+            let backoff = Backoff { base: config.backoff_base, cap: config.refused_cap };
+            jitter(backoff.step(in_a_row), env.dice)
+        }
+        Kind::Failing => {
+            let backoff = Backoff { base: config.backoff_base, cap: config.backoff_cap };
+            jitter(backoff.step(in_a_row), env.dice)
+        }
+        // Nobody mends a configuration in a millisecond, so only half of the step is left to chance.
+        Kind::Denied => {
+            let backoff = Backoff { base: config.denied_base, cap: config.backoff_cap.max(config.denied_base) };
+            let half = backoff.step(in_a_row) / 2;
+            half + jitter(half, env.dice)
+        }
+        Kind::Flapping => match in_a_row {
+            0 | 1 => Duration::ZERO,
+            more => {
+                let backoff = Backoff { base: config.backoff_base, cap: config.backoff_cap };
+                jitter(backoff.step(more - 1), env.dice)
+            }
+        },
+    }
+}

@@ -1,0 +1,99 @@
+//! One tunnel, as its initiator sees it.
+
+use super::{HostId, Protocol, Timer};
+use crate::timers::Alarm;
+use crate::{Instant, TunnelId};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Tunnel {
+    pub(super) host: HostId,
+    pub(super) phase: Phase,
+    pub(super) dialed: Instant,
+    pub(super) heard: Instant,
+    pub(super) alarm: Alarm<Timer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Phase {
+    Dialing,
+    Handshaking,
+    Idle {
+        accepted: Instant,
+        /// A ping came: the responder means it. A 200 alone proves nothing (reference §2.3).
+        proven: bool,
+        /// The responder is revtun, which understands an HTTP/2 server that speaks first.
+        revtun: bool,
+    },
+    InUse {
+        protocol: Protocol,
+    },
+    Draining,
+}
+
+impl Phase {
+    /// Whether the tunnel counts toward its host's target.
+    pub(super) const fn is_live(self) -> bool {
+        match self {
+            Self::Dialing | Self::Handshaking | Self::Idle { .. } | Self::InUse { .. } => true,
+            Self::Draining => false,
+        }
+    }
+
+    /// How little is lost with the tunnel.
+    pub(super) const fn sheds_easily(self) -> u8 {
+        match self {
+            Self::Dialing | Self::Handshaking => 2,
+            Self::Idle { .. } => 1,
+            Self::InUse { .. } | Self::Draining => 0,
+        }
+    }
+}
+
+impl Tunnel {
+    pub(super) const fn is_proven(&self) -> bool {
+        match self.phase {
+            Phase::Idle { proven, .. } => proven,
+            Phase::InUse { .. } => true,
+            Phase::Dialing | Phase::Handshaking | Phase::Draining => false,
+        }
+    }
+
+    pub(super) const fn view(&self, tunnel: TunnelId) -> TunnelView {
+        let stage = match self.phase {
+            Phase::Dialing => Stage::Dialing,
+            Phase::Handshaking => Stage::Handshaking,
+            Phase::Idle { .. } => Stage::Idle,
+            Phase::InUse { .. } => Stage::InUse,
+            Phase::Draining => Stage::Draining,
+        };
+        TunnelView { tunnel, host: self.host, stage, heard: self.heard }
+    }
+}
+
+/// Where a tunnel stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The transport is being connected.
+    Dialing,
+    /// The handshake is under way.
+    Handshaking,
+    /// Accepted, not used yet.
+    Idle,
+    /// Carries requests.
+    InUse,
+    /// Finishes its streams.
+    Draining,
+}
+
+/// One tunnel, for people and for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TunnelView {
+    /// Its name.
+    pub tunnel: TunnelId,
+    /// Its host.
+    pub host: HostId,
+    /// Where it stands.
+    pub stage: Stage,
+    /// When it was last heard; when it was dialled, if never.
+    pub heard: Instant,
+}

@@ -1,0 +1,146 @@
+//! States that differ only in what nobody can observe, made equal: for exhaustive search.
+
+use alloc::collections::BTreeMap;
+
+use super::drain::Drain;
+use super::registry::{Cluster, Membership, Node, Registry, Seat, Tenant};
+use super::tunnel::{Counts, Departure, Keepalive, Member, Phase, Tunnel};
+use super::waiting::{Caller, Queue, Waiting};
+use super::{Responder, StreamId, Timer};
+use crate::Instant;
+use crate::canonical::rebase;
+use crate::table::Key;
+use crate::timers::{Alarm, Timers};
+
+impl Responder {
+    /// This state with every moment counted from `now`, every generation forgotten, callers numbered from zero and
+    /// every counter at zero. The result is a legal state of the machine at
+    /// [`CANONICAL_NOW`](crate::CANONICAL_NOW), so a search may go on from it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn canonical(&self, now: Instant) -> Self {
+        let mut to = Renaming {
+            now,
+            streams: self.waiting.0.keys().copied().zip((0..).map(StreamId)).collect(),
+            timers: Timers::new(),
+        };
+        let tunnels = self.tunnels.map_canonical(|tunnel| to.tunnel(tunnel));
+        let registry = Registry {
+            tenants: self.registry.tenants.iter().map(|(name, it)| (name.clone(), tenant(it))).collect(),
+            nodes: self.registry.nodes.map_canonical(|node| to.node(node)),
+            clusters: self.registry.clusters.map_canonical(|cluster| to.cluster(cluster)),
+            ..self.registry
+        };
+        let callers = self.waiting.0.iter();
+        let callers = callers
+            .map(|(stream, caller)| {
+                (to.streams[stream], Caller { seat: seat(caller.seat), alarm: to.alarm(&caller.alarm) })
+            })
+            .collect();
+        let drain =
+            self.drain.map(|drain| Drain { alarm: to.alarm(&drain.alarm), until: rebase(drain.until, now), ..drain });
+        let counts = Counts { stale: 0, ..self.counts };
+        let waiting = Waiting(callers);
+        Self { config: self.config, tunnels, registry, waiting, timers: to.timers, drain, counts }
+    }
+}
+
+struct Renaming {
+    now: Instant,
+    streams: BTreeMap<StreamId, StreamId>,
+    timers: Timers<Timer>,
+}
+
+impl Renaming {
+    fn tunnel(&mut self, tunnel: &Tunnel) -> Tunnel {
+        let phase = match &tunnel.phase {
+            Phase::Handshaking => Phase::Handshaking,
+            Phase::Rejected => Phase::Rejected,
+            Phase::Settling(it) => Phase::Settling(member(it)),
+            Phase::Idle(it, Keepalive::Resting) => Phase::Idle(member(it), Keepalive::Resting),
+            Phase::Idle(it, Keepalive::Awaiting { since }) => {
+                Phase::Idle(member(it), Keepalive::Awaiting { since: rebase(*since, self.now) })
+            }
+            Phase::InUse(it) => Phase::InUse(member(it)),
+            Phase::Draining(it, departure) => {
+                Phase::Draining(member(it), Departure { until: rebase(departure.until, self.now), ..*departure })
+            }
+        };
+        // When a tunnel was last heard is shown to people and decides nothing.
+        Tunnel { phase, heard: Instant::EPOCH, alarm: self.alarm(&tunnel.alarm) }
+    }
+
+    fn node(&mut self, node: &Node) -> Node {
+        Node {
+            tunnels: node.tunnels.iter().map(|id| bare(*id)).collect(),
+            listed: node.listed.iter().map(|id| bare(*id)).collect(),
+            clusters: node.clusters.iter().map(|it| Membership { cluster: bare(it.cluster), ..it.clone() }).collect(),
+            queue: self.queue(&node.queue),
+            ..node.clone()
+        }
+    }
+
+    fn cluster(&mut self, cluster: &Cluster) -> Cluster {
+        Cluster {
+            listed: cluster.listed.iter().map(|node| bare(*node)).collect(),
+            queue: self.queue(&cluster.queue),
+            ..cluster.clone()
+        }
+    }
+
+    fn queue(&mut self, queue: &Queue) -> Queue {
+        Queue {
+            callers: queue.callers.iter().map(|stream| self.streams[stream]).collect(),
+            alarm: self.alarm(&queue.alarm),
+        }
+    }
+
+    fn alarm(&mut self, alarm: &Alarm<Timer>) -> Alarm<Timer> {
+        let mut moved = Alarm::OFF;
+        if let Some((at, timer)) = alarm.get() {
+            let timer = self.timer(timer);
+            self.timers.set(&mut moved, rebase(at, self.now), timer);
+        }
+        moved
+    }
+
+    fn timer(&self, timer: Timer) -> Timer {
+        match timer {
+            Timer::HandshakeTimeout(id) => Timer::HandshakeTimeout(bare(id)),
+            Timer::Linger(id) => Timer::Linger(bare(id)),
+            Timer::Settle(id) => Timer::Settle(bare(id)),
+            Timer::Ping(id) => Timer::Ping(bare(id)),
+            Timer::EchoTimeout(id) => Timer::EchoTimeout(bare(id)),
+            Timer::Silence(id) => Timer::Silence(bare(id)),
+            Timer::Retire(id) => Timer::Retire(bare(id)),
+            Timer::Grace(id) => Timer::Grace(bare(id)),
+            Timer::Serve(it) => Timer::Serve(seat(it)),
+            Timer::GiveUp(stream) => Timer::GiveUp(self.streams[&stream]),
+            Timer::Drain => Timer::Drain,
+        }
+    }
+}
+
+fn tenant(tenant: &Tenant) -> Tenant {
+    Tenant {
+        tunnels: tenant.tunnels,
+        nodes: tenant.nodes.iter().map(|(name, key)| (name.clone(), bare(*key))).collect(),
+        clusters: tenant.clusters.iter().map(|(name, key)| (name.clone(), bare(*key))).collect(),
+    }
+}
+
+fn member(member: &Member) -> Member {
+    Member { node: bare(member.node), cluster: bare(member.cluster), ..member.clone() }
+}
+
+fn seat(seat: Seat) -> Seat {
+    match seat {
+        Seat::Node(key) => Seat::Node(bare(key)),
+        Seat::Cluster(key) => Seat::Cluster(bare(key)),
+    }
+}
+
+/// The same key in its slot's first generation.
+fn bare<K: Key>(key: K) -> K {
+    K::new(u32::try_from(key.slot()).expect("slots are counted in 32 bits"), 0)
+}

@@ -1,0 +1,210 @@
+//! Taking tunnels out of use: unlisted first, then told, then given time for their streams, then closed.
+
+use core::time::Duration;
+
+use super::tunnel::{Departure, Phase, Tunnel, Why};
+use super::{CloseReason, DrainScope, Effect, LINGER, Place, Refusal, Responder, Timer};
+use crate::timers::Alarm;
+use crate::{Effects, Env, Instant, TunnelId};
+
+/// The drain of everything, done one tunnel a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Drain {
+    pub(super) alarm: Alarm<Timer>,
+    pub(super) until: Instant,
+    pub(super) stage: DrainStage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum DrainStage {
+    /// Waiting callers are turned away, then tunnels told, by slot.
+    Telling { slot: usize },
+    /// Streams finish.
+    Finishing,
+    /// Time is over: tunnels are closed, by slot.
+    Closing { slot: usize },
+    /// `Drained` was said.
+    Over,
+}
+
+impl Responder {
+    pub(super) fn drain_ordered(&mut self, env: Env, scope: &DrainScope<'_>, grace: Duration) -> Effects<Effect> {
+        let until = env.now.after(grace);
+        if *scope == DrainScope::All {
+            self.drain_everything(env.now, until);
+            return Effects::NONE;
+        }
+        let affected: alloc::vec::Vec<_> =
+            self.tunnels.iter().filter(|(id, tunnel)| self.is_in(*id, tunnel, scope)).map(|(id, _)| id).collect();
+        for id in affected {
+            self.depart(env.now, id, Why::Order, until);
+        }
+        Effects::NONE
+    }
+
+    fn drain_everything(&mut self, now: Instant, until: Instant) {
+        let begun = Drain { alarm: Alarm::OFF, until, stage: DrainStage::Telling { slot: 0 } };
+        let drain = self.drain.get_or_insert(begun);
+        drain.until = drain.until.min(until);
+        match drain.stage {
+            DrainStage::Telling { .. } => self.timers.set(&mut drain.alarm, now, Timer::Drain),
+            DrainStage::Finishing => self.timers.set(&mut drain.alarm, drain.until, Timer::Drain),
+            DrainStage::Closing { .. } | DrainStage::Over => {}
+        }
+    }
+
+    /// One piece of the drain of everything.
+    pub(super) fn drain_on(&mut self, env: Env) -> Effects<Effect> {
+        let drain = self.drain.as_mut().expect("its timer is armed");
+        match drain.stage {
+            DrainStage::Telling { slot } => self.tell_next(env, slot),
+            DrainStage::Finishing => {
+                drain.stage = DrainStage::Closing { slot: 0 };
+                self.close_next(env, 0)
+            }
+            DrainStage::Closing { slot } => self.close_next(env, slot),
+            DrainStage::Over => unreachable!("a drain that is over has no timer"),
+        }
+    }
+
+    fn tell_next(&mut self, env: Env, slot: usize) -> Effects<Effect> {
+        if let Some(stream) = self.waiting.0.keys().next().copied() {
+            let seat = self.stop_waiting(stream).expect("found above");
+            self.registry.prune(seat);
+            return Effects::one(Effect::Refuse { stream, refusal: Refusal::Draining });
+        }
+        let staying = (slot..self.tunnels.end()).find(|slot| {
+            let tunnel = self.tunnels.at(*slot);
+            tunnel.is_some_and(|(_, tunnel)| tunnel.member().is_some() && !tunnel.is_departing())
+        });
+        let drain = self.drain.as_mut().expect("the caller has found it");
+        let Some(slot) = staying else {
+            drain.stage = DrainStage::Finishing;
+            self.timers.set(&mut drain.alarm, drain.until, Timer::Drain);
+            return self.drained();
+        };
+        drain.stage = DrainStage::Telling { slot: slot + 1 };
+        let until = drain.until;
+        let (id, _) = self.tunnels.at(slot).expect("found above");
+        self.depart(env.now, id, Why::Order, until);
+        self.retire(env, id)
+    }
+
+    fn close_next(&mut self, env: Env, slot: usize) -> Effects<Effect> {
+        let left = (slot..self.tunnels.end()).find_map(|slot| {
+            self.tunnels.at(slot).filter(|(_, tunnel)| tunnel.member().is_some()).map(|(id, _)| (slot, id))
+        });
+        let drain = self.drain.as_mut().expect("the caller has found it");
+        match left {
+            Some((slot, id)) => {
+                drain.stage = DrainStage::Closing { slot: slot + 1 };
+                self.timers.set(&mut drain.alarm, env.now, Timer::Drain);
+                self.close(id, CloseReason::GraceOver)
+            }
+            None => self.drained(),
+        }
+    }
+
+    /// Says `Drained` once, when everybody was told and no tunnel is left.
+    pub(super) fn drained(&mut self) -> Effects<Effect> {
+        let Some(drain) = &mut self.drain else { return Effects::NONE };
+        match drain.stage {
+            DrainStage::Finishing | DrainStage::Closing { .. } if self.counts.tunnels == 0 => {
+                drain.stage = DrainStage::Over;
+                self.timers.clear(&mut drain.alarm);
+                Effects::one(Effect::Drained)
+            }
+            DrainStage::Telling { .. } | DrainStage::Finishing | DrainStage::Closing { .. } | DrainStage::Over => {
+                Effects::NONE
+            }
+        }
+    }
+
+    /// No new work for the tunnel from here on; it is told in a tick of its own.
+    pub(super) fn depart(&mut self, now: Instant, id: TunnelId, why: Why, until: Instant) {
+        let tunnel = self.tunnels.get(id).expect("the caller has found it");
+        if tunnel.member().is_none() || tunnel.is_departing() {
+            return;
+        }
+        self.set_out(id, Departure { why, until, told: false });
+        self.arm(id, now, Timer::Retire(id));
+    }
+
+    /// Tells the initiator, which dials a replacement while this tunnel still carries what it carries.
+    pub(super) fn retire(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        let tunnel = self.tunnels.get_mut(id).expect("a tunnel with a timer lives");
+        let Phase::Draining(member, departure) = &mut tunnel.phase else {
+            unreachable!("only departing tunnels retire");
+        };
+        departure.told = true;
+        let until = departure.until;
+        match member.streams {
+            0 => self.arm(id, env.now.after(LINGER), Timer::Linger(id)),
+            _ => self.arm(id, until, Timer::Grace(id)),
+        }
+        Effects::one(Effect::Goaway { tunnel: id })
+    }
+
+    /// The last stream of a departing tunnel is over.
+    pub(super) fn emptied(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        match self.departure(id) {
+            Some(Departure { why: Why::Peer, .. }) => self.close(id, CloseReason::Drained),
+            Some(Departure { told: true, .. }) => {
+                self.arm(id, env.now.after(LINGER), Timer::Linger(id));
+                Effects::NONE
+            }
+            Some(Departure { told: false, .. }) | None => Effects::NONE,
+        }
+    }
+
+    pub(super) fn goaway_received(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        let Some(member) = self.tunnels.get(id).and_then(Tunnel::member) else { return self.stale_event() };
+        if member.streams == 0 {
+            return self.close(id, CloseReason::Drained);
+        }
+        let until = match self.departure(id) {
+            Some(departure) => departure.until,
+            None => env.now.after(self.config.drain_grace),
+        };
+        self.set_out(id, Departure { why: Why::Peer, until, told: true });
+        self.arm(id, until, Timer::Grace(id));
+        Effects::NONE
+    }
+
+    /// Why a tunnel is closed that was given a moment to do it itself.
+    pub(super) fn reason_to_linger(&self, id: TunnelId) -> CloseReason {
+        self.departure(id).map_or(CloseReason::Lingered, |departure| departure.why.reason())
+    }
+
+    fn set_out(&mut self, id: TunnelId, departure: Departure) {
+        self.unlist(id);
+        let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
+        let departing = tunnel.is_departing();
+        tunnel.change(|member| Phase::Draining(member, departure));
+        let node = tunnel.member().expect("only accepted tunnels depart").node;
+        self.registry.node_mut(node).departing += u32::from(!departing);
+    }
+
+    fn departure(&self, id: TunnelId) -> Option<Departure> {
+        match self.tunnels.get(id)?.phase {
+            Phase::Draining(_, departure) => Some(departure),
+            Phase::Handshaking | Phase::Rejected | Phase::Settling(_) | Phase::Idle(..) | Phase::InUse(_) => None,
+        }
+    }
+
+    fn is_in(&self, id: TunnelId, tunnel: &Tunnel, scope: &DrainScope<'_>) -> bool {
+        let Some(member) = tunnel.member() else { return false };
+        match scope {
+            DrainScope::All => true,
+            DrainScope::Tunnel(wanted) => *wanted == id,
+            DrainScope::Tenant(tenant) => *member.tenant == *tenant.as_str(),
+            DrainScope::Place(target) => {
+                let named = match target.place {
+                    Place::Node(node) => self.registry.node_name(member.node) == node,
+                    Place::Cluster(cluster) => self.registry.cluster_name(member.cluster) == cluster,
+                };
+                named && target.tenant.is_none_or(|tenant| *member.tenant == *tenant.as_str())
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A node that comes back meets its own ghost: tunnels of its former process that nobody has buried yet.
+
+use core::time::Duration;
+
+use super::Responder;
+use super::registry::{Node, NodeKey};
+use super::tunnel::{Keepalive, Phase, Tunnel, Why};
+use crate::handshake::Instance;
+use crate::table::Table;
+use crate::{Instant, TunnelId};
+
+/// A ping that was not answered for so long makes its tunnel suspect. Far more than any round trip.
+const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+
+/// The processes of one node, as far as they say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Generations {
+    /// The one that gets work.
+    pub(super) current: Option<Instance>,
+    /// The one before it.
+    displaced: Option<Instance>,
+    /// Both turned out to be alive, so both get work.
+    contended: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    Known,
+    Newer,
+    Contended,
+}
+
+impl Generations {
+    pub(super) const NONE: Self = Self { current: None, displaced: None, contended: false };
+
+    /// Takes in an instance that has just proven to be alive. The one seen last for the first time is the newest:
+    /// no clock is trusted.
+    fn arrive(&mut self, instance: Instance) -> Arrival {
+        match self.current {
+            _ if self.contended => Arrival::Known,
+            None => {
+                self.current = Some(instance);
+                Arrival::Known
+            }
+            Some(current) if current == instance => Arrival::Known,
+            // It was displaced and is back: two living processes, which would displace each other for ever.
+            Some(_) if self.displaced == Some(instance) => {
+                self.contended = true;
+                Arrival::Contended
+            }
+            Some(current) => {
+                self.displaced = Some(current);
+                self.current = Some(instance);
+                Arrival::Newer
+            }
+        }
+    }
+}
+
+/// The tunnel of `node` whose ping is unanswered for the longest time, if that is suspiciously long.
+pub(super) fn longest_unanswered(node: &Node, tunnels: &Table<TunnelId, Tunnel>, now: Instant) -> Option<TunnelId> {
+    let unanswered = node.tunnels.iter().filter_map(|id| match tunnels.get(*id)?.phase {
+        Phase::Idle(_, Keepalive::Awaiting { since }) if now.since(since) >= SUSPECT_AFTER => Some((since, *id)),
+        Phase::Handshaking
+        | Phase::Rejected
+        | Phase::Settling(_)
+        | Phase::Idle(..)
+        | Phase::InUse(_)
+        | Phase::Draining(..) => None,
+    });
+    unanswered.min().map(|(_, id)| id)
+}
+
+impl Responder {
+    /// A tunnel of `instance` has arrived at `node`: tunnels of an older process get no new work and are drained.
+    /// Returns whether two living processes were found to claim the node just now.
+    pub(super) fn haunt(&mut self, now: Instant, node: NodeKey, instance: Option<Instance>) -> bool {
+        let Some(instance) = instance else { return false };
+        match self.registry.node_mut(node).generations.arrive(instance) {
+            Arrival::Known => false,
+            Arrival::Contended => true,
+            Arrival::Newer => {
+                let until = now.after(self.config.drain_grace);
+                let older = |id: &TunnelId| {
+                    let member = self.tunnels.get(*id).and_then(Tunnel::member);
+                    member.is_some_and(|member| member.instance.is_some_and(|other| other != instance))
+                };
+                let ghosts: alloc::vec::Vec<_> =
+                    self.registry.node(node).tunnels.iter().copied().filter(older).collect();
+                for id in ghosts {
+                    self.depart(now, id, Why::Ghost, until);
+                }
+                false
+            }
+        }
+    }
+}

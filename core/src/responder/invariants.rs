@@ -1,0 +1,167 @@
+//! What must always hold, worked out from the tunnels themselves rather than from the counts and lists beside them.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use super::drain::DrainStage;
+use super::registry::{ClusterKey, NodeKey, Seat};
+use super::tunnel::{Counts, Departure, Keepalive, Member, Phase, Tunnel};
+use super::{Responder, Timer};
+use crate::TunnelId;
+
+#[derive(Default)]
+struct SeenNode {
+    tunnels: BTreeSet<TunnelId>,
+    listed: BTreeSet<TunnelId>,
+    streams: u32,
+    departing: u32,
+    clusters: BTreeMap<ClusterKey, u32>,
+}
+
+impl Responder {
+    pub(super) fn check_invariants(&self) {
+        let mut counts = Counts { stale: self.counts.stale, ..Counts::NONE };
+        let mut nodes = BTreeMap::<NodeKey, SeenNode>::new();
+        for (id, tunnel) in self.tunnels.iter() {
+            self.check_timer(id, tunnel);
+            match tunnel.member() {
+                None => counts.handshakes += 1,
+                Some(member) => {
+                    counts.tunnels += 1;
+                    counts.streams += member.streams;
+                    self.check_member(id, tunnel, member, nodes.entry(member.node).or_default());
+                }
+            }
+        }
+        counts.nodes = u32::try_from(nodes.len()).expect("fewer nodes than tunnels");
+        counts.waiting = u32::try_from(self.waiting.0.len()).expect("fewer waiting than streams");
+        assert_eq!(self.counts, counts, "the gauges agree with what is there");
+        assert!(counts.tunnels <= self.config.max_tunnels && counts.waiting <= self.config.max_waiting, "limits hold");
+        self.check_nodes(&nodes);
+        self.check_clusters(&nodes);
+        self.check_waiting();
+        self.check_timers();
+    }
+
+    fn check_timer(&self, id: TunnelId, tunnel: &Tunnel) {
+        let armed = tunnel.alarm.get().expect("every tunnel has a timer, so none can be forgotten");
+        assert!(self.timers.contains(&armed), "an armed alarm is in the table");
+        let fits = match &tunnel.phase {
+            Phase::Handshaking => armed.1 == Timer::HandshakeTimeout(id),
+            Phase::Rejected => armed.1 == Timer::Linger(id),
+            Phase::Settling(_) => armed.1 == Timer::Settle(id),
+            Phase::Idle(_, Keepalive::Resting) => armed.1 == Timer::Ping(id),
+            Phase::Idle(_, Keepalive::Awaiting { .. }) => armed.1 == Timer::EchoTimeout(id),
+            Phase::InUse(_) => armed.1 == Timer::Silence(id),
+            Phase::Draining(_, Departure { told: false, .. }) => armed.1 == Timer::Retire(id),
+            Phase::Draining(member, Departure { told: true, .. }) => match member.streams {
+                0 => armed.1 == Timer::Linger(id),
+                _ => armed.1 == Timer::Grace(id),
+            },
+        };
+        assert!(fits, "{:?} does not go with {:?}", armed.1, tunnel.phase);
+    }
+
+    fn check_member(&self, id: TunnelId, tunnel: &Tunnel, member: &Member, seen: &mut SeenNode) {
+        let limit = self.config.max_streams;
+        assert!(member.streams <= limit, "no tunnel carries more than it may");
+        let findable = match tunnel.phase {
+            Phase::Idle(..) => true,
+            Phase::InUse(_) => member.streams < limit,
+            Phase::Settling(_) => member.listed.is_some(),
+            Phase::Draining(..) => false,
+            Phase::Handshaking | Phase::Rejected => unreachable!("no member"),
+        };
+        assert_eq!(member.listed.is_some(), findable, "exactly what can take work can be found");
+        let node = self.registry.node(member.node);
+        if let Some(place) = member.listed {
+            assert_eq!(node.listed.get(place as usize), Some(&id), "a listed tunnel stands where it says");
+            seen.listed.insert(id);
+        }
+        if self.config.tenant_isolation {
+            let tenant = self.registry.tenants.get(&member.tenant).expect("a tunnel's tenant is known");
+            let name = self.registry.node_name(member.node);
+            assert_eq!(tenant.nodes.get(name.as_str()), Some(&member.node), "a tunnel is its own tenant's");
+        }
+        seen.tunnels.insert(id);
+        seen.streams += member.streams;
+        seen.departing += u32::from(tunnel.is_departing());
+        *seen.clusters.entry(member.cluster).or_default() += 1;
+    }
+
+    fn check_nodes(&self, seen: &BTreeMap<NodeKey, SeenNode>) {
+        for (key, node) in self.registry.nodes.iter() {
+            let nobody = SeenNode::default();
+            let seen = seen.get(&key).unwrap_or(&nobody);
+            assert_eq!(node.tunnels, seen.tunnels, "a node has its tunnels");
+            assert_eq!((node.streams, node.departing), (seen.streams, seen.departing), "a node's counts agree");
+            assert_eq!(node.listed.iter().copied().collect::<BTreeSet<_>>(), seen.listed, "a node lists its tunnels");
+            assert_eq!(node.listed.len(), seen.listed.len(), "a tunnel is listed once");
+            let clusters: BTreeMap<_, _> = node.clusters.iter().map(|m| (m.cluster, m.tunnels)).collect();
+            assert_eq!(clusters, seen.clusters, "a node is in the clusters that its tunnels name");
+            assert!(!node.tunnels.is_empty() || !node.queue.is_empty(), "a node that nobody needs is forgotten");
+            self.check_queue(Seat::Node(key), !node.listed.is_empty());
+        }
+    }
+
+    fn check_clusters(&self, seen: &BTreeMap<NodeKey, SeenNode>) {
+        for (key, cluster) in self.registry.clusters.iter() {
+            let members = seen.values().filter(|node| node.clusters.contains_key(&key)).count();
+            assert_eq!(cluster.nodes as usize, members, "a cluster counts its nodes");
+            let listed: BTreeSet<_> = cluster.listed.iter().copied().collect();
+            let able = seen.iter().filter(|(_, node)| node.clusters.contains_key(&key) && !node.listed.is_empty());
+            assert_eq!(listed, able.map(|(node, _)| *node).collect(), "a cluster lists the nodes that can take work");
+            for (place, node) in cluster.listed.iter().enumerate() {
+                let memberships = &self.registry.node(*node).clusters;
+                let stands = memberships.iter().find(|m| m.cluster == key).and_then(|m| m.listed);
+                assert_eq!(stands.map(|place| place as usize), Some(place), "a listed node stands where it says");
+            }
+            assert!(cluster.nodes > 0 || !cluster.queue.is_empty(), "a cluster that nobody needs is forgotten");
+            self.check_queue(Seat::Cluster(key), !cluster.listed.is_empty());
+        }
+    }
+
+    /// WaiterServed: whoever waits where there is room is about to be served.
+    fn check_queue(&self, seat: Seat, room: bool) {
+        let queue = match seat {
+            Seat::Node(node) => &self.registry.node(node).queue,
+            Seat::Cluster(cluster) => &self.registry.cluster(cluster).queue,
+        };
+        for stream in &queue.callers {
+            assert_eq!(self.waiting.0.get(stream).map(|caller| caller.seat), Some(seat), "a queue holds its callers");
+        }
+        match queue.alarm.get() {
+            Some((_, timer)) => assert!(timer == Timer::Serve(seat) && !queue.is_empty(), "serving somebody"),
+            None => assert!(queue.is_empty() || !room, "nobody waits beside room"),
+        }
+    }
+
+    fn check_waiting(&self) {
+        for (stream, caller) in &self.waiting.0 {
+            let (_, timer) = caller.alarm.get().expect("nobody waits for ever");
+            assert_eq!(timer, Timer::GiveUp(*stream), "a caller's timer is its own");
+            let queue = match caller.seat {
+                Seat::Node(node) => &self.registry.node(node).queue,
+                Seat::Cluster(cluster) => &self.registry.cluster(cluster).queue,
+            };
+            assert!(queue.callers.contains(stream), "a caller stands in the queue it waits in");
+        }
+    }
+
+    fn check_timers(&self) {
+        let serving = |armed: bool| usize::from(armed);
+        let queues: usize = self.registry.nodes.iter().map(|(_, node)| serving(node.queue.alarm.get().is_some())).sum();
+        let queues = queues
+            + self.registry.clusters.iter().map(|(_, it)| serving(it.queue.alarm.get().is_some())).sum::<usize>();
+        let drain = match &self.drain {
+            None => 0,
+            Some(drain) => {
+                let over = drain.stage == DrainStage::Over;
+                assert_eq!(drain.alarm.get().is_none(), over, "a drain goes on until it is over");
+                assert!(!over || self.counts.tunnels == 0, "a drain that is over leaves no tunnel");
+                usize::from(!over)
+            }
+        };
+        let owners = self.tunnels.len() + self.waiting.0.len() + queues + drain;
+        assert_eq!(self.timers.len(), owners, "no timer without an owner");
+    }
+}

@@ -1,0 +1,185 @@
+//! The hot path: which tunnel a request takes. Constant time beside the look-up of the name, no allocation.
+
+use core::cmp::Ordering;
+
+use super::registry::Seat;
+use super::tunnel::Phase;
+use super::{Effect, Refusal, Responder, StreamId, Target, Timer};
+use crate::identity::TenantId;
+use crate::{Effects, Env, Instant, TunnelId};
+
+/// The registry's key for everybody where tenants are not kept apart. No tenant id is empty.
+const SHARED: &str = "";
+
+impl Responder {
+    pub(super) fn opened(&mut self, env: Env, stream: StreamId, target: &Target<'_>) -> Effects<Effect> {
+        if self.waiting.0.contains_key(&stream) {
+            return self.stale_event();
+        }
+        let refusal = if self.drain.is_some() {
+            Some(Refusal::Draining)
+        } else if self.config.tenant_isolation && target.tenant.is_none() {
+            Some(Refusal::NoTenant)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            return Effects::one(Effect::Refuse { stream, refusal });
+        }
+        let tenant = target.tenant.map_or(SHARED, |tenant| self.tenant_key(tenant));
+        let Some(seat) = self.registry.find(tenant, target.place) else {
+            return self.wait(env, stream, tenant, target.place, Refusal::Absent);
+        };
+        // Nobody overtakes those who wait.
+        if !self.registry.queue_mut(seat).is_empty() {
+            return self.wait(env, stream, tenant, target.place, Refusal::Saturated);
+        }
+        match self.pick(seat, env.dice) {
+            Some(tunnel) => self.assign(env.now, stream, tunnel),
+            None => self.wait(env, stream, tenant, target.place, self.refusal(seat)),
+        }
+    }
+
+    pub(super) fn released(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        let Some(member) = self.tunnels.get_mut(id).and_then(|tunnel| tunnel.member_mut()) else {
+            return self.stale_event();
+        };
+        if member.streams == 0 {
+            return self.stale_event();
+        }
+        let was_full = member.streams >= self.config.max_streams;
+        member.streams -= 1;
+        let node = member.node;
+        self.registry.node_mut(node).streams -= 1;
+        self.counts.streams -= 1;
+        match self.tunnels.get(id).map(|tunnel| &tunnel.phase) {
+            Some(Phase::InUse(_)) if was_full => {
+                self.list(env.now, id);
+                Effects::NONE
+            }
+            Some(Phase::Draining(member, _)) if member.streams == 0 => self.emptied(env, id),
+            Some(
+                Phase::Handshaking
+                | Phase::Rejected
+                | Phase::Settling(_)
+                | Phase::Idle(..)
+                | Phase::InUse(_)
+                | Phase::Draining(..),
+            )
+            | None => Effects::NONE,
+        }
+    }
+
+    /// The tunnel for one more request to `seat`: of two drawn by lot the one with less to do.
+    pub(super) fn pick(&self, seat: Seat, dice: u64) -> Option<TunnelId> {
+        let (node, dice) = match seat {
+            Seat::Node(node) => (self.registry.node(node), dice),
+            Seat::Cluster(cluster) => {
+                let nodes = &self.registry.cluster(cluster).listed;
+                let (a, b) = two_of(nodes.len(), dice)?;
+                let (a, b) = (self.registry.node(nodes[a]), self.registry.node(nodes[b]));
+                // Streams per tunnel, compared without a division.
+                let left = u64::from(a.streams) * b.listed.len() as u64;
+                let right = u64::from(b.streams) * a.listed.len() as u64;
+                (if right < left { b } else { a }, reroll(dice))
+            }
+        };
+        let (a, b) = two_of(node.listed.len(), dice)?;
+        let (a, b) = (node.listed[a], node.listed[b]);
+        match self.streams_of(b).cmp(&self.streams_of(a)) {
+            Ordering::Less => Some(b),
+            Ordering::Equal | Ordering::Greater => Some(a),
+        }
+    }
+
+    pub(super) fn assign(&mut self, now: Instant, stream: StreamId, id: TunnelId) -> Effects<Effect> {
+        let tunnel = self.tunnels.get_mut(id).expect("only living tunnels are listed");
+        if matches!(tunnel.phase, Phase::Settling(_) | Phase::Idle(..)) {
+            tunnel.change(Phase::InUse);
+            tunnel.heard = now;
+            self.timers.set(&mut tunnel.alarm, now.after(self.config.silence), Timer::Silence(id));
+        }
+        let member = tunnel.member_mut().expect("only accepted tunnels are listed");
+        member.streams += 1;
+        let full = member.streams >= self.config.max_streams;
+        let node = member.node;
+        self.registry.node_mut(node).streams += 1;
+        self.counts.streams += 1;
+        if full {
+            self.unlist(id);
+        }
+        Effects::one(Effect::Assign { stream, tunnel: id })
+    }
+
+    /// Makes a tunnel findable, for callers to come and for those who wait.
+    pub(super) fn list(&mut self, now: Instant, id: TunnelId) {
+        self.registry.list(&mut self.tunnels, id);
+        let node =
+            self.tunnels.get(id).and_then(|tunnel| tunnel.member()).expect("only accepted tunnels are listed").node;
+        self.arm_serve(now, Seat::Node(node));
+        for index in 0..self.registry.node(node).clusters.len() {
+            let cluster = self.registry.node(node).clusters[index].cluster;
+            self.arm_serve(now, Seat::Cluster(cluster));
+        }
+    }
+
+    pub(super) fn unlist(&mut self, id: TunnelId) {
+        if self.tunnels.get(id).is_some_and(|tunnel| tunnel.member().is_some()) {
+            self.registry.unlist(&mut self.tunnels, id);
+        }
+    }
+
+    /// What the registry calls a tenant.
+    pub(super) const fn tenant_key<'a>(&self, tenant: TenantId<'a>) -> &'a str {
+        if self.config.tenant_isolation { tenant.as_str() } else { SHARED }
+    }
+
+    fn streams_of(&self, id: TunnelId) -> u32 {
+        let tunnel = self.tunnels.get(id).expect("only living tunnels are listed");
+        tunnel.member().expect("only accepted tunnels are listed").streams
+    }
+}
+
+/// Two different positions below `len` (the same one twice if there is only one), all pairs equally likely.
+fn two_of(len: usize, dice: u64) -> Option<(usize, usize)> {
+    let below = |len: usize, bits: u64| usize::try_from((bits * len as u64) >> 32).expect("below a length");
+    match len {
+        0 => None,
+        1 => Some((0, 0)),
+        _ => {
+            let first = below(len, dice >> 32);
+            let second = below(len - 1, dice & 0xffff_ffff);
+            Some((first, if second < first { second } else { second + 1 }))
+        }
+    }
+}
+
+/// A second throw out of the first (the finaliser of SplitMix64).
+const fn reroll(dice: u64) -> u64 {
+    let dice = (dice ^ (dice >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let dice = (dice ^ (dice >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    dice ^ (dice >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_of_draws_every_pair_and_never_one_twice() {
+        for len in 2..6 {
+            let mut seen = alloc::collections::BTreeSet::new();
+            let mut dice = 1;
+            for _ in 0..2_000 {
+                dice = reroll(dice + 1);
+                let (a, b) = two_of(len, dice).expect("there are some");
+                assert!(a != b && a < len && b < len);
+                seen.insert((a, b));
+            }
+            assert_eq!(seen.len(), len * (len - 1));
+        }
+        assert_eq!(two_of(0, 7), None);
+        assert_eq!(two_of(1, u64::MAX), Some((0, 0)));
+        assert_eq!(two_of(2, u64::MAX), Some((1, 0)));
+    }
+}

@@ -1,0 +1,185 @@
+//! One tunnel, as its responder sees it.
+
+use alloc::sync::Arc;
+
+use super::registry::{ClusterKey, NodeKey, Registry};
+use super::{CloseReason, Timer};
+use crate::handshake::Instance;
+use crate::identity::{Identity, TenantId};
+use crate::timers::Alarm;
+use crate::{Instant, TunnelId};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Tunnel {
+    pub(super) phase: Phase,
+    pub(super) heard: Instant,
+    pub(super) alarm: Alarm<Timer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Phase {
+    Handshaking,
+    Rejected,
+    Settling(Member),
+    Idle(Member, Keepalive),
+    InUse(Member),
+    Draining(Member, Departure),
+}
+
+/// What an accepted tunnel is to the registry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Member {
+    pub(super) node: NodeKey,
+    pub(super) cluster: ClusterKey,
+    pub(super) tenant: Arc<str>,
+    pub(super) instance: Option<Instance>,
+    /// Requests under way.
+    pub(super) streams: u32,
+    /// Where the tunnel stands in its node's list of tunnels that can take one more request.
+    pub(super) listed: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Keepalive {
+    /// The last ping was answered.
+    Resting,
+    /// A ping is on its way. Never two: Envoy's initiators break on pings that arrive together (reference §3).
+    Awaiting { since: Instant },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Departure {
+    /// Who wants it.
+    pub(super) why: Why,
+    /// How long streams may go on.
+    pub(super) until: Instant,
+    /// Whether both ends know.
+    pub(super) told: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Why {
+    /// The initiator said GOAWAY.
+    Peer,
+    /// An operator drains.
+    Order,
+    /// A newer process of the node is there.
+    Ghost,
+}
+
+impl Why {
+    pub(super) const fn reason(self) -> CloseReason {
+        match self {
+            Self::Peer | Self::Order => CloseReason::Drained,
+            Self::Ghost => CloseReason::Superseded,
+        }
+    }
+}
+
+impl Tunnel {
+    pub(super) const fn member(&self) -> Option<&Member> {
+        match &self.phase {
+            Phase::Handshaking | Phase::Rejected => None,
+            Phase::Settling(member) | Phase::Idle(member, _) | Phase::InUse(member) | Phase::Draining(member, _) => {
+                Some(member)
+            }
+        }
+    }
+
+    pub(super) const fn member_mut(&mut self) -> Option<&mut Member> {
+        match &mut self.phase {
+            Phase::Handshaking | Phase::Rejected => None,
+            Phase::Settling(member) | Phase::Idle(member, _) | Phase::InUse(member) | Phase::Draining(member, _) => {
+                Some(member)
+            }
+        }
+    }
+
+    pub(super) const fn is_departing(&self) -> bool {
+        match self.phase {
+            Phase::Draining(..) => true,
+            Phase::Handshaking | Phase::Rejected | Phase::Settling(_) | Phase::Idle(..) | Phase::InUse(_) => false,
+        }
+    }
+
+    /// Takes an accepted tunnel to another phase.
+    pub(super) fn change(&mut self, to: impl FnOnce(Member) -> Phase) {
+        self.phase = match core::mem::replace(&mut self.phase, Phase::Rejected) {
+            Phase::Settling(member) | Phase::Idle(member, _) | Phase::InUse(member) | Phase::Draining(member, _) => {
+                to(member)
+            }
+            Phase::Handshaking | Phase::Rejected => unreachable!("only accepted tunnels change"),
+        };
+    }
+
+    pub(super) fn view<'a>(&'a self, tunnel: TunnelId, registry: &'a Registry) -> TunnelView<'a> {
+        let stage = match &self.phase {
+            Phase::Handshaking => Stage::Handshaking,
+            Phase::Rejected => Stage::Rejected,
+            Phase::Settling(_) => Stage::Settling,
+            Phase::Idle(..) => Stage::Idle,
+            Phase::InUse(_) => Stage::InUse,
+            Phase::Draining(..) => Stage::Draining,
+        };
+        let identity = self.member().map(|member| Identity {
+            node: registry.node_name(member.node),
+            cluster: registry.cluster_name(member.cluster),
+            tenant: TenantId::new(&member.tenant).expect("it was a tenant id when the tunnel was registered"),
+        });
+        let streams = self.member().map_or(0, |member| member.streams);
+        TunnelView { tunnel, stage, identity, streams, heard: self.heard }
+    }
+}
+
+/// Where a tunnel stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The handshake is under way.
+    Handshaking,
+    /// The handshake was turned away; the peer has yet to close.
+    Rejected,
+    /// Accepted a moment ago.
+    Settling,
+    /// Not used yet, pinged.
+    Idle,
+    /// Carries requests.
+    InUse,
+    /// Finishes its streams.
+    Draining,
+}
+
+/// One tunnel, for people and for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TunnelView<'a> {
+    /// Its name.
+    pub tunnel: TunnelId,
+    /// Where it stands.
+    pub stage: Stage,
+    /// Who is at the other end; none before the handshake is done.
+    pub identity: Option<Identity<'a>>,
+    /// Requests under way.
+    pub streams: u32,
+    /// When it was last heard.
+    pub heard: Instant,
+}
+
+/// How many there are of everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Counts {
+    /// Connections without a tunnel: their handshake is not done, or was turned away.
+    pub handshakes: u32,
+    /// Tunnels accepted and not closed.
+    pub tunnels: u32,
+    /// Nodes with at least one tunnel.
+    pub nodes: u32,
+    /// Requests under way.
+    pub streams: u32,
+    /// Callers that wait for a tunnel.
+    pub waiting: u32,
+    /// Events about something no longer known, since the start.
+    pub stale: u64,
+}
+
+impl Counts {
+    pub(super) const NONE: Self = Self { handshakes: 0, tunnels: 0, nodes: 0, streams: 0, waiting: 0, stale: 0 };
+}

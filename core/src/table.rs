@@ -1,0 +1,102 @@
+//! Tables of things that come and go: constant time by key, keys never reused.
+
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+/// The name of a thing in a [`Table`].
+pub(crate) trait Key: Copy {
+    fn new(slot: u32, generation: u32) -> Self;
+    fn slot(self) -> usize;
+    fn generation(self) -> u32;
+}
+
+/// Values by key. A freed slot is used again with the next generation, the one freed last first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Table<K, T> {
+    key: PhantomData<K>,
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+    living: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Slot<T> {
+    generation: u32,
+    value: Option<T>,
+}
+
+impl<K: Key, T> Table<K, T> {
+    pub(crate) const fn new() -> Self {
+        Self { key: PhantomData, slots: Vec::new(), free: Vec::new(), living: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.living
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One past the highest slot that was ever used.
+    pub(crate) fn end(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn insert(&mut self, value: T) -> K {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, value: None });
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 things live at the same time")
+        });
+        let place = &mut self.slots[slot as usize];
+        place.value = Some(value);
+        self.living += 1;
+        K::new(slot, place.generation)
+    }
+
+    pub(crate) fn get(&self, id: K) -> Option<&T> {
+        let slot = self.slots.get(id.slot())?;
+        if slot.generation == id.generation() { slot.value.as_ref() } else { None }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: K) -> Option<&mut T> {
+        let slot = self.slots.get_mut(id.slot())?;
+        if slot.generation == id.generation() { slot.value.as_mut() } else { None }
+    }
+
+    /// Takes the value out. Its slot is free again, unless its generations are used up: then it stays empty.
+    pub(crate) fn remove(&mut self, id: K) -> Option<T> {
+        let slot = self.slots.get_mut(id.slot())?;
+        if slot.generation != id.generation() {
+            return None;
+        }
+        let value = slot.value.take()?;
+        self.living -= 1;
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            self.free.push(u32::try_from(id.slot()).expect("slots are counted in 32 bits"));
+        }
+        Some(value)
+    }
+
+    /// What lives in `slot`.
+    pub(crate) fn at(&self, slot: usize) -> Option<(K, &T)> {
+        let place = self.slots.get(slot)?;
+        let slot = u32::try_from(slot).expect("slots are counted in 32 bits");
+        place.value.as_ref().map(|value| (K::new(slot, place.generation), value))
+    }
+
+    /// Everything, by slot.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &T)> + '_ {
+        (0..self.slots.len()).filter_map(|slot| self.at(slot))
+    }
+
+    /// The same things with every generation forgotten, for comparing states (see `canonical`).
+    pub(crate) fn map_canonical(&self, mut shift: impl FnMut(&T) -> T) -> Self {
+        let slots: Vec<_> =
+            self.slots.iter().map(|slot| Slot { generation: 0, value: slot.value.as_ref().map(&mut shift) }).collect();
+        let free = (0..slots.len()).rev().filter(|slot| slots[*slot].value.is_none());
+        let free = free.map(|slot| u32::try_from(slot).expect("slots are counted in 32 bits")).collect();
+        Self { key: PhantomData, slots, free, living: self.living }
+    }
+}
