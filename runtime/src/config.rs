@@ -1,0 +1,138 @@
+//! What an operator may set: from a TOML file, and by flags on top of it.
+//!
+//! Every key stands once, in the `read` function of its table, beside the setting that it changes; defaults are those
+//! of the machines' own configurations. [`Settings::parse`] notes every problem, not only the first.
+
+pub mod duration;
+mod endpoint;
+mod initiator;
+mod log;
+mod problem;
+mod responder;
+mod section;
+
+pub use endpoint::{Endpoint, parse_listen};
+pub use initiator::{InitiatorSettings, Listener, parse_address, parse_upstream};
+pub use log::{LogFormat, LogSettings, parse_level};
+pub use problem::{Fault, Origin, Problem, Source};
+pub use responder::ResponderSettings;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use section::Section;
+use toml::de::DeTable;
+
+/// The most worker threads that can be asked for.
+const MAX_THREADS: u32 = 1024;
+/// The most streams on one tunnel that can be asked for.
+const MAX_PER_TUNNEL: u32 = 100_000;
+/// The most tunnels, handshakes or waiting callers that can be asked for.
+const MAX_TABLE: u32 = 10_000_000;
+/// How long requests may go on after SIGTERM, unless an operator says otherwise.
+const DRAIN_GRACE: Duration = Duration::from_secs(30);
+
+/// Everything that a file can set.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The table `[log]`.
+    pub log: LogSettings,
+    /// The table `[responder]`, if the file has one.
+    pub responder: Option<ResponderSettings>,
+    /// The table `[initiator]`, if the file has one.
+    pub initiator: Option<InitiatorSettings>,
+}
+
+impl Settings {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the file.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let (file, errors) = DeTable::parse_recoverable(text);
+        // What was recovered from a broken file is not what its author meant: no word on the rest.
+        if !errors.is_empty() {
+            return Err(errors.iter().map(|error| syntax_problem(text, error)).collect());
+        }
+        let mut root = Section::new("", file.into_inner());
+        let settings = Self::read(&mut root);
+        let mut problems = root.finish();
+        problems.sort_by_key(Problem::position);
+        if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    }
+
+    /// What is missing in a file that has to stand on its own, without flags.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Problem> {
+        match (&self.responder, &self.initiator) {
+            (_, Some(initiator)) => initiator.missing(),
+            (Some(_), None) => Vec::new(),
+            (None, None) => {
+                let fault = Fault::new("sets up nothing", "write a table [responder] or [initiator]");
+                vec![Problem::new(Origin::Absent, "", fault)]
+            }
+        }
+    }
+
+    fn read(root: &mut Section<'_>) -> Self {
+        let mut settings = Self::default();
+        if let Some(mut table) = root.table("log") {
+            settings.log = LogSettings::read(&mut table);
+            root.absorb(table);
+        }
+        if let Some(mut table) = root.table("responder") {
+            settings.responder = Some(ResponderSettings::read(&mut table));
+            root.absorb(table);
+        }
+        if let Some(mut table) = root.table("initiator") {
+            settings.initiator = Some(InitiatorSettings::read(&mut table));
+            root.absorb(table);
+        }
+        settings
+    }
+}
+
+/// Reads a number of worker threads.
+///
+/// # Errors
+/// If it is no number, zero or too large.
+pub fn parse_threads(text: &str) -> Result<NonZeroUsize, Fault> {
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_THREADS as usize);
+    number.ok_or_else(|| {
+        Fault::new(format!("{text:?} is no number of threads"), format!("write a whole number from 1 to {MAX_THREADS}"))
+    })
+}
+
+/// Reads a ping interval: a duration that is not zero.
+///
+/// # Errors
+/// If it is anything else.
+pub fn parse_interval(text: &str) -> Result<Duration, Fault> {
+    section::nonzero(duration::parse(text)?, section::Zero::IsWrong)
+}
+
+fn parse_path(text: &str) -> Result<String, Fault> {
+    if revtun_core::handshake::is_path(text) {
+        return Ok(text.to_owned());
+    }
+    let remedy = "write a path that begins with /, at most 255 visible ASCII characters, no #";
+    Err(Fault::new(format!("{text:?} is no request path"), remedy))
+}
+
+fn parse_name(text: &str) -> Result<String, Fault> {
+    let name = revtun_core::identity::ClusterId::new(text);
+    name.map(|name| name.as_str().to_owned())
+        .map_err(|error| Fault::new(format!("{text:?} {error}"), "write 1 to 255 bytes without control characters"))
+}
+
+/// The liveness window that belongs to probes every `interval`: three of them and a second, so that one that is lost
+/// and one that is late do no harm; `current` if that is longer.
+fn follow_silence(interval: Duration, current: Duration) -> Duration {
+    (interval * 3 + Duration::from_secs(1)).max(current)
+}
+
+fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    let what = error.message().lines().collect::<Vec<_>>().join(", ");
+    Problem::new(Origin::File(span), "", Fault::new(what, "mend the TOML here"))
+}

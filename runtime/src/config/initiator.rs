@@ -1,0 +1,172 @@
+//! The settings of `revtun initiator`: the table `[initiator]`.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use revtun_core::address::Address;
+use revtun_core::initiator::Config;
+
+use super::section::{Found, Section, Zero};
+use super::{DRAIN_GRACE, Endpoint, Fault, Origin, Problem, parse_path};
+
+/// What an operator may set of an initiator.
+#[derive(Clone, Debug)]
+pub struct InitiatorSettings {
+    /// Where operators and monitoring ask.
+    pub admin_listen: SocketAddr,
+    /// Worker threads; none means one per processor. The number of tunnels does not depend on it.
+    pub threads: Option<NonZeroUsize>,
+    /// How long requests may go on after SIGTERM.
+    pub drain_grace: Duration,
+    /// Who to be, where to dial and how often: one machine each.
+    pub listeners: Vec<Listener>,
+    /// The endpoints behind each name that an address dials.
+    pub upstreams: BTreeMap<String, Vec<Endpoint>>,
+    /// The path of the handshake request.
+    pub request_path: String,
+    /// Whether the handshake asks for an upgrade, and 101 is the answer to hope for.
+    pub use_http_upgrade: bool,
+    /// Limits and timeouts.
+    pub core: Config,
+}
+
+/// One `rc://` address and the service behind it.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Who to be, where to dial and how often.
+    pub address: Address,
+    /// The local service that requests are forwarded to.
+    pub forward: Option<Endpoint>,
+    /// Where the address was written.
+    pub origin: Origin,
+}
+
+impl Default for InitiatorSettings {
+    fn default() -> Self {
+        Self {
+            admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 15091)),
+            threads: None,
+            drain_grace: DRAIN_GRACE,
+            listeners: Vec::new(),
+            upstreams: BTreeMap::new(),
+            request_path: revtun_core::handshake::PATH.to_owned(),
+            use_http_upgrade: false,
+            core: Config::default(),
+        }
+    }
+}
+
+impl InitiatorSettings {
+    /// Reads the table; what is wrong stays noted in `section`.
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let mut settings = Self::default();
+        section.listen("admin_listen", &mut settings.admin_listen);
+        section.threads(&mut settings.threads);
+        section.duration("drain_grace", Zero::IsOff, &mut settings.drain_grace);
+        if let Some(found) = section.text("request_path", parse_path) {
+            settings.request_path = found.value;
+        }
+        section.switch("use_http_upgrade", &mut settings.use_http_upgrade);
+        settings.read_core(section);
+        for table in section.tables("listener") {
+            settings.read_listener(section, table);
+        }
+        if let Some(mut table) = section.table("upstreams") {
+            let lists = table.lists(Endpoint::parse);
+            settings.upstreams.extend(lists.into_iter().map(|(name, found)| (name, found.value)));
+            section.absorb(table);
+        }
+        settings
+    }
+
+    /// Forwards the requests of every listener to `service`.
+    pub fn forward_all(&mut self, service: &Endpoint) {
+        for listener in &mut self.listeners {
+            listener.forward = Some(service.clone());
+        }
+    }
+
+    /// What is missing, once the file and the flags are both known; nothing may start before it is mended.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Problem> {
+        if self.listeners.is_empty() {
+            let remedy = "give --address RC_URL, or write [[initiator.listener]] with an address into the file";
+            return vec![Problem::new(Origin::Absent, "", Fault::new("an initiator needs an address", remedy))];
+        }
+        self.listeners.iter().flat_map(|listener| self.missing_of(listener)).collect()
+    }
+
+    fn missing_of(&self, listener: &Listener) -> Vec<Problem> {
+        let problem = |what: String, remedy: String| {
+            let setting = if listener.origin == Origin::Flag("--address") { "" } else { "initiator.listener" };
+            Problem::new(listener.origin.clone(), setting, Fault::new(what, remedy))
+        };
+        let upstream = listener.address.upstream();
+        let mut problems = Vec::new();
+        if !self.upstreams.contains_key(upstream) {
+            let what = format!("upstream {upstream:?} of {} is not known", listener.address);
+            let remedy = format!(
+                "give --upstream {upstream}=HOST:PORT, or write {upstream} = [\"HOST:PORT\"] into [initiator.upstreams]"
+            );
+            problems.push(problem(what, remedy));
+        }
+        if listener.forward.is_none() {
+            let what = format!("nothing says where requests for {} are forwarded to", listener.address);
+            let remedy = "give --forward http://HOST:PORT, or write forward = \"http://HOST:PORT\" beside the address";
+            problems.push(problem(what, remedy.to_owned()));
+        }
+        problems
+    }
+
+    fn read_listener(&mut self, section: &mut Section<'_>, table: Found<Section<'_>>) {
+        let Found { value: mut table, span } = table;
+        let given = table.has("address");
+        let address = table.text("address", parse_address);
+        let forward = table.text("forward", Endpoint::parse_service).map(|found| found.value);
+        if let Some(found) = address {
+            self.listeners.push(Listener { address: found.value, forward, origin: Origin::File(found.span) });
+        } else if !given {
+            let remedy = "write address = \"rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT\"";
+            table.fault("address", span, Fault::new("is missing", remedy));
+        }
+        section.absorb(table);
+    }
+
+    fn read_core(&mut self, section: &mut Section<'_>) {
+        let core = &mut self.core;
+        section.duration("connect_timeout", Zero::IsWrong, &mut core.connect_timeout);
+        section.duration("handshake_timeout", Zero::IsWrong, &mut core.handshake_timeout);
+        section.duration("probe_interval", Zero::IsWrong, &mut core.probe_interval);
+        section.silence(core.probe_interval, &mut core.silence);
+        section.duration("peer_drain_grace", Zero::IsOff, &mut core.drain_grace);
+        section.duration("refused_cap", Zero::IsWrong, &mut core.refused_cap);
+        section.duration("backoff_base", Zero::IsWrong, &mut core.backoff_base);
+        section.duration("backoff_cap", Zero::IsWrong, &mut core.backoff_cap);
+        section.duration("denied_base", Zero::IsWrong, &mut core.denied_base);
+        section.duration("retry_after_cap", Zero::IsWrong, &mut core.retry_after_cap);
+    }
+}
+
+/// Reads an `rc://` address.
+///
+/// # Errors
+/// If it is none (reference §1).
+pub fn parse_address(text: &str) -> Result<Address, Fault> {
+    Address::parse(text)
+        .map_err(|error| Fault::new(format!("{text:?}: {error}"), "write rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT"))
+}
+
+/// Reads `NAME=HOST:PORT[,HOST:PORT]...`.
+///
+/// # Errors
+/// If it is anything else.
+pub fn parse_upstream(text: &str) -> Result<(String, Vec<Endpoint>), Fault> {
+    let (name, endpoints) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| Fault::new(format!("{text:?} names no upstream"), "write NAME=HOST:PORT[,HOST:PORT]..."))?;
+    let endpoints = endpoints.split(',').map(Endpoint::parse).collect::<Result<_, _>>()?;
+    Ok((name.to_owned(), endpoints))
+}

@@ -1,0 +1,130 @@
+//! What is wrong with a setting, where it stands, and what to do about it.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+/// Why a text is not a legal value: what is wrong with it, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    what: String,
+    remedy: String,
+}
+
+impl Fault {
+    /// A fault; both parts are short phrases without a full stop.
+    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// `what is wrong; what to do`.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.what, self.remedy)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Where a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// These bytes of the file.
+    File(Range<usize>),
+    /// This flag.
+    Flag(&'static str),
+    /// Nowhere: it is missing.
+    Absent,
+}
+
+/// One thing that an operator has to mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    origin: Origin,
+    /// The setting, such as `responder.ping_interval`; empty where the origin says it all.
+    setting: String,
+    fault: Fault,
+}
+
+impl Problem {
+    /// A problem with `setting` (dotted, may be empty), which came from `origin`.
+    pub fn new(origin: Origin, setting: impl Into<String>, fault: Fault) -> Self {
+        Self { origin, setting: setting.into(), fault }
+    }
+
+    /// Whether a flag, not the file, has to be mended.
+    #[must_use]
+    pub fn is_of_flag(&self) -> bool {
+        matches!(self.origin, Origin::Flag(_))
+    }
+
+    /// Where it stands in the file, for sorting; what is missing comes last.
+    pub(super) fn position(&self) -> usize {
+        match &self.origin {
+            Origin::File(span) => span.start,
+            Origin::Flag(_) | Origin::Absent => usize::MAX,
+        }
+    }
+
+    /// One line: `FILE:LINE:COLUMN: setting: what is wrong; what to do`. Lines and columns count from one,
+    /// columns in characters.
+    #[must_use]
+    pub fn render(&self, source: Option<Source<'_>>) -> String {
+        let place = match (&self.origin, source) {
+            (Origin::File(span), Some(source)) => {
+                let (line, column) = line_and_column(source.text, span.start);
+                format!("{}:{line}:{column}: ", source.path.display())
+            }
+            (Origin::Flag(flag), _) => format!("{flag}: "),
+            (Origin::Absent, Some(source)) => format!("{}: ", source.path.display()),
+            (Origin::File(_) | Origin::Absent, None) => String::new(),
+        };
+        let setting = if self.setting.is_empty() { String::new() } else { format!("{}: ", self.setting) };
+        // A value may be quoted in the fault; a control character in it must not break the line.
+        format!("{place}{setting}{}", self.fault)
+            .chars()
+            .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+            .collect()
+    }
+}
+
+/// The file that settings were read from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its name, as the operator gave it.
+    pub path: &'a Path,
+    /// What it says.
+    pub text: &'a str,
+}
+
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_characters_from_one() {
+        let text = "a = 1\nß = 2\n";
+        assert_eq!(line_and_column(text, 0), (1, 1));
+        assert_eq!(line_and_column(text, text.find('2').unwrap()), (2, 5));
+        assert_eq!(line_and_column(text, text.len() + 9), (3, 1));
+    }
+
+    #[test]
+    fn a_problem_is_one_line() {
+        let problem =
+            Problem::new(Origin::File(0..1), "responder.x", Fault::new("\"a\nb\" is no number", "write a number"));
+        let source = Source { path: Path::new("f.toml"), text: "x" };
+        assert_eq!(
+            problem.render(Some(source)),
+            "f.toml:1:1: responder.x: \"a\u{fffd}b\" is no number; write a number"
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! Reads one table of a file key by key, and remembers everything that is wrong with it.
+//!
+//! A derived deserializer stops at the first mistake; an operator wants to see them all.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::endpoint::parse_listen;
+use super::{Fault, Origin, Problem, duration, follow_silence};
+
+/// How alike an unknown key and a known one must be for us to suggest it; 1.0 is equal.
+const ALIKE: f64 = 0.8;
+
+/// Whether a duration may be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zero {
+    /// It may, and turns the thing off.
+    IsOff,
+    /// It may not.
+    IsWrong,
+}
+
+/// A value and the bytes it stands at.
+pub(super) struct Found<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+/// One table that is being read.
+pub(super) struct Section<'i> {
+    /// Its dotted name; empty for the whole file.
+    name: String,
+    left: DeTable<'i>,
+    asked: Vec<&'static str>,
+    problems: Vec<Problem>,
+}
+
+impl<'i> Section<'i> {
+    pub(super) fn new(name: impl Into<String>, table: DeTable<'i>) -> Self {
+        Self { name: name.into(), left: table, asked: Vec::new(), problems: Vec::new() }
+    }
+
+    /// Everything that is wrong, unknown keys among it.
+    pub(super) fn finish(mut self) -> Vec<Problem> {
+        for (key, _) in std::mem::take(&mut self.left) {
+            let name = key.get_ref().as_ref();
+            let near = self.asked.iter().max_by(|a, b| alike(a, name).total_cmp(&alike(b, name)));
+            let remedy = match near.filter(|near| alike(near, name) >= ALIKE) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "remove it, or look the name up in the README".to_owned(),
+            };
+            let fault = Fault::new("is no setting", remedy);
+            self.problems.push(Problem::new(Origin::File(key.span()), self.setting(name), fault));
+        }
+        self.problems
+    }
+
+    /// Notes a problem with `key` at `span`.
+    pub(super) fn fault(&mut self, key: &str, span: Range<usize>, fault: Fault) {
+        self.problems.push(Problem::new(Origin::File(span), self.setting(key), fault));
+    }
+
+    /// Whether `key` is there and was not read yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.left.contains_key(key)
+    }
+
+    /// The value of `key`, if it is there.
+    fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'i>>> {
+        self.asked.push(key);
+        self.left.remove(key)
+    }
+
+    /// Reads a text with `parse`.
+    pub(super) fn text<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Option<Found<T>> {
+        let value = self.take(key)?;
+        self.read_text(key, &value, parse)
+    }
+
+    /// Reads a listener's address into `slot`.
+    pub(super) fn listen(&mut self, key: &'static str, slot: &mut SocketAddr) {
+        if let Some(found) = self.text(key, parse_listen) {
+            *slot = found.value;
+        }
+    }
+
+    /// Reads a duration into `slot`.
+    pub(super) fn duration(&mut self, key: &'static str, zero: Zero, slot: &mut Duration) {
+        if let Some(found) = self.text(key, |text| nonzero(duration::parse(text)?, zero)) {
+            *slot = found.value;
+        }
+    }
+
+    /// Reads `silence` into `slot`, a window in which a peer is probed every `interval`. If it is not given, it
+    /// follows from the interval.
+    pub(super) fn silence(&mut self, interval: Duration, slot: &mut Duration) {
+        let Some(found) = self.text("silence", |text| nonzero(duration::parse(text)?, Zero::IsWrong)) else {
+            *slot = follow_silence(interval, *slot);
+            return;
+        };
+        if found.value <= interval {
+            let what = format!("is not longer than the interval of {} between probes", duration::format(interval));
+            let remedy = format!("write at least {}", duration::format(follow_silence(interval, Duration::ZERO)));
+            self.fault("silence", found.span, Fault::new(what, remedy));
+        } else {
+            *slot = found.value;
+        }
+    }
+
+    /// Reads a whole number within `range` into `slot`.
+    pub(super) fn number(&mut self, key: &'static str, range: RangeInclusive<u32>, slot: &mut u32) {
+        let Some(value) = self.take(key) else { return };
+        let number = value.get_ref().as_integer().map(|number| u32::from_str_radix(number.as_str(), number.radix()));
+        let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
+        match number {
+            Some(Ok(number)) if range.contains(&number) => *slot = number,
+            Some(_) => self.fault(key, value.span(), Fault::new("is out of range", remedy)),
+            None => self.wrong_type(key, &value, &remedy),
+        }
+    }
+
+    /// Reads a number of threads into `slot`.
+    pub(super) fn threads(&mut self, slot: &mut Option<NonZeroUsize>) {
+        let mut threads = 0;
+        self.number("threads", 1..=super::MAX_THREADS, &mut threads);
+        *slot = usize::try_from(threads).ok().and_then(NonZeroUsize::new).or(*slot);
+    }
+
+    /// Reads `true` or `false` into `slot`.
+    pub(super) fn switch(&mut self, key: &'static str, slot: &mut bool) {
+        let Some(value) = self.take(key) else { return };
+        match value.get_ref().as_bool() {
+            Some(on) => *slot = on,
+            None => self.wrong_type(key, &value, "write true or false"),
+        }
+    }
+
+    /// The table `key`, if it is there.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'i>> {
+        let name = self.setting(key);
+        let value = self.take(key)?;
+        if !value.get_ref().is_table() {
+            self.wrong_type(key, &value, &format!("write it as a table: [{name}]"));
+        }
+        let DeValue::Table(table) = value.into_inner() else { return None };
+        Some(Section::new(name, table))
+    }
+
+    /// The tables of the array `key`, each with where it begins.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Found<Section<'i>>> {
+        let name = self.setting(key);
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let remedy = format!("write it as tables: [[{name}]]");
+        if !value.get_ref().is_array() {
+            self.wrong_type(key, &value, &remedy);
+        }
+        let DeValue::Array(items) = value.into_inner() else { return Vec::new() };
+        let mut tables = Vec::new();
+        for item in items {
+            let span = item.span();
+            if !item.get_ref().is_table() {
+                self.wrong_type(key, &item, &remedy);
+            }
+            if let DeValue::Table(table) = item.into_inner() {
+                tables.push(Found { value: Section::new(name.clone(), table), span });
+            }
+        }
+        tables
+    }
+
+    /// Every remaining key of a table whose keys are names of the operator's choice, each with a list of texts.
+    pub(super) fn lists<T>(&mut self, parse: impl Fn(&str) -> Result<T, Fault>) -> Vec<(String, Found<Vec<T>>)> {
+        let mut lists = Vec::new();
+        for (key, value) in std::mem::take(&mut self.left) {
+            let name = key.into_inner().into_owned();
+            let span = value.span();
+            let DeValue::Array(items) = value.get_ref() else {
+                self.wrong_type(&name, &value, "write a list of texts: [\"…\", \"…\"]");
+                continue;
+            };
+            if items.is_empty() {
+                self.fault(&name, span.clone(), Fault::new("is an empty list", "write at least one entry"));
+            }
+            let items = items.iter().filter_map(|item| self.read_text(&name, item, &parse));
+            let items = items.map(|found| found.value).collect();
+            lists.push((name, Found { value: items, span }));
+        }
+        lists
+    }
+
+    /// Takes over the problems of a table within this one.
+    pub(super) fn absorb(&mut self, inner: Section<'_>) {
+        self.problems.extend(inner.finish());
+    }
+
+    fn read_text<T>(
+        &mut self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Option<Found<T>> {
+        let span = value.span();
+        match value.get_ref().as_str().map(parse) {
+            Some(Ok(value)) => return Some(Found { value, span }),
+            Some(Err(fault)) => self.fault(key, span, fault),
+            None => self.wrong_type(key, value, "write a text in quotes"),
+        }
+        None
+    }
+
+    fn wrong_type(&mut self, key: &str, value: &Spanned<DeValue<'_>>, remedy: &str) {
+        let what = match value.get_ref().type_str() {
+            kind @ ("integer" | "array") => format!("is an {kind}"),
+            kind => format!("is a {kind}"),
+        };
+        self.fault(key, value.span(), Fault::new(what, remedy));
+    }
+
+    fn setting(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+}
+
+pub(super) fn nonzero(duration: Duration, zero: Zero) -> Result<Duration, Fault> {
+    if duration.is_zero() && zero == Zero::IsWrong {
+        return Err(Fault::new("must not be zero", "write for example 1s"));
+    }
+    Ok(duration)
+}
+
+fn alike(a: &str, b: &str) -> f64 {
+    strsim::jaro_winkler(a, b)
+}

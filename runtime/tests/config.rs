@@ -1,0 +1,216 @@
+//! What the configuration file may say, and what an operator is told when it says something else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use revtun::config::{LogFormat, Problem, Settings, Source};
+
+/// Every problem of a file, as `revtun check` prints it.
+fn problems(text: &str) -> Vec<String> {
+    let source = Source { path: Path::new("f.toml"), text };
+    let problems = match Settings::parse(text) {
+        Ok(settings) => settings.missing(),
+        Err(problems) => problems,
+    };
+    problems.iter().map(|problem: &Problem| problem.render(Some(source))).collect()
+}
+
+#[test]
+fn an_empty_table_means_the_defaults() {
+    let settings = Settings::parse("[responder]\n").unwrap();
+    let responder = settings.responder.unwrap();
+    assert!(settings.initiator.is_none());
+    assert!(responder.tunnel_listen.ip().is_loopback());
+    assert!(responder.egress_listen.ip().is_loopback());
+    assert!(responder.admin_listen.ip().is_loopback());
+    assert_eq!(responder.core, revtun_core::responder::Config::default());
+    assert_eq!(responder.drain_grace, Duration::from_secs(30));
+    assert_eq!(settings.log.format, LogFormat::Human);
+}
+
+#[test]
+fn every_key_of_a_responder_is_read() {
+    let text = r#"
+        [log]
+        format = "json"
+        level = "revtun=debug,info"
+        [responder]
+        tunnel_listen = "0.0.0.0:1"
+        egress_listen = "[::1]:2"
+        admin_listen = "127.0.0.1:0"
+        threads = 3
+        drain_grace = "1m"
+        request_timeout = "15s"
+        request_path = "/tunnel"
+        required_cluster_name = "eu-1"
+        use_http_upgrade = true
+        tenant_isolation = false
+        handshake_timeout = "11s"
+        settle = "0s"
+        ping_interval = "1s500ms"
+        echo_timeout = "4s"
+        silence = "9s"
+        wait = "2s"
+        peer_drain_grace = "5m"
+        max_streams = 1
+        max_waiting = 0
+        max_handshakes = 3
+        max_tunnels_per_node = 4
+        max_tunnels_per_tenant = 5
+        max_tunnels = 6
+    "#;
+    let settings = Settings::parse(text).unwrap();
+    let responder = settings.responder.unwrap();
+    assert_eq!(settings.log.format, LogFormat::Json);
+    assert_eq!(settings.log.level.as_deref(), Some("revtun=debug,info"));
+    assert_eq!(responder.tunnel_listen, "0.0.0.0:1".parse().unwrap());
+    assert_eq!(responder.egress_listen, "[::1]:2".parse().unwrap());
+    assert_eq!(responder.admin_listen, "127.0.0.1:0".parse().unwrap());
+    assert_eq!(responder.threads.unwrap().get(), 3);
+    assert_eq!(responder.drain_grace, Duration::from_secs(60));
+    assert_eq!(responder.request_timeout, Duration::from_secs(15));
+    assert_eq!(&*responder.rules.path, "/tunnel");
+    assert_eq!(responder.rules.required_cluster.as_deref(), Some("eu-1"));
+    assert!(responder.rules.upgrade);
+    let expected = revtun_core::responder::Config {
+        tenant_isolation: false,
+        handshake_timeout: Duration::from_secs(11),
+        settle: Duration::ZERO,
+        ping_interval: Duration::from_millis(1_500),
+        echo_timeout: Duration::from_secs(4),
+        silence: Duration::from_secs(9),
+        wait: Duration::from_secs(2),
+        drain_grace: Duration::from_secs(300),
+        max_streams: 1,
+        max_waiting: 0,
+        max_handshakes: 3,
+        max_tunnels_per_node: 4,
+        max_tunnels_per_tenant: 5,
+        max_tunnels: 6,
+    };
+    assert_eq!(responder.core, expected);
+}
+
+#[test]
+fn every_key_of_an_initiator_is_read() {
+    let text = r#"
+        [initiator]
+        admin_listen = "127.0.0.1:3"
+        threads = 2
+        drain_grace = "0s"
+        request_path = "/tunnel"
+        use_http_upgrade = true
+        connect_timeout = "1s"
+        handshake_timeout = "2s"
+        probe_interval = "3s"
+        silence = "30s"
+        peer_drain_grace = "4s"
+        refused_cap = "5ms"
+        backoff_base = "6ms"
+        backoff_cap = "7s"
+        denied_base = "8s"
+        retry_after_cap = "9s"
+        [[initiator.listener]]
+        address = "rc://n:c:t@cloud:2"
+        forward = "http://127.0.0.1:8080"
+        [[initiator.listener]]
+        address = "rc://n2:c:t@cloud:1"
+        forward = "http://[::1]"
+        [initiator.upstreams]
+        cloud = ["127.0.0.1:15443", "tunnels.example.com:15443"]
+    "#;
+    let settings = Settings::parse(text).unwrap();
+    assert!(settings.missing().is_empty());
+    let initiator = settings.initiator.unwrap();
+    assert_eq!(initiator.admin_listen, "127.0.0.1:3".parse().unwrap());
+    assert_eq!(initiator.drain_grace, Duration::ZERO);
+    assert_eq!(initiator.request_path, "/tunnel");
+    assert!(initiator.use_http_upgrade);
+    assert_eq!(initiator.core.probe_interval, Duration::from_secs(3));
+    assert_eq!(initiator.core.refused_cap, Duration::from_millis(5));
+    assert_eq!(initiator.core.retry_after_cap, Duration::from_secs(9));
+    let listeners: Vec<_> = initiator
+        .listeners
+        .iter()
+        .map(|listener| format!("{} {}", listener.address, listener.forward.as_ref().unwrap()))
+        .collect();
+    assert_eq!(listeners, ["rc://n:c:t@cloud:2 127.0.0.1:8080", "rc://n2:c:t@cloud:1 [::1]:80"]);
+    let cloud: Vec<_> = initiator.upstreams["cloud"].iter().map(ToString::to_string).collect();
+    assert_eq!(cloud, ["127.0.0.1:15443", "tunnels.example.com:15443"]);
+}
+
+#[test]
+fn a_longer_ping_interval_takes_the_silence_with_it() {
+    let responder = Settings::parse("[responder]\nping_interval = \"20s\"\n").unwrap().responder.unwrap();
+    assert_eq!(responder.core.silence, Duration::from_secs(61));
+}
+
+#[test]
+fn every_problem_is_told_with_its_place() {
+    let text = r#"[log]
+format = "xml"
+level = "shout=loud"
+[responder]
+tunnel_listen = "localhost:1"
+ping_interval = 2
+echo_timeout = "0s"
+wait = "1x"
+threads = 0
+tenant_isolation = "yes"
+max_strems = 5
+silence = "1s"
+request_path = "tunnel"
+[initiator]
+listener = [{ address = "rc://n:c@cloud:1" }, { forward = "https://x" }]
+[initiator.upstreams]
+cloud = ["nowhere", 5]
+none = []
+"#;
+    let expected = [
+        r#"f.toml:2:10: log.format: "xml" is no format; write human or json"#,
+        r#"f.toml:3:9: log.level: "shout=loud" is no log level; write error, warn, info, debug or trace, or directives such as revtun=debug,info"#,
+        r#"f.toml:5:17: responder.tunnel_listen: "localhost:1" is no address to listen at; write IP:PORT, such as 127.0.0.1:15443; port 0 lets the system choose"#,
+        "f.toml:6:17: responder.ping_interval: is an integer; write a text in quotes",
+        "f.toml:7:16: responder.echo_timeout: must not be zero; write for example 1s",
+        r#"f.toml:8:8: responder.wait: "1x" is no duration; write for example 2s, 500ms or 1m30s"#,
+        "f.toml:9:11: responder.threads: is out of range; write a whole number from 1 to 1024",
+        "f.toml:10:20: responder.tenant_isolation: is a string; write true or false",
+        "f.toml:11:1: responder.max_strems: is no setting; did you mean max_streams?",
+        "f.toml:12:11: responder.silence: is not longer than the interval of 2s between probes; write at least 7s",
+        r#"f.toml:13:16: responder.request_path: "tunnel" is no request path; write a path that begins with /, at most 255 visible ASCII characters"#,
+        r#"f.toml:15:25: initiator.listener.address: "rc://n:c@cloud:1": "#,
+        "f.toml:15:47: initiator.listener.address: is missing; write address = ",
+        r#"f.toml:15:59: initiator.listener.forward: "https://x" does not begin with http://; "#,
+        r#"f.toml:17:10: initiator.upstreams.cloud: "nowhere" has no port; "#,
+        "f.toml:17:21: initiator.upstreams.cloud: is an integer; write a text in quotes",
+        "f.toml:18:8: initiator.upstreams.none: is an empty list; write at least one entry",
+    ];
+    let found = problems(text);
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "\n   found {found}\nexpected {expected}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn broken_toml_is_told_with_its_place() {
+    let found = problems("[responder]\nthreads = = 1\n");
+    assert!(found[0].starts_with("f.toml:2:11: "), "{found:?}");
+    let found = problems("[responder]\nthreads = 1\nthreads = 2\n");
+    assert!(found[0].starts_with("f.toml:3:1: "), "{found:?}");
+}
+
+#[test]
+fn a_file_that_is_not_complete_says_what_is_missing() {
+    assert_eq!(problems(""), ["f.toml: sets up nothing; write a table [responder] or [initiator]"]);
+    assert!(problems("[initiator]\n")[0].starts_with("f.toml: an initiator needs an address; "));
+    let found = problems("[[initiator.listener]]\naddress = \"rc://n:c:t@cloud:2\"\n");
+    assert!(
+        found[0]
+            .starts_with("f.toml:2:11: initiator.listener: upstream \"cloud\" of rc://n:c:t@cloud:2 is not known; ")
+    );
+    assert!(
+        found[1].starts_with("f.toml:2:11: initiator.listener: nothing says where requests for rc://n:c:t@cloud:2 ")
+    );
+    assert_eq!(found.len(), 2);
+}
