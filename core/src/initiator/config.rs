@@ -39,7 +39,7 @@ impl Default for Config {
             silence: Duration::from_secs(7),
             probe_interval: Duration::from_secs(2),
             drain_grace: Duration::from_secs(600),
-            refused_cap: Duration::from_millis(800),
+            refused_cap: Duration::from_millis(600),
             backoff_base: Duration::from_millis(500),
             backoff_cap: Duration::from_secs(30),
             denied_base: Duration::from_secs(5),
