@@ -24,6 +24,7 @@ mod invariants;
 mod keepalive;
 mod pick;
 mod registry;
+pub mod retry;
 mod tunnel;
 mod waiting;
 

@@ -1,6 +1,5 @@
 //! The byte stream of a tunnel: what it takes out, puts in and notices, however the bytes are cut.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 use std::io::IoSlice;
 
 use bytes::Bytes;

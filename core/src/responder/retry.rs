@@ -1,0 +1,98 @@
+//! What the runtime may try again, and when: pure answers to two questions that no machine has to remember.
+
+use core::time::Duration;
+
+/// How often one request is tried in all, whatever happens to the tunnels that it meets.
+pub const MAX_TRIES: u8 = 4;
+
+/// How long a listener rests after the system refused it a connection for want of file descriptors or memory: long
+/// enough not to spin, short enough that nobody notices once there is room again.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How far a request had come when its tunnel was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reach {
+    /// It never left this process: the tunnel gave it back.
+    Unsent,
+    /// The peer said that it did nothing about it: REFUSED_STREAM, or a GOAWAY that names an earlier stream as the
+    /// last (RFC 9113 §8.7).
+    Refused,
+    /// It left, and nobody knows how far it came.
+    Sent,
+    /// An answer to it has begun.
+    Answered,
+}
+
+/// A request whose tunnel was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    /// How often it was tried, this time included.
+    pub tries: u8,
+    /// How far it had come.
+    pub reach: Reach,
+    /// Whether all of it can still be sent: it was given back, or has no body.
+    pub whole: bool,
+    /// Whether doing it twice is as good as doing it once (RFC 9110 §9.2.2).
+    pub idempotent: bool,
+}
+
+/// What becomes of a request whose tunnel was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Next {
+    /// It looks for another tunnel.
+    Retry,
+    /// The caller is told.
+    GiveUp,
+}
+
+/// Whether a request may go out again after its tunnel was lost: only if all of it is still there, and only if
+/// nobody can have acted on it yet or acting on it twice does no harm.
+#[must_use]
+pub const fn after_loss(attempt: Attempt) -> Next {
+    let harmless = match attempt.reach {
+        Reach::Unsent | Reach::Refused => true,
+        Reach::Sent => attempt.idempotent,
+        Reach::Answered => false,
+    };
+    if harmless && attempt.whole && attempt.tries < MAX_TRIES { Next::Retry } else { Next::GiveUp }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Attempt = Attempt { tries: 1, reach: Reach::Unsent, whole: true, idempotent: false };
+
+    #[test]
+    fn what_was_not_acted_on_goes_out_again_whatever_it_is() {
+        for reach in [Reach::Unsent, Reach::Refused] {
+            for idempotent in [false, true] {
+                assert_eq!(after_loss(Attempt { reach, idempotent, ..FIRST }), Next::Retry);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_sent_goes_out_again_only_if_twice_does_no_harm() {
+        assert_eq!(after_loss(Attempt { reach: Reach::Sent, ..FIRST }), Next::GiveUp);
+        assert_eq!(after_loss(Attempt { reach: Reach::Sent, idempotent: true, ..FIRST }), Next::Retry);
+    }
+
+    #[test]
+    fn what_was_answered_never_goes_out_again() {
+        assert_eq!(after_loss(Attempt { reach: Reach::Answered, idempotent: true, ..FIRST }), Next::GiveUp);
+    }
+
+    #[test]
+    fn half_a_request_never_goes_out() {
+        for reach in [Reach::Unsent, Reach::Refused, Reach::Sent] {
+            assert_eq!(after_loss(Attempt { reach, whole: false, idempotent: true, ..FIRST }), Next::GiveUp);
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_to_it() {
+        assert_eq!(after_loss(Attempt { tries: MAX_TRIES - 1, ..FIRST }), Next::Retry);
+        assert_eq!(after_loss(Attempt { tries: MAX_TRIES, ..FIRST }), Next::GiveUp);
+    }
+}

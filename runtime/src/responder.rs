@@ -1,0 +1,275 @@
+//! The responder's side: a listener for tunnels, a listener for callers, and the machine between them.
+//!
+//! ```text
+//!   initiators ──▶ accept ──▶ tunnel ─── Event ──▶ ┌────────┐ ◀── open ─── egress ◀── callers
+//!                               ▲                  │ shared │                  │
+//!                               └───── Order ───── └────────┘ ──── Lease ─────▶│
+//!                               ▲                                              │
+//!                               └──────────────── requests ────────────────────┘
+//! ```
+//!
+//! Every task steps the machine itself ([`shared`]); the pump only ticks it. Reading order: [`shared`], [`lease`],
+//! [`accept`], [`tunnel`], [`egress`].
+
+mod accept;
+mod counters;
+mod egress;
+mod ending;
+mod lease;
+mod link;
+mod listen;
+mod severable;
+mod shared;
+mod tunnel;
+mod view;
+
+pub use self::counters::Totals;
+pub use self::egress::OwnAnswer;
+pub use self::view::TunnelInfo;
+
+use std::future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use revtun_core::handshake::{PATH, Rules};
+use revtun_core::responder::{Config, Counts, DrainScope, Event};
+use revtun_core::{Instant, Machine, responder};
+use tokio::sync::watch;
+
+use self::counters::Counters;
+use self::shared::Shared;
+use crate::pump::{Driven, pump};
+use crate::world::World;
+
+/// What a responder is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponderConfig {
+    /// Where initiators dial to; port 0 lets the system choose.
+    pub tunnel_listen: SocketAddr,
+    /// Where callers send requests to; port 0 lets the system choose.
+    pub egress_listen: SocketAddr,
+    /// The settings of the machine.
+    pub core: Config,
+    /// The path of the handshake (reference §10).
+    pub request_path: String,
+    /// Whether initiators have to ask for an upgrade, and are answered 101 instead of 200 (reference §2.1).
+    pub upgrade: bool,
+    /// What initiators have to call us, if they have to (reference §2.2).
+    pub required_cluster: Option<String>,
+    /// How long a request may wait for the head of its answer, the wait for a tunnel included; zero is for ever.
+    pub request_timeout: Duration,
+}
+
+impl ResponderConfig {
+    /// The defaults, at these addresses.
+    #[must_use]
+    pub fn at(tunnel_listen: SocketAddr, egress_listen: SocketAddr) -> Self {
+        Self {
+            tunnel_listen,
+            egress_listen,
+            core: Config::default(),
+            request_path: PATH.to_owned(),
+            upgrade: false,
+            required_cluster: None,
+            request_timeout: Duration::ZERO,
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            path: self.request_path.as_str().into(),
+            upgrade: self.upgrade,
+            tenant_isolation: self.core.tenant_isolation,
+            required_cluster: self.required_cluster.as_deref().map(Into::into),
+        }
+    }
+}
+
+/// What all tasks of a responder share.
+struct Context<W: World> {
+    world: W,
+    config: Config,
+    rules: Rules,
+    request_timeout: Duration,
+    shared: Arc<Shared<W>>,
+    counters: Counters,
+}
+
+impl<W: World> Context<W> {
+    /// Tells the machine of something that it answers to others, if at all.
+    fn report(&self, event: Event<'_>) {
+        let _for_others = self.shared.step(event);
+    }
+}
+
+/// How far a responder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// New connections are welcome.
+    Serving,
+    /// No new connection; the old ones finish what they began.
+    Draining,
+    /// Whatever is left is dropped.
+    Over,
+}
+
+/// Starts a responder: both listeners are bound when this returns.
+///
+/// # Errors
+/// If a listener cannot be bound; the text names it and its address.
+pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<ResponderHandle<W>> {
+    let (tunnels, tunnel_addr) = bind(&world, "tunnel", config.tunnel_listen).await?;
+    let (callers, egress_addr) = bind(&world, "egress", config.egress_listen).await?;
+    let context = Arc::new(Context {
+        shared: Shared::new(world.clone(), config.core),
+        config: config.core,
+        rules: config.rules(),
+        request_timeout: config.request_timeout,
+        counters: Counters::default(),
+        world: world.clone(),
+    });
+    let (phase, _) = watch::channel(Phase::Serving);
+    world.spawn(tick(Arc::clone(&context)));
+    world.spawn({
+        let context = Arc::clone(&context);
+        let spawner = world.clone();
+        let serve = move |stream, peer| spawner.spawn(accept::serve(Arc::clone(&context), stream, peer));
+        listen::accept_all(world.clone(), tunnels, phase.subscribe(), serve)
+    });
+    world.spawn(egress::listen(Arc::clone(&context), callers, phase.subscribe()));
+    tracing::info!(tunnel = %tunnel_addr, egress = %egress_addr, "responder listening");
+    Ok(ResponderHandle { context, phase, tunnel_addr, egress_addr })
+}
+
+async fn bind<W: World>(world: &W, what: &str, at: SocketAddr) -> io::Result<(W::Listener, SocketAddr)> {
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("cannot bind the {what} listener to {at}: {error}"));
+    let listener = world.listen(at).await.map_err(named)?;
+    let bound = world.local_addr(&listener).map_err(named)?;
+    Ok((listener, bound))
+}
+
+/// Ticks the machine until it is drained.
+async fn tick<W: World>(context: Arc<Context<W>>) {
+    let world = context.world.clone();
+    pump(&world, &mut Ticker(context)).await;
+}
+
+struct Ticker<W: World>(Arc<Context<W>>);
+
+impl<W: World> Driven for Ticker<W> {
+    type Input = ();
+
+    fn deadline(&self) -> Option<Instant> {
+        self.0.shared.arm()
+    }
+
+    fn tick(&mut self) {
+        self.0.report(responder::Responder::TICK);
+    }
+
+    async fn next(&mut self) -> Option<()> {
+        let nothing_left = async {
+            self.0.shared.drained().await;
+            // Connections that never became tunnels may still have a timer, which wakes the pump.
+            if self.0.shared.arm().is_some() {
+                future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.0.shared.sooner() => Some(()),
+            () = nothing_left => None,
+        }
+    }
+
+    fn take(&mut self, (): ()) {}
+}
+
+/// A responder that runs. Dropping the handle ends it at once, requests under way included.
+pub struct ResponderHandle<W: World> {
+    context: Arc<Context<W>>,
+    phase: watch::Sender<Phase>,
+    tunnel_addr: SocketAddr,
+    egress_addr: SocketAddr,
+}
+
+impl<W: World> ResponderHandle<W> {
+    /// Where initiators dial to.
+    #[must_use]
+    pub fn tunnel_addr(&self) -> SocketAddr {
+        self.tunnel_addr
+    }
+
+    /// Where callers send requests to.
+    #[must_use]
+    pub fn egress_addr(&self) -> SocketAddr {
+        self.egress_addr
+    }
+
+    /// Stops accepting connections, lets requests finish for at most `grace`, closes every tunnel, and returns when
+    /// nothing is left. For good.
+    pub async fn drain(&self, grace: Duration) {
+        let world = &self.context.world;
+        let end = world.now().after(grace);
+        tracing::info!(?grace, "draining");
+        self.advance(Phase::Draining);
+        self.context.report(Event::DrainOrdered { scope: DrainScope::All, grace });
+        self.context.shared.drained().await;
+        tokio::select! {
+            biased;
+            () = self.phase.closed() => {}
+            () = world.sleep_until(end) => {}
+        }
+        self.advance(Phase::Over);
+        tracing::info!("drained");
+    }
+
+    /// Takes tunnels out of use, lets their requests finish for at most `grace`, then closes them. Does not wait.
+    /// With [`DrainScope::All`] every new tunnel is turned away too, for good.
+    pub fn drain_scope(&self, scope: DrainScope<'_>, grace: Duration) {
+        self.context.report(Event::DrainOrdered { scope, grace });
+    }
+
+    /// Returns when a drain of everything has closed the last tunnel.
+    pub async fn wait(&self) {
+        self.context.shared.drained().await;
+    }
+
+    /// Whether everything is being drained.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.context.shared.look(|machine, _| machine.is_draining())
+    }
+
+    /// Every tunnel, by slot. Requests stand still meanwhile: for people, not for loops.
+    #[must_use]
+    pub fn tunnels(&self) -> Vec<TunnelInfo> {
+        view::tunnels(&self.context)
+    }
+
+    /// How many there are of everything.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.context.shared.look(|machine, _| machine.counts())
+    }
+
+    /// What happened since the start.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.context.counters.totals()
+    }
+
+    fn advance(&self, to: Phase) {
+        self.phase.send_replace(to);
+    }
+}
+
+impl<W: World> Drop for ResponderHandle<W> {
+    fn drop(&mut self) {
+        self.context.report(Event::DrainOrdered { scope: DrainScope::All, grace: Duration::ZERO });
+        self.advance(Phase::Over);
+    }
+}

@@ -1,0 +1,112 @@
+//! A new connection at the tunnel listener: who is it, and may it stay?
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use revtun_core::Effects;
+use revtun_core::handshake::{self, ParsedRequest, Rejection, Request, RequestParser};
+use revtun_core::responder::{CloseReason, Effect, Event, Hello, Verdict};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::Context;
+use super::ending::Ending;
+use super::link::{Link, Order};
+use super::tunnel::{Tunnel, some};
+use crate::world::World;
+
+/// Room for a usual handshake request; a longer one makes more.
+const USUAL_HEAD: usize = 1024;
+
+/// Lives as long as the connection.
+pub(super) async fn serve<W: World>(context: Arc<Context<W>>, stream: W::Stream, peer: SocketAddr) {
+    let (link, orders) = Link::new(peer);
+    match context.shared.accept(&link) {
+        Ok(id) => Tunnel { context, id, link, orders }.run(stream).await,
+        Err(rejection) => shun(&context, stream, peer, rejection).await,
+    }
+}
+
+/// Tells a peer for whom there is no room, and does not wait to be heard.
+async fn shun<W: World>(context: &Context<W>, mut stream: W::Stream, peer: SocketAddr, rejection: Rejection) {
+    context.counters.rejected(rejection);
+    tracing::warn!(%peer, reason = rejection.name(), "connection turned away");
+    let answer = handshake::encode_rejection(rejection);
+    if stream.write_all(&answer).await.is_ok() {
+        let _ = stream.shutdown().await;
+    }
+}
+
+impl<W: World> Tunnel<W> {
+    /// Reads the handshake and answers it. Ok: the connection is a tunnel from here on.
+    pub(super) async fn greet(&mut self, stream: &mut W::Stream) -> Result<(), Ending> {
+        let context = Arc::clone(&self.context);
+        let mut head = Vec::with_capacity(USUAL_HEAD);
+        let mut parser = RequestParser::new();
+        loop {
+            match parser.parse(&context.rules, &head) {
+                ParsedRequest::Incomplete => {}
+                // What comes behind the request is thrown away, as an Envoy does (reference §2.3).
+                ParsedRequest::Complete { request, consumed: _ } => return self.answer(stream, &request).await,
+                ParsedRequest::Faulted(rejection) => {
+                    let answer = context.shared.step(Event::Faulted { tunnel: self.id, rejection });
+                    return Err(self.obey_rejection(stream, answer).await);
+                }
+            }
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
+                    return Err(Ending::Ordered(reason));
+                },
+                read = stream.read_buf(&mut head) => drop(some(read)?),
+            }
+        }
+    }
+
+    async fn answer(&mut self, stream: &mut W::Stream, request: &Request<'_>) -> Result<(), Ending> {
+        let Request { identity, instance, .. } = *request;
+        self.link.call(identity.to_string());
+        // Where TLS and tokens will be asked what they make of the claim.
+        let verdict = Verdict::Believed;
+        let hello = Hello { identity, instance, verdict };
+        let effects = self.context.shared.step(Event::Greeted { tunnel: self.id, hello });
+        if !effects.iter().any(|effect| effect == Effect::Accept { tunnel: self.id }) {
+            return Err(self.obey_rejection(stream, effects).await);
+        }
+        let revtun = instance.is_some();
+        // One write and not a byte more: an Envoy chokes on what arrives together with it (reference §2.4).
+        let answer = handshake::encode_accepted(self.context.rules.upgrade, revtun);
+        stream.write_all(answer).await.map_err(|_| Ending::Lost)?;
+        self.context.counters.handshakes_accepted.add(1);
+        tracing::info!(tunnel = %self.id, peer = %self.link.peer(), %identity, revtun, "tunnel accepted");
+        Ok(())
+    }
+
+    async fn obey_rejection(&mut self, stream: &mut W::Stream, effects: Effects<Effect>) -> Ending {
+        if let Some(Effect::Reject { rejection, .. }) = effects.iter().next() {
+            self.context.counters.rejected(rejection);
+            let (tunnel, peer, identity) = (self.id, self.link.peer(), self.link.name());
+            tracing::warn!(%tunnel, %peer, identity, reason = rejection.name(), "handshake rejected");
+            let answer = handshake::encode_rejection(rejection);
+            if stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err() {
+                return Ending::Lost;
+            }
+        }
+        // Without an answer the machine has closed the tunnel meanwhile, and its order is on the way.
+        self.until_end(stream).await
+    }
+
+    /// The connection never became a tunnel. A rejection was logged and counted when it was said.
+    pub(super) fn turned_away(&self, ending: Ending) {
+        let (tunnel, peer) = (self.id, self.link.peer());
+        match ending {
+            Ending::Ordered(CloseReason::HandshakeTimeout) => {
+                self.context.counters.handshake_timeouts.add(1);
+                tracing::warn!(%tunnel, %peer, reason = ending.name(), "connection closed: no whole handshake came");
+            }
+            Ending::Ordered(_) => {}
+            Ending::PeerClosed | Ending::Lost | Ending::Intruded => {
+                self.context.report(Event::Closed { tunnel });
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a caller is told when no service behind a tunnel answers it.
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use revtun_core::responder::Refusal;
+
+use crate::http::own_answer;
+
+/// The body of such an answer.
+pub(super) type OwnBody = Full<Bytes>;
+
+/// Why a caller is answered by the responder itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnAnswer {
+    /// It names neither a node nor a cluster.
+    NoTarget,
+    /// It names a node, cluster or tenant that cannot exist: empty, too long or of illegal bytes.
+    IllegalTarget,
+    /// Tenants are kept apart and it names none.
+    NoTenant,
+    /// Its `host` is no authority.
+    IllegalHost,
+    /// It wants to tunnel through us by CONNECT.
+    ConnectUnsupported,
+    /// There is no tunnel to the node or cluster, and none came up in time.
+    Absent,
+    /// Every tunnel to the node or cluster carries as many requests as it may.
+    Saturated,
+    /// As many callers wait for a tunnel already as may.
+    TooManyWaiting,
+    /// The responder is being drained.
+    Draining,
+    /// The tunnel was lost before an answer came, and trying again might do harm.
+    TunnelLost,
+    /// No answer came in time.
+    Timeout,
+}
+
+impl OwnAnswer {
+    /// Every answer, in the order above.
+    pub const ALL: [Self; 11] = [
+        Self::NoTarget,
+        Self::IllegalTarget,
+        Self::NoTenant,
+        Self::IllegalHost,
+        Self::ConnectUnsupported,
+        Self::Absent,
+        Self::Saturated,
+        Self::TooManyWaiting,
+        Self::Draining,
+        Self::TunnelLost,
+        Self::Timeout,
+    ];
+
+    /// The word in `x-revtun-reason`.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NoTarget => "no-target",
+            Self::IllegalTarget => "illegal-target",
+            Self::NoTenant => "no-tenant",
+            Self::IllegalHost => "illegal-host",
+            Self::ConnectUnsupported => "connect-unsupported",
+            Self::Absent => "no-tunnel",
+            Self::Saturated => "saturated",
+            Self::TooManyWaiting => "too-many-waiting",
+            Self::Draining => "draining",
+            Self::TunnelLost => "tunnel-lost",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::NoTarget | Self::IllegalTarget | Self::NoTenant | Self::IllegalHost => StatusCode::BAD_REQUEST,
+            Self::ConnectUnsupported => StatusCode::NOT_IMPLEMENTED,
+            Self::Absent | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TunnelLost => StatusCode::BAD_GATEWAY,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::NoTarget => "Name a node in x-node-id or a cluster in x-cluster-id.\n",
+            Self::IllegalTarget => "x-node-id, x-cluster-id and x-tenant-id take 1 to 255 bytes of text.\n",
+            Self::NoTenant => "Name the tenant in x-tenant-id.\n",
+            Self::IllegalHost => "The host header is not a host.\n",
+            Self::ConnectUnsupported => "CONNECT is not supported.\n",
+            Self::Absent => "No tunnel to this node or cluster.\n",
+            Self::Saturated => "Every tunnel to this node or cluster is full.\n",
+            Self::TooManyWaiting => "Too many requests wait for a tunnel.\n",
+            Self::Draining => "This responder is going away.\n",
+            Self::TunnelLost => "The tunnel was lost before an answer came.\n",
+            Self::Timeout => "No answer came in time.\n",
+        }
+    }
+
+    pub(super) fn response(self) -> Response<OwnBody> {
+        let mut response = own_answer(self.status(), self.reason(), self.text());
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            // A lost tunnel is redialled within a second.
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<Refusal> for OwnAnswer {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoTenant => Self::NoTenant,
+            Refusal::Absent => Self::Absent,
+            Refusal::Saturated => Self::Saturated,
+            Refusal::TooManyWaiting => Self::TooManyWaiting,
+            Refusal::Draining => Self::Draining,
+        }
+    }
+}

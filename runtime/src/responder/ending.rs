@@ -1,0 +1,53 @@
+//! How a tunnel comes to its end.
+
+use revtun_core::responder::CloseReason;
+
+/// Why a connection at the tunnel listener ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The machine closed it.
+    Ordered(CloseReason),
+    /// The peer closed it.
+    PeerClosed,
+    /// The transport failed, or what came through it was no HTTP/2.
+    Lost,
+    /// The peer sent something that is no echo through a tunnel never used.
+    Intruded,
+}
+
+impl Ending {
+    /// The names of all endings, by [`Self::index`].
+    pub(super) const NAMES: [&'static str; 11] = [
+        "handshake-timeout",
+        "lingered",
+        "ping-timeout",
+        "silent",
+        "drained",
+        "grace-over",
+        "superseded",
+        "displaced",
+        "peer-closed",
+        "lost",
+        "unexpected-bytes",
+    ];
+
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Ordered(CloseReason::HandshakeTimeout) => 0,
+            Self::Ordered(CloseReason::Lingered) => 1,
+            Self::Ordered(CloseReason::PingTimeout) => 2,
+            Self::Ordered(CloseReason::Silent) => 3,
+            Self::Ordered(CloseReason::Drained) => 4,
+            Self::Ordered(CloseReason::GraceOver) => 5,
+            Self::Ordered(CloseReason::Superseded) => 6,
+            Self::Ordered(CloseReason::Displaced) => 7,
+            Self::PeerClosed => 8,
+            Self::Lost => 9,
+            Self::Intruded => 10,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+}

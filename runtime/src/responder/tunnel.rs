@@ -1,0 +1,233 @@
+//! One connection at the tunnel listener, from its first byte to its last.
+//!
+//! ```text
+//!   handshake ──▶ idle: pings and echoes ──▶ in use: HTTP/2, we are the client ──▶ end
+//!       │              │
+//!       └── rejected   └── let go unused: GOAWAY, nothing more
+//! ```
+
+use std::io;
+use std::sync::Arc;
+
+use hyper::client::conn::http2;
+use hyper_util::rt::TokioIo;
+use revtun_core::TunnelId;
+use revtun_core::h2frame::{GOAWAY_UNUSED, LEAVING};
+use revtun_core::responder::Event;
+use revtun_core::rping::{PING, PingFilter};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use super::Context;
+use super::ending::Ending;
+use super::link::{Link, Order};
+use super::severable::Severable;
+use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW};
+use crate::tunnel_io::{Notice, TunnelIo};
+use crate::world::{Executor, Timer, World};
+
+/// Bytes read at once from a tunnel that is not in use: there is nothing to read but echoes.
+const IDLE_READ: usize = 64;
+
+/// Bytes of one request's body that may wait here for the tunnel.
+const SEND_BUFFER: usize = 256 * 1024;
+
+/// The task of one tunnel.
+pub(super) struct Tunnel<W: World> {
+    pub(super) context: Arc<Context<W>>,
+    pub(super) id: TunnelId,
+    pub(super) link: Arc<Link>,
+    pub(super) orders: mpsc::Receiver<Order>,
+}
+
+impl<W: World> Tunnel<W> {
+    /// Lives as long as the connection.
+    pub(super) async fn run(mut self, mut stream: W::Stream) {
+        let accepted = match self.greet(&mut stream).await {
+            Ok(()) => true,
+            Err(ending) => {
+                self.turned_away(ending);
+                false
+            }
+        };
+        if accepted {
+            let ending = self.carry(stream).await;
+            self.context.counters.ended(ending);
+            self.log_end(ending);
+            self.report_end(ending);
+        }
+        self.link.settle(None);
+    }
+
+    /// From the handshake to the end.
+    async fn carry(&mut self, mut stream: W::Stream) -> Ending {
+        match self.idle(&mut stream).await {
+            Ok(echoes) => self.serve(stream, echoes).await,
+            Err(ending) => ending,
+        }
+    }
+
+    /// Pings and echoes, until somebody has a request.
+    async fn idle(&mut self, stream: &mut W::Stream) -> Result<PingFilter, Ending> {
+        let mut echoes = PingFilter::new();
+        let mut space = [0; IDLE_READ];
+        loop {
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => match order.expect("the link is ours too") {
+                    // One ping is under way at most: it always fits into the socket's buffer.
+                    Order::Ping => {
+                        stream.write_all(&PING).await.map_err(|_| Ending::Lost)?;
+                        self.context.counters.pings_sent.add(1);
+                    }
+                    Order::Start => return Ok(echoes),
+                    Order::Goaway => return Err(self.let_go(stream).await),
+                    Order::Close(reason) => return Err(Ending::Ordered(reason)),
+                },
+                read = stream.read(&mut space) => {
+                    let bytes = &space[..some(read)?];
+                    let fed = echoes.feed(bytes);
+                    if fed.pings > 0 {
+                        self.context.counters.pings_echoed.add(fed.pings.into());
+                        // Echoes that come together count for one: no more than one was asked for.
+                        self.context.report(Event::Echoed { tunnel: self.id });
+                    }
+                    if let Some(data) = fed.data {
+                        let first = [data.held, &bytes[data.from..]].concat();
+                        return Err(self.farewell(stream, &first).await);
+                    }
+                }
+            }
+        }
+    }
+
+    /// An initiator that leaves says so, even on a tunnel never used. Whatever else comes there is the peer's fault.
+    async fn farewell(&mut self, stream: &mut W::Stream, first: &[u8]) -> Ending {
+        self.link.settle(None);
+        let mut said = first.to_vec();
+        while LEAVING.starts_with(&said) && said.len() < LEAVING.len() {
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
+                    return Ending::Ordered(reason);
+                },
+                read = stream.read_buf(&mut said) => if let Err(ending) = some(read) {
+                    return ending;
+                },
+            }
+        }
+        // An echo may follow: a ping was on its way.
+        if !said.starts_with(&LEAVING) {
+            return Ending::Intruded;
+        }
+        self.context.report(Event::GoawayReceived { tunnel: self.id });
+        self.until_end(stream).await
+    }
+
+    /// Tells the initiator to dial another one, before this tunnel closes. No request will go through it.
+    async fn let_go(&mut self, stream: &mut W::Stream) -> Ending {
+        self.link.settle(None);
+        match stream.write_all(&GOAWAY_UNUSED).await {
+            Ok(()) => self.until_end(stream).await,
+            Err(_) => Ending::Lost,
+        }
+    }
+
+    /// Reads and forgets what comes, until the peer or the machine ends the tunnel.
+    pub(super) async fn until_end(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Ending {
+        let mut space = [0; IDLE_READ];
+        loop {
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => match order.expect("the link is ours too") {
+                    Order::Close(reason) => return Ending::Ordered(reason),
+                    Order::Ping | Order::Start | Order::Goaway => {}
+                },
+                read = stream.read(&mut space) => if let Err(ending) = some(read) {
+                    return ending;
+                },
+            }
+        }
+    }
+
+    /// Requests and answers.
+    async fn serve(&mut self, stream: W::Stream, echoes: PingFilter) -> Ending {
+        let (stream, _knife) = Severable::new(stream);
+        let (io, mut notices, goaway) = TunnelIo::requesting(&self.context.world, stream, echoes);
+        let Ok((client, mut connection)) = self.http2().handshake(TokioIo::new(io)).await else {
+            return Ending::Lost;
+        };
+        self.link.settle(Some(client));
+        tracing::debug!(tunnel = %self.id, peer = %self.link.peer(), identity = self.link.name(), "tunnel in use");
+        let mut goaway = Some(goaway);
+        loop {
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => match order.expect("the link is ours too") {
+                    Order::Goaway => if let Some(order) = goaway.take() { order.give() },
+                    Order::Close(reason) => return Ending::Ordered(reason),
+                    Order::Ping | Order::Start => {}
+                },
+                Some(notice) = notices.recv() => self.context.report(match notice {
+                    Notice::Heard => Event::Heard { tunnel: self.id },
+                    Notice::GoawayReceived => Event::GoawayReceived { tunnel: self.id },
+                }),
+                ended = &mut connection => return match ended {
+                    Ok(()) => Ending::PeerClosed,
+                    Err(_) => Ending::Lost,
+                },
+            }
+        }
+    }
+
+    fn http2(&self) -> http2::Builder<Executor<W>> {
+        let config = &self.context.config;
+        let max_streams = config.max_streams;
+        let mut builder = http2::Builder::new(Executor::new(&self.context.world));
+        builder
+            .timer(Timer::new(&self.context.world))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(HEADER_LIST_BYTES)
+            .max_send_buf_size(SEND_BUFFER)
+            .initial_max_send_streams(max_streams as usize)
+            .max_concurrent_reset_streams(max_streams as usize)
+            // A living initiator is so heard in time. Whether it is dead, the machine decides: it counts from the last
+            // byte, hyper from the ping that followed.
+            .keep_alive_interval(config.ping_interval)
+            .keep_alive_timeout(config.silence)
+            .keep_alive_while_idle(true);
+        builder
+    }
+
+    fn report_end(&self, ending: Ending) {
+        match ending {
+            // The machine has forgotten the tunnel already.
+            Ending::Ordered(_) => {}
+            Ending::PeerClosed | Ending::Lost | Ending::Intruded => {
+                self.context.report(Event::Closed { tunnel: self.id });
+            }
+        }
+    }
+
+    fn log_end(&self, ending: Ending) {
+        let (tunnel, peer, identity, reason) = (self.id, self.link.peer(), self.link.name(), ending.name());
+        match ending {
+            Ending::Intruded => {
+                tracing::warn!(%tunnel, %peer, identity, reason, "tunnel closed: bytes that are no echo came unasked");
+            }
+            Ending::Ordered(_) | Ending::PeerClosed | Ending::Lost => {
+                tracing::info!(%tunnel, %peer, identity, reason, "tunnel closed");
+            }
+        }
+    }
+}
+
+/// How many bytes came; none is the end.
+pub(super) fn some(read: io::Result<usize>) -> Result<usize, Ending> {
+    match read {
+        Ok(0) => Err(Ending::PeerClosed),
+        Ok(count) => Ok(count),
+        Err(_) => Err(Ending::Lost),
+    }
+}

@@ -1,0 +1,58 @@
+//! The tunnels of a responder as people see them.
+
+use std::net::SocketAddr;
+
+use revtun_core::responder::{Stage, TunnelView};
+use serde::Serialize;
+
+use super::Context;
+use crate::world::World;
+
+/// One tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TunnelInfo {
+    /// Its name, as in logs.
+    pub tunnel: String,
+    /// Where it stands: `handshaking`, `rejected`, `settling`, `idle`, `in-use` or `draining`.
+    pub stage: &'static str,
+    /// The node at the other end; none before the handshake is done.
+    pub node: Option<String>,
+    /// The node's cluster.
+    pub cluster: Option<String>,
+    /// The node's tenant.
+    pub tenant: Option<String>,
+    /// Where the connection comes from; none in the moment of its end.
+    pub peer: Option<SocketAddr>,
+    /// Requests under way.
+    pub streams: u32,
+    /// Milliseconds since it was last heard.
+    pub heard_ms_ago: u64,
+}
+
+pub(super) fn tunnels<W: World>(context: &Context<W>) -> Vec<TunnelInfo> {
+    let now = context.world.now();
+    context.shared.look(|machine, link| {
+        let info = |view: TunnelView<'_>| TunnelInfo {
+            tunnel: view.tunnel.to_string(),
+            stage: name(view.stage),
+            node: view.identity.map(|identity| identity.node.to_string()),
+            cluster: view.identity.map(|identity| identity.cluster.to_string()),
+            tenant: view.identity.map(|identity| identity.tenant.to_string()),
+            peer: link(view.tunnel).map(|link| link.peer()),
+            streams: view.streams,
+            heard_ms_ago: u64::try_from(now.since(view.heard).as_millis()).unwrap_or(u64::MAX),
+        };
+        machine.tunnels().map(info).collect()
+    })
+}
+
+fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Handshaking => "handshaking",
+        Stage::Rejected => "rejected",
+        Stage::Settling => "settling",
+        Stage::Idle => "idle",
+        Stage::InUse => "in-use",
+        Stage::Draining => "draining",
+    }
+}
