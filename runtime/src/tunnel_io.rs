@@ -82,6 +82,9 @@ impl<W: World, S> TunnelIo<W, S> {
     }
 }
 
+/// Nothing in here is pinned; a stream that must be is pinned by its owner.
+impl<W, S: Unpin> Unpin for TunnelIo<W, S> {}
+
 impl<W: World, S: AsyncRead + Unpin> AsyncRead for TunnelIo<W, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { world, stream, inbound, .. } = self.get_mut();

@@ -1,5 +1,6 @@
 //! The byte stream of a tunnel: what it takes out, puts in and notices, however the bytes are cut.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 use std::io::IoSlice;
 
 use bytes::Bytes;
