@@ -27,6 +27,8 @@ pub enum Rejection {
     ClusterNameMismatch,
     /// The request announces or carries a body.
     BodyNotAllowed,
+    /// The body is coded in another way than `chunked`, or in several.
+    UnknownCoding,
     /// The request speaks HTTP/1.0.
     ObsoleteVersion,
     /// The bytes are no HTTP/1.1 request.
@@ -51,7 +53,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every rejection, in the order above.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NotATunnelRequest,
         Self::UpgradeRequired,
         Self::MissingIdentity,
@@ -63,6 +65,7 @@ impl Rejection {
         Self::MissingClusterName,
         Self::ClusterNameMismatch,
         Self::BodyNotAllowed,
+        Self::UnknownCoding,
         Self::ObsoleteVersion,
         Self::BadRequest,
         Self::HeadTooLarge,
@@ -78,6 +81,16 @@ impl Rejection {
     /// The HTTP status that the peer is told.
     #[must_use]
     pub const fn status(self) -> u16 {
+        self.status_and_phrase().0
+    }
+
+    /// The words that HTTP puts behind the status.
+    #[must_use]
+    pub const fn phrase(self) -> &'static str {
+        self.status_and_phrase().1
+    }
+
+    const fn status_and_phrase(self) -> (u16, &'static str) {
         match self {
             Self::MissingIdentity
             | Self::EmptyNode
@@ -88,14 +101,15 @@ impl Rejection {
             | Self::MissingClusterName
             | Self::ClusterNameMismatch
             | Self::BodyNotAllowed
-            | Self::BadRequest => 400,
-            Self::Unauthenticated => 401,
-            Self::IdentityMismatch => 403,
-            Self::NotATunnelRequest => 404,
-            Self::UpgradeRequired | Self::ObsoleteVersion => 426,
-            Self::NodeFull | Self::TenantFull => 429,
-            Self::HeadTooLarge => 431,
-            Self::ResponderFull | Self::Busy | Self::Draining => 503,
+            | Self::BadRequest => (400, "Bad Request"),
+            Self::Unauthenticated => (401, "Unauthorized"),
+            Self::IdentityMismatch => (403, "Forbidden"),
+            Self::NotATunnelRequest => (404, "Not Found"),
+            Self::UpgradeRequired | Self::ObsoleteVersion => (426, "Upgrade Required"),
+            Self::NodeFull | Self::TenantFull => (429, "Too Many Requests"),
+            Self::HeadTooLarge => (431, "Request Header Fields Too Large"),
+            Self::UnknownCoding => (501, "Not Implemented"),
+            Self::ResponderFull | Self::Busy | Self::Draining => (503, "Service Unavailable"),
         }
     }
 
@@ -114,6 +128,7 @@ impl Rejection {
             Self::MissingClusterName => "Missing upstream cluster name header",
             Self::ClusterNameMismatch => "Cluster name mismatch",
             Self::BodyNotAllowed => "Reverse tunnel handshake must not carry a body",
+            Self::UnknownCoding => "Not Implemented",
             Self::ObsoleteVersion => "Upgrade Required",
             Self::BadRequest => "Bad Request",
             Self::HeadTooLarge => "Request Header Fields Too Large",
@@ -143,6 +158,7 @@ impl Rejection {
             | Self::MissingClusterName
             | Self::ClusterNameMismatch
             | Self::BodyNotAllowed
+            | Self::UnknownCoding
             | Self::ObsoleteVersion
             | Self::BadRequest
             | Self::HeadTooLarge
@@ -166,6 +182,7 @@ impl Rejection {
             Self::MissingClusterName => "missing-cluster-name",
             Self::ClusterNameMismatch => "cluster-name-mismatch",
             Self::BodyNotAllowed => "body-not-allowed",
+            Self::UnknownCoding => "unknown-coding",
             Self::ObsoleteVersion => "obsolete-version",
             Self::BadRequest => "bad-request",
             Self::HeadTooLarge => "head-too-large",

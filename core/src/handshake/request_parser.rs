@@ -73,9 +73,10 @@ pub enum ParsedRequest<'a> {
 
 /// Reads one request from a growing buffer.
 ///
-/// The outcome depends on the bytes alone, never on how they are cut. What could be understood in two ways is turned
-/// away: line ends without CR, folded lines, `transfer-encoding` other than one `chunked`, more than one idea of the
-/// length. So are trailers, chunk extensions and blank lines before the request, which no initiator sends.
+/// The outcome depends on the bytes alone, never on how they are cut; only a fault in a line that has not ended yet
+/// may be noticed a little later. What could be understood in two ways is turned away: lines that end without CR, CR
+/// within a line, folded lines, `transfer-encoding` other than one `chunked`, more than one idea of the length. So are
+/// trailers, chunk extensions and blank lines before the request, which no initiator sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RequestParser {
     pace: Pace,
@@ -158,19 +159,18 @@ fn body_length(headers: &[Header<'_>], rest: &[u8]) -> Result<Option<usize>, Rej
             }
             chunked_length(rest)
         }
-        (Some(_), _) => Err(Rejection::BadRequest),
+        (Some(_), _) => Err(Rejection::UnknownCoding),
     }
 }
 
 fn announced_length(headers: &[Header<'_>]) -> Result<(), Rejection> {
     let mut lengths = values(headers, CONTENT_LENGTH);
-    let Some(length) = lengths.next() else { return Ok(()) };
-    if length.is_empty() || !length.iter().all(u8::is_ascii_digit) || lengths.any(|other| other != length) {
-        Err(Rejection::BadRequest)
-    } else if length != b"0" {
-        Err(Rejection::BodyNotAllowed)
-    } else {
-        Ok(())
+    match (lengths.next(), lengths.next()) {
+        (None, _) | (Some(b"0"), None) => Ok(()),
+        (Some(length), None) if !length.is_empty() && length.iter().all(u8::is_ascii_digit) => {
+            Err(Rejection::BodyNotAllowed)
+        }
+        (Some(_), _) => Err(Rejection::BadRequest),
     }
 }
 

@@ -1,11 +1,10 @@
 //! What a responder answers (reference §2.2).
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Rejection;
-use super::head::{RETRY_AFTER, UPGRADE, UPGRADE_TOKEN};
+use super::head::{RETRY_AFTER, TRANSFER_ENCODING, UPGRADE, UPGRADE_TOKEN};
 
 /// The answer that makes a tunnel of the connection. Nothing may follow it at once (reference §2.4).
 ///
@@ -27,26 +26,18 @@ pub const fn encode_accepted(upgrade: bool, revtun: bool) -> &'static [u8] {
 #[must_use]
 pub fn encode_rejection(rejection: Rejection) -> Vec<u8> {
     let body = rejection.body();
-    let mut head = format!("HTTP/1.1 {} {}\r\ncontent-type: text/plain\r\n", rejection.status(), reason(rejection));
+    let mut answer = format!("HTTP/1.1 {} {}\r\ncontent-type: text/plain\r\n", rejection.status(), rejection.phrase());
     if rejection == Rejection::UpgradeRequired {
-        head += &format!("{UPGRADE}: {UPGRADE_TOKEN}\r\n");
+        answer += &format!("{UPGRADE}: {UPGRADE_TOKEN}\r\n");
     }
     if let Some(wait) = rejection.retry_after() {
-        head += &format!("{RETRY_AFTER}: {}\r\n", wait.as_secs());
+        answer += &format!("{RETRY_AFTER}: {}\r\n", wait.as_secs());
     }
-    let answer: String = head + &format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    if rejection == Rejection::ObsoleteVersion {
+        // HTTP/1.0 has no chunks: the end of the connection is the end of the text.
+        answer += &format!("\r\n{body}");
+    } else {
+        answer += &format!("{TRANSFER_ENCODING}: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    }
     answer.into_bytes()
-}
-
-fn reason(rejection: Rejection) -> &'static str {
-    match rejection.status() {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        426 => "Upgrade Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        _ => "Service Unavailable",
-    }
 }

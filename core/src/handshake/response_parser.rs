@@ -33,9 +33,9 @@ pub enum ParsedResponse {
 
 /// Reads one answer from a growing buffer.
 ///
-/// The status alone decides: framing and version (1.0 or 1.1) are of no interest, and of the headers `retry-after` and
-/// `x-revtun` only. The outcome depends
-/// on the bytes alone, never on how they are cut.
+/// The status decides; framing and version (1.0 or 1.1) are of no interest, and of the headers `retry-after` and
+/// `x-revtun` only. The outcome depends on the bytes alone, never on how they are cut; only a fault in a line that has
+/// not ended yet may be noticed a little later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ResponseParser {
     upgrade: bool,

@@ -1,0 +1,141 @@
+//! Telling HTTP/2 from HTTP/1.1, and where frames begin and end (RFC 9113).
+
+use proptest::prelude::*;
+use revtun_core::h2frame::{FrameScanner, GOAWAY_NO_ERROR, GOAWAY_UNUSED, LEAVING, PREFACE, protocol};
+use revtun_core::initiator::Protocol;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
+    let [.., high, middle, low] = length.to_be_bytes();
+    let mut bytes = vec![high, middle, low, kind, flags, 0, 0, 0, 1];
+    // A payload that looks like GOAWAY headers must not be taken for one.
+    bytes.extend([0, 0, 8, GOAWAY, 0, 0, 0, 0, 0].iter().cycle().take(length));
+    bytes
+}
+
+#[test]
+fn the_first_bytes_tell_the_protocol_as_soon_as_they_can() {
+    for length in 0..PREFACE.len() {
+        assert_eq!(protocol(&PREFACE[..length]), None);
+    }
+    assert_eq!(protocol(PREFACE), Some(Protocol::Http2));
+    assert_eq!(protocol(&GOAWAY_UNUSED), Some(Protocol::Http2));
+    for http1 in ["G", "GET / HTTP/1.1\r\n", "PUT", "POST", "PATCH", "PRIVATE / HTTP/1.1", "REPORT", "\0"] {
+        assert_eq!(protocol(http1.as_bytes()), Some(Protocol::Http1), "{http1}");
+    }
+    assert_eq!(protocol(b"PRI * HTTP/2.0\r\n\r\nXX"), Some(Protocol::Http1));
+}
+
+#[test]
+fn the_ready_made_frames_are_what_they_say() {
+    assert_eq!(GOAWAY_NO_ERROR, [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(GOAWAY_UNUSED[..24], PREFACE[..]);
+    assert_eq!(GOAWAY_UNUSED[24..33], [0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    assert_eq!(GOAWAY_UNUSED[33..], GOAWAY_NO_ERROR);
+    assert_eq!(LEAVING[..9], GOAWAY_UNUSED[24..33]);
+    assert_eq!(LEAVING[9..], [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    for (mut scanner, bytes) in [(FrameScanner::client(), &GOAWAY_UNUSED[..]), (FrameScanner::server(), &LEAVING)] {
+        assert_eq!(scanner.scan(bytes).goaways, 1);
+        assert!(scanner.at_boundary());
+    }
+}
+
+#[test]
+fn no_frame_may_stand_before_the_first_settings() {
+    let mut scanner = FrameScanner::client();
+    assert!(!scanner.at_boundary());
+    scanner.scan(PREFACE);
+    assert!(!scanner.at_boundary(), "between preface and SETTINGS");
+    scanner.scan(&frame(SETTINGS, 0, 6));
+    assert!(scanner.at_boundary());
+
+    let mut scanner = FrameScanner::server();
+    assert!(!scanner.at_boundary());
+    scanner.scan(&frame(SETTINGS, 0, 0));
+    assert!(scanner.at_boundary());
+}
+
+#[test]
+fn no_frame_may_stand_within_a_sequence_of_headers() {
+    let mut scanner = FrameScanner::server();
+    scanner.scan(&frame(SETTINGS, 0, 0));
+    for (kind, flags, open) in [
+        (HEADERS, 0, false),
+        (CONTINUATION, 0, false),
+        (CONTINUATION, END_HEADERS, true),
+        (HEADERS, END_HEADERS, true),
+        (DATA, END_HEADERS, true),
+        (DATA, 0, true),
+    ] {
+        scanner.scan(&frame(kind, flags, 3));
+        assert_eq!(scanner.at_boundary(), open, "{kind} {flags}");
+    }
+}
+
+#[test]
+fn the_first_boundary_is_found_wherever_the_scanner_stands() {
+    let stream = [
+        &PREFACE[..],
+        &frame(SETTINGS, 0, 6),
+        &frame(HEADERS, 0, 10),
+        &frame(CONTINUATION, END_HEADERS, 2),
+        &frame(DATA, 0, 300),
+        &frame(GOAWAY, 0, 8),
+    ]
+    .concat();
+    let boundaries = [24 + 15, 24 + 15 + 19 + 11, 24 + 15 + 19 + 11 + 309, stream.len()];
+    for start in 0..=stream.len() {
+        let mut scanner = FrameScanner::client();
+        let goaways = scanner.scan(&stream[..start]).goaways;
+        let next = *boundaries.iter().find(|boundary| **boundary >= start).unwrap();
+        assert_eq!(scanner.first_boundary(&stream[start..]), Some(next - start), "from {start}");
+        assert_eq!(scanner.at_boundary(), next == start);
+        if next > start {
+            assert_eq!(scanner.first_boundary(&stream[start..next - 1]), None, "from {start}, not all there");
+        }
+        assert_eq!(goaways + scanner.scan(&stream[start..]).goaways, 1);
+    }
+}
+
+proptest! {
+    #[test]
+    fn cuts_change_nothing(
+        frames in prop::collection::vec((0_u8..11, any::<u8>(), 0_usize..70), 0..20),
+        cuts in prop::collection::vec(1_usize..40, 1..20),
+    ) {
+        let frames = std::iter::once((SETTINGS, 0, 0)).chain(frames);
+        let frames: Vec<_> = frames.map(|(kind, flags, length)| (kind, frame(kind, flags, length))).collect();
+        let expected = frames.iter().filter(|(kind, _)| *kind == GOAWAY).count();
+        let stream: Vec<u8> = frames.into_iter().flat_map(|(_, bytes)| bytes).collect();
+
+        let mut whole = FrameScanner::server();
+        prop_assert_eq!(whole.scan(&stream).goaways as usize, expected);
+        let mut scanner = FrameScanner::server();
+        let (mut rest, mut goaways) = (&stream[..], 0);
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, later) = rest.split_at((*cut).min(rest.len()));
+            goaways += scanner.scan(piece).goaways;
+            rest = later;
+        }
+        prop_assert_eq!(goaways as usize, expected);
+        prop_assert_eq!(scanner.at_boundary(), whole.at_boundary());
+    }
+
+    #[test]
+    fn garbage_is_walked_to_its_end(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut scanner = FrameScanner::client();
+        let ahead = scanner.first_boundary(&bytes);
+        scanner.scan(&bytes);
+        prop_assert!(ahead.is_none_or(|at| at <= bytes.len()));
+        prop_assert!(ahead.is_some() || !scanner.at_boundary());
+    }
+}
