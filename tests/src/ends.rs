@@ -12,6 +12,7 @@ use crate::patience::{SOON, until};
 use crate::port::Port;
 use crate::process::Process;
 use crate::revtun;
+use crate::settings::Settings;
 
 /// Who made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct Responder {
     egress: Port,
     admin: Port,
     flags: Vec<String>,
+    settings: Option<Settings>,
     process: Option<Process>,
 }
 
@@ -50,10 +52,18 @@ impl Responder {
         Self::begin(Make::Revtun, flags).await
     }
 
+    /// Starts a revtun responder with `settings`, the text of a configuration file.
+    pub async fn configured(settings: &str) -> Self {
+        let settings = Settings::write(settings);
+        let mut responder = Self::begin(Make::Revtun, &["--config", settings.path()]).await;
+        responder.settings = Some(settings);
+        responder
+    }
+
     async fn begin(make: Make, flags: &[&str]) -> Self {
         let flags = flags.iter().map(ToString::to_string).collect();
         let [tunnel, egress, admin] = [(); 3].map(|()| Port::reserve());
-        let mut responder = Self { make, tunnel, egress, admin, flags, process: None };
+        let mut responder = Self { make, tunnel, egress, admin, flags, settings: None, process: None };
         responder.start_again().await;
         responder
     }

@@ -22,3 +22,4 @@ pub mod raw;
 pub mod relay;
 pub mod revtun;
 pub mod service;
+pub mod settings;
