@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::request;
 
 use crate::body;
-use crate::client::{Answer, ask, to_cluster, to_node};
+use crate::client::{Answer, ask, get, to_cluster, to_node};
 use crate::envoy;
 use crate::patience::{SOON, until};
 use crate::port::Port;
@@ -88,6 +88,7 @@ impl Responder {
                 let mut process = revtun::start(&args);
                 assert_eq!(revtun::listener(&mut process, "tunnel").await, self.tunnel());
                 assert_eq!(revtun::listener(&mut process, "egress").await, self.egress());
+                assert_eq!(revtun::listener(&mut process, "admin").await, self.admin());
                 process
             }
             Make::Envoy => {
@@ -174,6 +175,28 @@ impl Responder {
         .await;
     }
 
+    /// How many tunnels to `node` a revtun responder has in service.
+    ///
+    /// # Panics
+    /// If its admin listener does not answer.
+    pub async fn tunnels(&self, node: &str) -> usize {
+        let answer = get(self.admin(), "/tunnels").await.unwrap_or_else(|error| panic!("/tunnels: {error}"));
+        let all = answer.json();
+        let in_service = |tunnel: &&serde_json::Value| {
+            tunnel["node"] == node && ["settling", "idle", "in-use"].contains(&tunnel["stage"].as_str().unwrap_or(""))
+        };
+        all.as_array().expect("a list").iter().filter(in_service).count()
+    }
+
+    /// Waits until a revtun responder has `count` tunnels to `node` in service.
+    ///
+    /// # Panics
+    /// If that does not happen within `limit`.
+    pub async fn has_within(&self, limit: Duration, node: &str, count: usize) {
+        let what = format!("{count} tunnels to {node}");
+        until(limit, &what, async || (self.tunnels(node).await == count).then_some(())).await;
+    }
+
     /// As [`reaches_within`](Self::reaches_within), with the usual patience.
     pub async fn reaches(&self, node: &str) {
         self.reaches_within(SOON, node).await;
@@ -223,6 +246,7 @@ impl<'a> Dialling<'a> {
 pub struct Initiator {
     start: Start,
     admin: Port,
+    settings: Option<Settings>,
     process: Option<Process>,
 }
 
@@ -243,9 +267,18 @@ impl Initiator {
             Make::Revtun => Start::Revtun(arguments(dialling, admin.addr())),
             Make::Envoy => Start::Envoy(configuration(dialling, admin.addr())),
         };
-        let mut initiator = Self { start, admin, process: None };
+        let mut initiator = Self { start, admin, settings: None, process: None };
         initiator.start_again().await;
         Some(initiator)
+    }
+
+    /// Starts a revtun initiator with `settings`, the text of a configuration file, besides.
+    pub async fn configured(dialling: Dialling<'_>, settings: &str) -> Self {
+        let settings = Settings::write(settings);
+        let flags = [dialling.flags, &["--config", settings.path()]].concat();
+        let mut initiator = Self::revtun(Dialling { flags: &flags, ..dialling }).await;
+        initiator.settings = Some(settings);
+        initiator
     }
 
     /// Starts a revtun initiator.

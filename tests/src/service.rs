@@ -164,11 +164,26 @@ async fn hold(state: &State) {
     let released = state.release.notified();
     tokio::pin!(released);
     released.as_mut().enable();
-    state.holding.fetch_add(1, Ordering::SeqCst);
+    let _held = Held::at(&state.holding);
     if !state.released.load(Ordering::SeqCst) {
         released.await;
     }
-    state.holding.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Counts a request for as long as it is held; the server drops it when its caller goes away.
+struct Held<'a>(&'a AtomicUsize);
+
+impl<'a> Held<'a> {
+    fn at(holding: &'a AtomicUsize) -> Self {
+        holding.fetch_add(1, Ordering::SeqCst);
+        Self(holding)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 fn describe(state: &State, head: &http::request::Parts, target: &str) -> Response<Body> {

@@ -1,0 +1,99 @@
+//! Mistakes: one clear line on standard error, exit code 2, never a panic.
+
+use std::net::TcpListener;
+
+use revtun_tests::patience::SOON;
+use revtun_tests::revtun;
+use revtun_tests::settings::Settings;
+
+/// Runs `revtun` with `args`, which hold one mistake, and checks how it is told; `about` must be named.
+async fn mistake(args: &[&str], about: &str) {
+    let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+    let mut process = revtun::start(&args);
+    let code = process.end(SOON).await.code();
+    // The reader of standard error may still be at it when the process is gone.
+    revtun_tests::patience::until(SOON, "something is said", async || (!process.stderr().is_empty()).then_some(()))
+        .await;
+    let said = process.stderr();
+    assert_eq!(code, Some(2), "{args:?}: {said}");
+    assert_eq!(said.lines().count(), 1, "{args:?}:\n{said}");
+    assert!(said.contains(about), "{args:?} does not name {about:?}: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+const INITIATOR: &[&str] = &["initiator", "--admin-listen", "127.0.0.1:0"];
+const RESPONDER: &[&str] =
+    &["responder", "--tunnel-listen", "127.0.0.1:0", "--egress-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+
+#[tokio::test]
+async fn a_mistake_in_a_flag_is_told_in_one_line() {
+    mistake(&["dance"], "dance").await;
+    mistake(&["responder", "--tunnel-listen", "nonsense"], "nonsense").await;
+    mistake(&["responder", "--egress-listen", "127.0.0.1:99999"], "99999").await;
+    mistake(&["responder", "--ping-interval", "soon"], "soon").await;
+    mistake(&["responder", "--ping-interval", "0s"], "0s").await;
+    mistake(&["responder", "--tenant-isolation", "perhaps"], "perhaps").await;
+    mistake(&["responder", "--threads", "0"], "0").await;
+    mistake(&["responder", "--threads", "many"], "many").await;
+    mistake(&["initiator", "--upstream", "cloud"], "cloud").await;
+    mistake(&["initiator", "--forward", "ftp://a:1"], "ftp://a:1").await;
+    mistake(&["initiator", "--address", "http://a"], "Address must start with 'rc://'").await;
+    mistake(&["initiator", "--address", "rc://a:b@u:1"], "Expected: src_node_id:src_cluster_id:src_tenant_id").await;
+    mistake(&["initiator", "--address", "rc://a:b:c@u:1025"], "1025").await;
+    mistake(&["check"], "--config").await;
+}
+
+#[tokio::test]
+async fn what_an_initiator_lacks_is_told_in_one_line() {
+    let address = ["--address", "rc://n:c:t@cloud:1"];
+    let (upstream, forward) = (["--upstream", "cloud=127.0.0.1:1"], ["--forward", "http://127.0.0.1:1"]);
+    mistake(&[INITIATOR, &upstream, &forward].concat(), "--address").await;
+    mistake(&[INITIATOR, &address, &forward].concat(), "cloud").await;
+    mistake(&[INITIATOR, &address, &upstream].concat(), "--forward").await;
+    let unresolvable = ["--upstream", "cloud=no-such-host.invalid:1"];
+    mistake(&[INITIATOR, &address, &unresolvable, &forward].concat(), "no-such-host.invalid").await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = taken.local_addr().expect("it is bound").to_string();
+    for flag in ["--tunnel-listen", "--egress-listen", "--admin-listen"] {
+        let at = RESPONDER.iter().position(|word| *word == flag).expect("a flag of ours");
+        let mut args = RESPONDER.to_vec();
+        args[at + 1] = &addr;
+        args.extend(["--log-level", "error"]);
+        mistake(&args, &addr).await;
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_in_a_file_is_told_with_its_place() {
+    mistake(&["check", "--config", "/no/such/file.toml"], "/no/such/file.toml").await;
+    for (text, place) in [
+        ("[responder\n", ":1:"),
+        ("[responder]\nping_intervall = \"2s\"\n", ":2:1: "),
+        ("[responder]\nping_interval = \"2\"\n", ":2:17: "),
+        ("[responder]\nmax_tunnels = 0\n", ":2:15: "),
+        ("[responder]\ntunnel_listen = \"here\"\n", ":2:17: "),
+        (
+            "[initiator]\n[[initiator.listener]]\naddress = \"rc://n:c:t@cloud:1\"\nforward = \"http://a:1\"\n",
+            ":3:11: ",
+        ),
+        ("[nonsense]\n", ":1:2: "),
+    ] {
+        let file = Settings::write(text);
+        mistake(&["check", "--config", file.path()], &format!("{}{place}", file.path())).await;
+        let command = if text.contains("initiator") { "initiator" } else { "responder" };
+        if !text.contains("nonsense") {
+            mistake(&[command, "--config", file.path()], file.path()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sound_file_is_told_to_be_sound() {
+    let file = Settings::write("[responder]\nping_interval = \"3s\"\n");
+    let mut process = revtun::start(&["check".to_owned(), "--config".to_owned(), file.path().to_owned()]);
+    assert_eq!(process.end(SOON).await.code(), Some(0), "{}", process.stderr());
+}
