@@ -4,6 +4,7 @@ pub mod admin;
 pub mod config;
 pub mod flow;
 pub mod http;
+pub mod initiator;
 pub mod metrics;
 pub mod pump;
 pub mod responder;

@@ -29,6 +29,13 @@ pub struct Config {
     pub denied_base: Duration,
     /// The longest pause that a `retry-after` can ask for.
     pub retry_after_cap: Duration,
+    /// How often the runtime asks the resolver for the hosts behind a name.
+    pub resolve_interval: Duration,
+    /// How long the runtime waits for a connection to the local service.
+    pub service_connect_timeout: Duration,
+    /// How long the runtime keeps a connection to the local service that carries no request. Less than the 5 s after
+    /// which common servers close theirs, so that a request seldom meets one that is being closed.
+    pub service_idle: Duration,
 }
 
 impl Default for Config {
@@ -44,6 +51,9 @@ impl Default for Config {
             backoff_cap: Duration::from_secs(30),
             denied_base: Duration::from_secs(5),
             retry_after_cap: Duration::from_secs(300),
+            resolve_interval: Duration::from_secs(5),
+            service_connect_timeout: Duration::from_secs(5),
+            service_idle: Duration::from_secs(4),
         }
     }
 }

@@ -1,0 +1,183 @@
+//! The initiator's side: one machine for each `rc://` address, a task for each tunnel, and a way to the local service.
+//!
+//! ```text
+//!              Resolved                    Dial, SendHandshake, Deliver, Goaway, Close
+//!   hosts ────────────────▶ ┌────────┐ ────────────────────────────────────────────────▶ tunnel ◀──▶ responder
+//!                           │ driver │                                                     │
+//!   handle ──── drain ────▶ └────────┘ ◀────────────────────────────────────────────────  serve ──▶ forward
+//!                                       Connected, Answered, Heard, Used, Goaway, Ended
+//! ```
+//!
+//! Reading order: [`driver`], [`tunnel`], [`serve`], [`forward`]; [`hosts`] is where addresses come from.
+
+mod connector;
+mod counters;
+mod driver;
+mod forward;
+mod hosts;
+mod serve;
+mod tunnel;
+mod view;
+
+pub use self::counters::Totals;
+pub use self::forward::{Forward, ForwardBody};
+pub use self::hosts::{HostPort, Unresolvable};
+pub use self::serve::{BoxError, TunnelService};
+pub use self::view::TunnelInfo;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use revtun_core::address::Address;
+use revtun_core::handshake::{Instance, PATH};
+use revtun_core::initiator::{Config, Initiator};
+use tokio::sync::{mpsc, watch};
+
+use self::counters::Counters;
+use self::driver::{Driver, Input, State};
+use self::hosts::{Hosts, Resolved, keep_resolving};
+use crate::pump::pump;
+use crate::world::World;
+
+/// What tunnels may have reported and the machine has not seen; a tunnel whose report finds no room waits.
+const INPUTS: usize = 1024;
+
+/// Orders to drain that the pump has not taken up.
+const DRAINS: usize = 4;
+
+/// What one listener of an initiator is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitiatorConfig {
+    /// Who to be, what to dial and how often.
+    pub address: Address,
+    /// The endpoints of the address' upstream.
+    pub endpoints: Vec<HostPort>,
+    /// The settings of the machine.
+    pub core: Config,
+    /// The path of the handshake request (reference §10).
+    pub request_path: String,
+    /// Whether to ask for an upgrade, so that 101 and not 200 accepts (reference §2.1).
+    pub upgrade: bool,
+}
+
+impl InitiatorConfig {
+    /// The defaults, for `address` and what its upstream stands for.
+    #[must_use]
+    pub fn new(address: Address, endpoints: Vec<HostPort>) -> Self {
+        Self { address, endpoints, core: Config::default(), request_path: PATH.to_owned(), upgrade: false }
+    }
+}
+
+/// One run of an initiator process, which all its listeners have in common.
+#[derive(Clone, Debug)]
+pub struct Run {
+    instance: Instance,
+    connections: Arc<AtomicU64>,
+}
+
+impl Run {
+    /// A run that begins now.
+    #[must_use]
+    pub fn begin(world: &impl World) -> Self {
+        let instance = Instance(u128::from(world.random()) << 64 | u128::from(world.random()));
+        Self { instance, connections: Arc::default() }
+    }
+}
+
+/// What all tasks of an initiator share.
+struct Context<W, S> {
+    world: W,
+    address: Address,
+    core: Config,
+    request_path: String,
+    upgrade: bool,
+    run: Run,
+    service: S,
+    counters: Arc<Counters>,
+    inputs: mpsc::Sender<Input>,
+}
+
+/// Resolves the endpoints, then dials and keeps dialling; `service` answers what comes through the tunnels.
+///
+/// # Errors
+/// If the name of an endpoint cannot be resolved. An address always can; and a name that is lost later keeps its
+/// last addresses.
+pub async fn start<W: World, S: TunnelService>(
+    world: &W,
+    config: InitiatorConfig,
+    run: Run,
+    service: S,
+) -> Result<InitiatorHandle<W>, Unresolvable> {
+    let InitiatorConfig { address, endpoints, core, request_path, upgrade } = config;
+    let mut answers = Vec::with_capacity(endpoints.len());
+    for (endpoint, place) in endpoints.iter().enumerate() {
+        match place.resolve(world).await {
+            Ok(addresses) => answers.push(Resolved { endpoint, addresses }),
+            Err(error) => return Err(Unresolvable { endpoint: place.clone(), error }),
+        }
+    }
+
+    let (inputs, reported) = mpsc::channel(INPUTS);
+    let (drains, ordered) = mpsc::channel(DRAINS);
+    let machine = Initiator::new(core);
+    let (state, watched) = watch::channel(State { machine, hosts: Hosts::default(), drained: false });
+    let counters = Arc::<Counters>::default();
+    let handle = InitiatorHandle { world: world.clone(), state: watched, drains, counters: Arc::clone(&counters) };
+    let context =
+        Context { world: world.clone(), address, core, request_path, upgrade, run, service, counters, inputs };
+    let context = Arc::new(context);
+
+    for (index, endpoint) in endpoints.into_iter().enumerate() {
+        world.spawn(keep_resolving(Arc::clone(&context), index, endpoint));
+    }
+    let mut driver = Driver::new(Arc::clone(&context), state, reported, ordered);
+    world.spawn(async move {
+        for answer in answers {
+            driver.resolved(answer);
+        }
+        pump(&context.world, &mut driver).await;
+    });
+    Ok(handle)
+}
+
+/// A running initiator. Dropped, it closes its tunnels at once.
+#[derive(Debug)]
+pub struct InitiatorHandle<W> {
+    world: W,
+    state: watch::Receiver<State>,
+    drains: mpsc::Sender<Duration>,
+    counters: Arc<Counters>,
+}
+
+impl<W: World> InitiatorHandle<W> {
+    /// Begins to wind down: no new tunnel, requests may go on for at most `grace`. For good. See [`Self::wait`].
+    pub fn drain(&self, grace: Duration) {
+        // No room means that earlier orders are about to be obeyed; no receiver, that everything is drained already.
+        let _ = self.drains.try_send(grace);
+    }
+
+    /// Waits until a drain is over and no tunnel is left.
+    pub async fn wait(&self) {
+        // An error means that the pump is gone, and the tunnels with it.
+        let _ = self.state.clone().wait_for(|state| state.drained).await;
+    }
+
+    /// Whether at least one tunnel is up, was heard since it was accepted, and is not being drained.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.state.borrow().machine.is_ready()
+    }
+
+    /// Every tunnel.
+    #[must_use]
+    pub fn tunnels(&self) -> Vec<TunnelInfo> {
+        view::tunnels(&self.state.borrow(), self.world.now())
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.counters.totals()
+    }
+}

@@ -1,0 +1,253 @@
+//! The machine, and the hand that performs its effects.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use revtun_core::handshake::Answer;
+use revtun_core::initiator::{Cause, CloseReason, Effect, Event, HostId, Initiator};
+use revtun_core::{Effects, Instant, Machine, TunnelId};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{debug, info, warn};
+
+use super::Context;
+use super::counters::{Ending, Outcome};
+use super::hosts::{Hosts, Resolved};
+use super::serve::TunnelService;
+use super::tunnel::{self, ORDERS, Order, Tunnel};
+use crate::pump::Driven;
+use crate::world::World;
+
+/// What the tasks of an initiator tell it.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Anything but the end of a tunnel.
+    Event(Event),
+    /// A tunnel's transport is gone.
+    Ended { tunnel: TunnelId, cause: Cause, error: io::Error },
+    /// The resolver's answer.
+    Resolved(Resolved),
+}
+
+/// What others may look at while the pump works.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) machine: Initiator,
+    pub(super) hosts: Hosts,
+    pub(super) drained: bool,
+}
+
+/// What the pump drives.
+pub(super) struct Driver<W, S> {
+    context: Arc<Context<W, S>>,
+    state: watch::Sender<State>,
+    inputs: mpsc::Receiver<Input>,
+    drains: mpsc::Receiver<Duration>,
+    /// By slot of the tunnel.
+    links: Vec<Option<Link>>,
+}
+
+/// The task of a tunnel, from outside. Dropped, it closes the tunnel at once.
+struct Link {
+    tunnel: TunnelId,
+    host: HostId,
+    peer: SocketAddr,
+    /// The answer to the handshake is awaited.
+    handshaking: bool,
+    orders: mpsc::Sender<Order>,
+    _life: oneshot::Sender<Infallible>,
+}
+
+impl<W: World, S: TunnelService> Driver<W, S> {
+    pub(super) fn new(
+        context: Arc<Context<W, S>>,
+        state: watch::Sender<State>,
+        inputs: mpsc::Receiver<Input>,
+        drains: mpsc::Receiver<Duration>,
+    ) -> Self {
+        Self { context, state, inputs, drains, links: Vec::new() }
+    }
+
+    /// Wants what an endpoint resolves to, and no longer what it resolved to before.
+    pub(super) fn resolved(&mut self, resolved: Resolved) {
+        let mut changes = Vec::new();
+        self.state.send_modify(|state| changes = state.hosts.take(resolved));
+        for (host, wanted) in changes {
+            let count = if wanted { self.context.address.count() } else { 0 };
+            self.step(Event::TargetSet { host, count });
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let env = self.context.world.env();
+        let mut effects = Effects::NONE;
+        self.state.send_modify(|state| effects = state.machine.step(env, event));
+        for effect in effects {
+            self.perform(effect);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Dial { tunnel, host } => self.dial(tunnel, host),
+            Effect::SendHandshake { tunnel } => self.order(tunnel, Order::SendHandshake),
+            Effect::Deliver { tunnel } => self.order(tunnel, Order::Deliver),
+            Effect::Goaway { tunnel } => self.order(tunnel, Order::Goaway),
+            Effect::Close { tunnel, reason } => self.close(tunnel, reason),
+            Effect::Forget { host } => self.state.send_modify(|state| state.hosts.forget(host)),
+            Effect::Drained => {
+                info!(address = %self.context.address, "drained");
+                self.state.send_modify(|state| state.drained = true);
+            }
+        }
+    }
+
+    fn dial(&mut self, tunnel: TunnelId, host: HostId) {
+        let now = self.context.world.unix_millis();
+        let (mut peer, mut wanted_since) = (None, now);
+        self.state.send_modify(|state| {
+            peer = state.hosts.address(host);
+            wanted_since = state.hosts.wanted_since(host, now);
+        });
+        let peer = peer.expect("the machine dials only hosts that it was told of and has not forgotten");
+        debug!(%tunnel, %peer, "dialling");
+        self.context.counters.dials.add(1);
+
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let (life, ended) = oneshot::channel();
+        let slot = tunnel.slot();
+        if self.links.len() <= slot {
+            self.links.resize_with(slot + 1, || None);
+        }
+        self.links[slot] = Some(Link { tunnel, host, peer, handshaking: false, orders, _life: life });
+        let task = Tunnel::new(&self.context, tunnel, peer, wanted_since, ordered);
+        self.context.world.spawn(tunnel::run(task, ended));
+    }
+
+    fn order(&mut self, tunnel: TunnelId, order: Order) {
+        if let Some(link) = self.link(tunnel) {
+            link.handshaking |= order == Order::SendHandshake;
+            // There is room for one order of each kind, and the machine gives each once. A task that has ended has
+            // said so, and the machine will learn of it next.
+            let _ = link.orders.try_send(order);
+            if order == Order::Goaway {
+                debug!(%tunnel, peer = %link.peer, "tunnel goes out of use");
+            }
+        }
+    }
+
+    fn close(&mut self, tunnel: TunnelId, reason: CloseReason) {
+        let Some(Link { peer, .. }) = self.unlink(tunnel) else { return };
+        self.context.counters.ended(Ending::Ordered(reason));
+        match reason {
+            CloseReason::Surplus | CloseReason::Drained => info!(%tunnel, %peer, ?reason, "tunnel closed"),
+            CloseReason::HandshakeTimeout => {
+                self.context.counters.handshaken(Outcome::TimedOut);
+                warn!(%tunnel, %peer, ?reason, "tunnel closed");
+            }
+            CloseReason::Silent => warn!(%tunnel, %peer, ?reason, "tunnel closed"),
+            CloseReason::ConnectTimeout | CloseReason::Refused(_) | CloseReason::Malformed => {
+                warn!(%tunnel, %peer, ?reason, "no tunnel");
+            }
+        }
+    }
+
+    fn ended(&mut self, tunnel: TunnelId, cause: Cause, error: &io::Error) {
+        let Some(Link { peer, handshaking, .. }) = self.unlink(tunnel) else { return };
+        if handshaking {
+            self.context.counters.handshaken(Outcome::Lost);
+        }
+        let ending = match cause {
+            Cause::Refused => Ending::DialRefused,
+            Cause::Lost => Ending::Lost,
+        };
+        self.context.counters.ended(ending);
+        info!(%tunnel, %peer, reason = ending.name(), %error, "tunnel lost");
+        self.step(Event::Closed { tunnel, cause });
+    }
+
+    /// Notes what a tunnel reports, before the machine does something about it.
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Answered { tunnel, answer } => self.note_answer(tunnel, answer),
+            Event::Used { tunnel, protocol } => {
+                debug!(%tunnel, ?protocol, "tunnel in use");
+            }
+            Event::GoawayReceived { tunnel } => info!(%tunnel, "the responder takes the tunnel out of use"),
+            Event::DrainOrdered { grace } => info!(address = %self.context.address, ?grace, "draining"),
+            Event::TargetSet { .. }
+            | Event::Connected { .. }
+            | Event::Heard { .. }
+            | Event::Closed { .. }
+            | Event::Tick => {}
+        }
+    }
+
+    fn note_answer(&mut self, tunnel: TunnelId, answer: Answer) {
+        let Some(link) = self.link(tunnel) else { return };
+        link.handshaking = false;
+        let (host, peer) = (link.host, link.peer);
+        let identity = self.context.address.identity();
+        let outcome = match answer {
+            Answer::Accepted { revtun } => {
+                info!(%tunnel, %identity, %peer, revtun, "tunnel up");
+                self.state.send_modify(|state| state.hosts.satisfied(host));
+                Outcome::Accepted
+            }
+            Answer::Refused { status, retry_after } => {
+                warn!(%tunnel, %identity, %peer, status, ?retry_after, "handshake refused");
+                Outcome::Status(status)
+            }
+            Answer::Malformed => {
+                warn!(%tunnel, %identity, %peer, "the answer to the handshake is no HTTP/1.1 response");
+                Outcome::Malformed
+            }
+        };
+        self.context.counters.handshaken(outcome);
+    }
+
+    fn link(&mut self, tunnel: TunnelId) -> Option<&mut Link> {
+        self.links.get_mut(tunnel.slot())?.as_mut().filter(|link| link.tunnel == tunnel)
+    }
+
+    fn unlink(&mut self, tunnel: TunnelId) -> Option<Link> {
+        self.links.get_mut(tunnel.slot())?.take_if(|link| link.tunnel == tunnel)
+    }
+}
+
+impl<W: World, S: TunnelService> Driven for Driver<W, S> {
+    type Input = Input;
+
+    fn deadline(&self) -> Option<Instant> {
+        self.state.borrow().machine.deadline()
+    }
+
+    fn tick(&mut self) {
+        self.step(Event::Tick);
+    }
+
+    /// Ends when everything is drained, or when nobody holds the handle any more.
+    async fn next(&mut self) -> Option<Input> {
+        if self.state.borrow().drained {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            grace = self.drains.recv() => grace.map(|grace| Input::Event(Event::DrainOrdered { grace })),
+            input = self.inputs.recv() => input,
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Event(event) => {
+                self.note(event);
+                self.step(event);
+            }
+            Input::Ended { tunnel, cause, error } => self.ended(tunnel, cause, &error),
+            Input::Resolved(resolved) => self.resolved(resolved),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Takes requests from tunnels to the local service, and its answers back.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use revtun_core::initiator::Config;
+use tracing::debug;
+
+use super::connector::Connector;
+use super::hosts::HostPort;
+use super::serve::with_cause;
+use crate::http::{own_answer, strip_hop_by_hop};
+use crate::world::{Executor, Timer, World};
+
+/// A body that passes through, or a short text of our own.
+pub type ForwardBody = Either<Incoming, Full<Bytes>>;
+
+/// Forwards to one local service over HTTP/1.1, with a pool of connections that are kept alive.
+///
+/// Bodies stream both ways with backpressure, trailers included. The service sees the caller's `host`. A request is
+/// repeated only if it met a connection that was being closed and none of it was sent. If the service cannot be
+/// reached, or hangs up before it answers, the answer is ours: 502 with `x-revtun-reason`.
+pub struct Forward<W: World> {
+    client: Client<Connector<W>, Incoming>,
+    authority: Authority,
+}
+
+impl<W: World> Forward<W> {
+    /// Forwards to `service`, which is looked up for each new connection.
+    ///
+    /// # Errors
+    /// If `service` is neither a name nor an address.
+    pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, http::Error> {
+        let authority = Authority::try_from(service.to_string())?;
+        let connector = Connector::new(world, service, config.service_connect_timeout);
+        let client = Client::builder(Executor::new(world))
+            .timer(Timer::new(world))
+            .pool_timer(Timer::new(world))
+            .pool_idle_timeout(config.service_idle)
+            .set_host(false)
+            .build(connector);
+        Ok(Self { client, authority })
+    }
+
+    /// Makes the request one of HTTP/1.1 to the local service.
+    fn readdress(&self, request: Request<Incoming>) -> Request<Incoming> {
+        let (mut head, body) = request.into_parts();
+        strip_hop_by_hop(&mut head.headers);
+        // In HTTP/2 the caller's host is not a header, and goes before one (RFC 9113 §8.3.1).
+        if let Some(host) = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+            head.headers.insert(HOST, host);
+        }
+        let mut target = http::uri::Parts::default();
+        target.scheme = Some(Scheme::HTTP);
+        target.authority = Some(self.authority.clone());
+        target.path_and_query = head.uri.path_and_query().cloned().or_else(|| Some(PathAndQuery::from_static("/")));
+        head.uri = Uri::from_parts(target).expect("scheme, authority and path make a URI");
+        head.version = Version::HTTP_11;
+        Request::from_parts(head, body)
+    }
+}
+
+impl<W: World> Clone for Forward<W> {
+    fn clone(&self) -> Self {
+        Self { client: self.client.clone(), authority: self.authority.clone() }
+    }
+}
+
+impl<W: World> Service<Request<Incoming>> for Forward<W> {
+    type Response = Response<ForwardBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let answer = self.client.request(self.readdress(request));
+        let authority = self.authority.clone();
+        Box::pin(async move {
+            Ok(match answer.await {
+                Ok(mut answer) => {
+                    strip_hop_by_hop(answer.headers_mut());
+                    answer.map(Either::Left)
+                }
+                Err(error) => {
+                    debug!(service = %authority, error = with_cause(&error), "no answer from the local service");
+                    refusal(&error).map(Either::Right)
+                }
+            })
+        })
+    }
+}
+
+fn refusal(error: &ClientError) -> Response<Full<Bytes>> {
+    if error.is_connect() {
+        own_answer(StatusCode::BAD_GATEWAY, "service-unreachable", "the local service cannot be reached\n")
+    } else if is_callers_fault(error) {
+        own_answer(StatusCode::BAD_GATEWAY, "request-lost", "the request did not arrive whole\n")
+    } else {
+        own_answer(StatusCode::BAD_GATEWAY, "service-lost", "the local service hung up before it answered\n")
+    }
+}
+
+/// Whether the request's body failed, and not the service.
+fn is_callers_fault(error: &ClientError) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    cause.is_some_and(hyper::Error::is_user)
+}

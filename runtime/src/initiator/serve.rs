@@ -1,0 +1,125 @@
+//! HTTP on a tunnel in use: the responder is the client, we are the server.
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use revtun_core::initiator::{Event, Protocol};
+use tokio::sync::mpsc;
+
+use super::tunnel::{Order, Tunnel, Used, end_of_stream};
+use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW, STREAMS};
+use crate::tunnel_io::{Notice, TunnelIo};
+use crate::world::{Executor, Timer, World};
+
+/// What answers the requests that come through tunnels: any hyper service that can be cloned for each tunnel.
+///
+/// An error resets the stream of its request. Everything that fits implements this by itself.
+pub trait TunnelService:
+    Service<
+        Request<Incoming>,
+        Response = Response<<Self as TunnelService>::ResponseBody>,
+        Error: Into<BoxError>,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+    /// What it answers with.
+    type ResponseBody: Body<Data: Send, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> TunnelService for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send + 'static>,
+    S: Clone + Send + Sync + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    type ResponseBody = B;
+}
+
+/// Any error that tasks may hand on.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Serves until the connection ends, and says how it ended.
+pub(super) async fn serve<W: World, S: TunnelService>(
+    tunnel: &mut Tunnel<W, S>,
+    stream: W::Stream,
+    used: Used,
+) -> io::Error {
+    let context = Arc::clone(&tunnel.context);
+    let (io, notices) = TunnelIo::serving(&context.world, stream, used.protocol, used.first);
+    let io = TokioIo::new(io);
+    let counted = Arc::clone(&context);
+    let service = service_fn(move |request| {
+        counted.counters.requests.add(1);
+        counted.service.call(request)
+    });
+    match used.protocol {
+        Protocol::Http2 => {
+            let mut server = http2::Builder::new(Executor::new(&context.world));
+            server
+                .timer(Timer::new(&context.world))
+                .auto_date_header(false)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_concurrent_streams(STREAMS)
+                .max_header_list_size(HEADER_LIST_BYTES)
+                .keep_alive_interval(context.core.probe_interval)
+                // Later than the machine, which is the one to decide.
+                .keep_alive_timeout(context.core.silence);
+            let connection = pin!(server.serve_connection(io, service));
+            drive(tunnel, notices, used.leaving, connection, http2::Connection::graceful_shutdown).await
+        }
+        Protocol::Http1 => {
+            let mut server = http1::Builder::new();
+            // Between two requests of a tunnel there may be any time.
+            server.timer(Timer::new(&context.world)).auto_date_header(false).header_read_timeout(None);
+            let connection = pin!(server.serve_connection(io, service));
+            drive(tunnel, notices, used.leaving, connection, http1::Connection::graceful_shutdown).await
+        }
+    }
+}
+
+async fn drive<W: World, S: TunnelService, C: Future<Output = hyper::Result<()>>>(
+    tunnel: &mut Tunnel<W, S>,
+    mut notices: mpsc::Receiver<Notice>,
+    leaving: bool,
+    mut connection: Pin<&mut C>,
+    leave: fn(Pin<&mut C>),
+) -> io::Error {
+    if leaving {
+        leave(connection.as_mut());
+    }
+    loop {
+        tokio::select! {
+            biased;
+            order = tunnel.next_order() => match order {
+                Order::Goaway => leave(connection.as_mut()),
+                Order::SendHandshake | Order::Deliver => {}
+            },
+            Some(notice) = notices.recv() => tunnel.report(match notice {
+                Notice::Heard => Event::Heard { tunnel: tunnel.id() },
+                Notice::GoawayReceived => Event::GoawayReceived { tunnel: tunnel.id() },
+            }).await,
+            result = connection.as_mut() => return match result {
+                Ok(()) => end_of_stream(),
+                Err(error) => io::Error::other(with_cause(&error)),
+            },
+        }
+    }
+}
+
+/// The error's text and that of what caused it, which hyper keeps apart.
+pub(super) fn with_cause(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,240 @@
+//! The task of one tunnel: dial, handshake, answer pings, serve.
+
+use std::convert::Infallible;
+use std::future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use revtun_core::h2frame::{self, LEAVING};
+use revtun_core::handshake::{Answer, ParsedResponse, RequestHead, ResponseParser};
+use revtun_core::initiator::{Cause, Event, HEARD_GRANULARITY, Protocol};
+use revtun_core::rping::{PING, PingFilter};
+use revtun_core::{Instant, TunnelId};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Context;
+use super::driver::Input;
+use super::serve::{TunnelService, serve};
+use crate::world::World;
+
+/// Room for one order of each kind.
+pub(super) const ORDERS: usize = 3;
+
+/// Bytes read at once while nothing but pings is expected. Small: most tunnels of a big deployment are idle.
+const IDLE_READ: usize = 64;
+
+/// Bytes read at once while the answer to the handshake is expected.
+const ANSWER_READ: usize = 512;
+
+/// What the machine wants of a tunnel. To close it is no order: the task is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    SendHandshake,
+    Deliver,
+    Goaway,
+}
+
+/// One tunnel, as its task sees it.
+pub(super) struct Tunnel<W, S> {
+    pub(super) context: Arc<Context<W, S>>,
+    id: TunnelId,
+    peer: SocketAddr,
+    wanted_since: u64,
+    orders: mpsc::Receiver<Order>,
+    heard: Option<Instant>,
+}
+
+/// A tunnel that was used for the first time.
+pub(super) struct Used {
+    pub(super) protocol: Protocol,
+    /// What was read already.
+    pub(super) first: Bytes,
+    /// The machine wants it to go out of use.
+    pub(super) leaving: bool,
+}
+
+/// A tunnel that was not used so far.
+#[derive(Default)]
+struct Idle {
+    pings: PingFilter,
+    /// What came behind the pings, as long as it is not clear what it is.
+    first: Vec<u8>,
+    /// We have said that the tunnel goes out of use. An echo behind that would be no frame.
+    leaving: bool,
+}
+
+impl Idle {
+    async fn obey(&mut self, order: Order, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        match order {
+            Order::Goaway => {
+                self.leaving = true;
+                // A request that has begun to arrive is served, and its server says goodbye.
+                if self.first.is_empty() { stream.write_all(&LEAVING).await } else { Ok(()) }
+            }
+            Order::SendHandshake | Order::Deliver => Ok(()),
+        }
+    }
+}
+
+/// Lives the tunnel's life and reports its end, unless `closed` comes first: then the machine has forgotten it.
+pub(super) async fn run<W: World, S: TunnelService>(mut tunnel: Tunnel<W, S>, closed: oneshot::Receiver<Infallible>) {
+    let (cause, error) = tokio::select! {
+        biased;
+        _ = closed => return,
+        end = tunnel.live() => end,
+    };
+    // Nobody is left to tell once the initiator itself has ended.
+    let _ = tunnel.context.inputs.send(Input::Ended { tunnel: tunnel.id, cause, error }).await;
+}
+
+impl<W: World, S: TunnelService> Tunnel<W, S> {
+    pub(super) fn new(
+        context: &Arc<Context<W, S>>,
+        id: TunnelId,
+        peer: SocketAddr,
+        wanted_since: u64,
+        orders: mpsc::Receiver<Order>,
+    ) -> Self {
+        Self { context: Arc::clone(context), id, peer, wanted_since, orders, heard: None }
+    }
+
+    async fn live(&mut self) -> (Cause, io::Error) {
+        match self.context.world.connect(self.peer).await {
+            Ok(stream) => (Cause::Lost, self.live_on(stream).await.unwrap_or_else(|error| error)),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => (Cause::Refused, error),
+            Err(error) => (Cause::Lost, error),
+        }
+    }
+
+    /// Ends with the reason either way; a failed read or write is one.
+    async fn live_on(&mut self, mut stream: W::Stream) -> io::Result<io::Error> {
+        self.report(Event::Connected { tunnel: self.id }).await;
+        self.ordered(Order::SendHandshake).await;
+        self.send_handshake(&mut stream).await?;
+        let (answer, rest) = self.read_answer(&mut stream).await?;
+        self.report(Event::Answered { tunnel: self.id, answer }).await;
+        self.ordered(Order::Deliver).await;
+        let used = self.idle(&mut stream, rest).await?;
+        self.report(Event::Used { tunnel: self.id, protocol: used.protocol }).await;
+        // Boxed, so that an idle tunnel does not hold the room that HTTP needs.
+        Ok(Box::pin(serve(self, stream, used)).await)
+    }
+
+    /// Waits for `order`. If the machine does not want to go on, it closes the tunnel instead.
+    async fn ordered(&mut self, order: Order) {
+        while self.next_order().await != order {}
+    }
+
+    pub(super) async fn next_order(&mut self) -> Order {
+        match self.orders.recv().await {
+            Some(order) => order,
+            // The machine has closed the tunnel: whoever runs this task drops it next.
+            None => future::pending().await,
+        }
+    }
+
+    async fn send_handshake(&self, stream: &mut W::Stream) -> io::Result<()> {
+        let Context { address, request_path, upgrade, run, .. } = &*self.context;
+        let mut head = Vec::with_capacity(512);
+        RequestHead {
+            host: &self.peer.to_string(),
+            identity: address.identity(),
+            upstream: address.upstream(),
+            initiation_time_ms: self.wanted_since,
+            worker: 0,
+            connection: run.connections.fetch_add(1, Ordering::Relaxed),
+            instance: run.instance,
+            path: request_path,
+            upgrade: *upgrade,
+        }
+        .encode(&mut head);
+        stream.write_all(&head).await
+    }
+
+    /// The answer, and what came behind it.
+    async fn read_answer(&self, stream: &mut W::Stream) -> io::Result<(Answer, Vec<u8>)> {
+        let mut parser = ResponseParser::new(self.context.upgrade);
+        let mut bytes = Vec::with_capacity(ANSWER_READ);
+        loop {
+            bytes.reserve(ANSWER_READ);
+            if stream.read_buf(&mut bytes).await? == 0 {
+                return Err(end_of_stream());
+            }
+            if let ParsedResponse::Complete { answer, consumed } = parser.parse(&bytes) {
+                return Ok((answer, bytes.split_off(consumed)));
+            }
+        }
+    }
+
+    /// Answers pings until something else comes. `rest` came together with the answer.
+    async fn idle(&mut self, stream: &mut W::Stream, rest: Vec<u8>) -> io::Result<Used> {
+        let mut idle = Idle::default();
+        let mut protocol = self.take(stream, &mut idle, &rest).await?;
+        drop(rest);
+        let mut space = [0; IDLE_READ];
+        loop {
+            if let Some(protocol) = protocol {
+                return Ok(Used { protocol, first: idle.first.into(), leaving: idle.leaving });
+            }
+            tokio::select! {
+                biased;
+                order = self.next_order() => idle.obey(order, stream).await?,
+                read = stream.read(&mut space) => match read? {
+                    0 => return Err(end_of_stream()),
+                    count => protocol = self.take(stream, &mut idle, &space[..count]).await?,
+                },
+            }
+        }
+    }
+
+    /// Echoes the pings among `bytes`. Says what the responder speaks once it is clear.
+    async fn take(&mut self, stream: &mut W::Stream, idle: &mut Idle, bytes: &[u8]) -> io::Result<Option<Protocol>> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        self.hear().await;
+        let fed = idle.pings.feed(bytes);
+        if !idle.leaving {
+            self.echo(stream, fed.pings).await?;
+        }
+        let Some(data) = fed.data else { return Ok(None) };
+        idle.first.extend_from_slice(data.held);
+        idle.first.extend_from_slice(&bytes[data.from..]);
+        Ok(h2frame::protocol(&idle.first))
+    }
+
+    /// One write for each echo: an Envoy does not put split ones together, and takes run together ones for one
+    /// (reference §3).
+    async fn echo(&self, stream: &mut W::Stream, pings: u32) -> io::Result<()> {
+        for _ in 0..pings {
+            stream.write_all(&PING).await?;
+            self.context.counters.pings_echoed.add(1);
+        }
+        Ok(())
+    }
+
+    async fn hear(&mut self) {
+        let now = self.context.world.now();
+        if self.heard.is_none_or(|heard| now.since(heard) >= HEARD_GRANULARITY) {
+            self.heard = Some(now);
+            self.report(Event::Heard { tunnel: self.id }).await;
+        }
+    }
+
+    pub(super) fn id(&self) -> TunnelId {
+        self.id
+    }
+
+    pub(super) async fn report(&self, event: Event) {
+        // Nobody is left to tell once the initiator itself has ended; this task ends with it.
+        let _ = self.context.inputs.send(Input::Event(event)).await;
+    }
+}
+
+pub(super) fn end_of_stream() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the responder closed the connection")
+}

@@ -1,0 +1,44 @@
+//! The tunnels of an initiator as people see them.
+
+use std::net::SocketAddr;
+
+use revtun_core::Instant;
+use revtun_core::initiator::Stage;
+use serde::Serialize;
+
+use super::driver::State;
+
+/// One tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TunnelInfo {
+    /// Its name, as in logs.
+    pub tunnel: String,
+    /// Where it leads.
+    pub host: Option<SocketAddr>,
+    /// Where it stands: `dialing`, `handshaking`, `idle`, `in-use` or `draining`.
+    pub stage: &'static str,
+    /// Milliseconds since the responder was last heard; since the dial, if never.
+    pub heard_ms_ago: u64,
+}
+
+pub(super) fn tunnels(state: &State, now: Instant) -> Vec<TunnelInfo> {
+    let views = state.machine.tunnels();
+    views
+        .map(|view| TunnelInfo {
+            tunnel: view.tunnel.to_string(),
+            host: state.hosts.address(view.host),
+            stage: name(view.stage),
+            heard_ms_ago: u64::try_from(now.since(view.heard).as_millis()).unwrap_or(u64::MAX),
+        })
+        .collect()
+}
+
+fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Dialing => "dialing",
+        Stage::Handshaking => "handshaking",
+        Stage::Idle => "idle",
+        Stage::InUse => "in-use",
+        Stage::Draining => "draining",
+    }
+}
