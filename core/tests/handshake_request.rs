@@ -1,4 +1,5 @@
 //! The handshake request, both ways: the matrices of reference §2.1 to §2.3.
+#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 use revtun_core::handshake::{
