@@ -28,6 +28,7 @@ pub mod h2frame;
 pub mod handshake;
 pub mod identity;
 pub mod initiator;
+pub mod journal;
 pub mod machine;
 pub mod responder;
 pub mod rping;

@@ -30,7 +30,7 @@ mod waiting;
 
 pub use config::{Config, HEARD_GRANULARITY};
 pub use event::{CloseReason, DrainScope, Effect, Event, Hello, Place, Refusal, StreamId, Target, Verdict};
-pub use registry::Seat;
+pub use registry::{ClusterKey, NodeKey, Seat};
 pub use tunnel::{Counts, Stage, TunnelView};
 
 use self::drain::Drain;

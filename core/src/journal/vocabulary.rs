@@ -1,0 +1,322 @@
+//! Which words stand for what: one table for each type, for both directions and both forms.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Sentence, Value};
+use crate::handshake::{Answer, Instance, Rejection};
+use crate::identity::{ClusterId, Identity, NodeId, TenantId};
+use crate::initiator::{self, Cause, HostId, Initiator, Protocol};
+use crate::responder::{
+    self, ClusterKey, DrainScope, Hello, NodeKey, Place, Refusal, Responder, Seat, StreamId, Target, Verdict,
+};
+use crate::table::Key;
+use crate::{Machine, TunnelId};
+
+/// A machine whose steps can be written down.
+pub trait Journaled: Machine {
+    /// The event as words.
+    fn tell_event(event: Self::Event<'_>) -> Sentence;
+
+    /// The event that the words stand for, borrowing names from them; none if they are no event.
+    fn hear_event(sentence: &Sentence) -> Option<Self::Event<'_>>;
+
+    /// The effect as words.
+    fn tell_effect(effect: Self::Effect) -> Sentence;
+
+    /// The effect that the words stand for; none if they are no effect.
+    fn hear_effect(sentence: &Sentence) -> Option<Self::Effect>;
+
+    /// The timer that fires next, as words.
+    fn tell_timer(&self) -> Option<Sentence>;
+
+    /// Where every tunnel stands, by slot.
+    fn stages(&self) -> Vec<(usize, &'static str)>;
+}
+
+/// Something that has a word of its own, and fields.
+trait Record<'a>: Sized {
+    fn word(&self) -> &'static str;
+    fn detail(&self, to: &mut Sentence);
+    fn named(word: &str, from: &'a Sentence) -> Option<Self>;
+}
+
+/// Something that stands behind a name.
+trait Field<'a>: Sized {
+    fn tell(&self, name: &'static str, to: &mut Sentence);
+    fn hear(name: &str, from: &'a Sentence) -> Option<Self>;
+}
+
+macro_rules! journaled {
+    ($machine:ty, $event:ty, $effect:ty) => {
+        impl Journaled for $machine {
+            fn tell_event(event: Self::Event<'_>) -> Sentence {
+                sentence(&event)
+            }
+
+            fn hear_event(sentence: &Sentence) -> Option<Self::Event<'_>> {
+                <$event>::named(sentence.word(), sentence)
+            }
+
+            fn tell_effect(effect: Self::Effect) -> Sentence {
+                sentence(&effect)
+            }
+
+            fn hear_effect(sentence: &Sentence) -> Option<Self::Effect> {
+                <$effect>::named(sentence.word(), sentence)
+            }
+
+            fn tell_timer(&self) -> Option<Sentence> {
+                self.next_timer().map(|timer| sentence(&timer))
+            }
+
+            fn stages(&self) -> Vec<(usize, &'static str)> {
+                self.tunnels().map(|view| (view.tunnel.slot(), view.stage.word())).collect()
+            }
+        }
+    };
+}
+
+/// A type's table: `Variant { field, … }` or `Variant(name of its only field)`.
+macro_rules! words {
+    ($type:ty { $($variant:ident $({ $($field:ident),* })? $(( $only:ident ))?;)* }) => {
+        impl<'a> Record<'a> for $type {
+            fn word(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => stringify!($variant),)*
+                }
+            }
+
+            #[allow(unused_variables, reason = "types whose variants are all empty")]
+            fn detail(&self, to: &mut Sentence) {
+                match self {
+                    $(Self::$variant $({ $($field),* })? $(($only))? => {
+                        $($($field.tell(stringify!($field), to);)*)?
+                        $($only.tell(stringify!($only), to);)?
+                    })*
+                }
+            }
+
+            #[allow(unused_variables, reason = "types whose variants are all empty")]
+            fn named(word: &str, from: &'a Sentence) -> Option<Self> {
+                Some(match word {
+                    $(stringify!($variant) => Self::$variant
+                        $({ $($field: Field::hear(stringify!($field), from)?),* })?
+                        $((<_ as Field>::hear(stringify!($only), from)?))?,)*
+                    _ => return None,
+                })
+            }
+        }
+    };
+}
+
+/// A struct without a word: its fields stand among those of what holds it.
+macro_rules! parts {
+    ($type:ident { $($field:ident),* }) => {
+        impl<'a> Field<'a> for $type<'a> {
+            fn tell(&self, _: &'static str, to: &mut Sentence) {
+                $(self.$field.tell(stringify!($field), to);)*
+            }
+
+            fn hear(_: &str, from: &'a Sentence) -> Option<Self> {
+                Some(Self { $($field: Field::hear(stringify!($field), from)?),* })
+            }
+        }
+    };
+}
+
+/// A type that is one value: how it becomes one, and how it is made of one.
+macro_rules! values {
+    ($($type:ty: |$it:ident| $tell:expr, $pattern:pat => $hear:expr;)*) => {
+        $(impl<'a> Field<'a> for $type {
+            fn tell(&self, name: &'static str, to: &mut Sentence) {
+                let $it = self;
+                to.push(name, $tell);
+            }
+
+            fn hear(name: &str, from: &'a Sentence) -> Option<Self> {
+                if let $pattern = from.get(name)? { $hear } else { None }
+            }
+        })*
+    };
+}
+
+journaled!(Initiator, initiator::Event, initiator::Effect);
+journaled!(Responder, responder::Event, responder::Effect);
+
+words!(initiator::Event {
+    TargetSet { host, count };
+    Connected { tunnel };
+    Answered { tunnel, answer };
+    Heard { tunnel };
+    Used { tunnel, protocol };
+    Closed { tunnel, cause };
+    GoawayReceived { tunnel };
+    DrainOrdered { grace };
+    Tick;
+});
+
+words!(initiator::Effect {
+    Dial { tunnel, host };
+    SendHandshake { tunnel };
+    Deliver { tunnel };
+    Goaway { tunnel };
+    Close { tunnel, reason };
+    Forget { host };
+    Drained;
+});
+
+words!(initiator::Timer {
+    Dial(host);
+    Shed(host);
+    ConnectTimeout(tunnel);
+    HandshakeTimeout(tunnel);
+    Silence(tunnel);
+    Grace(tunnel);
+    DrainEnd;
+});
+
+words!(initiator::Stage { Dialing; Handshaking; Idle; InUse; Draining; });
+words!(Answer { Accepted { revtun }; Refused { status, retry_after }; Malformed; });
+words!(Protocol { Http2; Http1; });
+words!(Cause { Refused; Lost; });
+
+words!(initiator::CloseReason {
+    ConnectTimeout;
+    HandshakeTimeout;
+    Refused(status);
+    Malformed;
+    Silent;
+    Surplus;
+    Drained;
+});
+
+words!(responder::Event<'a> {
+    Accepted;
+    Greeted { tunnel, hello };
+    Faulted { tunnel, rejection };
+    Echoed { tunnel };
+    Heard { tunnel };
+    Closed { tunnel };
+    Opened { stream, target };
+    Released { tunnel };
+    Abandoned { stream };
+    GoawayReceived { tunnel };
+    DrainOrdered { scope, grace };
+    Tick;
+});
+
+words!(responder::Effect {
+    Admit { tunnel };
+    Shun { rejection };
+    Accept { tunnel };
+    Reject { tunnel, rejection };
+    Ping { tunnel };
+    Assign { stream, tunnel };
+    Wait { stream };
+    Refuse { stream, refusal };
+    Goaway { tunnel };
+    Close { tunnel, reason };
+    Contended { tunnel };
+    Drained;
+});
+
+words!(responder::Timer {
+    HandshakeTimeout(tunnel);
+    Linger(tunnel);
+    Settle(tunnel);
+    Ping(tunnel);
+    EchoTimeout(tunnel);
+    Silence(tunnel);
+    Retire(tunnel);
+    Grace(tunnel);
+    Serve(seat);
+    GiveUp(stream);
+    Drain;
+});
+
+words!(responder::Stage { Handshaking; Rejected; Settling; Idle; InUse; Draining; });
+words!(Verdict { Believed; Unproven; Contradicted; });
+words!(Place<'a> { Node(node); Cluster(cluster); });
+words!(DrainScope<'a> { All; Tenant(tenant); Place(target); Tunnel(tunnel); });
+words!(Seat { Node(node); Cluster(cluster); });
+words!(Refusal { NoTenant; Absent; Saturated; TooManyWaiting; Draining; });
+
+words!(responder::CloseReason {
+    HandshakeTimeout;
+    Lingered;
+    PingTimeout;
+    Silent;
+    Drained;
+    GraceOver;
+    Superseded;
+    Displaced;
+});
+
+parts!(Hello { identity, instance, verdict });
+parts!(Identity { node, cluster, tenant });
+parts!(Target { tenant, place });
+
+values! {
+    bool: |it| Value::Word(Cow::Borrowed(if *it { "true" } else { "false" })), Value::Word(word) => word.parse().ok();
+    u16: |it| Value::Number((*it).into()), Value::Number(number) => (*number).try_into().ok();
+    HostId: |it| Value::Number(it.0.into()), Value::Number(number) => (*number).try_into().ok().map(Self);
+    StreamId: |it| Value::Number(it.0.into()), Value::Number(number) => (*number).try_into().ok().map(Self);
+    Duration: |it| Value::Number(it.as_nanos()), Value::Number(number) => duration(*number);
+    TunnelId: |it| id(*it), Value::Id(slot, generation) => Some(Key::new(*slot, *generation));
+    NodeKey: |it| id(*it), Value::Id(slot, generation) => Some(Key::new(*slot, *generation));
+    ClusterKey: |it| id(*it), Value::Id(slot, generation) => Some(Key::new(*slot, *generation));
+    NodeId<'a>: |it| Value::Text(it.as_str().into()), Value::Text(text) => Self::new(text).ok();
+    ClusterId<'a>: |it| Value::Text(it.as_str().into()), Value::Text(text) => Self::new(text).ok();
+    TenantId<'a>: |it| Value::Text(it.as_str().into()), Value::Text(text) => Self::new(text).ok();
+    Instance: |it| Value::Text(alloc::format!("{it}")), Value::Text(text) => Self::parse(text);
+    Rejection: |it| Value::Word(Cow::Borrowed(it.name())),
+        Value::Word(word) => Self::ALL.into_iter().find(|it| it.name() == *word);
+}
+
+/// What has a word stands behind a name by that word; its fields follow.
+impl<'a, R: Record<'a>> Field<'a> for R {
+    fn tell(&self, name: &'static str, to: &mut Sentence) {
+        to.add(name, sentence(self));
+    }
+
+    fn hear(name: &str, from: &'a Sentence) -> Option<Self> {
+        match from.get(name)? {
+            Value::Word(word) => R::named(word, from),
+            Value::Number(_) | Value::Id(..) | Value::Text(_) => None,
+        }
+    }
+}
+
+/// What is absent is not mentioned.
+impl<'a, F: Field<'a>> Field<'a> for Option<F> {
+    fn tell(&self, name: &'static str, to: &mut Sentence) {
+        if let Some(field) = self {
+            field.tell(name, to);
+        }
+    }
+
+    fn hear(name: &str, from: &'a Sentence) -> Option<Self> {
+        match from.get(name) {
+            Some(_) => F::hear(name, from).map(Some),
+            None => Some(None),
+        }
+    }
+}
+
+fn sentence<'a>(record: &impl Record<'a>) -> Sentence {
+    let mut sentence = Sentence::new(record.word());
+    record.detail(&mut sentence);
+    sentence
+}
+
+fn id(key: impl Key) -> Value {
+    Value::Id(u32::try_from(key.slot()).expect("slots are counted in 32 bits"), key.generation())
+}
+
+fn duration(nanos: u128) -> Option<Duration> {
+    let billion = 1_000_000_000;
+    let seconds = u64::try_from(nanos / billion).ok()?;
+    Some(Duration::new(seconds, u32::try_from(nanos % billion).expect("a remainder")))
+}

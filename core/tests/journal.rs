@@ -1,0 +1,167 @@
+//! What is written down is what happened: it can be read again, replayed, and a lie in it is found.
+
+mod walk;
+
+use std::fmt;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::{ProptestConfig, any, proptest};
+use revtun_core::handshake::{Answer, Instance};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::initiator::{self, HostId, Initiator};
+use revtun_core::journal::{FaultKind, Form, Line, Recorder, replay};
+use revtun_core::responder::{self, Hello, Responder, Verdict};
+use revtun_core::{Env, Instant, Machine as _, TunnelId};
+
+use walk::{Walk, Walked};
+
+const ENV: Env = Env { now: Instant::from_nanos(1_500_000_000), dice: 42 };
+const EVERYTHING: [u8; 12] = [8; 12];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_initiators_run_is_written_read_and_replayed(throws in vec(any::<u64>(), 1..120)) {
+        round_trip(Initiator::new(walk::initiator::small()), &throws);
+    }
+
+    #[test]
+    fn a_responders_run_is_written_read_and_replayed(throws in vec(any::<u64>(), 1..120)) {
+        round_trip(Responder::new(walk::responder::small(true, true)), &throws);
+    }
+}
+
+/// Walks, reads every line back, replays the whole, and replays it once more with the last line changed.
+fn round_trip<M: Walked>(machine: M, throws: &[u64]) {
+    let mut walk = Walk::new(machine.clone());
+    let mut journal = String::from("# a walk\n\n");
+    for throw in throws {
+        let (env, event) = walk.decode(*throw, &EVERYTHING[..M::KINDS]);
+        let (line, effects) = Line::step(&mut walk.machine.clone(), env, event);
+        let read = Line::parse(&line.to_string()).unwrap();
+        assert_eq!(read, line);
+        assert_eq!(read.env(), env);
+        assert_eq!(format!("{:?}", read.event::<M>().unwrap()), format!("{event:?}"));
+        assert_eq!(read.effects::<M>().unwrap(), effects.iter().collect::<Vec<_>>());
+        assert_eq!(walk.step(env, event), effects);
+        journal += &format!("{line}\n");
+    }
+    let mut again = machine.clone();
+    assert_eq!(replay(&mut again, &journal), Ok(throws.len()));
+    assert!(again == walk.machine, "a replay ends where the run ended");
+
+    let journal = journal.trim_end();
+    let last = journal.lines().next_back().unwrap();
+    let lie = format!("{journal} {} Drained", if last.contains(" -> ") { "+" } else { "->" });
+    let fault = replay(&mut machine.clone(), &lie).unwrap_err();
+    assert_eq!(fault.line, throws.len() + 2);
+    assert!(matches!(fault.kind, FaultKind::Differs { .. }));
+}
+
+#[test]
+fn lines_read_as_they_look() {
+    let mut initiator = Initiator::new(initiator::Config::default());
+    let mut journal = Recorder::new(String::new(), Form::Text);
+    let mut tla = Recorder::new(String::new(), Form::Tla);
+    let mut twin = initiator.clone();
+    let tunnel = TunnelId::new(0, 0);
+    for event in [
+        initiator::Event::TargetSet { host: HostId(3), count: 1 },
+        initiator::Event::Tick,
+        initiator::Event::Connected { tunnel },
+        initiator::Event::Answered { tunnel, answer: Answer::Accepted { revtun: true } },
+        initiator::Event::DrainOrdered { grace: Duration::from_secs(9) },
+    ] {
+        let effects = journal.step(&mut initiator, ENV, event);
+        assert_eq!(tla.step(&mut twin, ENV, event), effects);
+    }
+    assert_eq!(
+        journal.finish().unwrap(),
+        "\
+at=1500000000 dice=42 TargetSet host=3 count=1
+at=1500000000 dice=42 Tick timer=Dial host=3 -> Dial tunnel=0.0 host=3
+at=1500000000 dice=42 Connected tunnel=0.0 -> SendHandshake tunnel=0.0
+at=1500000000 dice=42 Answered tunnel=0.0 answer=Accepted revtun=true -> Deliver tunnel=0.0
+at=1500000000 dice=42 DrainOrdered grace=9000000000
+"
+    );
+    assert_eq!(
+        tla.finish().unwrap(),
+        r#"[a |-> "TargetSet", host |-> 3, count |-> 1, effects |-> <<>>, stages |-> <<>>]
+[a |-> "Dial", host |-> 3, effects |-> <<[a |-> "Dial", tunnel |-> 0, host |-> 3]>>, stages |-> <<<<0, "Dialing">>>>]
+[a |-> "Connected", tunnel |-> 0, effects |-> <<[a |-> "SendHandshake", tunnel |-> 0]>>, stages |-> <<<<0, "Handshaking">>>>]
+[a |-> "Answered", tunnel |-> 0, answer |-> "Accepted", revtun |-> TRUE, effects |-> <<[a |-> "Deliver", tunnel |-> 0]>>, stages |-> <<<<0, "Idle">>>>]
+[a |-> "DrainOrdered", grace |-> "9000000000", effects |-> <<>>, stages |-> <<<<0, "Idle">>>>]
+"#
+    );
+}
+
+#[test]
+fn names_are_quoted_and_everything_else_stands_bare() {
+    let mut responder = Responder::new(responder::Config::default());
+    let _ = responder.step(ENV, responder::Event::Accepted);
+    let identity = Identity {
+        node: NodeId::new("a \"b\"\t\\").unwrap(),
+        cluster: ClusterId::new("é -> + =").unwrap(),
+        tenant: TenantId::new("7").unwrap(),
+    };
+    let hello = Hello { identity, instance: Some(Instance(255)), verdict: Verdict::Believed };
+    let event = responder::Event::Greeted { tunnel: TunnelId::new(0, 0), hello };
+    let (line, _) = Line::step(&mut responder, ENV, event);
+    assert_eq!(
+        line.to_string(),
+        "at=1500000000 dice=42 Greeted tunnel=0.0 node=\"a \\\"b\\\"\\u{9}\\\\\" cluster=\"é -> + =\" tenant=\"7\" \
+         instance=\"000000000000000000000000000000ff\" verdict=Believed -> Accept tunnel=0.0"
+    );
+    assert_eq!(Line::parse(&line.to_string()).unwrap().event::<Responder>(), Some(event));
+}
+
+#[test]
+fn a_bad_line_is_named_with_what_it_lacks() {
+    let fault = |text: &str| replay(&mut Initiator::new(initiator::Config::default()), text).unwrap_err();
+    let cases = [
+        ("at=1 dice=x Tick", "line 1: expected at=NANOSECONDS dice=NUMBER at the beginning"),
+        ("\n# so far so good\nTick", "line 3: expected at=NANOSECONDS dice=NUMBER at the beginning"),
+        ("at=1 dice=2", "line 1: expected the name of an event or an effect"),
+        ("at=1 dice=2 Tick ->", "line 1: expected the name of an event or an effect"),
+        ("at=1 dice=2 Tick + Drained", "line 1: expected ->"),
+        ("at=1 dice=2 Closed tunnel=0.0", "line 1: not an event of this machine"),
+        ("at=1 dice=2 Released tunnel=0.0", "line 1: not an event of this machine"),
+        (
+            "at=1 dice=2 Closed tunnel=0.0 cause=Lost -> Dr",
+            "line 1: the machine does something else: at=1 dice=2 Closed tunnel=0.0 cause=Lost",
+        ),
+        ("at=1 dice=2 Tick node=\"x", "line 1: expected a text in quotes, with \\\", \\\\ and \\u{…} only"),
+        ("at=1 dice=2 Tick node=\"\\n\"", "line 1: expected a text in quotes, with \\\", \\\\ and \\u{…} only"),
+    ];
+    for (text, message) in cases {
+        assert_eq!(fault(text).to_string(), message, "{text:?}");
+    }
+}
+
+#[test]
+fn nothing_that_can_be_written_breaks_the_reader() {
+    proptest!(|(text in "(at=1 dice=2 )?[-a-zA-Z=.\"\\\\ {}+>0-9é]{0,60}")| {
+        if let Ok(line) = Line::parse(&text) {
+            assert_eq!(Line::parse(&line.to_string()), Ok(line));
+        }
+    });
+}
+
+#[test]
+fn a_full_disk_stops_the_journal_and_not_the_machine() {
+    struct Full;
+    impl fmt::Write for Full {
+        fn write_str(&mut self, _: &str) -> fmt::Result {
+            Err(fmt::Error)
+        }
+    }
+    let mut recorder = Recorder::new(Full, Form::Text);
+    let mut responder = Responder::new(responder::Config::default());
+    for _ in 0..2 {
+        assert_eq!(recorder.step(&mut responder, ENV, responder::Event::Accepted).iter().count(), 1);
+    }
+    assert!(recorder.finish().is_err());
+}

@@ -1,0 +1,94 @@
+//! What may happen to a responder.
+
+use std::time::Duration;
+
+use revtun_core::TunnelId;
+use revtun_core::handshake::{Instance, Rejection};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::responder::{Config, DrainScope, Event, Hello, Place, Responder, Stage, StreamId, Target, Verdict};
+
+use super::{Luck, Past, Walked};
+
+/// Small limits, so that all of them are hit.
+pub(crate) fn small(tenant_isolation: bool, wait: bool) -> Config {
+    Config {
+        tenant_isolation,
+        handshake_timeout: Duration::from_secs(3),
+        drain_grace: Duration::from_secs(5),
+        wait: Duration::from_secs(u64::from(wait)),
+        max_streams: 2,
+        max_waiting: 3,
+        max_handshakes: 3,
+        max_tunnels_per_node: 3,
+        max_tunnels_per_tenant: 5,
+        max_tunnels: 7,
+        ..Config::default()
+    }
+}
+
+impl Walked for Responder {
+    const KINDS: usize = 12;
+
+    fn draw(&self, kind: usize, luck: &mut Luck, past: &Past) -> Event<'static> {
+        let tunnel = past.tunnel(self, luck);
+        match kind {
+            0 => Event::Accepted,
+            1 => Event::Greeted { tunnel: fitting(self, tunnel, luck), hello: hello(luck) },
+            2 => Event::Faulted { tunnel: fitting(self, tunnel, luck), rejection: luck.of(&Rejection::ALL) },
+            3 => Event::Echoed { tunnel },
+            4 => Event::Heard { tunnel },
+            5 => Event::Closed { tunnel },
+            6 => Event::Opened { stream: StreamId(past.callers), target: target(luck) },
+            7 => Event::Released { tunnel },
+            8 => Event::Abandoned { stream: StreamId(past.callers.saturating_sub(luck.below(6))) },
+            9 => Event::GoawayReceived { tunnel },
+            10 => Event::DrainOrdered { scope: scope(tunnel, luck), grace: Duration::from_secs(luck.below(6)) },
+            _ => Event::Tick,
+        }
+    }
+
+    fn ids(&self) -> Vec<TunnelId> {
+        self.tunnels().map(|view| view.tunnel).collect()
+    }
+}
+
+/// `tunnel`, or more often one that is handshaking.
+fn fitting(responder: &Responder, tunnel: TunnelId, luck: &mut Luck) -> TunnelId {
+    let fit: Vec<_> = responder.tunnels().filter(|view| view.stage == Stage::Handshaking).collect();
+    if fit.is_empty() || luck.one_in(8) { tunnel } else { luck.of(&fit).tunnel }
+}
+
+fn hello(luck: &mut Luck) -> Hello<'static> {
+    let identity = Identity { node: node(luck), cluster: cluster(luck), tenant: tenant(luck) };
+    let instance = luck.of(&[None, Some(1), Some(1), Some(2), Some(3)]).map(Instance);
+    let verdict = if luck.one_in(8) { luck.of(&[Verdict::Unproven, Verdict::Contradicted]) } else { Verdict::Believed };
+    Hello { identity, instance, verdict }
+}
+
+fn target(luck: &mut Luck) -> Target<'static> {
+    let tenant = if luck.one_in(8) { None } else { Some(tenant(luck)) };
+    let place = if luck.one_in(2) { Place::Node(node(luck)) } else { Place::Cluster(cluster(luck)) };
+    Target { tenant, place }
+}
+
+fn scope(tunnel: TunnelId, luck: &mut Luck) -> DrainScope<'static> {
+    match luck.below(32) {
+        // For good, so it must be rare.
+        0 => DrainScope::All,
+        1..4 => DrainScope::Tenant(tenant(luck)),
+        4..16 => DrainScope::Place(target(luck)),
+        _ => DrainScope::Tunnel(tunnel),
+    }
+}
+
+fn node(luck: &mut Luck) -> NodeId<'static> {
+    NodeId::new(luck.of(&["n", "n", "m \"\\\u{e9}->"])).expect("legal")
+}
+
+fn cluster(luck: &mut Luck) -> ClusterId<'static> {
+    ClusterId::new(luck.of(&["c", "d\t= +"])).expect("legal")
+}
+
+fn tenant(luck: &mut Luck) -> TenantId<'static> {
+    TenantId::new(luck.of(&["t", "t", "u"])).expect("legal")
+}
