@@ -58,7 +58,7 @@ fn every_fault_has_its_text_and_its_place() {
         ("rc://@u:1", source.into(), 5),
         ("rc://:c:t@u:1", "Source node ID cannot be empty".into(), 5),
         ("rc://n::t@u:1", "Source cluster ID cannot be empty".into(), 7),
-        ("rc://n:c:@u:1", "Source tenant ID cannot be empty".into(), 9),
+        ("rc://n:c:@u:1", "Source tenant ID cannot be empty: a responder answers 400 to it".into(), 9),
         ("rc://n:c:t@u", target("u"), 11),
         ("rc://n:c:t@", target(""), 11),
         ("rc://n:c:t@u:1,v:2", target("u:1,v:2"), 11),

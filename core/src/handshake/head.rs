@@ -32,14 +32,14 @@ pub(super) fn value<'b>(headers: &[httparse::Header<'b>], name: &str) -> Option<
 /// A line that ends in LF alone. `httparse` lets it pass; what one end takes for two lines and another for one is
 /// how requests are smuggled.
 pub(super) fn has_bare_newline(head: &[u8]) -> bool {
-    head.iter().zip(head.iter().skip(1)).any(|(before, byte)| *byte == b'\n' && *before != b'\r')
+    head.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r')
 }
 
-/// Says when a growing head is worth another look, so that a peer that sends it byte by byte costs no more than one
-/// that sends it at once, up to a factor of the number of its lines: when a line ended or the size has doubled.
+/// Says when a growing head is worth another look: when a line ended or the size has doubled. So a head that comes
+/// byte by byte is read about as often as it has lines, which are limited, and not as often as it has bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Pace {
-    /// Bytes known to end no line that was not looked at.
+    /// Bytes that need no search for a line end any more.
     passed: usize,
     /// The size that is worth a look whatever the bytes.
     due: usize,
