@@ -166,11 +166,8 @@ impl FrameScanner {
     fn begin(&mut self) -> u8 {
         let [high, middle, low, kind, flags] = self.header;
         self.skip = u32::from_be_bytes([0, high, middle, low]);
-        self.place = match (kind, self.place) {
-            (HEADERS | PUSH_PROMISE | CONTINUATION, _) if flags & END_HEADERS == 0 => Place::Headers,
-            (CONTINUATION, _) | (_, Place::Start | Place::Open) => Place::Open,
-            (_, Place::Headers) => Place::Headers,
-        };
+        let unended = matches!(kind, HEADERS | PUSH_PROMISE | CONTINUATION) && flags & END_HEADERS == 0;
+        self.place = if unended { Place::Headers } else { Place::Open };
         kind
     }
 }
