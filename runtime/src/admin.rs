@@ -11,13 +11,15 @@
 //! There is no authentication: it listens on loopback unless an operator says otherwise.
 
 mod drain_query;
+mod responder;
 
 pub use drain_query::DrainQuery;
+pub use responder::ResponderSubject;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -28,7 +30,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SetOnce};
 
 use crate::metrics::{self, Exposition};
 use crate::world::World;
@@ -54,34 +56,65 @@ pub trait Subject: Send + Sync + 'static {
     /// Writes every metric.
     fn metrics(&self, page: &mut Exposition);
 
-    /// Begins a drain; says what is drained, for people.
+    /// Begins the drain of the part that `query` names, which is not everything; says what that is, for people.
     ///
     /// # Errors
-    /// If this end cannot drain what `query` asks for: why, for people.
+    /// If this end cannot drain that: why, for people.
     fn drain(&self, query: &DrainQuery) -> Result<String, String>;
 }
 
-/// Listens at `at` and answers about `subject` from now on; returns the bound address.
-///
-/// # Errors
-/// If the address cannot be listened at.
-pub async fn start<W: World>(world: &W, at: SocketAddr, subject: Arc<impl Subject>) -> io::Result<SocketAddr> {
-    let listener = world.listen(at).await?;
-    let bound = world.local_addr(&listener)?;
-    let accepting = world.clone();
-    world.spawn(async move { accept(accepting, listener, subject).await });
-    Ok(bound)
+/// An admin listener that runs.
+#[derive(Debug)]
+pub struct Admin {
+    addr: SocketAddr,
+    asked: Arc<SetOnce<Option<Duration>>>,
 }
 
-async fn accept<W: World>(world: W, listener: W::Listener, subject: Arc<impl Subject>) {
+impl Admin {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Waits until somebody asks for a drain of everything, and was answered; for how long requests may go on then, if
+    /// that was said.
+    pub async fn asked_to_drain(&self) -> Option<Duration> {
+        *self.asked.wait().await
+    }
+}
+
+/// Listens at `at` and answers about `subject` from now on.
+///
+/// # Errors
+/// If the address cannot be listened at; the text names it.
+pub async fn start<W: World>(world: &W, at: SocketAddr, subject: impl Subject) -> io::Result<Admin> {
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("cannot bind the admin listener to {at}: {error}"));
+    let listener = world.listen(at).await.map_err(named)?;
+    let addr = world.local_addr(&listener).map_err(named)?;
+    let asked = Arc::new(SetOnce::new());
+    world.spawn(accept(world.clone(), listener, Arc::new(subject), Arc::clone(&asked)));
+    Ok(Admin { addr, asked })
+}
+
+async fn accept<W: World>(
+    world: W,
+    listener: W::Listener,
+    subject: Arc<impl Subject>,
+    asked: Arc<SetOnce<Option<Duration>>>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         match world.accept(&listener).await {
             Ok((stream, _)) => {
-                let (here, subject) = (world.clone(), Arc::clone(&subject));
+                let (here, subject, asked) = (world.clone(), Arc::clone(&subject), Arc::clone(&asked));
                 world.spawn(async move {
-                    serve(&here, stream, &*subject).await;
+                    if let Some(grace) = serve(&here, stream, &*subject).await {
+                        // Whoever asked first has set the grace.
+                        let _asked_before = asked.set(grace);
+                    }
                     drop(place);
                 });
             }
@@ -93,9 +126,13 @@ async fn accept<W: World>(world: W, listener: W::Listener, subject: Arc<impl Sub
     }
 }
 
-async fn serve<W: World>(world: &W, stream: W::Stream, subject: &impl Subject) {
-    let service =
-        service_fn(|request: Request<Incoming>| async move { Ok::<_, Infallible>(answer(&request, subject)) });
+/// Answers one request; returns the grace if it asked for a drain of everything.
+async fn serve<W: World>(world: &W, stream: W::Stream, subject: &impl Subject) -> Option<Option<Duration>> {
+    let everything = OnceLock::new();
+    let service = service_fn(|request: Request<Incoming>| {
+        let answer = answer(&request, subject, &everything);
+        async { Ok::<_, Infallible>(answer) }
+    });
     let mut server = hyper::server::conn::http1::Builder::new();
     server.keep_alive(false).auto_date_header(false);
     let connection = server.serve_connection(TokioIo::new(stream), service);
@@ -105,9 +142,14 @@ async fn serve<W: World>(world: &W, stream: W::Stream, subject: &impl Subject) {
         _ended = connection => {}
         () = world.sleep_until(world.now().after(CONNECTION_TIME)) => {}
     }
+    everything.into_inner()
 }
 
-fn answer<B>(request: &Request<B>, subject: &impl Subject) -> Response<Full<Bytes>> {
+fn answer<B>(
+    request: &Request<B>,
+    subject: &impl Subject,
+    everything: &OnceLock<Option<Duration>>,
+) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     let allowed = match path {
         "/healthz" | "/readyz" | "/tunnels" | "/metrics" => Method::GET,
@@ -135,15 +177,20 @@ fn answer<B>(request: &Request<B>, subject: &impl Subject) -> Response<Full<Byte
             subject.metrics(&mut text);
             page(metrics::CONTENT_TYPE, text.into_text())
         }
-        _ => drain(request.uri().query().unwrap_or(""), subject),
+        _ => match drain(request.uri().query().unwrap_or(""), subject, everything) {
+            Ok(what) => plain(StatusCode::ACCEPTED, format!("draining {what}")),
+            Err(why) => plain(StatusCode::BAD_REQUEST, why),
+        },
     }
 }
 
-fn drain(query: &str, subject: &impl Subject) -> Response<Full<Bytes>> {
-    match DrainQuery::parse(query).and_then(|query| subject.drain(&query)) {
-        Ok(what) => plain(StatusCode::ACCEPTED, format!("draining {what}")),
-        Err(why) => plain(StatusCode::BAD_REQUEST, why),
+fn drain(query: &str, subject: &impl Subject, everything: &OnceLock<Option<Duration>>) -> Result<String, String> {
+    let query = DrainQuery::parse(query)?;
+    if !query.is_everything() {
+        return subject.drain(&query);
     }
+    let _asked_before = everything.set(query.grace);
+    Ok("everything".to_owned())
 }
 
 fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {

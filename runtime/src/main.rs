@@ -1,3 +1,16 @@
-//! The `revtun` binary.
+//! The `revtun` binary: reads the command line, runs what it asks for, and says how that ended.
+//!
+//! Exit codes: 0 all went well, 1 our own failure, 2 a mistake of the user's. A second signal while draining ends the
+//! process with 128 plus its number.
 
-fn main() {}
+mod cli;
+mod command;
+mod failure;
+mod log;
+mod signals;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::read().and_then(command::run).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+}

@@ -20,10 +20,10 @@ fn an_empty_table_means_the_defaults() {
     let settings = Settings::parse("[responder]\n").unwrap();
     let responder = settings.responder.unwrap();
     assert!(settings.initiator.is_none());
-    assert!(responder.tunnel_listen.ip().is_loopback());
-    assert!(responder.egress_listen.ip().is_loopback());
+    assert!(responder.responder.tunnel_listen.ip().is_loopback());
+    assert!(responder.responder.egress_listen.ip().is_loopback());
     assert!(responder.admin_listen.ip().is_loopback());
-    assert_eq!(responder.core, revtun_core::responder::Config::default());
+    assert_eq!(responder.responder.core, revtun_core::responder::Config::default());
     assert_eq!(responder.drain_grace, Duration::from_secs(30));
     assert_eq!(settings.log.format, LogFormat::Human);
 }
@@ -63,15 +63,15 @@ fn every_key_of_a_responder_is_read() {
     let responder = settings.responder.unwrap();
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.log.level.as_deref(), Some("revtun=debug,info"));
-    assert_eq!(responder.tunnel_listen, "0.0.0.0:1".parse().unwrap());
-    assert_eq!(responder.egress_listen, "[::1]:2".parse().unwrap());
+    assert_eq!(responder.responder.tunnel_listen, "0.0.0.0:1".parse().unwrap());
+    assert_eq!(responder.responder.egress_listen, "[::1]:2".parse().unwrap());
     assert_eq!(responder.admin_listen, "127.0.0.1:0".parse().unwrap());
     assert_eq!(responder.threads.unwrap().get(), 3);
     assert_eq!(responder.drain_grace, Duration::from_secs(60));
-    assert_eq!(responder.request_timeout, Duration::from_secs(15));
-    assert_eq!(&*responder.rules.path, "/tunnel");
-    assert_eq!(responder.rules.required_cluster.as_deref(), Some("eu-1"));
-    assert!(responder.rules.upgrade);
+    assert_eq!(responder.responder.request_timeout, Duration::from_secs(15));
+    assert_eq!(responder.responder.request_path, "/tunnel");
+    assert_eq!(responder.responder.required_cluster.as_deref(), Some("eu-1"));
+    assert!(responder.responder.upgrade);
     let expected = revtun_core::responder::Config {
         tenant_isolation: false,
         handshake_timeout: Duration::from_secs(11),
@@ -88,7 +88,7 @@ fn every_key_of_a_responder_is_read() {
         max_tunnels_per_tenant: 5,
         max_tunnels: 6,
     };
-    assert_eq!(responder.core, expected);
+    assert_eq!(responder.responder.core, expected);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn every_key_of_an_initiator_is_read() {
 #[test]
 fn a_longer_ping_interval_takes_the_silence_with_it() {
     let responder = Settings::parse("[responder]\nping_interval = \"20s\"\n").unwrap().responder.unwrap();
-    assert_eq!(responder.core.silence, Duration::from_secs(61));
+    assert_eq!(responder.responder.core.silence, Duration::from_secs(61));
 }
 
 #[test]

@@ -1,0 +1,154 @@
+//! The command line. It is a contract: scripts and service files hold it.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use revtun::config::{
+    self, LogFormat, LogSettings, duration, parse_interval, parse_level, parse_listen, parse_threads,
+};
+
+use crate::failure::Failure;
+
+/// Reverse tunnels, wire-compatible with Envoy's: a node in a private network dials out to responders in the cloud,
+/// and requests for it travel back through the tunnels.
+#[derive(Debug, Parser)]
+#[command(name = "revtun", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a responder: accept tunnels, and send requests for a node or cluster back through them.
+    ///
+    /// Prints one line to standard output for each listener once it is bound ("tunnel listener on IP:PORT", then
+    /// "egress listener on …" and "admin listener on …"). SIGTERM and SIGINT drain; a second one ends the process
+    /// at once.
+    Responder(ResponderArgs),
+    /// Say what is wrong with a configuration file, with line and column; exit code 0 if nothing, else 2.
+    Check(CheckArgs),
+}
+
+/// `revtun responder`.
+#[derive(Args, Debug)]
+pub(crate) struct ResponderArgs {
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+    /// Where initiators dial in [default: 127.0.0.1:15443]
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
+    pub(crate) tunnel_listen: Option<SocketAddr>,
+    /// Where callers send requests, with x-node-id or x-cluster-id [default: 127.0.0.1:15080]
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
+    pub(crate) egress_listen: Option<SocketAddr>,
+    /// Where /healthz, /readyz, /tunnels, /metrics and /drain are served [default: 127.0.0.1:15090]
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// From one answered ping of a tunnel to the next: 2s, 500ms, 1m30s [default: 2s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
+    pub(crate) ping_interval: Option<Duration>,
+    /// Whether every caller must name its tenant (x-tenant-id) and reaches only that one [default: true]
+    #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, hide_possible_values = true)]
+    pub(crate) tenant_isolation: Option<bool>,
+}
+
+/// `revtun check`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The TOML file to check
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// What both ends have in common.
+#[derive(Args, Debug)]
+pub(crate) struct ProcessArgs {
+    /// A TOML file with the same settings and more; flags override it [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Worker threads; the number of tunnels does not depend on it [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// How long requests may go on after SIGTERM or SIGINT: 30s, 5m [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) drain_grace: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// How to log.
+#[derive(Args, Debug)]
+pub(crate) struct LogArgs {
+    /// How a line of the log looks on standard error: human or json [default: human]
+    #[arg(long, value_name = "human|json", value_parser = LogFormat::parse)]
+    pub(crate) log_format: Option<LogFormat>,
+    /// error, warn, info, debug, trace, or directives such as revtun=debug,info; overrides RUST_LOG [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    pub(crate) log_level: Option<String>,
+}
+
+impl LogArgs {
+    /// What the file says, and these flags on top of it.
+    pub(crate) fn over(&self, file: LogSettings) -> LogSettings {
+        let environment = std::env::var("RUST_LOG").ok().filter(|level| config::parse_level(level).is_ok());
+        LogSettings {
+            format: self.log_format.unwrap_or(file.format),
+            level: self.log_level.clone().or(environment).or(file.level),
+        }
+    }
+}
+
+/// Reads the command line; asked for help or the version, prints that and ends the process with code 0.
+pub(crate) fn read() -> Result<Command, Failure> {
+    match Cli::try_parse() {
+        Ok(cli) => Ok(cli.command),
+        Err(error) if error.use_stderr() => Err(Failure::user(one_line(&error))),
+        Err(help) => help.exit(),
+    }
+}
+
+/// What clap spreads over a paragraph, without its preamble and its epilogue.
+fn one_line(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "nothing to do: give a subcommand; see revtun --help".to_owned();
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let first = text.split("\n\n").next().unwrap_or(text);
+    let words: Vec<_> = first.split_whitespace().collect();
+    format!("{}; see revtun --help", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_one_line() {
+        for (args, what) in [
+            (&["revtun", "responder", "--ping-interval", "5"][..], "\"5\" has no unit; write for example 2s"),
+            (&["revtun", "responder", "--ping-interval", "0s"], "must not be zero"),
+            (&["revtun", "responder", "--egress-listen", "x"], "\"x\" is no address to listen at"),
+            (&["revtun", "responder", "--threads", "0"], "\"0\" is no number of threads"),
+            (&["revtun", "check"], "required arguments were not provided: --config <FILE>"),
+            (&["revtun", "dance"], "unrecognized subcommand 'dance'"),
+            (&["revtun"], "give a subcommand"),
+        ] {
+            let error = Cli::try_parse_from(args).unwrap_err();
+            let line = one_line(&error);
+            assert!(line.contains(what) && !line.contains('\n'), "{args:?}: {line}");
+        }
+    }
+}

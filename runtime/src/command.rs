@@ -1,0 +1,16 @@
+//! One file for each subcommand.
+
+mod check;
+mod process;
+mod responder;
+
+use crate::cli::Command;
+use crate::failure::Failure;
+
+/// Does what the command line asks for.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Responder(args) => responder::run(&args),
+        Command::Check(args) => check::run(&args),
+    }
+}

@@ -1,0 +1,16 @@
+//! `revtun check`: what is wrong with a file.
+
+use super::process::File;
+use crate::cli::CheckArgs;
+use crate::failure::Failure;
+
+/// Reads the file and judges it on its own, without flags.
+pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let file = File::read(&args.config)?;
+    let missing = file.settings.missing();
+    if !missing.is_empty() {
+        return Err(Failure::problems(&missing, Some(file.source())));
+    }
+    println!("{}: ok", args.config.display());
+    Ok(())
+}

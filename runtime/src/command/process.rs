@@ -1,0 +1,75 @@
+//! What the processes of both ends have in common: settings, threads, and the lines on standard output.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use revtun::config::{Settings, Source};
+
+use crate::failure::Failure;
+
+/// A configuration file that is sound, as far as it goes.
+pub(super) struct File {
+    path: PathBuf,
+    text: String,
+    /// What it sets.
+    pub(super) settings: Settings,
+}
+
+impl File {
+    /// Reads the file at `path`.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::user(format!("cannot read {}: {error}; give the path of a TOML file", path.display()))
+        })?;
+        let settings = Settings::parse(&text)
+            .map_err(|problems| Failure::problems(&problems, Some(Source { path, text: &text })))?;
+        Ok(Self { path: path.to_owned(), text, settings })
+    }
+
+    /// Reads the file at `path`, if there is to be one.
+    pub(super) fn read_any(path: Option<&Path>) -> Result<Option<Self>, Failure> {
+        path.map(Self::read).transpose()
+    }
+
+    /// Where the settings came from, to tell of problems with them.
+    pub(super) fn source(&self) -> Source<'_> {
+        Source { path: &self.path, text: &self.text }
+    }
+}
+
+/// Runs `process` on `threads` workers, one per processor by default.
+pub(super) fn on_threads(
+    threads: Option<NonZeroUsize>,
+    process: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads.get());
+    }
+    let runtime = builder.enable_all().build().map_err(|error| Failure::own(format!("no worker threads: {error}")))?;
+    let outcome = runtime.block_on(process);
+    // Whatever still runs has been told to end or does not matter; a name lookup must not hold the process up.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Prints where a listener is bound, for scripts that let the system pick ports.
+pub(super) fn announce(listener: &str, at: SocketAddr) {
+    // Whoever closed our standard output does not want to know.
+    let _unread = writeln!(io::stdout(), "{listener} listener on {at}");
+}
+
+/// What to tell when a listener cannot be bound. `error` names the address.
+pub(super) fn unbound(error: &io::Error) -> Failure {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    let kind = error.kind();
+    if kind == AddrInUse {
+        Failure::user(format!("{error}; choose another port, or end what listens there"))
+    } else if matches!(kind, AddrNotAvailable | PermissionDenied) {
+        Failure::user(format!("{error}; choose an address of this machine that you may listen at"))
+    } else {
+        Failure::own(error)
+    }
+}

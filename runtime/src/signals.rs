@@ -1,0 +1,66 @@
+//! SIGTERM and SIGINT: the first asks for a drain, the second for the end.
+
+use std::io;
+use std::time::Duration;
+
+use revtun::admin::Admin;
+use revtun::world::{Tokio, World};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a shell adds to the number of the signal that ended a process.
+const ENDED_BY_SIGNAL: i32 = 128;
+
+/// The signals that end a process.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on the signals no longer end the process by themselves.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the first one, or until `admin` was asked to drain everything; returns the grace if that was asked for.
+    /// The second signal ends the process at once, with 128 plus its number.
+    pub(crate) async fn until_drain(mut self, world: &Tokio, admin: &Admin) -> Option<Duration> {
+        let grace = tokio::select! {
+            biased;
+            first = self.next() => {
+                tracing::info!(signal = name(first), "asked to drain");
+                world.spawn(async move { self.end_at_next().await });
+                return None;
+            }
+            grace = admin.asked_to_drain() => grace,
+        };
+        tracing::info!("asked to drain by the admin listener");
+        world.spawn(async move {
+            let first = self.next().await;
+            tracing::info!(signal = name(first), "draining already");
+            self.end_at_next().await;
+        });
+        grace
+    }
+
+    async fn end_at_next(&mut self) {
+        let signal = self.next().await;
+        tracing::warn!(signal = name(signal), "ending at once");
+        std::process::exit(ENDED_BY_SIGNAL + signal.as_raw_value());
+    }
+
+    async fn next(&mut self) -> SignalKind {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+}
+
+fn name(kind: SignalKind) -> &'static str {
+    if kind == SignalKind::terminate() { "SIGTERM" } else { "SIGINT" }
+}
