@@ -11,9 +11,11 @@
 //! There is no authentication: it listens on loopback unless an operator says otherwise.
 
 mod drain_query;
+mod initiator;
 mod responder;
 
 pub use drain_query::DrainQuery;
+pub use initiator::InitiatorSubject;
 pub use responder::ResponderSubject;
 
 use std::convert::Infallible;

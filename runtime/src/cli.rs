@@ -8,8 +8,11 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use revtun::config::{
-    self, LogFormat, LogSettings, duration, parse_interval, parse_level, parse_listen, parse_threads,
+    self, LogFormat, LogSettings, duration, parse_address, parse_interval, parse_level, parse_listen, parse_service,
+    parse_threads, parse_upstream,
 };
+use revtun::initiator::HostPort;
+use revtun_core::address::Address;
 
 use crate::failure::Failure;
 
@@ -31,6 +34,11 @@ pub(crate) enum Command {
     /// "egress listener on …" and "admin listener on …"). SIGTERM and SIGINT drain; a second one ends the process
     /// at once.
     Responder(ResponderArgs),
+    /// Run an initiator: dial responders, keep tunnels to them, and forward requests to a local service.
+    ///
+    /// Prints "admin listener on IP:PORT" to standard output once it is bound. SIGTERM and SIGINT drain; a second
+    /// one ends the process at once.
+    Initiator(InitiatorArgs),
     /// Say what is wrong with a configuration file, with line and column; exit code 0 if nothing, else 2.
     Check(CheckArgs),
 }
@@ -55,6 +63,26 @@ pub(crate) struct ResponderArgs {
     /// Whether every caller must name its tenant (x-tenant-id) and reaches only that one [default: true]
     #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) tenant_isolation: Option<bool>,
+}
+
+/// `revtun initiator`.
+#[derive(Args, Debug)]
+pub(crate) struct InitiatorArgs {
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+    /// Who to be, where to dial, and how many tunnels to keep to each host: rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT.
+    /// May be given several times; then those of the file do not count
+    #[arg(long, value_name = "RC_URL", value_parser = parse_address)]
+    pub(crate) address: Vec<Address>,
+    /// The endpoints behind the name that an address dials, by DNS name or IP address. May be given several times
+    #[arg(long, value_name = "NAME=HOST:PORT[,HOST:PORT]...", value_parser = parse_upstream)]
+    pub(crate) upstream: Vec<(String, Vec<HostPort>)>,
+    /// The local service that requests are forwarded to, whatever the file says [example: http://127.0.0.1:8080]
+    #[arg(long, value_name = "http://HOST:PORT", value_parser = parse_service)]
+    pub(crate) forward: Option<HostPort>,
+    /// Where /healthz, /readyz, /tunnels, /metrics and /drain are served [default: 127.0.0.1:15091]
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
+    pub(crate) admin_listen: Option<SocketAddr>,
 }
 
 /// `revtun check`.
@@ -142,6 +170,8 @@ mod tests {
             (&["revtun", "responder", "--ping-interval", "0s"], "must not be zero"),
             (&["revtun", "responder", "--egress-listen", "x"], "\"x\" is no address to listen at"),
             (&["revtun", "responder", "--threads", "0"], "\"0\" is no number of threads"),
+            (&["revtun", "initiator", "--address", "rc:/x"], "Address must start with 'rc://'"),
+            (&["revtun", "initiator", "--upstream", "x"], "\"x\" names no upstream"),
             (&["revtun", "check"], "required arguments were not provided: --config <FILE>"),
             (&["revtun", "dance"], "unrecognized subcommand 'dance'"),
             (&["revtun"], "give a subcommand"),

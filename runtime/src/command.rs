@@ -1,6 +1,7 @@
 //! One file for each subcommand.
 
 mod check;
+mod initiator;
 mod process;
 mod responder;
 
@@ -11,6 +12,7 @@ use crate::failure::Failure;
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Responder(args) => responder::run(&args),
+        Command::Initiator(args) => initiator::run(&args),
         Command::Check(args) => check::run(&args),
     }
 }

@@ -11,7 +11,7 @@ mod problem;
 mod responder;
 mod section;
 
-pub use endpoint::{Endpoint, parse_listen};
+pub use endpoint::{parse_endpoint, parse_listen, parse_service};
 pub use initiator::{InitiatorSettings, Listener, parse_address, parse_upstream};
 pub use log::{LogFormat, LogSettings, parse_level};
 pub use problem::{Fault, Origin, Problem, Source};

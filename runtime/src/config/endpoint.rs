@@ -1,67 +1,44 @@
 //! Places on the network: where to dial, where to listen, where to forward to.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::Fault;
+use crate::initiator::HostPort;
 
-/// A host, by name or address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Endpoint {
-    /// A DNS name or an IP address, without brackets.
-    pub host: String,
-    /// The port, never zero.
-    pub port: u16,
+/// Reads `HOST:PORT`; an IPv6 address stands in brackets.
+///
+/// # Errors
+/// If the text is anything else, or the port is zero.
+pub fn parse_endpoint(text: &str) -> Result<HostPort, Fault> {
+    let fault = |what: &str| {
+        Fault::new(format!("{text:?} {what}"), "write HOST:PORT, such as tunnels.example.com:15443 or [::1]:15443")
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| fault("has no port"))?;
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| fault("has no port from 1 to 65535"))?;
+    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => inner,
+        Some(_) => return Err(fault("has no IPv6 address in its brackets")),
+        None if is_name(host) || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => host,
+        None => return Err(fault("has no legal host")),
+    };
+    Ok(HostPort { host: host.to_owned(), port })
 }
 
-impl Endpoint {
-    /// Reads `HOST:PORT`; an IPv6 address stands in brackets.
-    ///
-    /// # Errors
-    /// If the text is anything else, or the port is zero.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        let fault = |what: &str| {
-            Fault::new(format!("{text:?} {what}"), "write HOST:PORT, such as tunnels.example.com:15443 or [::1]:15443")
-        };
-        let (host, port) = text.rsplit_once(':').ok_or_else(|| fault("has no port"))?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| fault("has no port from 1 to 65535"))?;
-        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => inner,
-            Some(_) => return Err(fault("has no IPv6 address in its brackets")),
-            None if is_name(host) || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => host,
-            None => return Err(fault("has no legal host")),
-        };
-        Ok(Self { host: host.to_owned(), port })
+/// Reads the URL of a local service: `http://HOST:PORT`; without a port, 80.
+///
+/// # Errors
+/// If the text is anything else, or has a path.
+pub fn parse_service(text: &str) -> Result<HostPort, Fault> {
+    let fault =
+        |what: &str| Fault::new(format!("{text:?} {what}"), "write http://HOST:PORT, such as http://127.0.0.1:8080");
+    let place = text.strip_prefix("http://").ok_or_else(|| fault("does not begin with http://"))?;
+    let place = place.strip_suffix('/').unwrap_or(place);
+    if place.contains(['/', '?', '#']) {
+        return Err(fault("has a path, but requests keep the path that the caller wrote"));
     }
-
-    /// Reads the URL of a local service: `http://HOST:PORT`; without a port, 80.
-    ///
-    /// # Errors
-    /// If the text is anything else, or has a path.
-    pub fn parse_service(text: &str) -> Result<Self, Fault> {
-        let fault = |what: &str| {
-            Fault::new(format!("{text:?} {what}"), "write http://HOST:PORT, such as http://127.0.0.1:8080")
-        };
-        let place = text.strip_prefix("http://").ok_or_else(|| fault("does not begin with http://"))?;
-        let place = place.strip_suffix('/').unwrap_or(place);
-        if place.contains(['/', '?', '#']) {
-            return Err(fault("has a path, but requests keep the path that the caller wrote"));
-        }
-        let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-        let place = if has_port { place.to_owned() } else { format!("{place}:80") };
-        Self::parse(&place).map_err(|_| fault("has no legal host and port"))
-    }
-}
-
-/// `HOST:PORT`, with brackets around an IPv6 address.
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
+    let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let place = if has_port { place.to_owned() } else { format!("{place}:80") };
+    parse_endpoint(&place).map_err(|_| fault("has no legal host and port"))
 }
 
 /// Reads the address of a listener: an IP address and a port; port 0 lets the system choose one.
@@ -98,7 +75,7 @@ mod tests {
     #[test]
     fn endpoints_read_and_print_the_same() {
         for text in ["127.0.0.1:1", "localhost:15443", "a-b.example.com:65535", "[::1]:80", "my_host.:7"] {
-            assert_eq!(Endpoint::parse(text).unwrap().to_string(), text);
+            assert_eq!(parse_endpoint(text).unwrap().to_string(), text);
         }
     }
 
@@ -119,7 +96,7 @@ mod tests {
             ("a b:80", "has no legal host"),
             ("http://a:80", "has no legal host"),
         ] {
-            let fault = Endpoint::parse(text).unwrap_err().to_string();
+            let fault = parse_endpoint(text).unwrap_err().to_string();
             assert!(fault.contains(what), "{text}: {fault}");
         }
     }
@@ -132,10 +109,10 @@ mod tests {
             ("http://[::1]", "[::1]:80"),
             ("http://[::1]:81", "[::1]:81"),
         ] {
-            assert_eq!(Endpoint::parse_service(text).unwrap().to_string(), place);
+            assert_eq!(parse_service(text).unwrap().to_string(), place);
         }
         for text in ["127.0.0.1:8080", "https://a:1", "http://", "http://a:1/x", "http://a:1?x", "http://a:x"] {
-            assert!(Endpoint::parse_service(text).is_err(), "{text}");
+            assert!(parse_service(text).is_err(), "{text}");
         }
     }
 }

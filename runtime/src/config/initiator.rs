@@ -9,7 +9,8 @@ use revtun_core::address::Address;
 use revtun_core::initiator::Config;
 
 use super::section::{Found, Section, Zero};
-use super::{DRAIN_GRACE, Endpoint, Fault, Origin, Problem, parse_path};
+use super::{DRAIN_GRACE, Fault, Origin, Problem, parse_endpoint, parse_path, parse_service};
+use crate::initiator::{HostPort, InitiatorConfig};
 
 /// What an operator may set of an initiator.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub struct InitiatorSettings {
     /// Who to be, where to dial and how often: one machine each.
     pub listeners: Vec<Listener>,
     /// The endpoints behind each name that an address dials.
-    pub upstreams: BTreeMap<String, Vec<Endpoint>>,
+    pub upstreams: BTreeMap<String, Vec<HostPort>>,
     /// The path of the handshake request.
     pub request_path: String,
     /// Whether the handshake asks for an upgrade, and 101 is the answer to hope for.
@@ -38,7 +39,7 @@ pub struct Listener {
     /// Who to be, where to dial and how often.
     pub address: Address,
     /// The local service that requests are forwarded to.
-    pub forward: Option<Endpoint>,
+    pub forward: Option<HostPort>,
     /// Where the address was written.
     pub origin: Origin,
 }
@@ -74,7 +75,7 @@ impl InitiatorSettings {
             settings.read_listener(section, table);
         }
         if let Some(mut table) = section.table("upstreams") {
-            let lists = table.lists(Endpoint::parse);
+            let lists = table.lists(parse_endpoint);
             settings.upstreams.extend(lists.into_iter().map(|(name, found)| (name, found.value)));
             section.absorb(table);
         }
@@ -82,7 +83,7 @@ impl InitiatorSettings {
     }
 
     /// Forwards the requests of every listener to `service`.
-    pub fn forward_all(&mut self, service: &Endpoint) {
+    pub fn forward_all(&mut self, service: &HostPort) {
         for listener in &mut self.listeners {
             listener.forward = Some(service.clone());
         }
@@ -96,6 +97,26 @@ impl InitiatorSettings {
             return vec![Problem::new(Origin::Absent, "", Fault::new("an initiator needs an address", remedy))];
         }
         self.listeners.iter().flat_map(|listener| self.missing_of(listener)).collect()
+    }
+
+    /// What each listener is to do, and the service that it forwards to.
+    ///
+    /// # Errors
+    /// Everything that is [`Self::missing`].
+    pub fn plan(&self) -> Result<Vec<(InitiatorConfig, HostPort)>, Vec<Problem>> {
+        let plans = self.listeners.iter().map(|listener| self.plan_of(listener)).collect::<Option<Vec<_>>>();
+        plans.filter(|plans| !plans.is_empty()).ok_or_else(|| self.missing())
+    }
+
+    fn plan_of(&self, listener: &Listener) -> Option<(InitiatorConfig, HostPort)> {
+        let config = InitiatorConfig {
+            address: listener.address.clone(),
+            endpoints: self.upstreams.get(listener.address.upstream())?.clone(),
+            core: self.core,
+            request_path: self.request_path.clone(),
+            upgrade: self.use_http_upgrade,
+        };
+        Some((config, listener.forward.clone()?))
     }
 
     fn missing_of(&self, listener: &Listener) -> Vec<Problem> {
@@ -124,7 +145,7 @@ impl InitiatorSettings {
         let Found { value: mut table, span } = table;
         let given = table.has("address");
         let address = table.text("address", parse_address);
-        let forward = table.text("forward", Endpoint::parse_service).map(|found| found.value);
+        let forward = table.text("forward", parse_service).map(|found| found.value);
         if let Some(found) = address {
             self.listeners.push(Listener { address: found.value, forward, origin: Origin::File(found.span) });
         } else if !given {
@@ -146,6 +167,9 @@ impl InitiatorSettings {
         section.duration("backoff_cap", Zero::IsWrong, &mut core.backoff_cap);
         section.duration("denied_base", Zero::IsWrong, &mut core.denied_base);
         section.duration("retry_after_cap", Zero::IsWrong, &mut core.retry_after_cap);
+        section.duration("resolve_interval", Zero::IsWrong, &mut core.resolve_interval);
+        section.duration("service_connect_timeout", Zero::IsWrong, &mut core.service_connect_timeout);
+        section.duration("service_idle", Zero::IsWrong, &mut core.service_idle);
     }
 }
 
@@ -162,11 +186,11 @@ pub fn parse_address(text: &str) -> Result<Address, Fault> {
 ///
 /// # Errors
 /// If it is anything else.
-pub fn parse_upstream(text: &str) -> Result<(String, Vec<Endpoint>), Fault> {
+pub fn parse_upstream(text: &str) -> Result<(String, Vec<HostPort>), Fault> {
     let (name, endpoints) = text
         .split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .ok_or_else(|| Fault::new(format!("{text:?} names no upstream"), "write NAME=HOST:PORT[,HOST:PORT]..."))?;
-    let endpoints = endpoints.split(',').map(Endpoint::parse).collect::<Result<_, _>>()?;
+    let endpoints = endpoints.split(',').map(parse_endpoint).collect::<Result<_, _>>()?;
     Ok((name.to_owned(), endpoints))
 }

@@ -1,0 +1,101 @@
+//! An initiator process, as its admin listener shows it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use revtun_core::address::Address;
+use serde_json::{Value, json};
+
+use super::{DrainQuery, Subject};
+use crate::initiator::{InitiatorHandle, Totals};
+use crate::metrics::Exposition;
+use crate::world::World;
+
+/// An initiator process as the admin listener shows it: every listener of it.
+pub struct InitiatorSubject<W> {
+    listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>,
+    grace: Duration,
+}
+
+impl<W: World> InitiatorSubject<W> {
+    /// Tells about `listeners`; a drain lets requests go on for `grace` unless its query says otherwise.
+    #[must_use]
+    pub fn new(listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>, grace: Duration) -> Self {
+        Self { listeners, grace }
+    }
+}
+
+impl<W: World> Subject for InitiatorSubject<W> {
+    fn ready(&self) -> Result<(), String> {
+        let unready = self.listeners.iter().filter(|(address, handle)| address.count() > 0 && !handle.ready());
+        let unready: Vec<_> = unready.map(|(address, _)| address.to_string()).collect();
+        if unready.is_empty() { Ok(()) } else { Err(format!("no tunnel was heard lately for {}", unready.join(", "))) }
+    }
+
+    fn tunnels(&self) -> Value {
+        let listeners: Vec<_> = self
+            .listeners
+            .iter()
+            .map(|(address, handle)| json!({ "address": address.to_string(), "tunnels": handle.tunnels() }))
+            .collect();
+        json!({ "listeners": listeners })
+    }
+
+    fn metrics(&self, page: &mut Exposition) {
+        let ready = self.listeners.iter().filter(|(_, handle)| handle.ready()).count();
+        page.gauge("revtun_initiator_listeners", "Configured rc:// addresses.").value(self.listeners.len() as u64);
+        page.gauge("revtun_initiator_listeners_ready", "Those with a tunnel that was heard lately.")
+            .value(ready as u64);
+        let mut stages = BTreeMap::new();
+        for tunnel in self.listeners.iter().flat_map(|(_, handle)| handle.tunnels()) {
+            *stages.entry(tunnel.stage).or_insert(0) += 1;
+        }
+        page.gauge("revtun_initiator_tunnels", "Tunnels, by stage.").by("stage", stages);
+        write_totals(self.listeners.iter().map(|(_, handle)| handle.totals()).collect(), page);
+    }
+
+    fn drain(&self, query: &DrainQuery) -> Result<String, String> {
+        if query.tunnel.is_some() {
+            return Err("an initiator drains whole listeners; name a tenant, cluster or node".to_owned());
+        }
+        let named: Vec<_> = self.listeners.iter().filter(|(address, _)| is_meant(address, query)).collect();
+        for (_, handle) in &named {
+            handle.drain(query.grace.unwrap_or(self.grace));
+        }
+        match named.len() {
+            0 => Err("no listener has such an identity".to_owned()),
+            1 => Ok("1 listener".to_owned()),
+            many => Ok(format!("{many} listeners")),
+        }
+    }
+}
+
+fn is_meant(address: &Address, query: &DrainQuery) -> bool {
+    let identity = address.identity();
+    let meant = |asked: &Option<String>, is: &str| asked.as_deref().is_none_or(|asked| asked == is);
+    meant(&query.tenant, identity.tenant.as_str())
+        && meant(&query.cluster, identity.cluster.as_str())
+        && meant(&query.node, identity.node.as_str())
+}
+
+/// The totals of all listeners together: the number of listeners is the operator's, but their names are long.
+fn write_totals(totals: Vec<Totals>, page: &mut Exposition) {
+    let sum = |of: fn(&Totals) -> u64| totals.iter().map(of).sum();
+    page.counter("revtun_initiator_dials_total", "Connections begun.").value(sum(|totals| totals.dials));
+    page.counter("revtun_initiator_pings_echoed_total", "Pings answered.").value(sum(|totals| totals.pings_echoed));
+    page.counter("revtun_initiator_requests_total", "Requests that came through tunnels.")
+        .value(sum(|totals| totals.requests));
+    page.counter("revtun_initiator_handshakes_total", "Handshakes, by outcome.")
+        .by("outcome", sum_by_name(&totals, |totals| &totals.handshakes));
+    page.counter("revtun_initiator_tunnels_closed_total", "Dials, handshakes and tunnels that ended, by reason.")
+        .by("reason", sum_by_name(&totals, |totals| &totals.tunnels_closed));
+}
+
+fn sum_by_name(totals: &[Totals], of: impl Fn(&Totals) -> &Vec<(&'static str, u64)>) -> BTreeMap<&'static str, u64> {
+    let mut sums = BTreeMap::new();
+    for (name, count) in totals.iter().flat_map(of) {
+        *sums.entry(*name).or_insert(0) += count;
+    }
+    sums
+}
