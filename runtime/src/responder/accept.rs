@@ -57,7 +57,10 @@ impl<W: World> Tunnel<W> {
                 order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
                     return Err(Ending::Ordered(reason));
                 },
-                read = stream.read_buf(&mut head) => drop(some(read)?),
+                read = stream.read_buf(&mut head) => if let Err(ending) = some(read) {
+                    context.counters.handshakes_abandoned.add(1);
+                    return Err(ending);
+                },
             }
         }
     }

@@ -160,6 +160,8 @@ impl<W: World> Tunnel<W> {
         self.link.settle(Some(client));
         tracing::debug!(tunnel = %self.id, peer = %self.link.peer(), identity = self.link.name(), "tunnel in use");
         let mut goaway = Some(goaway);
+        // No more requests go in once this has an outcome, as after the peer's GOAWAY; those that are in go on.
+        let mut ended = None;
         loop {
             tokio::select! {
                 biased;
@@ -168,14 +170,14 @@ impl<W: World> Tunnel<W> {
                     Order::Close(reason) => return Ending::Ordered(reason),
                     Order::Ping | Order::Start => {}
                 },
-                Some(notice) = notices.recv() => self.context.report(match notice {
-                    Notice::Heard => Event::Heard { tunnel: self.id },
-                    Notice::GoawayReceived => Event::GoawayReceived { tunnel: self.id },
+                notice = notices.recv() => self.context.report(match notice {
+                    Some(Notice::Heard) => Event::Heard { tunnel: self.id },
+                    Some(Notice::GoawayReceived) => Event::GoawayReceived { tunnel: self.id },
+                    // HTTP/2 let go of the stream.
+                    None if ended.is_some_and(|ended: hyper::Result<()>| ended.is_err()) => return Ending::Lost,
+                    None => return Ending::PeerClosed,
                 }),
-                ended = &mut connection => return match ended {
-                    Ok(()) => Ending::PeerClosed,
-                    Err(_) => Ending::Lost,
-                },
+                outcome = &mut connection, if ended.is_none() => ended = Some(outcome),
             }
         }
     }
