@@ -28,6 +28,11 @@ struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show it all in one process: a responder, an initiator, a service, requests, a cut tunnel that heals.
+    ///
+    /// Listens on loopback ports that the system picks, prints each step, and ends with code 0 if every step went
+    /// well.
+    Demo(DemoArgs),
     /// Run a responder: accept tunnels, and send requests for a node or cluster back through them.
     ///
     /// Prints one line to standard output for each listener once it is bound ("tunnel listener on IP:PORT", then
@@ -41,6 +46,13 @@ pub(crate) enum Command {
     Initiator(InitiatorArgs),
     /// Say what is wrong with a configuration file, with line and column; exit code 0 if nothing, else 2.
     Check(CheckArgs),
+}
+
+/// `revtun demo`.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 /// `revtun responder`.

@@ -2,15 +2,17 @@
 
 mod check;
 mod initiator;
-mod process;
+pub(crate) mod process;
 mod responder;
 
 use crate::cli::Command;
+use crate::demo;
 use crate::failure::Failure;
 
 /// Does what the command line asks for.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Demo(args) => demo::run(&args),
         Command::Responder(args) => responder::run(&args),
         Command::Initiator(args) => initiator::run(&args),
         Command::Check(args) => check::run(&args),

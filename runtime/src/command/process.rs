@@ -40,7 +40,7 @@ impl File {
 }
 
 /// Runs `process` on `threads` workers, one per processor by default.
-pub(super) fn on_threads(
+pub(crate) fn on_threads(
     threads: Option<NonZeroUsize>,
     process: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
