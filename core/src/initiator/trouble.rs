@@ -86,7 +86,7 @@ impl Trouble {
     /// One more failure, of a tunnel that was dialled at `dialed`.
     ///
     /// Tunnels that were dialled before the last failure belong to the same wave and count once: a restart that
-    /// ends a thousand tunnels is one failure, not a thousand.
+    /// ends a thousand tunnels is one failure, not a thousand. A `retry-after` counts whenever it comes.
     pub(super) fn add(
         &mut self,
         env: Env,
@@ -95,13 +95,17 @@ impl Trouble {
         dialed: Instant,
         retry_after: Option<Duration>,
     ) {
+        let same_wave = |before: &Failures| before.kind == kind && dialed < before.last;
         let in_a_row = match &self.0 {
-            Some(before) if before.kind == kind && dialed < before.last => return,
+            Some(before) if same_wave(before) && retry_after.is_none() => return,
+            Some(before) if same_wave(before) => before.in_a_row,
             Some(before) if before.kind == kind => before.in_a_row.saturating_add(1),
             Some(_) | None => 1,
         };
         let pause = pause(env, config, kind, in_a_row, retry_after);
-        self.0 = Some(Failures { kind, in_a_row, last: env.now, until: env.now.after(pause) });
+        // Whoever asked for a long pause keeps it, whatever else fails that was dialled before.
+        let until = env.now.after(pause).max(self.until());
+        self.0 = Some(Failures { kind, in_a_row, last: env.now, until });
     }
 
     /// The same trouble as seen from `now`, for comparing states.
