@@ -35,16 +35,16 @@ proptest! {
 
 /// Walks, reads every line back, replays the whole, and replays it once more with the last line changed.
 fn round_trip<M: Walked>(machine: M, throws: &[u64]) {
-    let mut walk = Walk::new(machine.clone());
+    let mut walk = Walk::new(machine.clone(), false);
     let mut journal = String::from("# a walk\n\n");
     for throw in throws {
-        let (env, event) = walk.decode(*throw, &EVERYTHING[..M::KINDS]);
+        let (env, event) = walk.decode(*throw, &EVERYTHING);
         let (line, effects) = Line::step(&mut walk.machine.clone(), env, event);
-        let read = Line::parse(&line.to_string()).unwrap();
+        let read = Line::parse(&line.to_string()).expect("what was written can be read");
         assert_eq!(read, line);
         assert_eq!(read.env(), env);
-        assert_eq!(format!("{:?}", read.event::<M>().unwrap()), format!("{event:?}"));
-        assert_eq!(read.effects::<M>().unwrap(), effects.iter().collect::<Vec<_>>());
+        assert_eq!(format!("{:?}", read.event::<M>().expect("an event")), format!("{event:?}"));
+        assert_eq!(read.effects::<M>().expect("effects"), effects.iter().collect::<Vec<_>>());
         assert_eq!(walk.step(env, event), effects);
         journal += &format!("{line}\n");
     }
@@ -53,9 +53,9 @@ fn round_trip<M: Walked>(machine: M, throws: &[u64]) {
     assert!(again == walk.machine, "a replay ends where the run ended");
 
     let journal = journal.trim_end();
-    let last = journal.lines().next_back().unwrap();
+    let last = journal.lines().next_back().expect("a step");
     let lie = format!("{journal} {} Drained", if last.contains(" -> ") { "+" } else { "->" });
-    let fault = replay(&mut machine.clone(), &lie).unwrap_err();
+    let fault = replay(&mut machine.clone(), &lie).expect_err("a lie");
     assert_eq!(fault.line, throws.len() + 2);
     assert!(matches!(fault.kind, FaultKind::Differs { .. }));
 }

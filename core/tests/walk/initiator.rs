@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use revtun_core::TunnelId;
 use revtun_core::handshake::Answer;
 use revtun_core::initiator::{Cause, Config, Event, HostId, Initiator, Protocol, Stage};
+use revtun_core::{Instant, TunnelId};
 
 use super::{Luck, Past, Walked};
 
@@ -19,7 +19,7 @@ pub(crate) fn small() -> Config {
 }
 
 impl Walked for Initiator {
-    const KINDS: usize = 9;
+    const KINDS: &'static [u32] = &[2, 6, 6, 6, 3, 2, 1, 1, 1];
 
     fn draw(&self, kind: usize, luck: &mut Luck, past: &Past) -> Event {
         let tunnel = past.tunnel(self, luck);
@@ -32,13 +32,17 @@ impl Walked for Initiator {
             5 => Event::Closed { tunnel, cause: luck.of(&[Cause::Refused, Cause::Lost]) },
             6 => Event::GoawayReceived { tunnel },
             // For good, so it must be rare.
-            7 if luck.one_in(8) => Event::DrainOrdered { grace: Duration::from_secs(luck.below(6)) },
+            7 if luck.one_in(16) => Event::DrainOrdered { grace: Duration::from_secs(luck.below(6)) },
             _ => Event::Tick,
         }
     }
 
     fn ids(&self) -> Vec<TunnelId> {
         self.tunnels().map(|view| view.tunnel).collect()
+    }
+
+    fn canonical(&self, now: Instant) -> Self {
+        self.canonical(now)
     }
 }
 

@@ -4,21 +4,25 @@ pub(crate) mod initiator;
 pub(crate) mod responder;
 
 use std::collections::BTreeSet;
+use std::thread;
 use std::time::Duration;
 
-use revtun_core::journal::Journaled;
-use revtun_core::{Effects, Env, Instant, TunnelId};
+use revtun_core::journal::{Journaled, Line};
+use revtun_core::{CANONICAL_NOW, Effects, Env, Instant, TunnelId};
 
 /// A machine that a walk can drive.
 pub(crate) trait Walked: Journaled {
-    /// How many kinds of events it has.
-    const KINDS: usize;
+    /// The kinds of its events, by how often each comes in an ordinary life.
+    const KINDS: &'static [u32];
 
     /// An event of the `kind`th kind.
     fn draw(&self, kind: usize, luck: &mut Luck, past: &Past) -> Self::Event<'static>;
 
     /// The ids of its tunnels, by slot.
     fn ids(&self) -> Vec<TunnelId>;
+
+    /// The same state as a search sees it.
+    fn canonical(&self, now: Instant) -> Self;
 }
 
 /// A walk: the machine and the time it has reached.
@@ -26,6 +30,8 @@ pub(crate) struct Walk<M> {
     pub(crate) machine: M,
     pub(crate) now: Instant,
     past: Past,
+    /// The lines of the walk, printed if it ends in a panic.
+    journal: Option<String>,
 }
 
 /// What was there once: where stale ids come from.
@@ -60,12 +66,11 @@ impl Luck {
     }
 
     /// An index, as often as its weight says; the last one if all are zero.
-    pub(crate) fn weighted(&mut self, weights: &[u8]) -> usize {
-        let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
-        let mut left = self.below(total.max(1));
+    pub(crate) fn weighted(&mut self, weights: &[u64]) -> usize {
+        let mut left = self.below(weights.iter().sum::<u64>().max(1));
         let found = weights.iter().position(|weight| {
-            let hit = left < u64::from(*weight);
-            left = left.saturating_sub(u64::from(*weight));
+            let hit = left < *weight;
+            left = left.saturating_sub(*weight);
             hit
         });
         found.unwrap_or(weights.len() - 1)
@@ -86,40 +91,59 @@ impl Past {
 }
 
 impl<M: Walked> Walk<M> {
-    pub(crate) fn new(machine: M) -> Self {
-        Self { machine, now: Instant::from_nanos(1_000_000_000), past: Past::default() }
+    /// A walk that prints itself, if it is `aloud`, when it ends in a panic.
+    pub(crate) fn new(machine: M, aloud: bool) -> Self {
+        let journal = aloud.then(String::new);
+        Self { machine, now: Instant::from_nanos(1_000_000_000), past: Past::default(), journal }
     }
 
-    /// Time goes on and something happens, both out of one throw.
+    /// Time goes on and something happens, both out of one throw. `weights` make this walk unlike others.
     pub(crate) fn decode(&mut self, throw: u64, weights: &[u8]) -> (Env, M::Event<'static>) {
         let mut luck = Luck(throw);
-        let due = self.machine.deadline();
         self.now = self.now.after(pause(&mut luck));
-        // A driver sends what is due soon, and not always first.
-        let event = match due {
-            Some(due) if luck.one_in(2) => {
-                if luck.one_in(2) {
-                    self.now = self.now.max(due);
-                }
+        let event = match self.machine.deadline() {
+            Some(due) if due <= self.now && luck.one_in(2) => M::TICK,
+            Some(due) if luck.one_in(16) => {
+                self.now = self.now.max(due);
                 M::TICK
             }
-            Some(_) | None => self.machine.draw(luck.weighted(weights), &mut luck, &self.past),
+            Some(_) | None => {
+                let weights = M::KINDS.iter().zip(weights).map(|(usual, here)| u64::from(usual * u32::from(*here)));
+                self.machine.draw(luck.weighted(&weights.collect::<Vec<_>>()), &mut luck, &self.past)
+            }
         };
         let dice = if luck.one_in(4) { luck.of(&[0, u64::MAX]) } else { luck.next() };
         (Env { now: self.now, dice }, event)
     }
 
-    /// Takes a step and remembers the tunnels that it left.
+    /// Takes a step, asserts that the state is sound, and remembers the tunnels in it.
     pub(crate) fn step(&mut self, env: Env, event: M::Event<'_>) -> Effects<M::Effect> {
-        let effects = self.machine.step(env, event);
+        let (line, effects) = Line::step(&mut self.machine, env, event);
+        if let Some(journal) = &mut self.journal {
+            *journal += &format!("{line}\n");
+        }
+        self.machine.check();
+        let canonical = self.machine.canonical(env.now);
+        canonical.check();
+        assert!(canonical.canonical(CANONICAL_NOW) == canonical, "a canonical state stays as it is");
         self.past.tunnels.extend(self.machine.ids());
         self.past.callers += 1;
         effects
     }
 }
 
+impl<M> Drop for Walk<M> {
+    fn drop(&mut self) {
+        if let Some(journal) = &self.journal
+            && thread::panicking()
+        {
+            eprintln!("{journal}");
+        }
+    }
+}
+
 fn pause(luck: &mut Luck) -> Duration {
-    let longest = luck.of(&[0, 0, 0, 1_000_000, 50_000_000, 1_000_000_000, 4_000_000_000]);
-    let jump = if luck.one_in(200) { 30_000_000_000 } else { 0 };
-    Duration::from_nanos(jump + luck.below(longest + 1))
+    let longest = luck.of(&[0, 0, 0, 0, 0, 1, 1, 50, 300, 1_500]);
+    let jump = if luck.one_in(400) { 30_000 } else { 0 };
+    Duration::from_nanos((jump * 1_000_000) + luck.below(longest * 1_000_000 + 1))
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{Config, DrainScope, Event, Hello, Place, Responder, Stage, StreamId, Target, Verdict};
+
+use revtun_core::{Instant, TunnelId};
 
 use super::{Luck, Past, Walked};
 
@@ -27,14 +28,14 @@ pub(crate) fn small(tenant_isolation: bool, wait: bool) -> Config {
 }
 
 impl Walked for Responder {
-    const KINDS: usize = 12;
+    const KINDS: &'static [u32] = &[5, 8, 1, 6, 3, 2, 8, 5, 1, 1, 1, 1];
 
     fn draw(&self, kind: usize, luck: &mut Luck, past: &Past) -> Event<'static> {
         let tunnel = past.tunnel(self, luck);
         match kind {
             0 => Event::Accepted,
             1 => Event::Greeted { tunnel: fitting(self, tunnel, luck), hello: hello(luck) },
-            2 => Event::Faulted { tunnel: fitting(self, tunnel, luck), rejection: luck.of(&Rejection::ALL) },
+            2 => Event::Faulted { tunnel: fitting(self, tunnel, luck), rejection: fault(luck) },
             3 => Event::Echoed { tunnel },
             4 => Event::Heard { tunnel },
             5 => Event::Closed { tunnel },
@@ -50,12 +51,22 @@ impl Walked for Responder {
     fn ids(&self) -> Vec<TunnelId> {
         self.tunnels().map(|view| view.tunnel).collect()
     }
+
+    fn canonical(&self, now: Instant) -> Self {
+        self.canonical(now)
+    }
 }
 
 /// `tunnel`, or more often one that is handshaking.
 fn fitting(responder: &Responder, tunnel: TunnelId, luck: &mut Luck) -> TunnelId {
     let fit: Vec<_> = responder.tunnels().filter(|view| view.stage == Stage::Handshaking).collect();
     if fit.is_empty() || luck.one_in(8) { tunnel } else { luck.of(&fit).tunnel }
+}
+
+/// What a codec finds wrong; all later rejections are the machine's own.
+fn fault(luck: &mut Luck) -> Rejection {
+    let own = Rejection::ALL.iter().position(|it| *it == Rejection::Unauthenticated).expect("one of all");
+    luck.of(&Rejection::ALL[..own])
 }
 
 fn hello(luck: &mut Luck) -> Hello<'static> {
@@ -72,11 +83,11 @@ fn target(luck: &mut Luck) -> Target<'static> {
 }
 
 fn scope(tunnel: TunnelId, luck: &mut Luck) -> DrainScope<'static> {
-    match luck.below(32) {
+    match luck.below(24) {
         // For good, so it must be rare.
         0 => DrainScope::All,
         1..4 => DrainScope::Tenant(tenant(luck)),
-        4..16 => DrainScope::Place(target(luck)),
+        4..12 => DrainScope::Place(target(luck)),
         _ => DrainScope::Tunnel(tunnel),
     }
 }

@@ -1,0 +1,141 @@
+//! Random runs of both machines, watched from inside (`check`) and from outside (a coarse model), with floors under
+//! every effect and reason, so that the walk can never go blind.
+//!
+//! The same runs every time. `PROPTEST_CASES=5000 REVTUN_SEED=7 cargo test --test random` makes others.
+
+mod model;
+mod walk;
+
+use std::env;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::{Just, ProptestConfig, Strategy, any};
+use proptest::prop_oneof;
+use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+use revtun_core::Env;
+use revtun_core::handshake::Rejection;
+use revtun_core::initiator::Initiator;
+use revtun_core::responder::Responder;
+
+use model::initiator::InitiatorModel;
+use model::responder::ResponderModel;
+use model::{Model, Tally};
+use walk::{Walk, Walked};
+
+const CASES: u32 = 400;
+const STEPS: usize = 400;
+/// How often every effect must have been seen, with every reason.
+const FLOOR: u32 = 8;
+
+/// One run: which kinds of events are how frequent, two switches of the configuration, and the throws.
+#[derive(Clone, Debug)]
+struct Run {
+    weights: Vec<u8>,
+    switches: (bool, bool),
+    throws: Vec<u64>,
+    /// Print the journal when it fails.
+    aloud: bool,
+}
+
+#[test]
+fn an_initiator_keeps_its_promises() {
+    let config = walk::initiator::small();
+    let tally = explore(|run, tally| watch(Initiator::new(config), InitiatorModel::new(config), run, tally));
+    let close = ["ConnectTimeout", "HandshakeTimeout", "Refused", "Malformed", "Silent", "Surplus", "Drained"];
+    tally.reaches(
+        FLOOR,
+        &[names(&["Dial", "SendHandshake", "Deliver", "Goaway", "Forget", "Drained"]), with_reason("Close", &close)]
+            .concat(),
+    );
+}
+
+#[test]
+fn a_responder_keeps_its_promises() {
+    let tally = explore(|run, tally| {
+        let config = walk::responder::small(run.switches.0, run.switches.1);
+        watch(Responder::new(config), ResponderModel::new(config), run, tally);
+    });
+    let rejections = Rejection::ALL.map(Rejection::name);
+    let rejections: Vec<_> = rejections.into_iter().filter(|name| *name != Rejection::Busy.name()).collect();
+    let close =
+        ["HandshakeTimeout", "Lingered", "PingTimeout", "Silent", "Drained", "GraceOver", "Superseded", "Displaced"];
+    tally.reaches(
+        FLOOR,
+        &[
+            names(&["Admit", "Accept", "Ping", "Assign", "Wait", "Goaway", "Contended", "Drained"]),
+            with_reason("Shun", &[Rejection::Busy.name(), Rejection::Draining.name()]),
+            with_reason("Reject", &rejections),
+            with_reason("Refuse", &["NoTenant", "Absent", "Saturated", "TooManyWaiting", "Draining"]),
+            with_reason("Close", &close),
+        ]
+        .concat(),
+    );
+}
+
+/// Takes one run to its end, and then lets time pass without events.
+fn watch<M: Walked>(machine: M, mut model: impl Model<M>, run: &Run, tally: &mut Tally) {
+    let mut walk = Walk::new(machine, run.aloud);
+    for throw in &run.throws {
+        let (env, event) = walk.decode(*throw, &run.weights);
+        let effects: Vec<_> = walk.step(env, event).iter().collect();
+        model.see(env, event, &effects);
+        tally.count::<M>(&effects);
+    }
+    let since = walk.now;
+    // Long silence is looked at where it is cheap: in short runs.
+    let longest = if run.throws.len() < STEPS / 8 { Duration::from_secs(17 * 60) } else { Duration::from_secs(20) };
+    for throw in 0.. {
+        assert!(throw < 100_000, "a machine that is left alone calms down");
+        match walk.machine.deadline() {
+            Some(deadline) if deadline <= since.after(longest) => walk.now = walk.now.max(deadline),
+            Some(_) | None => break,
+        }
+        let env = Env { now: walk.now, dice: throw };
+        let effects: Vec<_> = walk.step(env, M::TICK).iter().collect();
+        model.see(env, M::TICK, &effects);
+    }
+    model.settled(since, since.after(longest));
+}
+
+fn explore(watch: impl Fn(&Run, &mut Tally)) -> Tally {
+    let asked = env::var_os("PROPTEST_CASES").is_some();
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: if asked { config.cases } else { CASES }, ..config };
+    let seed: u64 = env::var("REVTUN_SEED").map_or(1, |seed| seed.parse().expect("REVTUN_SEED is a number"));
+    let seed = [seed; 4].map(u64::to_le_bytes).concat();
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let tally = std::cell::RefCell::new(Tally::default());
+    let result = runner.run(&runs(), |run| {
+        watch(&run, &mut tally.borrow_mut());
+        Ok(())
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(_, smallest)) => {
+            watch(&Run { aloud: true, ..smallest }, &mut Tally::default());
+            unreachable!("the same run fails again");
+        }
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+    }
+    tally.into_inner()
+}
+
+fn runs() -> impl Strategy<Value = Run> {
+    let weight = prop_oneof![1 => Just(0_u8), 4 => 1..=10_u8];
+    let switches = (proptest::bool::weighted(0.7), proptest::bool::weighted(0.7));
+    (vec(weight, 12), switches, vec(any::<u64>(), 1..STEPS)).prop_map(|(weights, switches, throws)| Run {
+        weights,
+        switches,
+        throws,
+        aloud: false,
+    })
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn with_reason(effect: &str, reasons: &[&str]) -> Vec<String> {
+    reasons.iter().map(|reason| format!("{effect} {reason}")).collect()
+}
