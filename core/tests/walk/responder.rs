@@ -83,11 +83,11 @@ fn target(luck: &mut Luck) -> Target<'static> {
 }
 
 fn scope(tunnel: TunnelId, luck: &mut Luck) -> DrainScope<'static> {
-    match luck.below(24) {
+    match luck.below(10) {
         // For good, so it must be rare.
         0 => DrainScope::All,
-        1..4 => DrainScope::Tenant(tenant(luck)),
-        4..12 => DrainScope::Place(target(luck)),
+        1 => DrainScope::Tenant(tenant(luck)),
+        2..5 => DrainScope::Place(target(luck)),
         _ => DrainScope::Tunnel(tunnel),
     }
 }
