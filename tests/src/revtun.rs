@@ -8,13 +8,16 @@ use std::sync::OnceLock;
 use crate::patience::SOON;
 use crate::process::Process;
 
-/// The path of the binary, built with the profile of this test.
+/// The path of the binary: what the environment calls `REVTUN_BINARY`, or else one built with the profile of this test.
 ///
 /// # Panics
 /// If it does not build.
 pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(given) = std::env::var_os("REVTUN_BINARY") {
+            return given.into();
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--package", "revtun", "--bin", "revtun"]);
