@@ -6,13 +6,17 @@ use std::time::Duration;
 use http::request;
 
 use crate::body;
-use crate::client::{Answer, ask, get, to_cluster, to_node};
+use crate::client::{Answer, ask, ask_for, get, to_cluster, to_node};
 use crate::envoy;
 use crate::patience::{SOON, until};
 use crate::port::Port;
 use crate::process::Process;
 use crate::revtun;
 use crate::settings::Settings;
+
+/// A request that meets a tunnel just as it comes up may stall between two Envoys (reference §2.4); the next one
+/// sets both going.
+const ONE_TRY: Duration = Duration::from_secs(2);
 
 /// Who made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +173,7 @@ impl Responder {
     pub async fn reaches_within(&self, limit: Duration, node: &str) {
         until(limit, &format!("{:?} responder reaches {node}", self.make), async || {
             let request = to_node(node, "/").body(body::empty()).expect("a legal request");
-            let answer = ask(self.egress(), request).await.ok()?;
+            let answer = ask_for(ONE_TRY, self.egress(), request).await.ok()?;
             (answer.status == 200).then_some(())
         })
         .await;
@@ -185,7 +189,7 @@ impl Responder {
         let in_service = |tunnel: &&serde_json::Value| {
             tunnel["node"] == node && ["settling", "idle", "in-use"].contains(&tunnel["stage"].as_str().unwrap_or(""))
         };
-        all.as_array().expect("a list").iter().filter(in_service).count()
+        all["tunnels"].as_array().expect("a list").iter().filter(in_service).count()
     }
 
     /// Waits until a revtun responder has `count` tunnels to `node` in service.

@@ -10,6 +10,7 @@ use revtun_tests::body;
 use revtun_tests::client::{Answer, Caller, Failure, ask, post, to_node, whole};
 use revtun_tests::ends::{Dialling, Initiator, Responder};
 use revtun_tests::patience::{SOON, throughout, until, within};
+use revtun_tests::process::Process;
 use revtun_tests::relay::Relay;
 use revtun_tests::service::Service;
 use tokio::net::TcpStream;
@@ -165,14 +166,15 @@ async fn a_stream_that_does_not_finish_is_cut_when_the_grace_is_over() {
 
 #[tokio::test]
 async fn a_second_signal_ends_either_end_at_once() {
-    let mut held = HeldRequest::start(&[]).await;
-    for process in [held.initiator.process(), held.responder.process()] {
+    let second_signal = async |process: &mut Process| {
         process.signal("TERM");
         throughout(Duration::from_millis(300), "it drains", async || process.ended().is_none()).await;
         process.signal("TERM");
         let code = process.end(Duration::from_secs(2)).await.code();
         assert_eq!(code, Some(128 + 15), "as a shell tells of a process that SIGTERM ended");
-    }
+    };
+    second_signal(HeldRequest::start(&[]).await.initiator.process()).await;
+    second_signal(HeldRequest::start(&[]).await.responder.process()).await;
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ fn accepted() -> Vec<Case> {
         plain("an upgrade nobody demanded", with(&["connection: upgrade", "upgrade: reverse-tunnel"])),
         plain("an upgrade to something else", with(&["connection: upgrade", "upgrade: websocket"])),
         plain("bytes behind the request", request + "hello?"),
+        plain("an empty line before", format!("\r\n{}", SOMEBODY.request())),
         plain("two empty lines before", format!("\r\n\r\n{}", SOMEBODY.request())),
     ]
 }
