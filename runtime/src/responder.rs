@@ -60,6 +60,9 @@ pub struct ResponderConfig {
     pub required_cluster: Option<String>,
     /// How long a request may wait for the head of its answer, the wait for a tunnel included; zero is for ever.
     pub request_timeout: Duration,
+    /// How long a caller's HTTP/1.1 connection may wait for the head of a request, and after how much silence one of
+    /// HTTP/2 has to prove that it lives.
+    pub caller_timeout: Duration,
 }
 
 impl ResponderConfig {
@@ -74,6 +77,7 @@ impl ResponderConfig {
             upgrade: false,
             required_cluster: None,
             request_timeout: Duration::ZERO,
+            caller_timeout: Duration::from_secs(300),
         }
     }
 
@@ -130,6 +134,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
         counters: Counters::default(),
         world: world.clone(),
     });
+    let server = egress::server(&world, config.core.max_streams, config.caller_timeout);
     let (phase, _) = watch::channel(Phase::Serving);
     world.spawn(tick(Arc::clone(&context)));
     world.spawn({
@@ -138,7 +143,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
         let serve = move |stream, peer| spawner.spawn(accept::serve(Arc::clone(&context), stream, peer));
         listen::accept_all(world.clone(), tunnels, phase.subscribe(), serve)
     });
-    world.spawn(egress::listen(Arc::clone(&context), callers, phase.subscribe()));
+    world.spawn(egress::listen(Arc::clone(&context), server, callers, phase.subscribe()));
     tracing::info!(tunnel = %tunnel_addr, egress = %egress_addr, "responder listening");
     Ok(ResponderHandle { context, phase, tunnel_addr, egress_addr })
 }

@@ -113,3 +113,19 @@ impl<W: World> Tunnel<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Tokio;
+
+    #[test]
+    fn an_idle_tunnel_is_cheap() {
+        fn bytes_of<Task>(_: impl Fn(Arc<Context<Tokio>>, <Tokio as World>::Stream, SocketAddr) -> Task) -> usize {
+            size_of::<Task>()
+        }
+        let task = bytes_of(serve::<Tokio>);
+        assert!(task <= 1536, "the task of a tunnel takes {task} bytes");
+        assert!(size_of::<Link>() <= 256);
+    }
+}

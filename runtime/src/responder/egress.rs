@@ -11,6 +11,7 @@ pub(super) use self::body::RequestBody;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body_util::Either;
@@ -27,9 +28,14 @@ use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW};
 use crate::world::{Executor, Timer, World};
 
 /// Takes connections while the responder serves.
-pub(super) async fn listen<W: World>(context: Arc<Context<W>>, listener: W::Listener, phase: watch::Receiver<Phase>) {
+pub(super) async fn listen<W: World>(
+    context: Arc<Context<W>>,
+    server: Builder<Executor<W>>,
+    listener: W::Listener,
+    phase: watch::Receiver<Phase>,
+) {
     let world = context.world.clone();
-    let server = Arc::new(server(&context));
+    let server = Arc::new(server);
     let of_connection = phase.clone();
     let serve = |stream, peer| {
         let (context, server, phase) = (Arc::clone(&context), Arc::clone(&server), of_connection.clone());
@@ -39,17 +45,18 @@ pub(super) async fn listen<W: World>(context: Arc<Context<W>>, listener: W::List
 }
 
 /// HTTP/1.1 and HTTP/2 by prior knowledge, told apart by the first bytes.
-fn server<W: World>(context: &Context<W>) -> Builder<Executor<W>> {
-    let mut builder = Builder::new(Executor::new(&context.world));
-    builder.http1().timer(Timer::new(&context.world)).auto_date_header(false);
+pub(super) fn server<W: World>(world: &W, max_streams: u32, caller_timeout: Duration) -> Builder<Executor<W>> {
+    let mut builder = Builder::new(Executor::new(world));
+    builder.http1().timer(Timer::new(world)).header_read_timeout(caller_timeout).auto_date_header(false);
     builder
         .http2()
-        .timer(Timer::new(&context.world))
+        .timer(Timer::new(world))
+        .keep_alive_interval(caller_timeout)
         .auto_date_header(false)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEADER_LIST_BYTES)
-        .max_concurrent_streams(context.config.max_streams);
+        .max_concurrent_streams(max_streams);
     builder
 }
 

@@ -96,7 +96,7 @@ fn append_forwarded_for(headers: &mut HeaderMap, from: IpAddr) {
     if !list.is_empty() {
         list.extend_from_slice(b", ");
     }
-    list.extend_from_slice(from.to_string().as_bytes());
+    list.extend_from_slice(from.to_canonical().to_string().as_bytes());
     let list = HeaderValue::from_bytes(&list).expect("header values joined by commas are a header value");
     headers.insert(FORWARDED_FOR, list);
 }
