@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{Either, Full};
@@ -27,7 +27,8 @@ pub type ForwardBody = Either<Incoming, Full<Bytes>>;
 
 /// Forwards to one local service over HTTP/1.1, with a pool of connections that are kept alive.
 ///
-/// Bodies stream both ways with backpressure, trailers included. The service sees the caller's `host`. A request is
+/// Bodies stream both ways with backpressure. Trailers pass too; those of a request if `trailer` announces them, for
+/// lack of another way in HTTP/1.1. The service sees the caller's `host`. A request is
 /// repeated only if it met a connection that was being closed and none of it was sent. If the service cannot be
 /// reached, or hangs up before it answers, the answer is ours: 502 with `x-revtun-reason`.
 pub struct Forward<W: World> {
@@ -59,6 +60,11 @@ impl<W: World> Forward<W> {
         // In HTTP/2 the caller's host is not a header, and goes before one (RFC 9113 §8.3.1).
         if let Some(host) = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
             head.headers.insert(HOST, host);
+        }
+        // Trailers need chunks; without an announcement HTTP/1.1 has no place for them.
+        if head.headers.contains_key(TRAILER) {
+            head.headers.remove(CONTENT_LENGTH);
+            head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let mut target = http::uri::Parts::default();
         target.scheme = Some(Scheme::HTTP);

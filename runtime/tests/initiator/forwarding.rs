@@ -1,0 +1,204 @@
+//! From a tunnel to the local service and back.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Channel, Empty, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use revtun::initiator::{Forward, HostPort, InitiatorHandle};
+use revtun::world::{Executor, Tokio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::fake::{FakeResponder, soon};
+use crate::start::{config, quick, serving};
+
+type Sent = BoxBody<Bytes, Infallible>;
+
+/// A responder's end of a tunnel whose requests go to `service`.
+struct Caller {
+    requests: SendRequest<Sent>,
+    _initiator: InitiatorHandle<Tokio>,
+}
+
+impl Caller {
+    async fn of(service: SocketAddr) -> Self {
+        let world = Tokio::begin();
+        let responder = FakeResponder::listen().await;
+        let place = HostPort { host: service.ip().to_string(), port: service.port() };
+        let forward = Forward::new(&world, place, &quick()).unwrap();
+        let initiator = serving(config(1, &[responder.address()]), forward).await;
+        let io = TokioIo::new(responder.tunnel().await.stream);
+        let (requests, connection) = soon("HTTP/2", http2::handshake(Executor::new(&world), io)).await.unwrap();
+        tokio::spawn(connection);
+        Self { requests, _initiator: initiator }
+    }
+
+    async fn ask(&mut self, request: Request<Sent>) -> Response<Incoming> {
+        soon("an answer", self.requests.send_request(request)).await.unwrap()
+    }
+
+    async fn get(&mut self) -> Response<Incoming> {
+        self.ask(Request::get("http://caller.example/").body(Empty::new().boxed()).unwrap()).await
+    }
+}
+
+/// What a raw service reads up to and including `end`.
+async fn read_up_to(stream: &mut TcpStream, end: &str) -> String {
+    let mut bytes = Vec::new();
+    let reading = async {
+        while !bytes.ends_with(end.as_bytes()) {
+            assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "{}", bytes.escape_ascii());
+        }
+    };
+    soon("the request", reading).await;
+    String::from_utf8(bytes).unwrap()
+}
+
+async fn raw_service() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// A service that sends every body back as it comes.
+async fn echo() -> SocketAddr {
+    let (listener, address) = raw_service().await;
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service =
+                service_fn(async |request: Request<Incoming>| Ok::<_, Infallible>(Response::new(request.into_body())));
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn the_message_passes_and_what_concerns_one_hop_does_not() {
+    let (listener, address) = raw_service().await;
+    let mut caller = Caller::of(address).await;
+    let request = Request::post("http://caller.example/a?b=c")
+        .header("x-mine", "1")
+        .header("te", "trailers")
+        .header("trailer", "x-sent")
+        .header("accept-encoding", "br");
+    let trailers = HeaderMap::from_iter([("x-sent".parse().unwrap(), HeaderValue::from_static("2"))]);
+    let body = Full::new(Bytes::from("abc")).with_trailers(async { Some(Ok(trailers)) });
+    let service = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let seen = read_up_to(&mut stream, "0\r\nx-sent: 2\r\n\r\n").await;
+        let answer = "HTTP/1.1 201 Created\r\nconnection: keep-alive, x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=9\r\n\
+                      x-yours: 2\r\ntransfer-encoding: chunked\r\n\r\n3\r\ndef\r\n0\r\nx-sum: 7\r\n\r\n";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        seen
+    };
+    let (seen, answer) = tokio::join!(service, caller.ask(request.body(body.boxed()).unwrap()));
+
+    assert!(seen.starts_with("POST /a?b=c HTTP/1.1\r\n"), "{seen}");
+    for line in ["host: caller.example", "x-mine: 1", "te: trailers", "accept-encoding: br"] {
+        assert!(seen.contains(&format!("\r\n{line}\r\n")), "{line} in {seen}");
+    }
+    assert_eq!(seen.matches("host:").count(), 1, "{seen}");
+
+    assert_eq!(answer.status(), 201);
+    let mut names: Vec<_> = answer.headers().keys().map(http::HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["x-yours"]);
+    let answer = soon("the body", answer.into_body().collect()).await.unwrap();
+    assert_eq!(answer.trailers().unwrap()["x-sum"], "7");
+    assert_eq!(answer.to_bytes(), "def");
+}
+
+#[tokio::test]
+async fn bodies_stream_both_ways() {
+    let mut caller = Caller::of(echo().await).await;
+    let (mut sending, body) = Channel::<Bytes, Infallible>::new(1);
+    let request = Request::post("http://caller.example/").body(body.boxed()).unwrap();
+    let mut answer = caller.ask(request).await.into_body();
+    for round in ["one", "two", "three"] {
+        sending.send_data(Bytes::from(round)).await.unwrap();
+        let frame = soon("an echo", answer.frame()).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), round);
+    }
+
+    // Far more than the windows hold.
+    const PIECES: usize = 256;
+    let piece = Bytes::from(vec![b'x'; 64 * 1024]);
+    let sender = async move {
+        for _ in 0..PIECES {
+            sending.send_data(piece.clone()).await.unwrap();
+        }
+    };
+    let receiver = async {
+        let mut bytes = 0;
+        while let Some(frame) = answer.frame().await {
+            bytes += frame.unwrap().into_data().unwrap().len();
+        }
+        bytes
+    };
+    let ((), received) = soon("16 MiB", async { tokio::join!(sender, receiver) }).await;
+    assert_eq!(received, PIECES * 64 * 1024);
+}
+
+#[tokio::test]
+async fn a_service_that_is_down_is_a_502_with_a_reason() {
+    let (listener, address) = raw_service().await;
+    let mut caller = Caller::of(address).await;
+    let (lost, ()) = tokio::join!(caller.get(), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_up_to(&mut stream, "\r\n\r\n").await;
+    });
+    drop(listener);
+    let unreachable = caller.get().await;
+    for (answer, reason) in [(lost, "service-lost"), (unreachable, "service-unreachable")] {
+        assert_eq!((answer.status().as_u16(), answer.headers()["x-revtun-reason"].to_str().unwrap()), (502, reason));
+        assert!(!answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn connections_are_kept_and_a_stale_one_costs_no_request() {
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    let (listener, address) = raw_service().await;
+    let mut caller = Caller::of(address).await;
+    let service = async {
+        let (mut first, _) = listener.accept().await.unwrap();
+        for _ in 0..2 {
+            read_up_to(&mut first, "\r\n\r\n").await;
+            first.write_all(ANSWER).await.unwrap();
+        }
+        drop(first);
+        let (mut second, _) = listener.accept().await.unwrap();
+        read_up_to(&mut second, "\r\n\r\n").await;
+        second.write_all(ANSWER).await.unwrap();
+    };
+    let asking = async {
+        for _ in 0..3 {
+            assert_eq!(caller.get().await.status(), 200);
+        }
+    };
+    soon("three answers", async { tokio::join!(service, asking) }).await;
+}
+
+#[tokio::test]
+async fn a_service_that_breaks_off_resets_the_answer() {
+    let (listener, address) = raw_service().await;
+    let mut caller = Caller::of(address).await;
+    let service = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_up_to(&mut stream, "\r\n\r\n").await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(caller.get(), service);
+    assert_eq!(answer.status(), 200);
+    assert!(soon("the end", answer.into_body().collect()).await.is_err(), "a torn answer must not look whole");
+}

@@ -1,0 +1,11 @@
+//! The initiator against a responder made by hand, over loopback.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod fake;
+mod forwarding;
+mod handshake;
+mod hosts;
+mod life;
+mod pings;
+mod start;
