@@ -10,7 +10,7 @@ use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use revtun_core::initiator::Config;
@@ -62,7 +62,7 @@ impl<W: World> Forward<W> {
             head.headers.insert(HOST, host);
         }
         // Trailers need chunks; without an announcement HTTP/1.1 has no place for them.
-        if head.headers.contains_key(TRAILER) {
+        if head.headers.contains_key(TRAILER) && !body.is_end_stream() {
             head.headers.remove(CONTENT_LENGTH);
             head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
