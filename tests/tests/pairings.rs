@@ -136,6 +136,31 @@ async fn a_drained_responder_finishes_what_it_began(initiator: Make, responder: 
     }
 }
 
+async fn a_goaway_is_followed_by_a_new_tunnel(initiator: Make, responder: Make) {
+    let service = Service::start("backend").await;
+    let Some(end) = Responder::start(responder).await else { return };
+    let relay = Relay::start(end.tunnel()).await;
+    let hosts = [relay.addr()];
+    let dialling = Dialling { make: initiator, ..Dialling::from_revtun(&hosts, service.addr()) };
+    let Some(process) = Initiator::start(dialling).await else { return };
+    end.reaches(NODE).await;
+    let pair =
+        Pair { responder: end, initiator: process, service, initiator_make: initiator, responder_make: responder };
+    let held = hold_one(&pair).await;
+    let old = relay.open();
+    let order = match responder {
+        Make::Revtun => format!("/drain?node={NODE}&grace=20s"),
+        Make::Envoy => "/reverse_tunnel/drain_clusters?drain_time_ms=200".to_owned(),
+    };
+    let answer = post(pair.responder.admin(), &order).await.expect("its admin listener");
+    assert!(answer.status.is_success(), "{}", answer.text());
+    until(SOON, "a new tunnel beside the old one", async || (relay.open().len() > old.len()).then_some(())).await;
+    assert!(old.iter().all(|line| line.is_open()), "the old tunnel has a request to finish");
+    finishes(&pair, held).await;
+    until(SOON, "the old tunnel goes", async || old.iter().all(|line| !line.is_open()).then_some(())).await;
+    pair.responder.reaches(NODE).await;
+}
+
 type Held = tokio::task::JoinHandle<u16>;
 
 async fn hold_one(pair: &Pair) -> Held {
@@ -174,6 +199,7 @@ macro_rules! pairing {
                 a_killed_initiator_comes_back
                 a_drained_initiator_finishes_what_it_began
                 a_drained_responder_finishes_what_it_began
+                a_goaway_is_followed_by_a_new_tunnel
             );
         }
     };
