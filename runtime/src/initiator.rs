@@ -33,6 +33,7 @@ use revtun_core::address::Address;
 use revtun_core::handshake::{Instance, PATH};
 use revtun_core::initiator::{Config, Initiator};
 use tokio::sync::{mpsc, watch};
+use tracing::{Instrument, info_span};
 
 use self::counters::Counters;
 use self::driver::{Driver, Input, State};
@@ -131,13 +132,16 @@ pub async fn start<W: World, S: TunnelService>(
     for (index, endpoint) in endpoints.into_iter().enumerate() {
         world.spawn(keep_resolving(Arc::clone(&context), index, endpoint));
     }
+    // Whatever the driver logs says which listener it is about: identity and upstream.
+    let span = info_span!("initiator", address = %context.address);
     let mut driver = Driver::new(Arc::clone(&context), state, reported, ordered);
-    world.spawn(async move {
+    let driving = async move {
         for answer in answers {
             driver.resolved(answer);
         }
         pump(&context.world, &mut driver).await;
-    });
+    };
+    world.spawn(driving.instrument(span));
     Ok(handle)
 }
 

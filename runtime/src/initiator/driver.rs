@@ -54,10 +54,19 @@ struct Link {
     tunnel: TunnelId,
     host: HostId,
     peer: SocketAddr,
-    /// The answer to the handshake is awaited.
-    handshaking: bool,
+    reached: Reached,
     orders: mpsc::Sender<Order>,
     _life: oneshot::Sender<Infallible>,
+}
+
+/// How far a tunnel came, to say what was lost with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    Nothing,
+    /// A connection, on which the handshake was sent.
+    Host,
+    /// An answer to the handshake.
+    Answer,
 }
 
 impl<W: World, S: TunnelService> Driver<W, S> {
@@ -98,7 +107,7 @@ impl<W: World, S: TunnelService> Driver<W, S> {
             Effect::Close { tunnel, reason } => self.close(tunnel, reason),
             Effect::Forget { host } => self.state.send_modify(|state| state.hosts.forget(host)),
             Effect::Drained => {
-                info!(address = %self.context.address, "drained");
+                info!("drained");
                 self.state.send_modify(|state| state.drained = true);
             }
         }
@@ -121,50 +130,54 @@ impl<W: World, S: TunnelService> Driver<W, S> {
         if self.links.len() <= slot {
             self.links.resize_with(slot + 1, || None);
         }
-        self.links[slot] = Some(Link { tunnel, host, peer, handshaking: false, orders, _life: life });
+        self.links[slot] = Some(Link { tunnel, host, peer, reached: Reached::Nothing, orders, _life: life });
         let task = Tunnel::new(&self.context, tunnel, peer, wanted_since, ordered);
         self.context.world.spawn(tunnel::run(task, ended));
     }
 
     fn order(&mut self, tunnel: TunnelId, order: Order) {
-        if let Some(link) = self.link(tunnel) {
-            link.handshaking |= order == Order::SendHandshake;
-            // There is room for one order of each kind, and the machine gives each once. A task that has ended has
-            // said so, and the machine will learn of it next.
-            let _ = link.orders.try_send(order);
-            if order == Order::Goaway {
-                debug!(%tunnel, peer = %link.peer, "tunnel goes out of use");
-            }
+        let Some(link) = self.link(tunnel) else { return };
+        match order {
+            Order::SendHandshake => link.reached = Reached::Host,
+            Order::Deliver => {}
+            Order::Goaway => info!(%tunnel, peer = %link.peer, "tunnel goes out of use"),
         }
+        // There is room for one order of each kind, and the machine gives each once. A task that has ended has said
+        // so, and the machine will learn of it next.
+        let _ = link.orders.try_send(order);
     }
 
     fn close(&mut self, tunnel: TunnelId, reason: CloseReason) {
         let Some(Link { peer, .. }) = self.unlink(tunnel) else { return };
         self.context.counters.ended(Ending::Ordered(reason));
+        let name = Ending::Ordered(reason).name();
         match reason {
-            CloseReason::Surplus | CloseReason::Drained => info!(%tunnel, %peer, ?reason, "tunnel closed"),
+            CloseReason::ConnectTimeout => warn!(%tunnel, %peer, reason = name, "dial failed"),
             CloseReason::HandshakeTimeout => {
                 self.context.counters.handshaken(Outcome::TimedOut);
-                warn!(%tunnel, %peer, ?reason, "tunnel closed");
+                warn!(%tunnel, %peer, reason = name, "handshake failed");
             }
-            CloseReason::Silent => warn!(%tunnel, %peer, ?reason, "tunnel closed"),
-            CloseReason::ConnectTimeout | CloseReason::Refused(_) | CloseReason::Malformed => {
-                warn!(%tunnel, %peer, ?reason, "no tunnel");
-            }
+            // The answer was logged when it came.
+            CloseReason::Refused(_) | CloseReason::Malformed => {}
+            CloseReason::Silent => warn!(%tunnel, %peer, reason = name, "tunnel closed"),
+            CloseReason::Surplus | CloseReason::Drained => info!(%tunnel, %peer, reason = name, "tunnel closed"),
         }
     }
 
     fn ended(&mut self, tunnel: TunnelId, cause: Cause, error: &io::Error) {
-        let Some(Link { peer, handshaking, .. }) = self.unlink(tunnel) else { return };
-        if handshaking {
-            self.context.counters.handshaken(Outcome::Lost);
-        }
-        let ending = match cause {
+        let Some(Link { peer, reached, .. }) = self.unlink(tunnel) else { return };
+        self.context.counters.ended(match cause {
             Cause::Refused => Ending::DialRefused,
             Cause::Lost => Ending::Lost,
-        };
-        self.context.counters.ended(ending);
-        info!(%tunnel, %peer, reason = ending.name(), %error, "tunnel lost");
+        });
+        match reached {
+            Reached::Nothing => warn!(%tunnel, %peer, reason = %error, "dial failed"),
+            Reached::Host => {
+                self.context.counters.handshaken(Outcome::Lost);
+                warn!(%tunnel, %peer, reason = %error, "handshake failed");
+            }
+            Reached::Answer => info!(%tunnel, %peer, reason = %error, "tunnel lost"),
+        }
         self.step(Event::Closed { tunnel, cause });
     }
 
@@ -172,11 +185,9 @@ impl<W: World, S: TunnelService> Driver<W, S> {
     fn note(&mut self, event: Event) {
         match event {
             Event::Answered { tunnel, answer } => self.note_answer(tunnel, answer),
-            Event::Used { tunnel, protocol } => {
-                debug!(%tunnel, ?protocol, "tunnel in use");
-            }
+            Event::Used { tunnel, protocol } => info!(%tunnel, ?protocol, "tunnel in use"),
             Event::GoawayReceived { tunnel } => info!(%tunnel, "the responder takes the tunnel out of use"),
-            Event::DrainOrdered { grace } => info!(address = %self.context.address, ?grace, "draining"),
+            Event::DrainOrdered { grace } => info!(?grace, "draining"),
             Event::TargetSet { .. }
             | Event::Connected { .. }
             | Event::Heard { .. }
@@ -187,21 +198,20 @@ impl<W: World, S: TunnelService> Driver<W, S> {
 
     fn note_answer(&mut self, tunnel: TunnelId, answer: Answer) {
         let Some(link) = self.link(tunnel) else { return };
-        link.handshaking = false;
+        link.reached = Reached::Answer;
         let (host, peer) = (link.host, link.peer);
-        let identity = self.context.address.identity();
         let outcome = match answer {
             Answer::Accepted { revtun } => {
-                info!(%tunnel, %identity, %peer, revtun, "tunnel up");
+                info!(%tunnel, %peer, revtun, "tunnel up");
                 self.state.send_modify(|state| state.hosts.satisfied(host));
                 Outcome::Accepted
             }
             Answer::Refused { status, retry_after } => {
-                warn!(%tunnel, %identity, %peer, status, ?retry_after, "handshake refused");
+                warn!(%tunnel, %peer, status, ?retry_after, "handshake refused");
                 Outcome::Status(status)
             }
             Answer::Malformed => {
-                warn!(%tunnel, %identity, %peer, "the answer to the handshake is no HTTP/1.1 response");
+                warn!(%tunnel, %peer, "the answer to the handshake is no HTTP/1.1 response");
                 Outcome::Malformed
             }
         };

@@ -27,13 +27,15 @@ pub type ForwardBody = Either<Incoming, Full<Bytes>>;
 
 /// Forwards to one local service over HTTP/1.1, with a pool of connections that are kept alive.
 ///
-/// Bodies stream both ways with backpressure. Trailers pass too; those of a request if `trailer` announces them, for
-/// lack of another way in HTTP/1.1. The service sees the caller's `host`. A request is
-/// repeated only if it met a connection that was being closed and none of it was sent. If the service cannot be
-/// reached, or hangs up before it answers, the answer is ours: 502 with `x-revtun-reason`.
+/// Bodies stream both ways with backpressure. Trailers pass too; those of a request only if `trailer` announces them,
+/// since HTTP/1.1 knows no other way. The service sees the caller's `host`. A request is repeated only if it met a
+/// connection that was being closed and none of it was sent. If the service cannot be reached, or hangs up before it
+/// answers, the answer is ours: 502 with `x-revtun-reason`.
 pub struct Forward<W: World> {
     client: Client<Connector<W>, Incoming>,
     authority: Authority,
+    /// What a request without a host asks for.
+    host: HeaderValue,
 }
 
 impl<W: World> Forward<W> {
@@ -42,7 +44,8 @@ impl<W: World> Forward<W> {
     /// # Errors
     /// If `service` is neither a name nor an address.
     pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, http::Error> {
-        let authority = Authority::try_from(service.to_string())?;
+        let host = HeaderValue::try_from(service.to_string())?;
+        let authority = Authority::try_from(host.as_bytes())?;
         let connector = Connector::new(world, service, config.service_connect_timeout);
         let client = Client::builder(Executor::new(world))
             .timer(Timer::new(world))
@@ -50,7 +53,7 @@ impl<W: World> Forward<W> {
             .pool_idle_timeout(config.service_idle)
             .set_host(false)
             .build(connector);
-        Ok(Self { client, authority })
+        Ok(Self { client, authority, host })
     }
 
     /// Makes the request one of HTTP/1.1 to the local service.
@@ -61,6 +64,7 @@ impl<W: World> Forward<W> {
         if let Some(host) = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
             head.headers.insert(HOST, host);
         }
+        head.headers.entry(HOST).or_insert_with(|| self.host.clone());
         // Trailers need chunks; without an announcement HTTP/1.1 has no place for them.
         if head.headers.contains_key(TRAILER) && !body.is_end_stream() {
             head.headers.remove(CONTENT_LENGTH);
@@ -78,7 +82,7 @@ impl<W: World> Forward<W> {
 
 impl<W: World> Clone for Forward<W> {
     fn clone(&self) -> Self {
-        Self { client: self.client.clone(), authority: self.authority.clone() }
+        Self { client: self.client.clone(), authority: self.authority.clone(), host: self.host.clone() }
     }
 }
 

@@ -57,29 +57,6 @@ pub(super) struct Used {
     pub(super) leaving: bool,
 }
 
-/// A tunnel that was not used so far.
-#[derive(Default)]
-struct Idle {
-    pings: PingFilter,
-    /// What came behind the pings, as long as it is not clear what it is.
-    first: Vec<u8>,
-    /// We have said that the tunnel goes out of use. An echo behind that would be no frame.
-    leaving: bool,
-}
-
-impl Idle {
-    async fn obey(&mut self, order: Order, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
-        match order {
-            Order::Goaway => {
-                self.leaving = true;
-                // A request that has begun to arrive is served, and its server says goodbye.
-                if self.first.is_empty() { stream.write_all(&LEAVING).await } else { Ok(()) }
-            }
-            Order::SendHandshake | Order::Deliver => Ok(()),
-        }
-    }
-}
-
 /// Lives the tunnel's life and reports its end, unless `closed` comes first: then the machine has forgotten it.
 pub(super) async fn run<W: World, S: TunnelService>(mut tunnel: Tunnel<W, S>, closed: oneshot::Receiver<Infallible>) {
     let (cause, error) = tokio::select! {
@@ -235,6 +212,29 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 }
 
+/// A tunnel that was not used so far.
+#[derive(Default)]
+struct Idle {
+    pings: PingFilter,
+    /// What came behind the pings, as long as it is not clear what it is.
+    first: Vec<u8>,
+    /// We have said that the tunnel goes out of use. An echo behind that would be no frame.
+    leaving: bool,
+}
+
+impl Idle {
+    async fn obey(&mut self, order: Order, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        match order {
+            Order::Goaway => {
+                self.leaving = true;
+                // A request that has begun to arrive is served, and its server says goodbye.
+                if self.first.is_empty() { stream.write_all(&LEAVING).await } else { Ok(()) }
+            }
+            Order::SendHandshake | Order::Deliver => Ok(()),
+        }
+    }
+}
+
 pub(super) fn end_of_stream() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the responder closed the connection")
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the connection came to its end")
 }

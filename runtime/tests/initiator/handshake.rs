@@ -89,7 +89,9 @@ async fn a_refusal_is_tried_again_but_not_before_the_responder_wishes() {
 #[tokio::test]
 async fn an_answer_that_never_comes_is_not_waited_for() {
     let responder = FakeResponder::listen().await;
-    let initiator = pong(config(1, &[responder.address()])).await;
+    let mut config = config(1, &[responder.address()]);
+    config.core.handshake_timeout = Duration::from_millis(200);
+    let initiator = pong(config).await;
     let mut silent = responder.greeted().await;
     silent.send(b"HTTP/1.1 200 O").await;
     silent.expect_end().await;

@@ -107,7 +107,9 @@ async fn a_tunnel_that_is_cut_is_replaced_and_a_refused_dial_tried_again() {
 #[tokio::test]
 async fn a_tunnel_that_falls_silent_is_replaced() {
     let responder = FakeResponder::listen().await;
-    let initiator = pong(config(1, &[responder.address()])).await;
+    let mut config = config(1, &[responder.address()]);
+    config.core.silence = Duration::from_secs(1);
+    let initiator = pong(config).await;
     let mut peer = responder.tunnel().await;
     peer.send(b"RPING").await;
     peer.expect(b"RPING").await;
@@ -119,7 +121,9 @@ async fn a_tunnel_that_falls_silent_is_replaced() {
 #[tokio::test]
 async fn a_tunnel_in_use_lives_on_the_pings_of_http_2() {
     let responder = FakeResponder::listen().await;
-    let initiator = pong(config(1, &[responder.address()])).await;
+    let mut config = config(1, &[responder.address()]);
+    (config.core.silence, config.core.probe_interval) = (Duration::from_millis(1200), Duration::from_millis(300));
+    let initiator = pong(config).await;
     let tunnel = InUse::begin(responder.tunnel().await).await;
     assert_eq!(tunnel.ask().await, "pong");
     // Longer than the initiator bears silence.

@@ -14,13 +14,10 @@ use revtun::world::{Tokio, World};
 use revtun_core::address::Address;
 use revtun_core::initiator::Config;
 
-/// Pauses short enough to wait for.
+/// Pauses short enough to wait for, and limits long enough for a busy machine.
 pub(crate) fn quick() -> Config {
     Config {
-        connect_timeout: Duration::from_secs(2),
-        handshake_timeout: Duration::from_millis(200),
-        silence: Duration::from_millis(1200),
-        probe_interval: Duration::from_millis(300),
+        silence: Duration::from_secs(4),
         refused_cap: Duration::from_millis(50),
         backoff_base: Duration::from_millis(20),
         backoff_cap: Duration::from_millis(50),
