@@ -18,6 +18,7 @@ pub mod fake;
 pub mod patience;
 pub mod port;
 pub mod process;
+pub mod prometheus;
 pub mod raw;
 pub mod relay;
 pub mod revtun;

@@ -13,7 +13,7 @@ use super::{DRAIN_GRACE, Fault, Origin, Problem, parse_endpoint, parse_path, par
 use crate::initiator::{HostPort, InitiatorConfig};
 
 /// What an operator may set of an initiator.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InitiatorSettings {
     /// Where operators and monitoring ask.
     pub admin_listen: SocketAddr,
@@ -34,7 +34,7 @@ pub struct InitiatorSettings {
 }
 
 /// One `rc://` address and the service behind it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Who to be, where to dial and how often.
     pub address: Address,

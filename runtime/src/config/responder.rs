@@ -11,7 +11,7 @@ use super::{DRAIN_GRACE, MAX_PER_TUNNEL, MAX_TABLE, follow_silence, parse_name, 
 use crate::responder::ResponderConfig;
 
 /// What an operator may set of a responder. The default listens on loopback only.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponderSettings {
     /// Where operators and monitoring ask.
     pub admin_listen: SocketAddr,
