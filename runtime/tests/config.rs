@@ -41,6 +41,7 @@ fn every_key_of_a_responder_is_read() {
         threads = 3
         drain_grace = "1m"
         request_timeout = "15s"
+        caller_timeout = "45s"
         request_path = "/tunnel"
         required_cluster_name = "eu-1"
         use_http_upgrade = true
@@ -69,6 +70,7 @@ fn every_key_of_a_responder_is_read() {
     assert_eq!(responder.threads.unwrap().get(), 3);
     assert_eq!(responder.drain_grace, Duration::from_secs(60));
     assert_eq!(responder.responder.request_timeout, Duration::from_secs(15));
+    assert_eq!(responder.responder.caller_timeout, Duration::from_secs(45));
     assert_eq!(responder.responder.request_path, "/tunnel");
     assert_eq!(responder.responder.required_cluster.as_deref(), Some("eu-1"));
     assert!(responder.responder.upgrade);

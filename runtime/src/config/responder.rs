@@ -59,6 +59,7 @@ fn read_config(section: &mut Section<'_>, config: &mut ResponderConfig) {
     section.listen("tunnel_listen", &mut config.tunnel_listen);
     section.listen("egress_listen", &mut config.egress_listen);
     section.duration("request_timeout", Zero::IsOff, &mut config.request_timeout);
+    section.duration("caller_timeout", Zero::IsWrong, &mut config.caller_timeout);
     if let Some(found) = section.text("request_path", parse_path) {
         config.request_path = found.value;
     }
