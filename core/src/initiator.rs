@@ -196,8 +196,12 @@ impl Initiator {
         match &mut tunnel.phase {
             Phase::Dialing | Phase::Handshaking => return self.stale_event(),
             Phase::Idle { accepted, proven, .. } => {
-                *proven = true;
-                host.pinged_after(env.now.since(tunnel.heard));
+                let gap = env.now.since(tunnel.heard);
+                if core::mem::replace(proven, true) {
+                    host.pinged_after(gap)
+                } else {
+                    host.first_pinged_after(gap)
+                }
                 host.trouble.lived(env.now.since(*accepted));
                 let deadline = env.now.after(host.patience(&self.config));
                 self.timers.set(&mut tunnel.alarm, deadline, Timer::Silence(id));
@@ -324,11 +328,20 @@ impl Initiator {
     fn silent(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
         let tunnel = self.tunnels.get(id).expect("a tunnel with a timer is known");
         let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
-        if tunnel.is_proven() {
-            return self.close(env, id, CloseReason::Silent);
+        match tunnel.phase {
+            Phase::Idle { proven, .. } => {
+                host.fell_silent(env.now.since(tunnel.heard).min(host.patience(&self.config)));
+                if proven {
+                    self.close(env, id, CloseReason::Silent)
+                } else {
+                    self.fail(env, id, Kind::Failing, None, CloseReason::Silent)
+                }
+            }
+            Phase::InUse { .. } => self.close(env, id, CloseReason::Silent),
+            Phase::Dialing | Phase::Handshaking | Phase::Draining => {
+                unreachable!("only tunnels that are up are listened to")
+            }
         }
-        host.never_pinged(&self.config);
-        self.fail(env, id, Kind::Failing, None, CloseReason::Silent)
     }
 
     fn drain_end(&mut self, env: Env) -> Effects<Effect> {

@@ -74,15 +74,21 @@ impl Host {
         (self.cadence * 7 / 2).clamp(config.silence, MAX_PATIENCE.max(config.silence))
     }
 
-    /// A ping came `gap` after the one before it, or after the tunnel was accepted.
+    /// A ping came `gap` after the one before it.
     pub(super) fn pinged_after(&mut self, gap: Duration) {
         self.cadence = gap.min(MAX_PATIENCE);
     }
 
-    /// A tunnel was accepted and no ping ever came: the next one is given twice the time, for this may be a slow
-    /// responder rather than a dead one.
-    pub(super) fn never_pinged(&mut self, config: &Config) {
-        self.cadence = (self.patience(config) * 4 / 7).min(MAX_PATIENCE);
+    /// The first ping of a tunnel came `gap` after it was accepted. Some responders send that one at once, so it may
+    /// show that they are slow and never that they are quick.
+    pub(super) fn first_pinged_after(&mut self, gap: Duration) {
+        self.cadence = self.cadence.max(gap.min(MAX_PATIENCE));
+    }
+
+    /// A tunnel was given up after `waited` without a ping: the next one is given twice that time, for this may be a
+    /// slow responder rather than a dead one. Tunnels that fall silent together stretch it once.
+    pub(super) fn fell_silent(&mut self, waited: Duration) {
+        self.cadence = self.cadence.max((waited * 4 / 7).min(MAX_PATIENCE));
     }
 
     const fn count(&mut self, phase: Phase) -> &mut u16 {
