@@ -195,21 +195,20 @@ impl Responder {
         if self.drain.is_some() {
             return Err(Rejection::Draining);
         }
-        if self.counts.tunnels >= self.config.max_tunnels {
-            return Err(Rejection::ResponderFull);
-        }
         let tenant = self.tenant_key(hello.identity.tenant);
-        if self.registry.tunnels_of_tenant(tenant) >= self.config.max_tunnels_per_tenant {
-            return Err(Rejection::TenantFull);
-        }
-        let node = self.registry.find_node(tenant, hello.identity.node);
-        match node.map(|node| self.registry.node(node)) {
-            Some(node) if node.active() >= self.config.max_tunnels_per_node => {
-                // A returning node must not be kept out by what is left of itself.
-                ghosts::longest_unanswered(node, &self.tunnels, now).map(Some).ok_or(Rejection::NodeFull)
-            }
-            Some(_) | None => Ok(None),
-        }
+        let node = self.registry.find_node(tenant, hello.identity.node).map(|node| self.registry.node(node));
+        let full = if self.counts.tunnels >= self.config.max_tunnels {
+            Rejection::ResponderFull
+        } else if self.registry.tunnels_of_tenant(tenant) >= self.config.max_tunnels_per_tenant {
+            Rejection::TenantFull
+        } else if node.is_some_and(|node| node.active() >= self.config.max_tunnels_per_node) {
+            Rejection::NodeFull
+        } else {
+            return Ok(None);
+        };
+        // A returning node must not be kept out by what is left of itself.
+        let corpse = node.and_then(|node| ghosts::longest_unanswered(node, &self.tunnels, now));
+        corpse.map(Some).ok_or(full)
     }
 
     fn register(&mut self, env: Env, id: TunnelId, hello: &Hello<'_>) -> Effects<Effect> {

@@ -233,6 +233,6 @@ pub enum CloseReason {
     GraceOver,
     /// A newer process of the same node took its place, and its streams are done.
     Superseded,
-    /// The node was at its limit and this was its longest unanswered tunnel.
+    /// The node came back where there was no room left, and this was its longest unanswered tunnel.
     Displaced,
 }
