@@ -67,6 +67,8 @@ enum Reached {
     Host,
     /// An answer to the handshake.
     Answer,
+    /// A GOAWAY of either end: now it may close at any time.
+    Goaway,
 }
 
 impl<W: World, S: TunnelService> Driver<W, S> {
@@ -140,7 +142,10 @@ impl<W: World, S: TunnelService> Driver<W, S> {
         match order {
             Order::SendHandshake => link.reached = Reached::Host,
             Order::Deliver => {}
-            Order::Goaway => info!(%tunnel, peer = %link.peer, "tunnel goes out of use"),
+            Order::Goaway => {
+                link.reached = Reached::Goaway;
+                info!(%tunnel, peer = %link.peer, "tunnel goes out of use");
+            }
         }
         // There is room for one order of each kind, and the machine gives each once. A task that has ended has said
         // so, and the machine will learn of it next.
@@ -177,6 +182,7 @@ impl<W: World, S: TunnelService> Driver<W, S> {
                 warn!(%tunnel, %peer, reason = %error, "handshake failed");
             }
             Reached::Answer => info!(%tunnel, %peer, reason = %error, "tunnel lost"),
+            Reached::Goaway => info!(%tunnel, %peer, reason = %error, "tunnel closed"),
         }
         self.step(Event::Closed { tunnel, cause });
     }
@@ -186,7 +192,11 @@ impl<W: World, S: TunnelService> Driver<W, S> {
         match event {
             Event::Answered { tunnel, answer } => self.note_answer(tunnel, answer),
             Event::Used { tunnel, protocol } => info!(%tunnel, ?protocol, "tunnel in use"),
-            Event::GoawayReceived { tunnel } => info!(%tunnel, "the responder takes the tunnel out of use"),
+            Event::GoawayReceived { tunnel } => {
+                let Some(link) = self.link(tunnel) else { return };
+                link.reached = Reached::Goaway;
+                info!(%tunnel, peer = %link.peer, "the responder takes the tunnel out of use");
+            }
             Event::DrainOrdered { grace } => info!(?grace, "draining"),
             Event::TargetSet { .. }
             | Event::Connected { .. }
