@@ -1,20 +1,16 @@
-//! The policies, one by one, with exact times.
+//! The policies of the initiator, one by one, with exact times.
 
 mod clock;
 
 use std::time::Duration;
 
 use clock::Clock;
-use revtun_core::handshake::{Answer, Instance, Rejection};
-use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::handshake::Answer;
 use revtun_core::initiator::{self, Cause, HostId, Initiator, Protocol};
-use revtun_core::responder::{self, DrainScope, Hello, Place, Refusal, Responder, StreamId, Target, Verdict};
 use revtun_core::{Machine as _, TunnelId};
 
 const HOST: HostId = HostId(0);
 const MAX: u64 = u64::MAX;
-
-// The initiator.
 
 fn tunnel(slot: u32, generation: u32) -> TunnelId {
     TunnelId::new(slot, generation)
@@ -269,191 +265,5 @@ fn an_initiators_drain_tells_waits_closes_and_ends() {
     let drained = initiator::Effect::Close { tunnel: tunnel(0, 0), reason: initiator::CloseReason::Drained };
     let forget = initiator::Effect::Forget { host: HOST };
     assert_eq!(clock.fire(), [drained, forget, initiator::Effect::Drained]);
-    assert_eq!(clock.now.since(began).as_secs(), 30);
-}
-
-// The responder.
-
-const fn instance(number: u128) -> Option<Instance> {
-    Some(Instance(number))
-}
-
-fn node(name: &str) -> Target<'_> {
-    Target { tenant: TenantId::new("t").ok(), place: Place::Node(NodeId::new(name).expect("legal")) }
-}
-
-fn cluster(name: &str) -> Target<'_> {
-    Target { tenant: TenantId::new("t").ok(), place: Place::Cluster(ClusterId::new(name).expect("legal")) }
-}
-
-/// A connection greets. What is due at once is done.
-fn greet(clock: &mut Clock<Responder>, name: &str, instance: Option<Instance>) -> (TunnelId, Vec<responder::Effect>) {
-    let admitted = clock.tell(responder::Event::Accepted);
-    let [responder::Effect::Admit { tunnel }] = admitted[..] else { panic!("{admitted:?}") };
-    let identity = Identity {
-        node: NodeId::new(name).expect("legal"),
-        cluster: ClusterId::new("c").expect("legal"),
-        tenant: TenantId::new("t").expect("legal"),
-    };
-    let hello = Hello { identity, instance, verdict: Verdict::Believed };
-    let mut effects = clock.tell(responder::Event::Greeted { tunnel, hello });
-    effects.extend(clock.run());
-    (tunnel, effects)
-}
-
-fn open(clock: &mut Clock<Responder>, stream: u64, target: Target<'_>) -> responder::Effect {
-    let effects = clock.tell(responder::Event::Opened { stream: StreamId(stream), target });
-    let [effect] = effects[..] else { panic!("{effects:?}") };
-    effect
-}
-
-fn assigned(stream: u64, tunnel: TunnelId) -> responder::Effect {
-    responder::Effect::Assign { stream: StreamId(stream), tunnel }
-}
-
-fn closed(tunnel: TunnelId, reason: responder::CloseReason) -> responder::Effect {
-    responder::Effect::Close { tunnel, reason }
-}
-
-fn responder(config: responder::Config) -> Clock<Responder> {
-    Clock::new(Responder::new(config))
-}
-
-#[test]
-fn an_envoy_is_left_alone_at_first_and_a_revtun_is_pinged_at_once() {
-    let mut clock = responder(responder::Config::default());
-    let (envoy, effects) = greet(&mut clock, "n", None);
-    assert_eq!(effects, [responder::Effect::Accept { tunnel: envoy }]);
-    assert_eq!(open(&mut clock, 1, node("n")), responder::Effect::Wait { stream: StreamId(1) });
-    let began = clock.now;
-    assert_eq!(clock.fire(), [responder::Effect::Ping { tunnel: envoy }]);
-    assert_eq!(clock.now.since(began).as_millis(), 50);
-    assert_eq!(clock.run(), [assigned(1, envoy)]);
-    let (revtun, effects) = greet(&mut clock, "m", instance(1));
-    assert_eq!(effects, [responder::Effect::Accept { tunnel: revtun }, responder::Effect::Ping { tunnel: revtun }]);
-}
-
-#[test]
-fn pings_follow_their_echoes_with_a_little_jitter() {
-    for (dice, interval) in [(0, 2_000), (MAX, 2_300)] {
-        let mut clock = responder(responder::Config::default());
-        clock.dice = dice;
-        let (tunnel, _) = greet(&mut clock, "n", instance(1));
-        let _ = clock.tell(responder::Event::Echoed { tunnel });
-        let began = clock.now;
-        assert_eq!(clock.fire(), [responder::Effect::Ping { tunnel }]);
-        assert_eq!(clock.now.since(began).as_millis(), interval);
-        assert_eq!(clock.fire(), [closed(tunnel, responder::CloseReason::PingTimeout)]);
-        assert_eq!(clock.now.since(began).as_millis(), interval + 5_000);
-    }
-}
-
-#[test]
-fn a_returning_node_drains_its_ghost_and_two_living_ones_are_reported_once() {
-    let mut clock = responder(responder::Config::default());
-    let (old, _) = greet(&mut clock, "n", instance(1));
-    assert_eq!(open(&mut clock, 1, node("n")), assigned(1, old));
-    let (new, effects) = greet(&mut clock, "n", instance(2));
-    assert!(effects.contains(&responder::Effect::Goaway { tunnel: old }), "{effects:?}");
-    assert_eq!(open(&mut clock, 2, node("n")), assigned(2, new), "no new work for the ghost");
-    assert_eq!(clock.tell(responder::Event::Released { tunnel: old }), []);
-    let began = clock.now;
-    assert_eq!(clock.fire(), [closed(old, responder::CloseReason::Superseded)]);
-    assert_eq!(clock.now.since(began).as_secs(), 1);
-
-    let (back, effects) = greet(&mut clock, "n", instance(1));
-    assert!(effects.contains(&responder::Effect::Contended { tunnel: back }), "{effects:?}");
-    let (_, effects) = greet(&mut clock, "n", instance(2));
-    let quiet =
-        |it: &responder::Effect| !matches!(it, responder::Effect::Contended { .. } | responder::Effect::Goaway { .. });
-    assert!(effects.iter().all(quiet), "said once, and both are kept: {effects:?}");
-}
-
-#[test]
-fn a_full_node_gives_up_the_tunnel_that_has_not_answered_for_the_longest_time() {
-    let mut clock = responder(responder::Config { max_tunnels_per_node: 2, ..responder::Config::default() });
-    let (older, _) = greet(&mut clock, "n", instance(1));
-    clock.pass(500);
-    let (younger, _) = greet(&mut clock, "n", instance(1));
-    let (refused, effects) = greet(&mut clock, "n", instance(1));
-    assert_eq!(effects, [responder::Effect::Reject { tunnel: refused, rejection: Rejection::NodeFull }]);
-    clock.pass(600);
-    let (_, effects) = greet(&mut clock, "n", instance(1));
-    assert_eq!(effects[0], closed(older, responder::CloseReason::Displaced));
-    clock.pass(500);
-    let (_, effects) = greet(&mut clock, "n", instance(1));
-    assert_eq!(effects[0], closed(younger, responder::CloseReason::Displaced));
-}
-
-#[test]
-fn a_returning_node_is_not_kept_out_by_its_corpse_where_tenant_or_responder_is_full() {
-    for (max_tunnels, max_tunnels_per_tenant) in [(1, 100), (100, 1)] {
-        let config = responder::Config { max_tunnels, max_tunnels_per_tenant, ..responder::Config::default() };
-        let mut clock = responder(config);
-        let (corpse, _) = greet(&mut clock, "n", instance(1));
-        clock.pass(1_000);
-        let (_, effects) = greet(&mut clock, "m", instance(1));
-        assert!(matches!(effects[0], responder::Effect::Reject { .. }), "a stranger has to wait");
-        let (_, effects) = greet(&mut clock, "n", instance(2));
-        assert_eq!(effects[0], closed(corpse, responder::CloseReason::Displaced));
-    }
-}
-
-#[test]
-fn of_two_tunnels_the_one_with_less_to_do_is_taken() {
-    for place in [node("n"), cluster("c")] {
-        let mut clock = responder(responder::Config::default());
-        let tunnels = [greet(&mut clock, "n", instance(1)).0, greet(&mut clock, "n", instance(1)).0];
-        let mut load = [0, 0];
-        for stream in 0..20 {
-            clock.dice = if stream % 3 == 0 { MAX } else { 0 };
-            let effect = open(&mut clock, stream, place);
-            let slot = tunnels.iter().position(|tunnel| effect == assigned(stream, *tunnel)).expect("one of both");
-            load[slot] += 1;
-        }
-        assert_eq!(load, [10, 10]);
-    }
-}
-
-#[test]
-fn callers_wait_in_line_and_nobody_overtakes() {
-    let mut clock = responder(responder::Config { max_streams: 1, ..responder::Config::default() });
-    let (tunnel, _) = greet(&mut clock, "n", instance(1));
-    assert_eq!(open(&mut clock, 1, node("n")), assigned(1, tunnel));
-    for stream in [2, 3] {
-        assert_eq!(open(&mut clock, stream, node("n")), responder::Effect::Wait { stream: StreamId(stream) });
-    }
-    assert_eq!(clock.tell(responder::Event::Released { tunnel }), []);
-    assert_eq!(open(&mut clock, 4, node("n")), responder::Effect::Wait { stream: StreamId(4) });
-    assert_eq!(clock.run(), [assigned(2, tunnel)]);
-    let _ = clock.tell(responder::Event::Released { tunnel });
-    assert_eq!(clock.run(), [assigned(3, tunnel)]);
-    let refuse = responder::Effect::Refuse { stream: StreamId(4), refusal: Refusal::Saturated };
-    let began = clock.now;
-    assert_eq!(clock.fire(), [refuse]);
-    assert_eq!(clock.now.since(began).as_secs(), 1);
-}
-
-#[test]
-fn a_responders_drain_refuses_tells_waits_and_ends() {
-    let mut clock = responder(responder::Config::default());
-    let (idle, _) = greet(&mut clock, "n", instance(1));
-    let (busy, _) = greet(&mut clock, "m", instance(1));
-    assert_eq!(open(&mut clock, 1, node("m")), assigned(1, busy));
-    assert_eq!(open(&mut clock, 2, node("x")), responder::Effect::Wait { stream: StreamId(2) });
-    let drain = responder::Event::DrainOrdered { scope: DrainScope::All, grace: Duration::from_secs(30) };
-    assert_eq!(clock.tell(drain), []);
-    assert_eq!(
-        clock.run(),
-        [
-            responder::Effect::Refuse { stream: StreamId(2), refusal: Refusal::Draining },
-            responder::Effect::Goaway { tunnel: idle },
-            responder::Effect::Goaway { tunnel: busy },
-        ]
-    );
-    let began = clock.now;
-    assert_eq!(clock.fire(), [closed(idle, responder::CloseReason::Drained)]);
-    assert_eq!(clock.now.since(began).as_secs(), 1);
-    assert_eq!(clock.fire(), [closed(busy, responder::CloseReason::GraceOver), responder::Effect::Drained]);
     assert_eq!(clock.now.since(began).as_secs(), 30);
 }
