@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use tokio::sync::mpsc;
@@ -143,6 +143,5 @@ impl http_body::Body for Piped {
 /// `body` as it came, to be sent on.
 #[must_use]
 pub fn relayed(body: hyper::body::Incoming) -> Body {
-    debug_assert!(body.size_hint().lower() < u64::MAX);
     body.map_err(io::Error::other).boxed_unsync()
 }

@@ -102,7 +102,7 @@ async fn an_initiator_is_drained_under_load_without_a_failed_request() {
     let service = Service::start("backend").await;
     let responder = Responder::revtun(OPEN).await;
     let hosts = [responder.tunnel()];
-    // Two nodes would not do: a caller names one. A cluster of two processes of one node is what a rollout has.
+    // Two processes of one node for a while: that is what a rollout looks like.
     let mut leaving = Initiator::revtun(Dialling::from_revtun(&hosts, service.addr())).await;
     responder.has_within(SOON, NODE, 1).await;
     let load = Load::start(&[responder.egress()]);
