@@ -1,0 +1,48 @@
+//! Every scenario holds with a few seeds, and the same seed gives the same run, byte for byte.
+
+use std::time::Duration;
+
+use revtun_sim::hosts::RESPONDER;
+use revtun_sim::scenario::{SCENARIOS, Scenario};
+use revtun_sim::town::Town;
+
+#[test]
+fn every_scenario_holds() {
+    for scenario in SCENARIOS {
+        for seed in 0..5 {
+            let outcome = scenario.play(seed);
+            if let Err(failure) = outcome.result {
+                let replay = format!("cargo run -p revtun-sim -- run --scenario {} --seed {seed}", scenario.name);
+                panic!("{}\n{}: {failure}\nreplay: {replay}", outcome.entries, scenario.name);
+            }
+            assert!(outcome.entries.bytes > 1_000, "{}: something went over the network", scenario.name);
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for scenario in SCENARIOS {
+        let (once, again) = (scenario.play(7), scenario.play(7));
+        assert_eq!(once.entries.lines, again.entries.lines, "{}", scenario.name);
+        assert_eq!(once, again, "{}: the same events, but other bytes or moments", scenario.name);
+    }
+}
+
+#[test]
+fn another_seed_gives_another_run() {
+    let serve = Scenario::find("serve").expect("it is there");
+    assert_ne!(serve.play(1).entries.digest, serve.play(2).entries.digest);
+}
+
+#[test]
+fn a_town_without_a_responder_is_noticed() {
+    let mut town = Town::of(1);
+    town.whole(Duration::from_secs(1)).expect("it comes up");
+    town.crash(RESPONDER);
+    town.pass(Duration::from_secs(1)).expect("nothing that always holds is broken");
+    let missing = town.whole(Duration::from_secs(2)).expect_err("there is nothing to dial");
+    assert_eq!(missing.property, "TargetReached");
+    let silent = town.ask(1, Duration::from_secs(2)).expect_err("there is nobody to ask");
+    assert_eq!(silent.property, "NoSilentLoss");
+}
