@@ -12,14 +12,18 @@ use crate::{Instant, TunnelId};
 /// A ping that was not answered for so long makes its tunnel suspect. Far more than any round trip.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
+/// How many displaced processes of a node are remembered. As many living ones that claim a node in turn are found out;
+/// a fleet of more under one name is a mistake that shows in the log all the same.
+const REMEMBERED: usize = 4;
+
 /// The processes of one node, as far as they say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Generations {
     /// The one that gets work.
     pub(super) current: Option<Instance>,
-    /// The one before it.
-    displaced: Option<Instance>,
-    /// Both turned out to be alive, so both get work.
+    /// Those before it, the latest first.
+    displaced: [Option<Instance>; REMEMBERED],
+    /// One of them turned out to be alive, so all get work.
     contended: bool,
 }
 
@@ -31,7 +35,7 @@ enum Arrival {
 }
 
 impl Generations {
-    pub(super) const NONE: Self = Self { current: None, displaced: None, contended: false };
+    pub(super) const NONE: Self = Self { current: None, displaced: [None; REMEMBERED], contended: false };
 
     /// Takes in an instance that has just proven to be alive. The one seen last for the first time is the newest:
     /// no clock is trusted.
@@ -43,13 +47,14 @@ impl Generations {
                 Arrival::Known
             }
             Some(current) if current == instance => Arrival::Known,
-            // It was displaced and is back: two living processes, which would displace each other for ever.
-            Some(_) if self.displaced == Some(instance) => {
+            // It was displaced and is back: living processes, which would displace each other for ever.
+            Some(_) if self.displaced.contains(&Some(instance)) => {
                 self.contended = true;
                 Arrival::Contended
             }
             Some(current) => {
-                self.displaced = Some(current);
+                self.displaced.rotate_right(1);
+                self.displaced[0] = Some(current);
                 self.current = Some(instance);
                 Arrival::Newer
             }
