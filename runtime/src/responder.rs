@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use revtun_core::handshake::{PATH, Rules};
+use revtun_core::responder::retry::CALLERS_FIRST;
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use revtun_core::{Instant, Machine, responder};
 use tokio::sync::watch;
@@ -214,13 +215,21 @@ impl<W: World> ResponderHandle<W> {
         self.egress_addr
     }
 
-    /// Stops accepting connections, lets requests finish for at most `grace`, closes every tunnel, and returns when
-    /// nothing is left. For good.
+    /// Lets callers go, then tunnels, and returns when nothing is left or `grace` is over. For good.
+    ///
+    /// Callers go first: no new connection is taken, and requests that are under way, or on their way over an open
+    /// connection, still find their tunnels. Then, or after [`CALLERS_FIRST`], the tunnels are drained.
     pub async fn drain(&self, grace: Duration) {
         let world = &self.context.world;
         let end = world.now().after(grace);
         tracing::info!(?grace, "draining");
         self.advance(Phase::Draining);
+        tokio::select! {
+            biased;
+            () = self.phase.closed() => {}
+            () = world.sleep_until(end.min(world.now().after(CALLERS_FIRST))) => {}
+        }
+        let grace = end.since(world.now());
         self.context.report(Event::DrainOrdered { scope: DrainScope::All, grace });
         self.context.shared.drained().await;
         tokio::select! {
@@ -246,7 +255,7 @@ impl<W: World> ResponderHandle<W> {
     /// Whether everything is being drained.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.context.shared.look(|machine, _| machine.is_draining())
+        *self.phase.borrow() != Phase::Serving || self.context.shared.look(|machine, _| machine.is_draining())
     }
 
     /// Every tunnel, by slot. Requests stand still meanwhile: for people, not for loops.

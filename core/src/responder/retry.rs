@@ -1,4 +1,4 @@
-//! What the runtime may try again, and when: pure answers to two questions that no machine has to remember.
+//! What the runtime may try again, and when: pure answers to questions that no machine has to remember.
 
 use core::time::Duration;
 
@@ -8,6 +8,13 @@ pub const MAX_TRIES: u8 = 4;
 /// How long a listener rests after the system refused it a connection for want of file descriptors or memory: long
 /// enough not to spin, short enough that nobody notices once there is room again.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a draining responder leaves a caller's HTTP/1.1 connection open for a request that may be on its way to it.
+pub const LAST_REQUEST: Duration = Duration::from_millis(500);
+
+/// How long a draining responder keeps its tunnels as they are, for the last requests of its callers. Longer than
+/// [`LAST_REQUEST`], so that those find one.
+pub const CALLERS_FIRST: Duration = Duration::from_secs(1);
 
 /// How far a request had come when its tunnel was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,14 +11,17 @@ pub(super) use self::body::RequestBody;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::Builder;
+use revtun_core::responder::retry::LAST_REQUEST;
 use tokio::sync::watch;
 
 use self::answer::OwnBody;
@@ -68,12 +71,20 @@ async fn converse<W: World>(
     peer: SocketAddr,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let service = service_fn(move |request| answer(Arc::clone(&context), peer, request));
+    let world = context.world.clone();
+    let http2 = Arc::new(AtomicBool::new(false));
+    let service = service_fn({
+        let (http2, phase) = (Arc::clone(&http2), phase.clone());
+        move |request: Request<Incoming>| {
+            http2.fetch_or(request.version() == Version::HTTP_2, Ordering::Relaxed);
+            answer(Arc::clone(&context), peer, phase.clone(), request)
+        }
+    });
     let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
-        _ = phase.wait_for(|phase| *phase != Phase::Serving) => None,
+        () = leave(&world, &http2, &mut phase) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
@@ -91,17 +102,37 @@ async fn converse<W: World>(
     }
 }
 
+/// Ends when a connection is to be shut down. In HTTP/2 that is when the drain begins: GOAWAY loses no request. In
+/// HTTP/1.1 a request may be on its way to a connection that looks idle, and would be lost with it; so a connection
+/// is left open for a last one, whose answer says that it closes.
+async fn leave<W: World>(world: &W, http2: &AtomicBool, phase: &mut watch::Receiver<Phase>) {
+    let over = phase.wait_for(|phase| *phase != Phase::Serving).await.is_ok_and(|phase| *phase == Phase::Over);
+    if !over && !http2.load(Ordering::Relaxed) {
+        tokio::select! {
+            biased;
+            () = world.sleep_until(world.now().after(LAST_REQUEST)) => {}
+            _ = phase.wait_for(|phase| *phase == Phase::Over) => {}
+        }
+    }
+}
+
 /// What becomes of one request.
 async fn answer<W: World>(
     context: Arc<Context<W>>,
     peer: SocketAddr,
+    phase: watch::Receiver<Phase>,
     request: Request<Incoming>,
 ) -> Result<Response<Either<OwnBody, ResponseBody>>, Infallible> {
-    Ok(match exchange::exchange(&context, peer.ip(), request).await {
+    let http2 = request.version() == Version::HTTP_2;
+    let mut response = match exchange::exchange(&context, peer.ip(), request).await {
         Ok(response) => response.map(Either::Right),
         Err(own) => {
             context.counters.answered(own);
             own.response().map(Either::Left)
         }
-    })
+    };
+    if !http2 && *phase.borrow() != Phase::Serving {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }

@@ -1,4 +1,7 @@
 //! Accepting connections until told to stop, whatever the system says meanwhile.
+//!
+//! Whoever was already let in by the system when the order to stop comes is still served: closing the listener would
+//! reset it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +12,11 @@ use tokio::sync::watch;
 use super::Phase;
 use crate::world::World;
 
-/// Hands every connection at `listener` to `serve` while the responder serves. Closes the listener then.
+/// How many may stand in line when the order to stop comes: as many as the system keeps for us.
+const LINE: usize = 4096;
+
+/// Hands every connection at `listener` to `serve` while the responder serves. Then closes the listener, once nobody
+/// stands in line.
 pub(super) async fn accept_all<W: World>(
     world: W,
     listener: W::Listener,
@@ -17,15 +24,17 @@ pub(super) async fn accept_all<W: World>(
     mut serve: impl FnMut(W::Stream, SocketAddr) + Send,
 ) {
     let mut resting = false;
-    loop {
+    let mut line = LINE;
+    while line > 0 {
         let accepted = tokio::select! {
             biased;
-            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
             accepted = world.accept(&listener) => accepted,
+            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
         };
         match accepted {
             Ok((stream, peer)) => {
                 resting = false;
+                line -= usize::from(*phase.borrow() != Phase::Serving);
                 serve(stream, peer);
             }
             Err(error) if is_about_one_connection(&error) => {}
