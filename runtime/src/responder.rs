@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use revtun_core::handshake::{PATH, Rules};
-use revtun_core::responder::retry::CALLERS_FIRST;
+use revtun_core::responder::retry::{CALLERS_FIRST, LAST_REQUEST};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use revtun_core::{Instant, Machine, responder};
 use tokio::sync::watch;
@@ -215,7 +215,7 @@ impl<W: World> ResponderHandle<W> {
         self.egress_addr
     }
 
-    /// Lets callers go, then tunnels, and returns when nothing is left or `grace` is over. For good.
+    /// Lets callers go, then tunnels, and returns when nothing is left, or soon after `grace`. For good.
     ///
     /// Callers go first: no new connection is taken, and requests that are under way, or on their way over an open
     /// connection, still find their tunnels. Then, or after [`CALLERS_FIRST`], the tunnels are drained.
@@ -232,10 +232,11 @@ impl<W: World> ResponderHandle<W> {
         let grace = end.since(world.now());
         self.context.report(Event::DrainOrdered { scope: DrainScope::All, grace });
         self.context.shared.drained().await;
+        // Whoever lost its tunnel to the end of the grace is still told so.
         tokio::select! {
             biased;
             () = self.phase.closed() => {}
-            () = world.sleep_until(end) => {}
+            () = world.sleep_until(end.after(LAST_REQUEST)) => {}
         }
         self.advance(Phase::Over);
         tracing::info!("drained");

@@ -157,7 +157,9 @@ async fn a_stream_that_does_not_finish_is_cut_when_the_grace_is_over() {
     held.responder.process().signal("TERM");
     assert_eq!(held.responder.process().end(Duration::from_secs(5)).await.code(), Some(0));
     assert!(begin.elapsed() >= Duration::from_secs(1), "after {:?}", begin.elapsed());
-    within(SOON, "the caller is let go", held.asked).await.expect("no panic").expect_err("no answer was there to give");
+    let answer = within(SOON, "the caller is let go", held.asked).await.expect("no panic").expect("it is told");
+    assert_eq!(answer.status, 502);
+    assert_eq!(answer.headers["x-revtun-reason"], "tunnel-lost");
 
     let mut held = HeldRequest::start(&["--drain-grace", "1s"]).await;
     held.initiator.process().signal("TERM");
