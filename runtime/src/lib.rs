@@ -1,4 +1,18 @@
-//! The runtime of revtun.
+//! The runtime of revtun: turns the effects of the machines into I/O, and I/O into their events.
+//!
+//! ```text
+//!   config ──▶ responder ◀─────────┬─────────▶ initiator ◀── config
+//!              listeners, registry │ pump      dials, tunnels
+//!                  ▲     tunnel_io, http, flow     ▲
+//!                  └────────────┐  │  ┌────────────┘
+//!                               admin, metrics           everything above stands on: world
+//! ```
+//!
+//! No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
+//!
+//! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
+//! machine going), [`initiator`], [`responder`]; then what they share: [`tunnel_io`], [`http`], [`flow`]. The binary adds
+//! [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are its own.
 
 pub mod admin;
 pub mod config;

@@ -53,12 +53,6 @@ impl Problem {
         Self { origin, setting: setting.into(), fault }
     }
 
-    /// Whether a flag, not the file, has to be mended.
-    #[must_use]
-    pub fn is_of_flag(&self) -> bool {
-        matches!(self.origin, Origin::Flag(_))
-    }
-
     /// Where it stands in the file, for sorting; what is missing comes last.
     pub(super) fn position(&self) -> usize {
         match &self.origin {
