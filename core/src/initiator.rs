@@ -14,10 +14,12 @@
 //!
 //! Everything about the number of tunnels of a host is decided in one place, [`Initiator::reconcile`], which arms at
 //! most one timer for the host: dial one more, or shed one. A tunnel that leaves is replaced at once; what happens
-//! after failures is in [`trouble`]; how long silence may last in [`host`].
+//! after failures is in [`trouble`], how long silence may last in [`host`], how tunnels are taken out of use in
+//! [`drain`].
 
 mod canonical;
 mod config;
+mod drain;
 mod event;
 mod host;
 mod invariants;
@@ -32,6 +34,7 @@ use alloc::collections::BTreeMap;
 use core::cmp::Ordering;
 use core::time::Duration;
 
+use self::drain::Drain;
 use self::host::Host;
 use self::trouble::Kind;
 use self::tunnel::{Phase, Tunnel};
@@ -69,13 +72,6 @@ pub enum Timer {
     Grace(TunnelId),
     /// The drain of everything had long enough.
     DrainEnd,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Drain {
-    alarm: Alarm<Timer>,
-    /// Whether `Drained` was said.
-    over: bool,
 }
 
 impl Machine for Initiator {
@@ -254,36 +250,6 @@ impl Initiator {
         self.forget(env, id, kind, None)
     }
 
-    fn goaway_received(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
-        match self.tunnels.get(id).map(|tunnel| tunnel.phase) {
-            Some(Phase::Idle { accepted, proven, .. }) => {
-                if trouble::is_flap(proven, env.now.since(accepted)) {
-                    self.blame(env, id, Kind::Flapping, None);
-                }
-                self.start_draining(env, id)
-            }
-            Some(Phase::InUse { .. }) => self.start_draining(env, id),
-            Some(Phase::Dialing | Phase::Handshaking | Phase::Draining) | None => self.stale_event(),
-        }
-    }
-
-    fn drain_ordered(&mut self, env: Env, grace: Duration) -> Effects<Effect> {
-        let until = env.now.after(grace);
-        let drain = self.drain.get_or_insert(Drain { alarm: Alarm::OFF, over: false });
-        match drain.alarm.get() {
-            Some((earlier, _)) if earlier <= until => {}
-            Some(_) | None if drain.over => {}
-            Some(_) | None => self.timers.set(&mut drain.alarm, until, Timer::DrainEnd),
-        }
-        // With the target at zero for every host, each arms its own shedding; hosts without tunnels are forgotten
-        // without a word, since there is no room for one `Forget` each and nobody needs their ids again.
-        let hosts: alloc::vec::Vec<_> = self.hosts.keys().copied().collect();
-        for host in hosts {
-            let _forgotten = self.reconcile(env.now, host);
-        }
-        Effects::NONE
-    }
-
     fn tick(&mut self, env: Env) -> Effects<Effect> {
         match self.timers.due(env.now) {
             None => Effects::NONE,
@@ -344,37 +310,6 @@ impl Initiator {
         }
     }
 
-    fn drain_end(&mut self, env: Env) -> Effects<Effect> {
-        let left = self.tunnels.iter().next().map(|(id, _)| id);
-        let drain = self.drain.as_mut().expect("its timer is armed");
-        match left {
-            Some(id) => {
-                self.timers.set(&mut drain.alarm, env.now, Timer::DrainEnd);
-                self.close(env, id, CloseReason::Drained)
-            }
-            None => {
-                self.timers.clear(&mut drain.alarm);
-                Effects::NONE
-            }
-        }
-    }
-
-    /// The tunnel takes no part in the count any more; what it carries may finish.
-    fn start_draining(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
-        let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
-        let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
-        host.leave(tunnel.phase);
-        tunnel.phase = Phase::Draining;
-        host.enter(tunnel.phase);
-        self.timers.set(&mut tunnel.alarm, env.now.after(self.config.drain_grace), Timer::Grace(id));
-        // A responder that says GOAWAY again and again must not pile up tunnels here.
-        if host.is_overfull() {
-            return self.close(env, id, CloseReason::Surplus);
-        }
-        let host = tunnel.host;
-        self.reconcile(env.now, host)
-    }
-
     fn close(&mut self, env: Env, id: TunnelId, reason: CloseReason) -> Effects<Effect> {
         Effects::one(Effect::Close { tunnel: id, reason }).then(self.forget(env, id, None, None))
     }
@@ -428,18 +363,6 @@ impl Initiator {
             return Effects::one(Effect::Forget { host: id });
         }
         Effects::NONE
-    }
-
-    /// Says `Drained` once, when nothing is left.
-    fn drained(&mut self) -> Effects<Effect> {
-        match &mut self.drain {
-            Some(drain) if !drain.over && self.tunnels.is_empty() => {
-                drain.over = true;
-                self.timers.clear(&mut drain.alarm);
-                Effects::one(Effect::Drained)
-            }
-            Some(_) | None => Effects::NONE,
-        }
     }
 
     fn stale_event(&mut self) -> Effects<Effect> {

@@ -8,10 +8,6 @@ use std::process::Command;
 /// A newcomer reads a file of this length in one go.
 const LINES_MAX: usize = 400;
 
-/// Files that are longer, and why.
-const LONGER: &[(&str, &str)] =
-    &[("core/src/initiator.rs", "the whole machine stands on one page, its tests included")];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
@@ -80,16 +76,11 @@ fn no_file_is_a_drawer_for_odds_and_ends() {
 
 #[test]
 fn files_can_be_read_in_one_go() {
-    let exempt: BTreeSet<_> = LONGER.iter().map(|(name, _)| *name).collect();
     for folder in ["core", "runtime", "sim", "tests", "fuzz"] {
         for (name, text) in sources(folder) {
             let lines = text.lines().count();
-            assert!(lines <= LINES_MAX || exempt.contains(name.as_str()), "{name} has {lines} lines");
+            assert!(lines <= LINES_MAX, "{name} has {lines} lines");
         }
-    }
-    for name in exempt {
-        let lines = fs::read_to_string(root().join(name)).expect("it exists").lines().count();
-        assert!(lines > LINES_MAX, "{name} needs no exception");
     }
 }
 

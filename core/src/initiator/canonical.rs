@@ -1,8 +1,9 @@
 //! States that differ only in what nobody can observe, made equal: for exhaustive search.
 
+use super::drain::Drain;
 use super::host::Host;
 use super::tunnel::{Phase, Tunnel};
-use super::{Drain, Initiator, Timer};
+use super::{Initiator, Timer};
 use crate::canonical::rebase;
 use crate::timers::{Alarm, Timers};
 use crate::{Instant, TunnelId};

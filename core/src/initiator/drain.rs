@@ -1,0 +1,92 @@
+//! Taking tunnels out of use: those that a responder says GOAWAY to, those above the target, and in the end all.
+
+use core::time::Duration;
+
+use super::trouble::{self, Kind};
+use super::tunnel::Phase;
+use super::{CloseReason, Effect, Initiator, Timer};
+use crate::timers::Alarm;
+use crate::{Effects, Env, TunnelId};
+
+/// The drain of everything: the target is zero for every host, and what is left at the end is closed, one a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Drain {
+    pub(super) alarm: Alarm<Timer>,
+    /// Whether `Drained` was said.
+    pub(super) over: bool,
+}
+
+impl Initiator {
+    pub(super) fn goaway_received(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        match self.tunnels.get(id).map(|tunnel| tunnel.phase) {
+            Some(Phase::Idle { accepted, proven, .. }) => {
+                if trouble::is_flap(proven, env.now.since(accepted)) {
+                    self.blame(env, id, Kind::Flapping, None);
+                }
+                self.start_draining(env, id)
+            }
+            Some(Phase::InUse { .. }) => self.start_draining(env, id),
+            Some(Phase::Dialing | Phase::Handshaking | Phase::Draining) | None => self.stale_event(),
+        }
+    }
+
+    pub(super) fn drain_ordered(&mut self, env: Env, grace: Duration) -> Effects<Effect> {
+        let until = env.now.after(grace);
+        let drain = self.drain.get_or_insert(Drain { alarm: Alarm::OFF, over: false });
+        match drain.alarm.get() {
+            Some((earlier, _)) if earlier <= until => {}
+            Some(_) | None if drain.over => {}
+            Some(_) | None => self.timers.set(&mut drain.alarm, until, Timer::DrainEnd),
+        }
+        // With the target at zero for every host, each arms its own shedding; hosts without tunnels are forgotten
+        // without a word, since there is no room for one `Forget` each and nobody needs their ids again.
+        let hosts: alloc::vec::Vec<_> = self.hosts.keys().copied().collect();
+        for host in hosts {
+            let _forgotten = self.reconcile(env.now, host);
+        }
+        Effects::NONE
+    }
+
+    /// The tunnel takes no part in the count any more; what it carries may finish.
+    pub(super) fn start_draining(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
+        let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
+        host.leave(tunnel.phase);
+        tunnel.phase = Phase::Draining;
+        host.enter(tunnel.phase);
+        self.timers.set(&mut tunnel.alarm, env.now.after(self.config.drain_grace), Timer::Grace(id));
+        // A responder that says GOAWAY again and again must not pile up tunnels here.
+        if host.is_overfull() {
+            return self.close(env, id, CloseReason::Surplus);
+        }
+        let host = tunnel.host;
+        self.reconcile(env.now, host)
+    }
+
+    pub(super) fn drain_end(&mut self, env: Env) -> Effects<Effect> {
+        let left = self.tunnels.iter().next().map(|(id, _)| id);
+        let drain = self.drain.as_mut().expect("its timer is armed");
+        match left {
+            Some(id) => {
+                self.timers.set(&mut drain.alarm, env.now, Timer::DrainEnd);
+                self.close(env, id, CloseReason::Drained)
+            }
+            None => {
+                self.timers.clear(&mut drain.alarm);
+                Effects::NONE
+            }
+        }
+    }
+
+    /// Says `Drained` once, when nothing is left.
+    pub(super) fn drained(&mut self) -> Effects<Effect> {
+        match &mut self.drain {
+            Some(drain) if !drain.over && self.tunnels.is_empty() => {
+                drain.over = true;
+                self.timers.clear(&mut drain.alarm);
+                Effects::one(Effect::Drained)
+            }
+            Some(_) | None => Effects::NONE,
+        }
+    }
+}
