@@ -20,7 +20,7 @@ pub fn binary() -> &'static PathBuf {
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", "revtun", "--bin", "revtun"]);
+        build.args(["build", "--quiet", "--workspace", "--bin", "revtun"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
