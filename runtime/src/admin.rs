@@ -31,6 +31,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use revtun_core::responder::retry::ACCEPT_PAUSE;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SetOnce};
 
@@ -41,8 +42,6 @@ use crate::world::World;
 const CONNECTIONS: usize = 32;
 /// How long one admin connection may last, so that those that say nothing cannot crowd out the others.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
-/// How long accepting rests after an error, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the admin listener tells about and acts on: one end of tunnels.
 pub trait Subject: Send + Sync + 'static {

@@ -16,6 +16,7 @@
 
 pub mod admin;
 pub mod config;
+mod counter;
 pub mod flow;
 pub mod http;
 pub mod initiator;

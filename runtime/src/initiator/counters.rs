@@ -1,23 +1,9 @@
 //! What happened since the start, in numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use revtun_core::initiator::CloseReason;
 use serde::Serialize;
 
-/// Counts one kind of thing.
-#[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(super) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use crate::counter::Counter;
 
 /// How a handshake that was begun came out.
 #[derive(Clone, Copy, Debug)]

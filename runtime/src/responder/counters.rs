@@ -1,26 +1,11 @@
 //! What happened since the start, in numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use revtun_core::handshake::Rejection;
 use revtun_core::responder::Refusal;
 
 use super::egress::OwnAnswer;
 use super::ending::Ending;
-
-/// Counts one kind of thing.
-#[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(super) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use crate::counter::Counter;
 
 /// What the tasks of a responder count.
 #[derive(Debug, Default)]

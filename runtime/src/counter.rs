@@ -1,0 +1,17 @@
+//! One number that only grows.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts one kind of thing.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
