@@ -62,7 +62,8 @@ pub enum Event<'a> {
         /// The request.
         stream: StreamId,
     },
-    /// The initiator sent an HTTP/2 GOAWAY: it takes the tunnel out of use and lets streams finish.
+    /// The initiator sent an HTTP/2 GOAWAY: it takes the tunnel out of use and lets streams finish. Also reported
+    /// where a request finds a tunnel that takes no more, so that nobody is sent there until its end is known.
     GoawayReceived {
         /// The tunnel.
         tunnel: TunnelId,

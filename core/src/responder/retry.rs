@@ -2,8 +2,12 @@
 
 use core::time::Duration;
 
-/// How often one request is tried in all, whatever happens to the tunnels that it meets.
+/// How often one request leaves this process, whatever happens to the tunnels that it meets.
 pub const MAX_TRIES: u8 = 4;
+
+/// How often one request meets a tunnel that gives it back unsent. Each such tunnel takes no more requests, so this
+/// many tunnels may be lost at once before a caller hears of it.
+pub const MAX_RETURNS: u8 = 64;
 
 /// How long a listener rests after the system refused it a connection for want of file descriptors or memory: long
 /// enough not to spin, short enough that nobody notices once there is room again.
@@ -33,8 +37,10 @@ pub enum Reach {
 /// A request whose tunnel was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Attempt {
-    /// How often it was tried, this time included.
+    /// How often it left this process, this time included.
     pub tries: u8,
+    /// How often a tunnel gave it back, this time included.
+    pub returns: u8,
     /// How far it had come.
     pub reach: Reach,
     /// Whether all of it can still be sent: it was given back, or has no body.
@@ -61,14 +67,15 @@ pub const fn after_loss(attempt: Attempt) -> Next {
         Reach::Sent => attempt.idempotent,
         Reach::Answered => false,
     };
-    if harmless && attempt.whole && attempt.tries < MAX_TRIES { Next::Retry } else { Next::GiveUp }
+    let often = attempt.tries < MAX_TRIES && attempt.returns < MAX_RETURNS;
+    if harmless && attempt.whole && often { Next::Retry } else { Next::GiveUp }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FIRST: Attempt = Attempt { tries: 1, reach: Reach::Unsent, whole: true, idempotent: false };
+    const FIRST: Attempt = Attempt { tries: 1, returns: 0, reach: Reach::Unsent, whole: true, idempotent: false };
 
     #[test]
     fn what_was_not_acted_on_goes_out_again_whatever_it_is() {
@@ -101,5 +108,7 @@ mod tests {
     fn there_is_an_end_to_it() {
         assert_eq!(after_loss(Attempt { tries: MAX_TRIES - 1, ..FIRST }), Next::Retry);
         assert_eq!(after_loss(Attempt { tries: MAX_TRIES, ..FIRST }), Next::GiveUp);
+        assert_eq!(after_loss(Attempt { returns: MAX_RETURNS - 1, ..FIRST }), Next::Retry);
+        assert_eq!(after_loss(Attempt { returns: MAX_RETURNS, ..FIRST }), Next::GiveUp);
     }
 }

@@ -8,6 +8,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use revtun_core::responder::Event;
 use revtun_core::responder::retry::{Attempt, Next, Reach, after_loss};
 
 use super::answer::OwnAnswer;
@@ -49,22 +50,28 @@ async fn send<W: World>(
     mut request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, OwnAnswer> {
     let idempotent = request.method().is_idempotent();
-    let mut tries = 0;
+    let (mut tries, mut returns) = (0, 0);
     loop {
-        tries += 1;
         let lease = find(context, destination).await?;
         let tunnel = lease.tunnel();
         let lost = match through(lease, request).await {
             Ok(response) => return Ok(response),
             Err(lost) => lost,
         };
-        let attempt = Attempt { tries, reach: lost.reach, whole: lost.request.is_some(), idempotent };
+        if lost.closed {
+            context.report(Event::GoawayReceived { tunnel });
+        }
+        match lost.reach {
+            Reach::Unsent => returns += 1,
+            Reach::Refused | Reach::Sent | Reach::Answered => tries += 1,
+        }
+        let attempt = Attempt { tries, returns, reach: lost.reach, whole: lost.request.is_some(), idempotent };
         request = match (after_loss(attempt), lost.request) {
             (Next::Retry, Some(request)) => request,
             (Next::Retry | Next::GiveUp, _) => return Err(OwnAnswer::TunnelLost),
         };
         context.counters.requests_retried.add(1);
-        tracing::debug!(%tunnel, tries, reach = ?lost.reach, "tunnel lost, request tried again");
+        tracing::debug!(%tunnel, tries, returns, reach = ?lost.reach, "tunnel lost, request tried again");
     }
 }
 
@@ -94,12 +101,21 @@ struct Lost {
     reach: Reach,
     /// The request, if all of it can be sent again.
     request: Option<Request<RequestBody>>,
+    /// Whether the tunnel takes no more requests.
+    closed: bool,
+}
+
+impl Lost {
+    /// The tunnel gave it back.
+    fn returned(request: Request<RequestBody>) -> Self {
+        Self { reach: Reach::Unsent, request: Some(request), closed: true }
+    }
 }
 
 async fn through<W: World>(lease: Lease<W>, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, Lost> {
     let lease = Arc::new(lease);
     let Some(mut client) = lease.link().client().await else {
-        return Err(Lost { reach: Reach::Unsent, request: Some(request) });
+        return Err(Lost::returned(request));
     };
     let held: Held = lease;
     request.body_mut().hold(Arc::clone(&held));
@@ -107,8 +123,8 @@ async fn through<W: World>(lease: Lease<W>, mut request: Request<RequestBody>) -
     match client.try_send_request(request).await {
         Ok(response) => Ok(response.map(|body| ResponseBody::of(body, held))),
         Err(mut error) => Err(match error.take_message() {
-            Some(request) => Lost { reach: Reach::Unsent, request: Some(request) },
-            None => Lost { reach: reach(&error), request: spare },
+            Some(request) => Lost::returned(request),
+            None => Lost { reach: reach(&error), request: spare, closed: is_closed(&error) },
         }),
     }
 }
@@ -125,12 +141,21 @@ fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
 
 /// How far a request came that was not given back.
 fn reach<T>(lost: &TrySendError<T>) -> Reach {
-    let cause = lost.error().source().and_then(|cause| cause.downcast_ref::<h2::Error>());
-    let refused = cause.is_some_and(|cause| {
+    let refused = cause(lost).is_some_and(|cause| {
         let told_so = cause.is_reset() && cause.reason() == Some(h2::Reason::REFUSED_STREAM);
         // Only streams beyond the last that the peer handled end with its GOAWAY; the others go on (RFC 9113 §6.8).
         let left_out = cause.is_go_away() && cause.reason() == Some(h2::Reason::NO_ERROR);
         cause.is_remote() && (told_so || left_out)
     });
     if refused { Reach::Refused } else { Reach::Sent }
+}
+
+/// Whether it was the whole tunnel that ended, not this request's stream alone.
+fn is_closed<T>(lost: &TrySendError<T>) -> bool {
+    let error = lost.error();
+    error.is_canceled() || error.is_closed() || cause(lost).is_some_and(|cause| cause.is_io() || cause.is_go_away())
+}
+
+fn cause<T>(lost: &TrySendError<T>) -> Option<&h2::Error> {
+    lost.error().source().and_then(|cause| cause.downcast_ref())
 }
