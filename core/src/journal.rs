@@ -3,23 +3,26 @@
 //! A journal has one line a step. A machine is deterministic, so the lines of a run *are* the run:
 //!
 //! ```text
-//! text   at=1500000000 dice=42 Answered tunnel=0.0 answer=Accepted revtun=true -> Deliver tunnel=0.0
-//! TLA+   [a |-> "Answered", tunnel |-> 0, answer |-> "Accepted", revtun |-> TRUE,
-//!         effects |-> <<[a |-> "Deliver", tunnel |-> 0]>>, stages |-> <<<<0, "Idle">>>>]      (on one line)
+//! text   at=1500000000 dice=42 Answered tunnel=0.1 answer=Accepted revtun=true -> Deliver tunnel=0.1
+//! TLA+   [a |-> "Answered", tunnel |-> <<"0", 1>>, answer |-> "Accepted", revtun |-> TRUE,
+//!         effects |-> <<[a |-> "Deliver", tunnel |-> <<"0", 1>>]>>, stages |-> {<<"0", "Idle">>}]     (on one line)
 //! ```
 //!
 //! The text form loses nothing and is read back by [`Line::parse`]; [`replay`] takes the same steps again and finds
-//! the first line that is not what the machine does. The TLA+ form leaves out time and the generations of ids, which
-//! the specification does not have, and names a `Tick` by the timer that it fired. The words of both are in one table
-//! for each type.
+//! the first line that is not what the machine does. Behind a [`Header`], which says what the machine was, it is a
+//! trace. The TLA+ form leaves out time, which the specification does not have, and names a `Tick` by the timer that
+//! it fired. The words of both are in one table for each type.
 
+mod header;
+mod replay;
 mod sentence;
 mod vocabulary;
 
+pub use header::{CUT_SHORT, Header};
+pub use replay::{Fault, FaultKind, replay, retake};
 pub use sentence::{Sentence, Value};
 pub use vocabulary::Journaled;
 
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -94,11 +97,11 @@ impl Line {
                 effect.write_tla_fields(f)?;
                 f.write_str("]")?;
             }
-            f.write_str(">>, stages |-> <<")?;
+            f.write_str(">>, stages |-> {")?;
             for (index, (slot, stage)) in machine.stages().into_iter().enumerate() {
-                write!(f, "{}<<{slot}, \"{stage}\">>", if index == 0 { "" } else { ", " })?;
+                write!(f, "{}<<\"{slot}\", \"{stage}\">>", if index == 0 { "" } else { ", " })?;
             }
-            f.write_str(">>]")
+            f.write_str("}]")
         })
     }
 }
@@ -161,66 +164,11 @@ impl<W: fmt::Write> Recorder<W> {
     }
 }
 
-/// Takes every step of a journal again and returns how many there were. Empty lines and those that begin with `#`
-/// are passed over.
-///
-/// # Errors
-/// At the first line that cannot be read or is not what `machine` does.
-pub fn replay<M: Journaled>(machine: &mut M, journal: &str) -> Result<usize, Fault> {
-    let lines = journal.lines().enumerate();
-    let mut steps = 0;
-    for (index, text) in lines.filter(|(_, text)| !text.is_empty() && !text.starts_with('#')) {
-        let at = |kind| Fault { line: index + 1, kind };
-        let line = Line::parse(text).map_err(|malformed| at(FaultKind::Malformed(malformed)))?;
-        let event = line.event::<M>().ok_or_else(|| at(FaultKind::Unknown))?;
-        let (taken, _) = Line::step(machine, line.env, event);
-        if taken != line {
-            return Err(at(FaultKind::Differs { machine: taken.to_string() }));
-        }
-        steps += 1;
-    }
-    Ok(steps)
-}
-
-/// Where a journal and the machine part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The number of the line, counted from one.
-    pub line: usize,
-    /// What is wrong with it.
-    pub kind: FaultKind,
-}
-
-/// What is wrong with a line of a journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// It is not a line of the text form.
-    Malformed(Malformed),
-    /// Its event is none of the machine's.
-    Unknown,
-    /// The machine does something else.
-    Differs {
-        /// The line as the machine would have it.
-        machine: String,
-    },
-}
-
 /// What a line of the text form should have had and has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// What was expected.
     pub expected: &'static str,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
-        match &self.kind {
-            FaultKind::Malformed(malformed) => malformed.fmt(f),
-            FaultKind::Unknown => f.write_str("not an event of this machine"),
-            FaultKind::Differs { machine } => write!(f, "the machine does something else: {machine}"),
-        }
-    }
 }
 
 impl fmt::Display for Malformed {
@@ -229,5 +177,4 @@ impl fmt::Display for Malformed {
     }
 }
 
-impl core::error::Error for Fault {}
 impl core::error::Error for Malformed {}

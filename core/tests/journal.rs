@@ -10,7 +10,7 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 use revtun_core::handshake::{Answer, Instance};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::initiator::{self, HostId, Initiator};
-use revtun_core::journal::{FaultKind, Form, Line, Recorder, replay};
+use revtun_core::journal::{FaultKind, Form, Header, Line, Recorder, replay};
 use revtun_core::responder::{self, Hello, Responder, Verdict};
 use revtun_core::{Env, Instant, Machine as _, TunnelId};
 
@@ -89,11 +89,11 @@ at=1500000000 dice=42 DrainOrdered grace=9000000000
     );
     assert_eq!(
         tla.finish().unwrap(),
-        r#"[a |-> "TargetSet", host |-> 3, count |-> 1, effects |-> <<>>, stages |-> <<>>]
-[a |-> "Dial", host |-> 3, effects |-> <<[a |-> "Dial", tunnel |-> 0, host |-> 3]>>, stages |-> <<<<0, "Dialing">>>>]
-[a |-> "Connected", tunnel |-> 0, effects |-> <<[a |-> "SendHandshake", tunnel |-> 0]>>, stages |-> <<<<0, "Handshaking">>>>]
-[a |-> "Answered", tunnel |-> 0, answer |-> "Accepted", revtun |-> TRUE, effects |-> <<[a |-> "Deliver", tunnel |-> 0]>>, stages |-> <<<<0, "Idle">>>>]
-[a |-> "DrainOrdered", grace |-> "9000000000", effects |-> <<>>, stages |-> <<<<0, "Idle">>>>]
+        r#"[a |-> "TargetSet", host |-> 3, count |-> 1, effects |-> <<>>, stages |-> {}]
+[a |-> "Dial", host |-> 3, effects |-> <<[a |-> "Dial", tunnel |-> <<"0", 0>>, host |-> 3]>>, stages |-> {<<"0", "Dialing">>}]
+[a |-> "Connected", tunnel |-> <<"0", 0>>, effects |-> <<[a |-> "SendHandshake", tunnel |-> <<"0", 0>>]>>, stages |-> {<<"0", "Handshaking">>}]
+[a |-> "Answered", tunnel |-> <<"0", 0>>, answer |-> "Accepted", revtun |-> TRUE, effects |-> <<[a |-> "Deliver", tunnel |-> <<"0", 0>>]>>, stages |-> {<<"0", "Idle">>}]
+[a |-> "DrainOrdered", grace |-> "9000000000", effects |-> <<>>, stages |-> {<<"0", "Idle">>}]
 "#
     );
 }
@@ -116,6 +116,26 @@ fn names_are_quoted_and_everything_else_stands_bare() {
          instance=\"000000000000000000000000000000ff\" verdict=Believed -> Accept tunnel=0.0"
     );
     assert_eq!(Line::parse(&line.to_string()).unwrap().event::<Responder>(), Some(event));
+}
+
+#[test]
+fn a_header_makes_the_same_machine_again() {
+    let config = responder::Config { settle: Duration::ZERO, max_streams: 7, ..walk::responder::small(false, true) };
+    let responder = Responder::new(config);
+    let header = Header::parse(&Header::of(&responder).to_string()).expect("what was written can be read");
+    assert_eq!(header.machine(), Some(responder));
+    assert_eq!(header.machine::<Initiator>(), None);
+
+    let config = initiator::Config { silence: Duration::MAX, ..initiator::Config::default() };
+    let text = Header::of(&Initiator::new(config)).to_string();
+    assert!(text.starts_with("# revtun-trace 1 Initiator connect_timeout=5000000000 handshake_timeout="), "{text}");
+    assert_eq!(Header::parse(&text).expect("a header").machine(), Some(Initiator::new(config)));
+
+    let without_one = text.replace(" silence=", " quiet=");
+    assert_eq!(Header::parse(&without_one).expect("a header").machine::<Initiator>(), None);
+    for no_header in ["", "# a walk", "# revtun-trace 2 Initiator", "at=1 dice=2 Tick"] {
+        assert!(Header::parse(no_header).is_err(), "{no_header}");
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod model;
 mod walk;
 
 use std::env;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -16,6 +18,7 @@ use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 use revtun_core::Env;
 use revtun_core::handshake::Rejection;
 use revtun_core::initiator::Initiator;
+use revtun_core::journal::Header;
 use revtun_core::responder::Responder;
 
 use model::initiator::InitiatorModel;
@@ -25,6 +28,8 @@ use walk::{Walk, Walked};
 
 const CASES: u32 = 400;
 const STEPS: usize = 400;
+/// So many runs of each machine are traced to the folder `REVTUN_TRACES`, if the environment names one.
+const TRACED: u32 = 120;
 /// How often every effect must have been seen, with every reason.
 const FLOOR: u32 = 8;
 
@@ -41,7 +46,8 @@ struct Run {
 #[test]
 fn an_initiator_keeps_its_promises() {
     let config = walk::initiator::small();
-    let tally = explore(|run, tally| watch(Initiator::new(config), InitiatorModel::new(config), run, tally));
+    let tally =
+        explore(|run, tally| watch("walk-initiator", Initiator::new(config), InitiatorModel::new(config), run, tally));
     let close = ["ConnectTimeout", "HandshakeTimeout", "Refused", "Malformed", "Silent", "Surplus", "Drained"];
     tally.reaches(
         FLOOR,
@@ -54,7 +60,7 @@ fn an_initiator_keeps_its_promises() {
 fn a_responder_keeps_its_promises() {
     let tally = explore(|run, tally| {
         let config = walk::responder::small(run.switches.0, run.switches.1);
-        watch(Responder::new(config), ResponderModel::new(config), run, tally);
+        watch("walk-responder", Responder::new(config), ResponderModel::new(config), run, tally);
     });
     let rejections = Rejection::ALL.map(Rejection::name);
     let rejections: Vec<_> = rejections.into_iter().filter(|name| *name != Rejection::Busy.name()).collect();
@@ -74,8 +80,10 @@ fn a_responder_keeps_its_promises() {
 }
 
 /// Takes one run to its end, and then lets time pass without events.
-fn watch<M: Walked>(machine: M, mut model: impl Model<M>, run: &Run, tally: &mut Tally) {
-    let mut walk = Walk::new(machine, run.aloud);
+fn watch<M: Walked>(name: &str, machine: M, mut model: impl Model<M>, run: &Run, tally: &mut Tally) {
+    let traces = env::var_os("REVTUN_TRACES").filter(|_| tally.runs < TRACED);
+    let header = Header::of(&machine);
+    let mut walk = Walk::new(machine, run.aloud || traces.is_some());
     for throw in &run.throws {
         let (env, event) = walk.decode(*throw, &run.weights);
         let effects: Vec<_> = walk.step(env, event).iter().collect();
@@ -96,6 +104,12 @@ fn watch<M: Walked>(machine: M, mut model: impl Model<M>, run: &Run, tally: &mut
         model.see(env, M::TICK, &effects);
     }
     model.settled(since, since.after(longest));
+    if let Some(folder) = traces {
+        let path = Path::new(&folder).join(format!("{name}-{}.trace", tally.runs));
+        let journal = walk.journal.as_deref().unwrap_or_default();
+        fs::write(path, format!("{header}\n{journal}")).expect("the folder for traces is writable");
+    }
+    tally.runs += 1;
 }
 
 fn explore(watch: impl Fn(&Run, &mut Tally)) -> Tally {

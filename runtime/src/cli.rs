@@ -46,6 +46,11 @@ pub(crate) enum Command {
     Initiator(InitiatorArgs),
     /// Say what is wrong with a configuration file, with line and column; exit code 0 if nothing, else 2.
     Check(CheckArgs),
+    /// Say whether a trace (--trace) is what the machine does: take every step again and compare.
+    ///
+    /// Exit code 0 if all steps are equal; 1 at the first that differs, with its line, what was written and what the
+    /// machine does; 2 if the file is no trace.
+    CheckTrace(CheckTraceArgs),
 }
 
 /// `revtun demo`.
@@ -105,6 +110,17 @@ pub(crate) struct CheckArgs {
     pub(crate) config: PathBuf,
 }
 
+/// `revtun check-trace`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckTraceArgs {
+    /// The trace to check
+    #[arg(value_name = "FILE")]
+    pub(crate) trace: PathBuf,
+    /// Also print every step as a TLA+ record, for the trace validation of the specification [default: not]
+    #[arg(long)]
+    pub(crate) tla: bool,
+}
+
 /// What both ends have in common.
 #[derive(Args, Debug)]
 pub(crate) struct ProcessArgs {
@@ -117,6 +133,10 @@ pub(crate) struct ProcessArgs {
     /// How long requests may go on after SIGTERM or SIGINT: 30s, 5m [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) drain_grace: Option<Duration>,
+    /// Write every step of the machine to this file, in place of what is there; see check-trace. The machine of the
+    /// second --address writes to FILE.2, and so on [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }

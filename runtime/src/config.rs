@@ -18,6 +18,7 @@ pub use problem::{Fault, Origin, Problem, Source};
 pub use responder::ResponderSettings;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use section::Section;
@@ -117,6 +118,10 @@ fn parse_path(text: &str) -> Result<String, Fault> {
     }
     let remedy = "write a path that begins with /, at most 255 visible ASCII characters, no #";
     Err(Fault::new(format!("{text:?} is no request path"), remedy))
+}
+
+fn parse_trace(text: &str) -> Result<PathBuf, Fault> {
+    if text.is_empty() { Err(Fault::new("is empty", "write the path of a file")) } else { Ok(text.into()) }
 }
 
 fn parse_name(text: &str) -> Result<String, Fault> {

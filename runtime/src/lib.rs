@@ -11,8 +11,8 @@
 //! No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
 //!
 //! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
-//! machine going), [`initiator`], [`responder`]; then what they share: [`tunnel_io`], [`http`], [`flow`]. The binary adds
-//! [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are its own.
+//! machine going), [`initiator`], [`responder`]; then what they share: [`tunnel_io`], [`http`], [`flow`], [`trace`].
+//! The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are its own.
 
 pub mod admin;
 pub mod config;
@@ -23,5 +23,6 @@ pub mod initiator;
 pub mod metrics;
 pub mod pump;
 pub mod responder;
+pub mod trace;
 pub mod tunnel_io;
 pub mod world;

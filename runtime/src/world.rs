@@ -16,6 +16,8 @@ use std::net::SocketAddr;
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use revtun_core::{Env, Instant};
 
+use crate::trace::Trace;
+
 /// What the runtime needs of the world around it.
 pub trait World: Clone + Send + Sync + Unpin + 'static {
     /// A connection.
@@ -67,6 +69,12 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
     /// # Errors
     /// As the resolver says; a name without an address is an empty list or an error.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// Where the machine that lives in this world is traced to; nowhere unless the world says otherwise.
+    fn trace(&self) -> &Trace {
+        static OFF: Trace = Trace::OFF;
+        &OFF
+    }
 
     /// What one step of a machine may know of this world.
     fn env(&self) -> Env {

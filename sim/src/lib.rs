@@ -11,7 +11,8 @@
 //!   Journal:  every connection, and every byte with its moment; equal for equal seeds
 //! ```
 //!
-//! Reading order: [`scenario`], [`town`], [`hosts`], [`simulated`] (the world the runtime sees), [`journal`].
+//! Reading order: [`scenario`], [`town`], [`hosts`], [`simulated`] (the world the runtime sees), [`journal`],
+//! [`traces`].
 
 pub mod board;
 pub mod hosts;
@@ -19,3 +20,4 @@ pub mod journal;
 pub mod scenario;
 pub mod simulated;
 pub mod town;
+pub mod traces;

@@ -1,6 +1,7 @@
 //! Plays scenarios: `revtun-sim run --seed 7`, `revtun-sim run --seeds 1..100`, `revtun-sim scenarios`.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -33,6 +34,9 @@ struct RunArgs {
     /// Play only the scenario of this name.
     #[arg(long, value_parser = parse_scenario)]
     scenario: Option<Scenario>,
+    /// Trace every machine to a file in this folder, for `revtun check-trace`.
+    #[arg(long, value_name = "DIR")]
+    trace: Option<PathBuf>,
 }
 
 fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
@@ -62,7 +66,7 @@ fn run(args: &RunArgs) -> ExitCode {
     let mut failures = 0;
     for scenario in &scenarios {
         for seed in seeds.clone() {
-            let outcome = scenario.play(seed);
+            let outcome = scenario.play_traced(seed, args.trace.as_deref());
             if args.seed.is_some() {
                 print!("{}", outcome.entries);
             }

@@ -1,10 +1,12 @@
 //! What is tried, and what must hold.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::hosts::RESPONDER;
 use crate::journal::Entries;
 use crate::town::{Failure, Town};
+use crate::traces::Traces;
 
 /// Something that happens to a town.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +61,23 @@ impl Scenario {
     /// Plays it in the town of `seed`.
     #[must_use]
     pub fn play(&self, seed: u64) -> Outcome {
-        let mut town = Town::of(seed);
+        self.play_traced(seed, None)
+    }
+
+    /// Plays it and traces every machine to a file in `folder`.
+    ///
+    /// # Panics
+    /// If a file cannot be made.
+    #[must_use]
+    pub fn play_traced(&self, seed: u64, folder: Option<&Path>) -> Outcome {
+        let traces = folder.map(|folder| Traces::within(folder, &format!("{}-{seed}", self.name)));
+        let mut town = Town::of(seed, traces.as_ref());
         let result = (self.play)(&mut town);
-        Outcome { result, entries: town.entries() }
+        let entries = town.entries();
+        if let Some(traces) = traces {
+            traces.finish();
+        }
+        Outcome { result, entries }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use revtun::trace::Trace;
 use revtun::world::World;
 use revtun_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,14 +26,15 @@ pub struct Simulated {
     journal: Journal,
     /// The latest moment that anybody here asked for.
     latest: Arc<AtomicU64>,
+    trace: Trace,
 }
 
 impl Simulated {
-    /// The world of `host`, whose dice come from `seed`.
+    /// The world of `host`, whose dice come from `seed`, and whose machine is traced to `trace`.
     #[must_use]
-    pub fn new(host: &'static str, seed: u64, journal: Journal) -> Self {
+    pub fn new(host: &'static str, seed: u64, journal: Journal, trace: Trace) -> Self {
         let dice = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
-        Self { host, dice, journal, latest: Arc::default() }
+        Self { host, dice, journal, latest: Arc::default(), trace }
     }
 
     /// Notes an event in the journal.
@@ -106,6 +108,10 @@ impl World for Simulated {
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok(vec![SocketAddr::new(turmoil::lookup(host), port)])
+    }
+
+    fn trace(&self) -> &Trace {
+        &self.trace
     }
 }
 

@@ -4,10 +4,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
+use revtun::trace::Trace;
+
 use crate::board::{Board, Notices};
 use crate::hosts::{self, CALLER, COUNT, GREETING, INITIATOR, RESPONDER};
 use crate::journal::{Entries, Journal};
 use crate::simulated::Simulated;
+use crate::traces::Traces;
 
 /// Simulated time goes on by this much a step.
 const TICK: Duration = Duration::from_millis(1);
@@ -37,9 +40,9 @@ pub struct Town {
 }
 
 impl Town {
-    /// The town of `seed`: everything that is left to chance in it comes from there.
+    /// The town of `seed`: everything that is left to chance in it comes from there. Its machines are traced to `traces`.
     #[must_use]
-    pub fn of(seed: u64) -> Self {
+    pub fn of(seed: u64, traces: Option<&Traces>) -> Self {
         let mut sim = turmoil::Builder::new()
             .rng_seed(seed)
             .epoch(UNIX_EPOCH)
@@ -50,13 +53,13 @@ impl Town {
             .build();
         let (board, journal) = (Board::default(), Journal::default());
         let mut dice = fastrand::Rng::with_seed(seed);
-        let mut worlds = |host| worlds(host, dice.u64(..), journal.clone());
+        let mut worlds = |host, traces: Option<&Traces>| worlds(host, dice.u64(..), journal.clone(), traces.cloned());
 
-        let (begin, at) = (worlds(RESPONDER), board.clone());
+        let (begin, at) = (worlds(RESPONDER, traces), board.clone());
         sim.host(RESPONDER, move || hosts::responder(begin(), at.clone()));
-        let (begin, at) = (worlds(INITIATOR), board.clone());
+        let (begin, at) = (worlds(INITIATOR, traces), board.clone());
         sim.host(INITIATOR, move || hosts::initiator(begin(), at.clone()));
-        let (begin, at) = (worlds(CALLER), board.clone());
+        let (begin, at) = (worlds(CALLER, None), board.clone());
         sim.host(CALLER, move || hosts::caller(begin(), at.clone()));
         Self { sim, board, journal }
     }
@@ -180,10 +183,11 @@ impl Town {
 }
 
 /// Makes the world of `host` for each of its starts, with dice of its own for each.
-fn worlds(host: &'static str, seed: u64, journal: Journal) -> impl Fn() -> Simulated {
+fn worlds(host: &'static str, seed: u64, journal: Journal, traces: Option<Traces>) -> impl Fn() -> Simulated {
     let starts = Cell::new(0);
     move || {
         let start = starts.replace(starts.get() + 1);
-        Simulated::new(host, seed.wrapping_add(start), journal.clone())
+        let trace = traces.as_ref().map_or(Trace::OFF, |traces| traces.begin(host, start));
+        Simulated::new(host, seed.wrapping_add(start), journal.clone(), trace)
     }
 }

@@ -37,7 +37,7 @@ fn another_seed_gives_another_run() {
 
 #[test]
 fn a_town_without_a_responder_is_noticed() {
-    let mut town = Town::of(1);
+    let mut town = Town::of(1, None);
     town.whole(Duration::from_secs(1)).expect("it comes up");
     town.crash(RESPONDER);
     town.pass(Duration::from_secs(1)).expect("nothing that always holds is broken");

@@ -24,3 +24,4 @@ pub mod relay;
 pub mod revtun;
 pub mod service;
 pub mod settings;
+pub mod trace;

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{self, Command};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::patience::SOON;
 use crate::process::Process;
@@ -39,10 +40,18 @@ pub fn profile_dir() -> PathBuf {
     test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST").to_owned()
 }
 
-/// Starts `revtun` with `args`.
+/// Starts `revtun` with `args`. If the environment names a folder `REVTUN_TRACES`, either end is traced to a file there.
 #[must_use]
 pub fn start(args: &[String]) -> Process {
-    Process::start(&format!("revtun {}", args.join(" ")), Command::new(binary()).args(args))
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let mut command = Command::new(binary());
+    command.args(args);
+    let is_an_end = ["initiator", "responder"].contains(&args[0].as_str()) && !args.contains(&"--trace".to_owned());
+    if let (Some(folder), true) = (std::env::var_os("REVTUN_TRACES"), is_an_end) {
+        let name = format!("{}-{}-{}.trace", args[0], process::id(), STARTED.fetch_add(1, Ordering::SeqCst));
+        command.arg("--trace").arg(PathBuf::from(folder).join(name));
+    }
+    Process::start(&format!("revtun {}", args.join(" ")), &mut command)
 }
 
 /// The address that `process` says its `which` listener (`tunnel`, `egress`, `admin`) is bound to.

@@ -76,7 +76,8 @@ impl Sentence {
                 // TLC counts in 32 bits; what is larger is time, which the specification does not have.
                 Value::Number(number) if i32::try_from(*number).is_err() => write!(f, "\"{number}\"")?,
                 Value::Number(number) => write!(f, "{number}")?,
-                Value::Id(slot, _) => write!(f, "{slot}")?,
+                // A slot is a name: numbers cannot be compared with what else stands where tunnels stand.
+                Value::Id(slot, generation) => write!(f, "<<\"{slot}\", {generation}>>")?,
                 Value::Text(text) => write_quoted(f, text)?,
             }
         }
@@ -118,6 +119,11 @@ pub(super) struct Tokens<'a>(&'a str);
 impl<'a> Tokens<'a> {
     pub(super) const fn new(line: &'a str) -> Self {
         Self(line)
+    }
+
+    /// Whether everything was read.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// `name=123`.

@@ -16,6 +16,13 @@ use crate::{Machine, TunnelId};
 
 /// A machine whose steps can be written down.
 pub trait Journaled: Machine {
+    /// The machine's settings as words.
+    fn tell_config(&self) -> Sentence;
+
+    /// The machine before its first step, with the settings that the words stand for; none if they are no settings
+    /// of such a machine.
+    fn with_config(sentence: &Sentence) -> Option<Self>;
+
     /// The event as words.
     fn tell_event(event: Self::Event<'_>) -> Sentence;
 
@@ -49,8 +56,19 @@ trait Field<'a>: Sized {
 }
 
 macro_rules! journaled {
-    ($machine:ty, $event:ty, $effect:ty) => {
+    ($machine:ident, $config:ty, $event:ty, $effect:ty) => {
         impl Journaled for $machine {
+            fn tell_config(&self) -> Sentence {
+                let mut sentence = Sentence::new(stringify!($machine));
+                self.config().tell("config", &mut sentence);
+                sentence
+            }
+
+            fn with_config(sentence: &Sentence) -> Option<Self> {
+                let ours = sentence.word() == stringify!($machine);
+                if ours { <$config>::hear("config", sentence).map(Self::new) } else { None }
+            }
+
             fn tell_event(event: Self::Event<'_>) -> Sentence {
                 sentence(&event)
             }
@@ -113,8 +131,8 @@ macro_rules! words {
 
 /// A struct without a word: its fields stand among those of what holds it.
 macro_rules! parts {
-    ($type:ident { $($field:ident),* }) => {
-        impl<'a> Field<'a> for $type<'a> {
+    ($type:ty { $($field:ident),* $(,)? }) => {
+        impl<'a> Field<'a> for $type {
             fn tell(&self, _: &'static str, to: &mut Sentence) {
                 $(self.$field.tell(stringify!($field), to);)*
             }
@@ -142,8 +160,8 @@ macro_rules! values {
     };
 }
 
-journaled!(Initiator, initiator::Event, initiator::Effect);
-journaled!(Responder, responder::Event, responder::Effect);
+journaled!(Initiator, initiator::Config, initiator::Event, initiator::Effect);
+journaled!(Responder, responder::Config, responder::Event, responder::Effect);
 
 words!(initiator::Event {
     TargetSet { host, count };
@@ -254,13 +272,47 @@ words!(responder::CloseReason {
     Displaced;
 });
 
-parts!(Hello { identity, instance, verdict });
-parts!(Identity { node, cluster, tenant });
-parts!(Target { tenant, place });
+parts!(Hello<'a> { identity, instance, verdict });
+parts!(Identity<'a> { node, cluster, tenant });
+parts!(Target<'a> { tenant, place });
+
+parts!(initiator::Config {
+    connect_timeout,
+    handshake_timeout,
+    silence,
+    probe_interval,
+    drain_grace,
+    refused_cap,
+    backoff_base,
+    backoff_cap,
+    denied_base,
+    retry_after_cap,
+    resolve_interval,
+    service_connect_timeout,
+    service_idle,
+});
+
+parts!(responder::Config {
+    tenant_isolation,
+    handshake_timeout,
+    settle,
+    ping_interval,
+    echo_timeout,
+    silence,
+    wait,
+    drain_grace,
+    max_streams,
+    max_waiting,
+    max_handshakes,
+    max_tunnels_per_node,
+    max_tunnels_per_tenant,
+    max_tunnels,
+});
 
 values! {
     bool: |it| Value::Word(Cow::Borrowed(if *it { "true" } else { "false" })), Value::Word(word) => word.parse().ok();
     u16: |it| Value::Number((*it).into()), Value::Number(number) => (*number).try_into().ok();
+    u32: |it| Value::Number((*it).into()), Value::Number(number) => (*number).try_into().ok();
     HostId: |it| Value::Number(it.0.into()), Value::Number(number) => (*number).try_into().ok().map(Self);
     StreamId: |it| Value::Number(it.0.into()), Value::Number(number) => (*number).try_into().ok().map(Self);
     Duration: |it| Value::Number(it.as_nanos()), Value::Number(number) => duration(*number);

@@ -17,9 +17,14 @@ pub(crate) trait Model<M: Journaled> {
     fn settled(&self, since: Instant, now: Instant);
 }
 
-/// How often each effect was seen with each reason.
+/// What was seen so far.
 #[derive(Default)]
-pub(crate) struct Tally(pub(crate) BTreeMap<String, u32>);
+pub(crate) struct Tally {
+    /// How many runs.
+    pub(crate) runs: u32,
+    /// How often each effect, with each reason.
+    effects: BTreeMap<String, u32>,
+}
 
 impl Tally {
     pub(crate) fn count<M: Journaled>(&mut self, effects: &[M::Effect]) {
@@ -30,18 +35,18 @@ impl Tally {
                 Value::Word(word) => format!(" {word}"),
                 Value::Number(_) | Value::Id(..) | Value::Text(_) => unreachable!("a reason is a word"),
             });
-            *self.0.entry(sentence.word().to_owned() + &reason.collect::<String>()).or_default() += 1;
+            *self.effects.entry(sentence.word().to_owned() + &reason.collect::<String>()).or_default() += 1;
         }
     }
 
     /// Asserts that each of `expected` was seen at least so often, and nothing else at all.
     pub(crate) fn reaches(&self, floor: u32, expected: &[String]) {
-        for name in self.0.keys() {
+        for name in self.effects.keys() {
             assert!(expected.contains(name), "{name} has no floor");
         }
         for name in expected {
-            let seen = self.0.get(name).copied().unwrap_or(0);
-            assert!(seen >= floor, "{name} was seen {seen} times only: the walk has gone blind\n{:#?}", self.0);
+            let seen = self.effects.get(name).copied().unwrap_or(0);
+            assert!(seen >= floor, "{name} was seen {seen} times only: the walk has gone blind\n{:#?}", self.effects);
         }
     }
 }

@@ -30,8 +30,8 @@ pub(crate) struct Walk<M> {
     pub(crate) machine: M,
     pub(crate) now: Instant,
     past: Past,
-    /// The lines of the walk, printed if it ends in a panic.
-    journal: Option<String>,
+    /// The lines of the walk, if somebody wants them; printed if it ends in a panic.
+    pub(crate) journal: Option<String>,
 }
 
 /// What was there once: where stale ids come from.
@@ -91,7 +91,7 @@ impl Past {
 }
 
 impl<M: Walked> Walk<M> {
-    /// A walk that prints itself, if it is `aloud`, when it ends in a panic.
+    /// A walk that is written down if it is `aloud`.
     pub(crate) fn new(machine: M, aloud: bool) -> Self {
         let journal = aloud.then(String::new);
         Self { machine, now: Instant::from_nanos(1_000_000_000), past: Past::default(), journal }

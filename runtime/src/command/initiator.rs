@@ -10,6 +10,7 @@ use revtun::world::Tokio;
 use revtun_core::address::Address;
 
 use super::process::{self, File};
+use super::traces::Traces;
 use crate::cli::InitiatorArgs;
 use crate::failure::Failure;
 use crate::log;
@@ -25,13 +26,17 @@ pub(super) fn run(args: &InitiatorArgs) -> Result<(), Failure> {
     let settings = with_flags(settings.initiator.unwrap_or_default(), args);
     let source = file.as_ref().map(File::source);
     let plans = settings.plan().map_err(|problems| Failure::problems(&problems, source))?;
-    process::on_threads(settings.threads, serve(settings, plans))
+    let traces = Traces::create(settings.trace.as_deref(), plans.len())?;
+    let outcome = process::on_threads(settings.threads, serve(settings, plans, &traces));
+    traces.finish();
+    outcome
 }
 
 fn with_flags(mut settings: InitiatorSettings, args: &InitiatorArgs) -> InitiatorSettings {
     let InitiatorArgs { process, address, upstream, forward, admin_listen } = args;
     settings.threads = process.threads.or(settings.threads);
     settings.drain_grace = process.drain_grace.unwrap_or(settings.drain_grace);
+    settings.trace = process.trace.clone().or(settings.trace);
     settings.admin_listen = admin_listen.unwrap_or(settings.admin_listen);
     if !address.is_empty() {
         let listener =
@@ -54,10 +59,14 @@ fn by_name(upstreams: &[(String, Vec<HostPort>)]) -> BTreeMap<String, Vec<HostPo
     named
 }
 
-async fn serve(settings: InitiatorSettings, plans: Vec<(InitiatorConfig, HostPort)>) -> Result<(), Failure> {
+async fn serve(
+    settings: InitiatorSettings,
+    plans: Vec<(InitiatorConfig, HostPort)>,
+    traces: &Traces,
+) -> Result<(), Failure> {
     let world = Tokio::begin();
     let signals = Signals::listen().map_err(Failure::own)?;
-    let listeners = Arc::new(start(&world, plans).await?);
+    let listeners = Arc::new(start(&world, plans, traces).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace);
     let admin = admin::start(&world, settings.admin_listen, subject).await;
     let admin = admin.map_err(|error| process::unbound(&error))?;
@@ -72,10 +81,11 @@ async fn serve(settings: InitiatorSettings, plans: Vec<(InitiatorConfig, HostPor
     Ok(())
 }
 
-async fn start(world: &Tokio, plans: Vec<(InitiatorConfig, HostPort)>) -> Result<Listeners, Failure> {
+async fn start(world: &Tokio, plans: Vec<(InitiatorConfig, HostPort)>, traces: &Traces) -> Result<Listeners, Failure> {
     let run = Run::begin(world);
     let mut listeners = Vec::with_capacity(plans.len());
-    for (config, service) in plans {
+    for (machine, (config, service)) in plans.into_iter().enumerate() {
+        let world = &world.traced(traces.of(machine));
         let forward = Forward::new(world, service, &config.core).map_err(Failure::user)?;
         let address = config.address.clone();
         let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use revtun::admin::{self, ResponderSubject};
 use revtun::config::ResponderSettings;
 use revtun::responder;
+use revtun::trace::Trace;
 use revtun::world::Tokio;
 
 use super::process::{self, File};
+use super::traces::Traces;
 use crate::cli::ResponderArgs;
 use crate::failure::Failure;
 use crate::log;
@@ -18,13 +20,18 @@ pub(super) fn run(args: &ResponderArgs) -> Result<(), Failure> {
     let settings = File::read_any(args.process.config.as_deref())?.map(|file| file.settings).unwrap_or_default();
     log::start(&args.process.log.over(settings.log));
     let settings = with_flags(settings.responder.unwrap_or_default(), args);
-    process::on_threads(settings.threads, serve(settings))
+    let traces = Traces::create(settings.trace.as_deref(), 1)?;
+    let trace = traces.of(0);
+    let outcome = process::on_threads(settings.threads, serve(settings, trace));
+    traces.finish();
+    outcome
 }
 
 fn with_flags(mut settings: ResponderSettings, args: &ResponderArgs) -> ResponderSettings {
     let ResponderArgs { process, tunnel_listen, egress_listen, admin_listen, ping_interval, tenant_isolation } = args;
     settings.threads = process.threads.or(settings.threads);
     settings.drain_grace = process.drain_grace.unwrap_or(settings.drain_grace);
+    settings.trace = process.trace.clone().or(settings.trace);
     settings.admin_listen = admin_listen.unwrap_or(settings.admin_listen);
     if let Some(interval) = ping_interval {
         settings.set_ping_interval(*interval);
@@ -36,10 +43,10 @@ fn with_flags(mut settings: ResponderSettings, args: &ResponderArgs) -> Responde
     settings
 }
 
-async fn serve(settings: ResponderSettings) -> Result<(), Failure> {
+async fn serve(settings: ResponderSettings, trace: Trace) -> Result<(), Failure> {
     let world = Tokio::begin();
     let signals = Signals::listen().map_err(Failure::own)?;
-    let handle = responder::start(world.clone(), settings.responder.clone()).await;
+    let handle = responder::start(world.traced(trace), settings.responder.clone()).await;
     let handle = Arc::new(handle.map_err(|error| process::unbound(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings);
     let admin = admin::start(&world, settings.admin_listen, subject).await;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use revtun_core::address::Address;
 use revtun_core::initiator::Config;
 
 use super::section::{Found, Section, Zero};
-use super::{DRAIN_GRACE, Fault, Origin, Problem, parse_endpoint, parse_path, parse_service};
+use super::{DRAIN_GRACE, Fault, Origin, Problem, parse_endpoint, parse_path, parse_service, parse_trace};
 use crate::initiator::{HostPort, InitiatorConfig};
 
 /// What an operator may set of an initiator.
@@ -21,6 +22,8 @@ pub struct InitiatorSettings {
     pub threads: Option<NonZeroUsize>,
     /// How long requests may go on after SIGTERM.
     pub drain_grace: Duration,
+    /// Where every step of the machines is written to, for `revtun check-trace`.
+    pub trace: Option<PathBuf>,
     /// Who to be, where to dial and how often: one machine each.
     pub listeners: Vec<Listener>,
     /// The endpoints behind each name that an address dials.
@@ -50,6 +53,7 @@ impl Default for InitiatorSettings {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 15091)),
             threads: None,
             drain_grace: DRAIN_GRACE,
+            trace: None,
             listeners: Vec::new(),
             upstreams: BTreeMap::new(),
             request_path: revtun_core::handshake::PATH.to_owned(),
@@ -66,6 +70,9 @@ impl InitiatorSettings {
         section.listen("admin_listen", &mut settings.admin_listen);
         section.threads(&mut settings.threads);
         section.duration("drain_grace", Zero::IsOff, &mut settings.drain_grace);
+        if let Some(found) = section.text("trace", parse_trace) {
+            settings.trace = Some(found.value);
+        }
         if let Some(found) = section.text("request_path", parse_path) {
             settings.request_path = found.value;
         }

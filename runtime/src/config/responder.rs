@@ -2,12 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use revtun_core::responder::Config;
 
 use super::section::{Section, Zero};
-use super::{DRAIN_GRACE, MAX_PER_TUNNEL, MAX_TABLE, follow_silence, parse_name, parse_path};
+use super::{DRAIN_GRACE, MAX_PER_TUNNEL, MAX_TABLE, follow_silence, parse_name, parse_path, parse_trace};
 use crate::responder::ResponderConfig;
 
 /// What an operator may set of a responder. The default listens on loopback only.
@@ -19,6 +20,8 @@ pub struct ResponderSettings {
     pub threads: Option<NonZeroUsize>,
     /// How long requests may go on after SIGTERM.
     pub drain_grace: Duration,
+    /// Where every step of the machine is written to, for `revtun check-trace`.
+    pub trace: Option<PathBuf>,
     /// Everything that is not about the process.
     pub responder: ResponderConfig,
 }
@@ -30,6 +33,7 @@ impl Default for ResponderSettings {
             admin_listen: loopback(15090),
             threads: None,
             drain_grace: DRAIN_GRACE,
+            trace: None,
             responder: ResponderConfig::at(loopback(15443), loopback(15080)),
         }
     }
@@ -42,6 +46,9 @@ impl ResponderSettings {
         section.listen("admin_listen", &mut settings.admin_listen);
         section.threads(&mut settings.threads);
         section.duration("drain_grace", Zero::IsOff, &mut settings.drain_grace);
+        if let Some(found) = section.text("trace", parse_trace) {
+            settings.trace = Some(found.value);
+        }
         read_config(section, &mut settings.responder);
         read_core(section, &mut settings.responder.core);
         settings

@@ -44,20 +44,16 @@ enum Deed<W: World> {
 
 impl<W: World> Shared<W> {
     pub(super) fn new(world: W, config: Config) -> Arc<Self> {
-        let state = State {
-            machine: Responder::new(config),
-            links: Vec::new(),
-            waiting: BTreeMap::new(),
-            streams: 0,
-            armed: None,
-        };
+        let machine = Responder::new(config);
+        world.trace().begin(&machine);
+        let state = State { machine, links: Vec::new(), waiting: BTreeMap::new(), streams: 0, armed: None };
         Arc::new(Self { world, state: Mutex::new(state), sooner: Notify::new(), drained: SetOnce::new() })
     }
 
     /// A connection came in, and `link` reaches it.
     pub(super) fn accept(self: &Arc<Self>, link: &Arc<Link>) -> Result<TunnelId, Rejection> {
         let mut state = self.lock();
-        let effects = state.machine.step(self.world.env(), Event::Accepted);
+        let effects = self.advance(&mut state, Event::Accepted);
         let answer = effects.iter().find_map(|effect| {
             if let Effect::Admit { tunnel } = effect {
                 Some(Ok(tunnel))
@@ -80,7 +76,7 @@ impl<W: World> Shared<W> {
         let mut state = self.lock();
         let stream = StreamId(state.streams);
         state.streams += 1;
-        let effects = state.machine.step(self.world.env(), Event::Opened { stream, target });
+        let effects = self.advance(&mut state, Event::Opened { stream, target });
         // The caller itself comes first; what else follows from its arrival is for others.
         let first = effects.iter().next().expect("the machine answers each caller at once");
         let opening = if let Effect::Assign { tunnel, .. } = first {
@@ -100,7 +96,7 @@ impl<W: World> Shared<W> {
     pub(super) fn abandon(self: &Arc<Self>, stream: StreamId) {
         let mut state = self.lock();
         if state.waiting.remove(&stream).is_some() {
-            let effects = state.machine.step(self.world.env(), Event::Abandoned { stream });
+            let effects = self.advance(&mut state, Event::Abandoned { stream });
             self.obey(state, effects);
         }
     }
@@ -109,7 +105,7 @@ impl<W: World> Shared<W> {
     /// (`Accept`, `Reject`) is for the caller to do.
     pub(super) fn step(self: &Arc<Self>, event: Event<'_>) -> Effects<Effect> {
         let mut state = self.lock();
-        let effects = state.machine.step(self.world.env(), event);
+        let effects = self.advance(&mut state, event);
         if let Event::Closed { tunnel } = event {
             state.unseat(tunnel);
         }
@@ -142,6 +138,10 @@ impl<W: World> Shared<W> {
 
     fn lock(&self) -> MutexGuard<'_, State<W>> {
         self.state.lock().expect("no step panics while it holds the lock")
+    }
+
+    fn advance(&self, state: &mut State<W>, event: Event<'_>) -> Effects<Effect> {
+        self.world.trace().step(&mut state.machine, self.world.env(), event)
     }
 
     fn lease(self: &Arc<Self>, state: &State<W>, tunnel: TunnelId) -> Lease<W> {

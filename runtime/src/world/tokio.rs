@@ -9,6 +9,7 @@ use revtun_core::Instant;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::World;
+use crate::trace::Trace;
 
 /// Connections that the kernel may hold for a listener before we accept them.
 const BACKLOG: u32 = 4096;
@@ -17,6 +18,7 @@ const BACKLOG: u32 = 4096;
 #[derive(Clone, Debug)]
 pub struct Tokio {
     epoch: tokio::time::Instant,
+    trace: Trace,
 }
 
 impl Tokio {
@@ -24,7 +26,13 @@ impl Tokio {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the facade")]
     pub fn begin() -> Self {
-        Self { epoch: tokio::time::Instant::now() }
+        Self { epoch: tokio::time::Instant::now(), trace: Trace::OFF }
+    }
+
+    /// The same world for a machine whose steps go to `trace`.
+    #[must_use]
+    pub fn traced(&self, trace: Trace) -> Self {
+        Self { trace, ..self.clone() }
     }
 }
 
@@ -81,5 +89,9 @@ impl World for Tokio {
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+
+    fn trace(&self) -> &Trace {
+        &self.trace
     }
 }
