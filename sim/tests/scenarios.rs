@@ -1,5 +1,8 @@
-//! Every scenario holds with a few seeds, and the same seed gives the same run, byte for byte.
+//! Every scenario holds with a few seeds, and the same seed gives the same run, byte for byte. If the environment names a
+//! folder `REVTUN_TRACES`, the machines of the first are traced to files there.
 
+use std::env;
+use std::path::Path;
 use std::time::Duration;
 
 use revtun_sim::hosts::RESPONDER;
@@ -8,9 +11,10 @@ use revtun_sim::town::Town;
 
 #[test]
 fn every_scenario_holds() {
+    let traces = env::var_os("REVTUN_TRACES");
     for scenario in SCENARIOS {
         for seed in 0..5 {
-            let outcome = scenario.play(seed);
+            let outcome = scenario.play_traced(seed, traces.as_deref().map(Path::new));
             if let Err(failure) = outcome.result {
                 let replay = format!("cargo run -p revtun-sim -- run --scenario {} --seed {seed}", scenario.name);
                 panic!("{}\n{}: {failure}\nreplay: {replay}", outcome.entries, scenario.name);
