@@ -36,7 +36,8 @@ Idle     == {"unproven", "proven"}
 InUse    == {"http1", "http2"}
 Live     == Pending \cup Idle \cup InUse
 Stages   == Live \cup {"none", "draining"}
-Troubles == {"none", "failing", "flapping"}
+Calm     == {"none", "flapped"}                \* one tunnel that lived too short is not serious yet
+Troubles == Calm \cup {"failing", "flapping"}
 NoHost   == "no host"
 
 Init ==
@@ -63,8 +64,8 @@ Counted == IF Bug = "Overdial" THEN Live \ Pending ELSE Live
 \* A host in trouble is probed by one dial at a time.
 MayDial(n, h) ==
   CASE Bug = "Stampede" -> TRUE
-    [] Bug = "NoProbe"  -> n.trouble[h] = "none"
-    [] OTHER            -> n.trouble[h] = "none" \/ Count(n, h, Pending) = 0
+    [] Bug = "NoProbe"  -> n.trouble[h] \in Calm
+    [] OTHER            -> n.trouble[h] \in Calm \/ Count(n, h, Pending) = 0
 
 \* `reconcile`: the one timer of a host is a function of the state.
 DialArmed(n, h) == Count(n, h, Counted) < Target(n, h) /\ MayDial(n, h)
@@ -92,11 +93,12 @@ StartDraining(n, t) ==
      THEN Forget(n, t)
      ELSE drained
 
-\* What one more tunnel that lived too short does to the trouble of its host. One alone is not serious yet.
+\* What one more tunnel that lived too short does to the trouble of its host. Those that were dialled before the last
+\* one ended belong to the same wave and count once; whether this one was is left open.
 Flapped(trouble) ==
-  CASE trouble = "none"     -> {"none", "flapping"}
-    [] trouble = "failing"  -> {"none"}
+  CASE trouble = "flapped"  -> {"flapped", "flapping"}
     [] trouble = "flapping" -> {"flapping"}
+    [] OTHER                -> {"flapped"}
 
 \* What the end of an idle tunnel can do to it. Whether a proven tunnel lived for long enough is left open.
 Ended(n, t) ==
@@ -262,7 +264,7 @@ TargetBound ==
 \* S18: a host in trouble is dialled only while no other dial to it is under way.
 NoDoubleDial ==
   [][\A h \in Hosts : Count(m', h, Pending) > Count(m, h, Pending) =>
-       m.trouble[h] = "none" \/ Count(m, h, Pending) = 0]_vars
+       m.trouble[h] \in Calm \/ Count(m, h, Pending) = 0]_vars
 
 \* However often a responder says GOAWAY, the tunnels that wind down are bounded.
 DrainingBound == \A h \in Hosts : Count(m, h, {"draining"}) <= MaxCount
@@ -284,11 +286,12 @@ DrainEnds == m.drain = "draining" ~> m.drain = "over"
 (***************************************************************************)
 ReachFull        == \E h \in Hosts : Count(m, h, InUse) < MaxCount
 ReachSurplus     == \A h \in Hosts : Count(m, h, Live) < 2 \/ Target(m, h) > 0
-ReachProbe       == \A h \in Hosts : m.trouble[h] = "none" \/ Count(m, h, Pending) # 1
+ReachProbe       == \A h \in Hosts : m.trouble[h] \in Calm \/ Count(m, h, Pending) # 1
 ReachFlapping    == \A h \in Hosts : m.trouble[h] # "flapping"
 ReachReplacement == \A h \in Hosts : Count(m, h, {"draining"}) < MaxCount \/ Count(m, h, Idle) < MaxCount
 ReachDrained     == ~(m.drain = "over" /\ faults = Faults)
 
 \* Safety only: with symmetry TLC's answers about liveness are worth nothing.
-Symmetry == Permutations(Tunnels) \cup Permutations(Hosts)
+SlotSymmetry == Permutations(Tunnels)
+Symmetry     == SlotSymmetry \cup Permutations(Hosts)
 =============================================================================

@@ -47,7 +47,7 @@ Staying  == {"settling", "resting", "awaiting", "inuse"}
 Leaving  == {"retiring", "draining", "parting"}
 Member   == Staying \cup Leaving
 Stages   == Member \cup {"none", "handshaking", "rejected"}
-NoProcess == [current |-> 0, displaced |-> 0, contended |-> FALSE]
+NoProcess == [current |-> 0, displaced |-> {}, contended |-> FALSE]
 
 Init ==
   m = [stage    |-> [t \in Tunnels |-> "none"],
@@ -131,9 +131,9 @@ Haunt(n, node, instance) ==
       older   == {t \in OfNode(n, node) : n.peer[t].instance \notin {0, instance}}
   IN CASE instance = 0 \/ process.contended \/ process.current = instance -> n
        [] process.current = 0 -> [n EXCEPT !.process[node].current = instance]
-       [] process.displaced = instance /\ Bug # "GhostsFlap" -> [n EXCEPT !.process[node].contended = TRUE]
+       [] instance \in process.displaced /\ Bug # "GhostsFlap" -> [n EXCEPT !.process[node].contended = TRUE]
        [] OTHER -> Depart([n EXCEPT !.process[node] = [current   |-> instance,
-                                                       displaced |-> process.current,
+                                                       displaced |-> process.displaced \cup {process.current},
                                                        contended |-> FALSE]], older)
 
 Register(n, t, peer) ==
@@ -347,7 +347,7 @@ ContendedStays ==
 \* A process that was displaced does not displace its successor.
 NoFlapping ==
   [][\A node \in Nodes : LET was == m.process[node] is == m'.process[node]
-                         IN was.displaced # 0 => is.current # was.displaced]_m
+                         IN is.current \notin was.displaced]_m
 
 \* S9: while everything is being drained no tunnel is added.
 NoRegisterWhileDraining == [][m.drain # "no" => Members(m') \subseteq Members(m)]_m

@@ -23,11 +23,16 @@ mod drain;
 mod event;
 mod host;
 mod invariants;
+mod sketch;
 mod trouble;
 mod tunnel;
 
+#[doc(hidden)]
+pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
 pub use event::{Cause, CloseReason, Effect, Event, HostId, Protocol};
+#[doc(hidden)]
+pub use sketch::{Sketch, TunnelSketch};
 pub use tunnel::{Stage, TunnelView};
 
 use alloc::collections::BTreeMap;

@@ -25,12 +25,17 @@ mod keepalive;
 mod pick;
 mod registry;
 pub mod retry;
+mod sketch;
 mod tunnel;
 mod waiting;
 
+#[doc(hidden)]
+pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
 pub use event::{CloseReason, DrainScope, Effect, Event, Hello, Place, Refusal, StreamId, Target, Verdict};
 pub use registry::{ClusterKey, NodeKey, Seat};
+#[doc(hidden)]
+pub use sketch::{NodeSketch, SeatSketch, Sketch, TunnelSketch};
 pub use tunnel::{Counts, Stage, TunnelView};
 
 use self::drain::Drain;

@@ -92,11 +92,16 @@ impl<K: Key, T> Table<K, T> {
     }
 
     /// The same things with every generation forgotten, for comparing states (see `canonical`).
-    pub(crate) fn map_canonical(&self, mut shift: impl FnMut(&T) -> T) -> Self {
-        let slots: Vec<_> =
-            self.slots.iter().map(|slot| Slot { generation: 0, value: slot.value.as_ref().map(&mut shift) }).collect();
+    pub(crate) fn map_canonical(&self, mut shift: impl FnMut(K, &T) -> T) -> Self {
+        let slot = |slot| Slot { generation: 0, value: self.at(slot).map(|(key, value)| shift(bare(key), value)) };
+        let slots: Vec<_> = (0..self.slots.len()).map(slot).collect();
         let free = (0..slots.len()).rev().filter(|slot| slots[*slot].value.is_none());
         let free = free.map(|slot| u32::try_from(slot).expect("slots are counted in 32 bits")).collect();
         Self { key: PhantomData, slots, free, living: self.living }
     }
+}
+
+/// The same key in its slot's first generation.
+pub(crate) fn bare<K: Key>(key: K) -> K {
+    K::new(u32::try_from(key.slot()).expect("slots are counted in 32 bits"), 0)
 }

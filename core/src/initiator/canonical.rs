@@ -3,10 +3,29 @@
 use super::drain::Drain;
 use super::host::Host;
 use super::tunnel::{Phase, Tunnel};
-use super::{Initiator, Timer};
+use super::{HostId, Initiator, Timer};
 use crate::canonical::rebase;
+use crate::table::bare;
 use crate::timers::{Alarm, Timers};
 use crate::{Instant, TunnelId};
+
+/// Every moment that a state holds, by what happened then or will. Ids are in their first generation.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The timer fires.
+    Alarm(Timer),
+    /// The tunnel was dialled.
+    Dialed(TunnelId),
+    /// The tunnel was accepted.
+    Accepted(TunnelId),
+    /// The tunnel was last heard.
+    Heard(TunnelId),
+    /// The host last failed.
+    Failed(HostId),
+    /// The host may be dialled again.
+    Pause(HostId),
+}
 
 impl Initiator {
     /// This state with every moment counted from `now`, every generation forgotten and every counter at zero. The
@@ -15,39 +34,56 @@ impl Initiator {
     #[doc(hidden)]
     #[must_use]
     pub fn canonical(&self, now: Instant) -> Self {
-        let mut timers = Timers::new();
-        let mut moved = |alarm: &Alarm<Timer>| {
-            let mut moved = Alarm::OFF;
-            if let Some((at, timer)) = alarm.get() {
-                timers.set(&mut moved, rebase(at, now), bare(timer));
-            }
-            moved
-        };
-        let tunnels = self.tunnels.map_canonical(|tunnel| Tunnel {
-            host: tunnel.host,
-            phase: match tunnel.phase {
-                Phase::Idle { accepted, proven, revtun } => {
-                    Phase::Idle { accepted: rebase(accepted, now), proven, revtun }
-                }
-                other @ (Phase::Dialing | Phase::Handshaking | Phase::InUse { .. } | Phase::Draining) => other,
-            },
-            dialed: rebase(tunnel.dialed, now),
-            heard: rebase(tunnel.heard, now),
-            alarm: moved(&tunnel.alarm),
-        });
-        let hosts = self.hosts.iter();
-        let hosts = hosts
-            .map(|(id, host)| {
-                (*id, Host { trouble: host.trouble.canonical(now), alarm: moved(&host.alarm), ..host.clone() })
-            })
-            .collect();
-        let drain = self.drain.map(|drain| Drain { alarm: moved(&drain.alarm), over: drain.over });
-        Self { config: self.config, hosts, tunnels, timers, drain, stale: 0 }
+        self.retimed(|_, at| rebase(at, now))
+    }
+
+    /// This state with every moment where `clock` puts it, every generation forgotten and every counter at zero: what
+    /// the same steps on another schedule would have led to.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn retimed(&self, clock: impl FnMut(Moment, Instant) -> Instant) -> Self {
+        let mut to = Retiming { clock, timers: Timers::new() };
+        let tunnels = self.tunnels.map_canonical(|id, tunnel| to.tunnel(id, tunnel));
+        let hosts = self.hosts.iter().map(|(id, host)| (*id, to.host(*id, host))).collect();
+        let drain = self.drain.map(|drain| Drain { alarm: to.alarm(&drain.alarm), over: drain.over });
+        Self { config: self.config, hosts, tunnels, timers: to.timers, drain, stale: 0 }
     }
 }
 
-fn bare(timer: Timer) -> Timer {
-    let bare = |id: TunnelId| TunnelId::new(u32::try_from(id.slot()).expect("slots are counted in 32 bits"), 0);
+struct Retiming<C> {
+    clock: C,
+    timers: Timers<Timer>,
+}
+
+impl<C: FnMut(Moment, Instant) -> Instant> Retiming<C> {
+    fn tunnel(&mut self, id: TunnelId, tunnel: &Tunnel) -> Tunnel {
+        let phase = match tunnel.phase {
+            Phase::Idle { accepted, proven, revtun } => {
+                Phase::Idle { accepted: (self.clock)(Moment::Accepted(id), accepted), proven, revtun }
+            }
+            other @ (Phase::Dialing | Phase::Handshaking | Phase::InUse { .. } | Phase::Draining) => other,
+        };
+        let dialed = (self.clock)(Moment::Dialed(id), tunnel.dialed);
+        let heard = (self.clock)(Moment::Heard(id), tunnel.heard);
+        Tunnel { host: tunnel.host, phase, dialed, heard, alarm: self.alarm(&tunnel.alarm) }
+    }
+
+    fn host(&mut self, id: HostId, host: &Host) -> Host {
+        let trouble = host.trouble.retimed(id, &mut self.clock);
+        Host { trouble, alarm: self.alarm(&host.alarm), ..host.clone() }
+    }
+
+    fn alarm(&mut self, alarm: &Alarm<Timer>) -> Alarm<Timer> {
+        let mut moved = Alarm::OFF;
+        if let Some((at, timer)) = alarm.get() {
+            let timer = bare_timer(timer);
+            self.timers.set(&mut moved, (self.clock)(Moment::Alarm(timer), at), timer);
+        }
+        moved
+    }
+}
+
+fn bare_timer(timer: Timer) -> Timer {
     match timer {
         Timer::Dial(_) | Timer::Shed(_) | Timer::DrainEnd => timer,
         Timer::ConnectTimeout(id) => Timer::ConnectTimeout(bare(id)),

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::address::MAX_COUNT;
+
 /// The most often that `Heard` is reported for one tunnel. Liveness windows are far longer.
 pub const HEARD_GRANULARITY: Duration = Duration::from_millis(500);
 
@@ -19,6 +21,8 @@ pub struct Config {
     pub probe_interval: Duration,
     /// How long streams of a tunnel may go on after the responder's GOAWAY, or after the host was removed.
     pub drain_grace: Duration,
+    /// The most tunnels of one host that may drain at a time: more than a healthy responder could ever cause.
+    pub max_draining: u16,
     /// The longest pause after a failure that a restart of the responder explains: the dial was refused.
     pub refused_cap: Duration,
     /// The first step of the pause after any other failure.
@@ -46,6 +50,7 @@ impl Default for Config {
             silence: Duration::from_secs(7),
             probe_interval: Duration::from_secs(2),
             drain_grace: Duration::from_secs(600),
+            max_draining: MAX_COUNT,
             refused_cap: Duration::from_millis(600),
             backoff_base: Duration::from_millis(500),
             backoff_cap: Duration::from_secs(30),

@@ -56,7 +56,7 @@ impl Initiator {
         host.enter(tunnel.phase);
         self.timers.set(&mut tunnel.alarm, env.now.after(self.config.drain_grace), Timer::Grace(id));
         // A responder that says GOAWAY again and again must not pile up tunnels here.
-        if host.is_overfull() {
+        if host.draining > self.config.max_draining {
             return self.close(env, id, CloseReason::Surplus);
         }
         let host = tunnel.host;

@@ -5,7 +5,6 @@ use core::time::Duration;
 use super::trouble::Trouble;
 use super::tunnel::Phase;
 use super::{Config, Timer};
-use crate::address::MAX_COUNT;
 use crate::timers::Alarm;
 
 /// No responder's pings are waited for longer than this, however rare they seemed to be.
@@ -46,11 +45,6 @@ impl Host {
 
     pub(super) const fn is_empty(&self) -> bool {
         self.pending + self.up + self.draining == 0
-    }
-
-    /// Whether more tunnels drain than a healthy responder could ever cause.
-    pub(super) const fn is_overfull(&self) -> bool {
-        self.draining > MAX_COUNT
     }
 
     /// A host in trouble is probed by one dial at a time: a gateway that comes back is not met by a stampede.

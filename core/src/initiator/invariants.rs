@@ -37,7 +37,7 @@ impl Initiator {
         for (id, host) in &self.hosts {
             let seen = &seen[id];
             assert_eq!((host.pending, host.up, host.draining), (seen.pending, seen.up, seen.draining), "counts agree");
-            assert!(host.target <= MAX_COUNT && seen.draining <= MAX_COUNT, "limits hold");
+            assert!(host.target <= MAX_COUNT && seen.draining <= self.config.max_draining, "limits hold");
             armed += usize::from(self.check_count(*id, seen));
         }
         if let Some(drain) = &self.drain {

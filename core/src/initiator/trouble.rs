@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use super::Config;
+use super::canonical::Moment;
+use super::{Config, HostId};
 use crate::backoff::{Backoff, jitter};
-use crate::canonical::rebase;
 use crate::{Env, Instant};
 
 /// A tunnel that lived for so long was a good one; one that goes sooner may be part of a loop.
@@ -108,15 +108,25 @@ impl Trouble {
         self.0 = Some(Failures { kind, in_a_row, last: env.now, until });
     }
 
-    /// The same trouble as seen from `now`, for comparing states.
-    pub(super) fn canonical(&self, now: Instant) -> Self {
+    /// The same trouble of `host` with its moments where `clock` puts them, for comparing states.
+    pub(super) fn retimed(&self, host: HostId, clock: &mut impl FnMut(Moment, Instant) -> Instant) -> Self {
         Self(self.0.clone().map(|failures| Failures {
             // Beyond this the pauses do not grow any more.
             in_a_row: failures.in_a_row.min(32),
-            last: rebase(failures.last, now),
-            until: rebase(failures.until, now),
+            last: clock(Moment::Failed(host), failures.last),
+            until: clock(Moment::Pause(host), failures.until),
             ..failures
         }))
+    }
+
+    /// What the specification calls it.
+    pub(super) const fn sketch(&self) -> &'static str {
+        match &self.0 {
+            None => "none",
+            Some(Failures { kind: Kind::Flapping, in_a_row: 0 | 1, .. }) => "flapped",
+            Some(Failures { kind: Kind::Flapping, .. }) => "flapping",
+            Some(Failures { kind: Kind::Absent | Kind::Failing | Kind::Denied, .. }) => "failing",
+        }
     }
 }
 

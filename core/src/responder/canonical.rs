@@ -7,10 +7,24 @@ use super::registry::{Cluster, Membership, Node, Registry, Seat, Tenant};
 use super::tunnel::{Counts, Departure, Keepalive, Member, Phase, Tunnel};
 use super::waiting::{Caller, Queue, Waiting};
 use super::{Responder, StreamId, Timer};
-use crate::Instant;
 use crate::canonical::rebase;
-use crate::table::Key;
+use crate::table::bare;
 use crate::timers::{Alarm, Timers};
+use crate::{Instant, TunnelId};
+
+/// Every moment that decides something in a state, by what happened then or will. Ids are in their first generation.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The timer fires.
+    Alarm(Timer),
+    /// The tunnel was pinged, and has not answered since.
+    Pinged(TunnelId),
+    /// The tunnel's streams have to be done.
+    Until(TunnelId),
+    /// The drain of everything has to be done.
+    DrainUntil,
+}
 
 impl Responder {
     /// This state with every moment counted from `now`, every generation forgotten, callers numbered from zero and
@@ -19,16 +33,24 @@ impl Responder {
     #[doc(hidden)]
     #[must_use]
     pub fn canonical(&self, now: Instant) -> Self {
+        self.retimed(|_, at| rebase(at, now))
+    }
+
+    /// This state with every moment where `clock` puts it, and otherwise as [`canonical`](Self::canonical) has it: what
+    /// the same steps on another schedule would have led to.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn retimed(&self, clock: impl FnMut(Moment, Instant) -> Instant) -> Self {
         let mut to = Renaming {
-            now,
+            clock,
             streams: self.waiting.0.keys().copied().zip((0..).map(StreamId)).collect(),
             timers: Timers::new(),
         };
-        let tunnels = self.tunnels.map_canonical(|tunnel| to.tunnel(tunnel));
+        let tunnels = self.tunnels.map_canonical(|id, tunnel| to.tunnel(id, tunnel));
         let registry = Registry {
             tenants: self.registry.tenants.iter().map(|(name, it)| (name.clone(), tenant(it))).collect(),
-            nodes: self.registry.nodes.map_canonical(|node| to.node(node)),
-            clusters: self.registry.clusters.map_canonical(|cluster| to.cluster(cluster)),
+            nodes: self.registry.nodes.map_canonical(|_, node| to.node(node)),
+            clusters: self.registry.clusters.map_canonical(|_, cluster| to.cluster(cluster)),
             ..self.registry
         };
         let callers = self.waiting.0.iter();
@@ -37,33 +59,36 @@ impl Responder {
                 (to.streams[stream], Caller { seat: seat(caller.seat), alarm: to.alarm(&caller.alarm) })
             })
             .collect();
-        let drain =
-            self.drain.map(|drain| Drain { alarm: to.alarm(&drain.alarm), until: rebase(drain.until, now), ..drain });
+        let drain = self.drain.map(|drain| {
+            let until = (to.clock)(Moment::DrainUntil, drain.until);
+            Drain { alarm: to.alarm(&drain.alarm), until, ..drain }
+        });
         let counts = Counts { stale: 0, ..self.counts };
         let waiting = Waiting(callers);
         Self { config: self.config, tunnels, registry, waiting, timers: to.timers, drain, counts }
     }
 }
 
-struct Renaming {
-    now: Instant,
+struct Renaming<C> {
+    clock: C,
     streams: BTreeMap<StreamId, StreamId>,
     timers: Timers<Timer>,
 }
 
-impl Renaming {
-    fn tunnel(&mut self, tunnel: &Tunnel) -> Tunnel {
+impl<C: FnMut(Moment, Instant) -> Instant> Renaming<C> {
+    fn tunnel(&mut self, id: TunnelId, tunnel: &Tunnel) -> Tunnel {
         let phase = match &tunnel.phase {
             Phase::Handshaking => Phase::Handshaking,
             Phase::Rejected => Phase::Rejected,
             Phase::Settling(it) => Phase::Settling(member(it)),
             Phase::Idle(it, Keepalive::Resting) => Phase::Idle(member(it), Keepalive::Resting),
             Phase::Idle(it, Keepalive::Awaiting { since }) => {
-                Phase::Idle(member(it), Keepalive::Awaiting { since: rebase(*since, self.now) })
+                Phase::Idle(member(it), Keepalive::Awaiting { since: (self.clock)(Moment::Pinged(id), *since) })
             }
             Phase::InUse(it) => Phase::InUse(member(it)),
             Phase::Draining(it, departure) => {
-                Phase::Draining(member(it), Departure { until: rebase(departure.until, self.now), ..*departure })
+                let until = (self.clock)(Moment::Until(id), departure.until);
+                Phase::Draining(member(it), Departure { until, ..*departure })
             }
         };
         // When a tunnel was last heard is shown to people and decides nothing.
@@ -99,7 +124,7 @@ impl Renaming {
         let mut moved = Alarm::OFF;
         if let Some((at, timer)) = alarm.get() {
             let timer = self.timer(timer);
-            self.timers.set(&mut moved, rebase(at, self.now), timer);
+            self.timers.set(&mut moved, (self.clock)(Moment::Alarm(timer), at), timer);
         }
         moved
     }
@@ -138,9 +163,4 @@ fn seat(seat: Seat) -> Seat {
         Seat::Node(key) => Seat::Node(bare(key)),
         Seat::Cluster(key) => Seat::Cluster(bare(key)),
     }
-}
-
-/// The same key in its slot's first generation.
-fn bare<K: Key>(key: K) -> K {
-    K::new(u32::try_from(key.slot()).expect("slots are counted in 32 bits"), 0)
 }

@@ -22,9 +22,9 @@ pub(super) struct Generations {
     /// The one that gets work.
     pub(super) current: Option<Instance>,
     /// Those before it, the latest first.
-    displaced: [Option<Instance>; REMEMBERED],
+    pub(super) displaced: [Option<Instance>; REMEMBERED],
     /// One of them turned out to be alive, so all get work.
-    contended: bool,
+    pub(super) contended: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! Breadth-first search of a machine: every state that a few kinds of events can lead to, and how they hang together.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod fingerprint;
 
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::Hash;
+
+use fingerprint::fingerprint;
 use revtun_core::journal::Journaled;
 use revtun_core::{CANONICAL_NOW, Env, Instant};
 
@@ -23,17 +26,15 @@ pub(crate) struct Move<E> {
     pub(crate) heals: bool,
 }
 
-/// Everything that was found: how often, and which states can still reach a good one.
-pub(crate) struct Graph {
+/// How much was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Size {
     pub(crate) states: usize,
     pub(crate) edges: usize,
-    sources: Vec<Vec<u32>>,
-    good: Vec<bool>,
-    /// How each state was reached first, for telling the story of a failure.
-    parents: Vec<Option<(u32, String)>>,
 }
 
-/// Walks everything that can be reached from `start`, and asserts the invariants everywhere.
+/// Walks everything that can be reached from `start`, asserts the invariants everywhere, and that from every state a
+/// good one can be reached by healing moves only (AG EF good).
 ///
 /// # Panics
 /// If there are more than `limit` states: a search must end.
@@ -43,79 +44,87 @@ pub(crate) fn search<M: Journaled>(
     canonical: impl Fn(&M, Instant) -> M,
     moves: impl Fn(&World<M>) -> Vec<Move<M::Event<'static>>>,
     is_good: impl Fn(&World<M>) -> bool,
-) -> Graph {
+) -> Size {
     let mut known = BTreeMap::from([(fingerprint(&start), 0)]);
-    let mut graph =
-        Graph { states: 1, edges: 0, sources: vec![Vec::new()], good: vec![is_good(&start)], parents: vec![None] };
-    let mut frontier = VecDeque::from([(0, start)]);
+    let mut graph = Graph { healing: Vec::new(), good: vec![is_good(&start)], parents: vec![0] };
+    let mut edges = 0;
+    let mut frontier = VecDeque::from([(0, start.clone())]);
     while let Some((from, world)) = frontier.pop_front() {
         for step in moves(&world) {
-            let mut next = World { machine: world.machine.clone(), budget: world.budget - u8::from(step.counted) };
-            let deadline = world.machine.deadline().filter(|_| is_tick::<M>(step.event));
-            let now = deadline.map_or(CANONICAL_NOW, |deadline| deadline.max(CANONICAL_NOW));
-            let _ = next.machine.step(Env { now, dice: step.dice }, step.event);
-            next.machine = canonical(&next.machine, now);
+            let next = take(&world, &step, &canonical);
             let found = u32::try_from(known.len()).expect("fewer than 2^32 states");
             let to = *known.entry(fingerprint(&next)).or_insert(found);
-            graph.edges += 1;
+            edges += 1;
             if to == found {
                 assert!(known.len() <= limit, "more than {limit} states");
                 next.machine.check();
-                graph.sources.push(Vec::new());
                 graph.good.push(is_good(&next));
-                graph.parents.push(Some((from, M::tell_event(step.event).to_string())));
+                graph.parents.push(from);
                 frontier.push_back((to, next));
             }
             if step.heals {
-                graph.sources[to as usize].push(from);
+                graph.healing.push((to, from));
             }
         }
     }
-    graph.states = known.len();
-    println!("{} states, {} edges", graph.states, graph.edges);
-    graph
+    println!("{} states, {edges} edges", known.len());
+    if let Some(path) = graph.path_to_no_return() {
+        let mut world = start;
+        for number in path {
+            let mut steps = moves(&world).into_iter().map(|step| (take(&world, &step, &canonical), step));
+            let (next, step) = steps.find(|(next, _)| known[&fingerprint(next)] == number).expect("it led on before");
+            println!("{}", M::tell_event(step.event));
+            world = next;
+        }
+        panic!("there is no way back from where these steps lead");
+    }
+    Size { states: known.len(), edges }
+}
+
+fn take<M: Journaled>(
+    world: &World<M>,
+    step: &Move<M::Event<'static>>,
+    canonical: impl Fn(&M, Instant) -> M,
+) -> World<M> {
+    let mut machine = world.machine.clone();
+    let is_tick = M::tell_event(step.event).word() == "Tick";
+    let deadline = machine.deadline().filter(|_| is_tick);
+    let now = deadline.map_or(CANONICAL_NOW, |deadline| deadline.max(CANONICAL_NOW));
+    let _effects = machine.step(Env { now, dice: step.dice }, step.event);
+    World { machine: canonical(&machine, now), budget: world.budget - u8::from(step.counted) }
+}
+
+/// How the states hang together, by number.
+struct Graph {
+    /// From where healing moves lead back to where they begin.
+    healing: Vec<(u32, u32)>,
+    good: Vec<bool>,
+    /// The state that each was first reached from.
+    parents: Vec<u32>,
 }
 
 impl Graph {
-    /// AG EF good: asserts that from every state a good one can be reached by healing moves only.
-    pub(crate) fn can_always_heal(&self) {
+    /// The way to a state that no healing move leads away from to a good one.
+    fn path_to_no_return(&mut self) -> Option<Vec<u32>> {
+        self.healing.sort_unstable();
         let mut healed = self.good.clone();
-        let mut open: Vec<_> = (0..self.states).filter(|state| healed[*state]).collect();
+        let mut open: Vec<_> = (0_u32..).zip(&healed).filter(|(_, good)| **good).map(|(state, _)| state).collect();
         assert!(!open.is_empty(), "there are good states");
         while let Some(state) = open.pop() {
-            for source in &self.sources[state] {
+            let first = self.healing.partition_point(|(to, _)| *to < state);
+            for (_, source) in self.healing[first..].iter().take_while(|(to, _)| *to == state) {
                 if !std::mem::replace(&mut healed[*source as usize], true) {
-                    open.push(*source as usize);
+                    open.push(*source);
                 }
             }
         }
-        let stuck = healed.iter().position(|healed| !healed);
-        assert!(stuck.is_none(), "no way back from here:\n{}", self.story(stuck.unwrap_or_default()));
-    }
-
-    /// The steps that lead to a state.
-    fn story(&self, mut state: usize) -> String {
-        let mut lines = Vec::new();
-        while let Some((parent, line)) = &self.parents[state] {
-            lines.push(line.as_str());
-            state = *parent as usize;
+        let mut state = healed.iter().position(|healed| !healed)?;
+        let mut path = Vec::new();
+        while state > 0 {
+            path.push(u32::try_from(state).expect("fewer than 2^32 states"));
+            state = self.parents[state] as usize;
         }
-        lines.reverse();
-        lines.join("\n")
+        path.reverse();
+        Some(path)
     }
-}
-
-fn is_tick<M: Journaled>(event: M::Event<'_>) -> bool {
-    M::tell_event(event).word() == "Tick"
-}
-
-/// 128 bits out of two hashes with fixed keys: among a million states two are taken for one with odds of 1 in 10^26.
-fn fingerprint(world: &impl Hash) -> u128 {
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        world.hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    (half(0) << 64) | half(1)
 }

@@ -1,0 +1,152 @@
+//! A state in the words of `spec/Responder.tla`, for comparing the two.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::drain::DrainStage;
+use super::registry::Node;
+use super::tunnel::{Departure, Keepalive, Member, Phase, Tunnel, Why};
+use super::waiting::Queue;
+use super::{Place, Responder, StreamId};
+use crate::TunnelId;
+use crate::handshake::Instance;
+use crate::identity::{ClusterId, Identity, NodeId, TenantId};
+
+/// What the specification sees of a state. Who carries which request is not in it: only the callers know.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sketch<'a> {
+    /// Every tunnel, by slot.
+    pub tunnels: Vec<TunnelSketch<'a>>,
+    /// Every node that has a tunnel.
+    pub nodes: Vec<NodeSketch<'a>>,
+    /// Everything that somebody waits for.
+    pub seats: Vec<SeatSketch<'a>>,
+    /// How far the drain of everything is.
+    pub drain: &'static str,
+}
+
+/// What the specification sees of a tunnel.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelSketch<'a> {
+    /// Its name.
+    pub id: TunnelId,
+    /// Its stage.
+    pub stage: &'static str,
+    /// Who is at the other end; none before the handshake is done.
+    pub peer: Option<(Identity<'a>, Option<Instance>)>,
+    /// Requests under way.
+    pub streams: u32,
+    /// Whether it can take one more.
+    pub listed: bool,
+}
+
+/// What the specification sees of the processes of a node.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSketch<'a> {
+    /// The tenant.
+    pub tenant: &'a str,
+    /// The node.
+    pub name: &'a str,
+    /// The process that gets work.
+    pub current: Option<Instance>,
+    /// Those that it displaced.
+    pub displaced: Vec<Instance>,
+    /// Whether one of them turned out to be alive.
+    pub contended: bool,
+}
+
+/// What the specification sees of a queue.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatSketch<'a> {
+    /// The tenant.
+    pub tenant: &'a str,
+    /// What they wait for.
+    pub place: Place<'a>,
+    /// Who waits, first come first.
+    pub queue: Vec<StreamId>,
+    /// Whether one of them is about to be served.
+    pub serving: bool,
+}
+
+impl Responder {
+    /// This state as the specification sees it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sketch(&self) -> Sketch<'_> {
+        let tunnels = self.tunnels.iter().map(|(id, tunnel)| self.sketch_tunnel(id, tunnel));
+        let nodes = self.registry.nodes.iter().filter(|(_, node)| !node.tunnels.is_empty());
+        let for_nodes = self.registry.nodes.iter().filter_map(|(_, node)| {
+            let place = Place::Node(NodeId::new(&node.name).expect("it was a node id when it was registered"));
+            seat(&node.tenant, place, &node.queue)
+        });
+        let for_clusters = self.registry.clusters.iter().filter_map(|(_, cluster)| {
+            let name = ClusterId::new(&cluster.name).expect("it was a cluster id when it was registered");
+            seat(&cluster.tenant, Place::Cluster(name), &cluster.queue)
+        });
+        Sketch {
+            tunnels: tunnels.collect(),
+            nodes: nodes.map(|(_, node)| processes(node)).collect(),
+            seats: for_nodes.chain(for_clusters).collect(),
+            drain: match self.drain.map(|drain| drain.stage) {
+                None => "no",
+                Some(DrainStage::Telling { .. }) => "telling",
+                Some(DrainStage::Finishing) => "finishing",
+                Some(DrainStage::Closing { .. }) => "closing",
+                Some(DrainStage::Over) => "over",
+            },
+        }
+    }
+
+    fn sketch_tunnel<'a>(&'a self, id: TunnelId, tunnel: &'a Tunnel) -> TunnelSketch<'a> {
+        let peer = |member: &'a Member| {
+            let identity = Identity {
+                node: self.registry.node_name(member.node),
+                cluster: self.registry.cluster_name(member.cluster),
+                tenant: TenantId::new(&member.tenant).expect("it was a tenant id when the tunnel was registered"),
+            };
+            (identity, member.instance)
+        };
+        TunnelSketch {
+            id,
+            stage: stage(&tunnel.phase),
+            peer: tunnel.member().map(peer),
+            streams: tunnel.member().map_or(0, |member| member.streams),
+            listed: tunnel.member().is_some_and(|member| member.listed.is_some()),
+        }
+    }
+}
+
+const fn stage(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Handshaking => "handshaking",
+        Phase::Rejected => "rejected",
+        Phase::Settling(_) => "settling",
+        Phase::Idle(_, Keepalive::Resting) => "resting",
+        Phase::Idle(_, Keepalive::Awaiting { .. }) => "awaiting",
+        Phase::InUse(_) => "inuse",
+        Phase::Draining(_, Departure { why: Why::Peer, .. }) => "parting",
+        Phase::Draining(_, Departure { why: Why::Order | Why::Ghost, told: false, .. }) => "retiring",
+        Phase::Draining(_, Departure { why: Why::Order | Why::Ghost, told: true, .. }) => "draining",
+    }
+}
+
+fn processes(node: &Node) -> NodeSketch<'_> {
+    let displaced: BTreeSet<_> = node.generations.displaced.iter().flatten().copied().collect();
+    NodeSketch {
+        tenant: &node.tenant,
+        name: &node.name,
+        current: node.generations.current,
+        displaced: displaced.into_iter().collect(),
+        contended: node.generations.contended,
+    }
+}
+
+fn seat<'a>(tenant: &'a str, place: Place<'a>, queue: &Queue) -> Option<SeatSketch<'a>> {
+    let serving = queue.alarm.get().is_some();
+    let queue: Vec<_> = queue.callers.iter().copied().collect();
+    (!queue.is_empty() || serving).then_some(SeatSketch { tenant, place, queue, serving })
+}

@@ -1,0 +1,233 @@
+//! Worlds of the initiator: one upstream whose hosts and network do what `spec/Initiator.tla` lets them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use revtun_core::handshake::Answer;
+use revtun_core::initiator::{Cause, Config, Event, HostId, Initiator, Moment, Protocol, Sketch, Timer, TunnelSketch};
+use revtun_core::journal::Journaled;
+use revtun_core::{CANONICAL_NOW, Env, Instant, Machine, TunnelId};
+
+use crate::fingerprint::fingerprint;
+use crate::graph::{Step, World};
+use crate::value::Value;
+
+/// The constants of a configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) hosts: u32,
+    pub(crate) max_count: u16,
+    pub(crate) changes: u8,
+    pub(crate) faults: u8,
+}
+
+/// A machine at rest, where nothing is due and nothing was long ago, and how much was done to it.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    machine: Initiator,
+    bounds: Bounds,
+    changes: u8,
+    faults: u8,
+}
+
+/// What an event uses up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cost {
+    Free,
+    Change,
+    Fault,
+}
+
+/// What decides is which timer fires, how long tunnels lived, and which came after which.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Schedule {
+    /// The timer whose moment has come.
+    due: Option<Timer>,
+    /// Tunnels were accepted long ago, not just now.
+    old: bool,
+    /// Tunnels were dialled before their host failed last, so they belong to the same wave.
+    same_wave: bool,
+    /// The tunnel that was dialled last.
+    youngest: Option<TunnelId>,
+}
+
+const LATER: Duration = Duration::from_secs(60);
+
+impl Upstream {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        let machine = Initiator::new(Config { max_draining: bounds.max_count, ..Config::default() });
+        Self { machine, bounds, changes: 0, faults: 0 }
+    }
+
+    fn budget(&self, cost: Cost) -> Option<Self> {
+        let mut next = self.clone();
+        match cost {
+            Cost::Free => {}
+            Cost::Change => next.changes += 1,
+            Cost::Fault => next.faults += 1,
+        }
+        (next.changes <= self.bounds.changes && next.faults <= self.bounds.faults).then_some(next)
+    }
+
+    /// The step that `event` makes on `schedule`; none if it is stale or the world has done its harm.
+    fn step(&self, cost: Cost, schedule: Schedule, event: Event) -> Option<Step<Self>> {
+        let mut next = self.budget(cost)?;
+        next.machine = self.machine.retimed(|moment, _| schedule.clock(moment));
+        let told = match schedule.due {
+            Some(_) => next.machine.tell_timer().expect("a timer is due"),
+            None => Initiator::tell_event(event),
+        };
+        let _effects = next.machine.step(Env { now: CANONICAL_NOW, dice: 0 }, event);
+        next.machine.check();
+        if next.machine.stale() > 0 {
+            assert_eq!(next.machine.sketch(), self.machine.sketch(), "a stale event changes nothing: {told}");
+            return None;
+        }
+        next.machine = next.machine.retimed(|moment, _| Schedule::default().clock(moment));
+        Some(Step { told, schedule, next })
+    }
+
+    /// What an operator does.
+    fn orders(&self, sketch: &Sketch) -> Vec<Step<Self>> {
+        let mut steps = Vec::new();
+        for host in (0..self.bounds.hosts).map(HostId) {
+            let target = sketch.hosts.iter().find(|(id, ..)| *id == host).map_or(0, |(_, target, _)| *target);
+            for count in (0..=self.bounds.max_count).filter(|count| *count != target) {
+                steps.extend(self.step(Cost::Change, Schedule::default(), Event::TargetSet { host, count }));
+            }
+        }
+        steps.extend(self.step(Cost::Free, Schedule::default(), Event::DrainOrdered { grace: LATER }));
+        steps
+    }
+}
+
+impl World for Upstream {
+    type Schedule = Schedule;
+
+    fn fingerprint(&self) -> u128 {
+        fingerprint(&(&self.machine, self.changes, self.faults))
+    }
+
+    fn view(&self) -> String {
+        let Sketch { tunnels, hosts, drain } = self.machine.sketch();
+        let tunnels = tunnels.iter().map(|it| tunnel(&host_name(it.host), it.stage, it.revtun)).collect();
+        let hosts = hosts.iter().map(|(id, target, trouble)| (host_name(*id), target.to_string(), *trouble)).collect();
+        tell(tunnels, hosts, drain, &self.changes.to_string(), &self.faults.to_string())
+    }
+
+    fn steps(&self) -> Vec<Step<Self>> {
+        let sketch = self.machine.sketch();
+        let mut steps = self.orders(&sketch);
+        for tunnel in &sketch.tunnels {
+            for (event, cost) in news(tunnel) {
+                for (old, same_wave) in [(false, false), (true, false), (false, true)] {
+                    let schedule = Schedule { old, same_wave, ..Schedule::default() };
+                    steps.extend(self.step(cost, schedule, event));
+                }
+            }
+        }
+        let mut armed = Vec::new();
+        let _copy = self.machine.retimed(|moment, at| {
+            if let Moment::Alarm(timer) = moment {
+                armed.push(timer);
+            }
+            at
+        });
+        for timer in armed {
+            let cost = match timer {
+                Timer::ConnectTimeout(_) | Timer::HandshakeTimeout(_) | Timer::Silence(_) => Cost::Fault,
+                Timer::Dial(_) | Timer::Shed(_) | Timer::Grace(_) | Timer::DrainEnd => Cost::Free,
+            };
+            let due = Schedule { due: Some(timer), ..Schedule::default() };
+            steps.extend(self.step(cost, due, Event::Tick));
+            steps.extend(self.step(cost, Schedule { same_wave: true, ..due }, Event::Tick));
+            for TunnelSketch { id, .. } in &sketch.tunnels {
+                steps.extend(self.step(cost, Schedule { youngest: Some(*id), ..due }, Event::Tick));
+            }
+        }
+        steps
+    }
+}
+
+/// Everything that can be heard of a tunnel, most of it stale in most stages.
+fn news(tunnel: &TunnelSketch) -> Vec<(Event, Cost)> {
+    let TunnelSketch { id: tunnel, stage, .. } = *tunnel;
+    let answer = |answer| Event::Answered { tunnel, answer };
+    let end = if stage == "draining" { Cost::Free } else { Cost::Fault };
+    vec![
+        (Event::Connected { tunnel }, Cost::Free),
+        (answer(Answer::Accepted { revtun: false }), Cost::Free),
+        (answer(Answer::Accepted { revtun: true }), Cost::Free),
+        (answer(Answer::Refused { status: 503, retry_after: None }), Cost::Fault),
+        (answer(Answer::Refused { status: 403, retry_after: Some(LATER) }), Cost::Fault),
+        (answer(Answer::Malformed), Cost::Fault),
+        (Event::Heard { tunnel }, Cost::Free),
+        (Event::Used { tunnel, protocol: Protocol::Http1 }, Cost::Free),
+        (Event::Used { tunnel, protocol: Protocol::Http2 }, Cost::Free),
+        (Event::Closed { tunnel, cause: Cause::Refused }, end),
+        (Event::Closed { tunnel, cause: Cause::Lost }, end),
+        (Event::GoawayReceived { tunnel }, Cost::Fault),
+    ]
+}
+
+impl Schedule {
+    fn clock(&self, moment: Moment) -> Instant {
+        let ago = |seconds| Instant::EPOCH.after(CANONICAL_NOW.since(Instant::EPOCH) - Duration::from_secs(seconds));
+        match moment {
+            Moment::Alarm(timer) if self.due == Some(timer) => CANONICAL_NOW,
+            Moment::Alarm(_) => CANONICAL_NOW.after(LATER),
+            Moment::Accepted(_) if self.old => ago(60),
+            Moment::Dialed(id) if self.youngest == Some(id) => ago(61),
+            Moment::Dialed(_) => ago(62),
+            Moment::Failed(_) if !self.same_wave => ago(63),
+            Moment::Accepted(_) | Moment::Heard(_) | Moment::Failed(_) | Moment::Pause(_) => CANONICAL_NOW,
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { due: _, old, same_wave, youngest } = self;
+        f.write_str(if *old { " old" } else { "" })?;
+        f.write_str(if *same_wave { " same_wave" } else { "" })?;
+        youngest.map_or(Ok(()), |id| write!(f, " youngest={id}"))
+    }
+}
+
+/// A state of the module as text, the same for the same state of the machine.
+pub(crate) fn view(state: &BTreeMap<String, Value>) -> String {
+    let m = &state["m"];
+    let tunnels = m.of("stage").map().iter().filter(|(_, stage)| stage.word() != "none");
+    let tunnels = tunnels.map(|(id, stage)| {
+        let host = &m.of("host").map()[id];
+        tunnel(host.word(), stage.word(), m.of("revtun").contains(id))
+    });
+    let hosts = m.of("target").map().iter().map(|(host, target)| {
+        let trouble = &m.of("trouble").map()[host];
+        (host.word().to_owned(), target.word().to_owned(), trouble.word())
+    });
+    let drain = m.of("drain").word();
+    tell(tunnels.collect(), hosts.collect(), drain, state["changes"].word(), state["faults"].word())
+}
+
+fn tunnel(host: &str, stage: &str, revtun: bool) -> String {
+    format!("{host} {stage}{}", if revtun { " revtun" } else { "" })
+}
+
+fn tell(
+    mut tunnels: Vec<String>,
+    hosts: Vec<(String, String, &str)>,
+    drain: &str,
+    changes: &str,
+    faults: &str,
+) -> String {
+    tunnels.sort();
+    let hosts = hosts.iter().filter(|(_, target, trouble)| (target.as_str(), *trouble) != ("0", "none"));
+    let hosts: Vec<_> = hosts.map(|(host, target, trouble)| format!("{host}={target} {trouble}")).collect();
+    format!("{} | {} | drain {drain} | {changes} {faults}", hosts.join(", "), tunnels.join(", "))
+}
+
+fn host_name(host: HostId) -> String {
+    format!("h{}", host.0 + 1)
+}

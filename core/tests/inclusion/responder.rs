@@ -1,0 +1,407 @@
+//! Worlds of the responder: peers that dial in, callers and an operator who do what `spec/Responder.tla` lets them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use revtun_core::handshake::{Instance, Rejection};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::journal::Journaled;
+use revtun_core::responder::{
+    Config, DrainScope, Effect, Event, Hello, Moment, Place, Responder, Stage, StreamId, Target, Timer, Verdict,
+};
+use revtun_core::{CANONICAL_NOW, Env, Instant, Machine, TunnelId};
+
+use crate::fingerprint::fingerprint;
+use crate::graph::{Step, World};
+use crate::value::Value;
+
+/// A peer: tenant, node, cluster, and the process that it says it is; 0 says nothing.
+pub(crate) type Peer = (&'static str, &'static str, &'static str, u128);
+
+/// A caller: tenant, kind ("node" or "cluster"), name, and a number.
+pub(crate) type Caller = (&'static str, &'static str, &'static str, u8);
+
+/// The constants of a configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) tunnels: usize,
+    pub(crate) peers: &'static [Peer],
+    pub(crate) callers: &'static [Caller],
+    pub(crate) max_streams: u32,
+    pub(crate) max_per_node: u32,
+    pub(crate) max_waiting: u32,
+    pub(crate) drains: Drains,
+}
+
+/// What the operator drains.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drains {
+    Nothing,
+    Parts,
+    All,
+    Any,
+}
+
+/// What became of a caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum At {
+    Away,
+    Waiting,
+    Carried(TunnelId),
+}
+
+/// A machine at rest, where nothing is due and no ping is late, and its callers.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    machine: Responder,
+    bounds: Bounds,
+    at: Vec<At>,
+    /// Who waits, first come first: their places are the numbers of their streams.
+    waiting: Vec<usize>,
+}
+
+/// What decides is which timer fires, which pings are late, and who is drawn.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Schedule {
+    /// The timer whose moment has come.
+    due: Option<Timer>,
+    /// The tunnel whose ping is unanswered for so long that it is suspect.
+    suspect: Option<TunnelId>,
+    dice: u64,
+}
+
+const LATER: Duration = Duration::from_secs(60);
+
+impl Gateway {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        let config = Config {
+            max_streams: bounds.max_streams,
+            max_tunnels_per_node: bounds.max_per_node,
+            max_waiting: bounds.max_waiting,
+            ..Config::default()
+        };
+        let at = vec![At::Away; bounds.callers.len()];
+        Self { machine: Responder::new(config), bounds, at, waiting: Vec::new() }
+    }
+
+    /// The step that `event` makes on `schedule`, of `caller` if it is one's; none if it is stale.
+    fn step(&self, caller: Option<usize>, schedule: Schedule, event: Event<'_>) -> Option<Step<Self>> {
+        let mut next = self.clone();
+        next.machine = self.machine.retimed(|moment, _| schedule.clock(moment));
+        let told = match schedule.due {
+            Some(_) => next.machine.tell_timer().expect("a timer is due"),
+            None => Responder::tell_event(event),
+        };
+        let effects = next.machine.step(Env { now: CANONICAL_NOW, dice: schedule.dice }, event);
+        next.machine.check();
+        if next.machine.counts().stale > 0 {
+            assert_eq!(next.machine.sketch(), self.machine.sketch(), "a stale event changes nothing: {told}");
+            return None;
+        }
+        next.callers_hear(caller, &event, effects.iter());
+        next.machine = next.machine.retimed(|moment, _| Schedule::default().clock(moment));
+        Some(Step { told, schedule, next })
+    }
+
+    /// What the callers know by the effects; `asking` is the one that the event came from.
+    fn callers_hear(&mut self, asking: Option<usize>, event: &Event<'_>, effects: impl Iterator<Item = Effect>) {
+        let named = self.waiting.clone();
+        let caller_of = |stream: StreamId| {
+            let waits = usize::try_from(stream.0).ok().and_then(|place| named.get(place).copied());
+            waits.or(asking).expect("a stream is a caller's")
+        };
+        if let (Event::Released { .. } | Event::Abandoned { .. }, Some(caller)) = (event, asking) {
+            self.put(caller, At::Away);
+        }
+        for effect in effects {
+            match effect {
+                Effect::Assign { stream, tunnel } => self.put(caller_of(stream), At::Carried(tunnel)),
+                Effect::Wait { stream } => self.put(caller_of(stream), At::Waiting),
+                Effect::Refuse { stream, .. } => self.put(caller_of(stream), At::Away),
+                Effect::Close { tunnel, .. } => self.bereave(tunnel),
+                Effect::Admit { .. }
+                | Effect::Shun { .. }
+                | Effect::Accept { .. }
+                | Effect::Reject { .. }
+                | Effect::Ping { .. }
+                | Effect::Goaway { .. }
+                | Effect::Contended { .. }
+                | Effect::Drained => {}
+            }
+        }
+        if let Event::Closed { tunnel } = event {
+            self.bereave(*tunnel);
+        }
+    }
+
+    fn put(&mut self, caller: usize, at: At) {
+        self.waiting.retain(|waiting| *waiting != caller);
+        self.waiting.extend((at == At::Waiting).then_some(caller));
+        self.at[caller] = at;
+    }
+
+    /// The tunnel is gone, and the requests that it carried with it.
+    fn bereave(&mut self, tunnel: TunnelId) {
+        for at in self.at.iter_mut().filter(|at| **at == At::Carried(tunnel)) {
+            *at = At::Away;
+        }
+    }
+
+    /// What callers do.
+    fn calls(&self) -> Vec<Step<Self>> {
+        let mut steps = Vec::new();
+        for (caller, (at, (tenant, kind, name, _))) in self.at.iter().zip(self.bounds.callers).enumerate() {
+            let newest = StreamId(self.waiting.len() as u64);
+            let target = Target { tenant: TenantId::new(tenant).ok(), place: place(kind, name) };
+            match at {
+                At::Away => {
+                    for dice in self.throws() {
+                        let schedule = Schedule { dice, ..Schedule::default() };
+                        steps.extend(self.step(Some(caller), schedule, Event::Opened { stream: newest, target }));
+                    }
+                }
+                At::Waiting => {
+                    let place = self.waiting.iter().position(|waiting| *waiting == caller).expect("it waits");
+                    let stream = StreamId(place as u64);
+                    steps.extend(self.step(Some(caller), Schedule::default(), Event::Abandoned { stream }));
+                }
+                At::Carried(tunnel) => {
+                    let event = Event::Released { tunnel: *tunnel };
+                    steps.extend(self.step(Some(caller), Schedule::default(), event));
+                }
+            }
+        }
+        steps
+    }
+
+    /// Enough throws to draw every pair of three nodes and of three tunnels.
+    fn throws(&self) -> impl Iterator<Item = u64> + use<> {
+        let choice = self.machine.sketch().tunnels.iter().filter(|tunnel| tunnel.listed).count() > 1;
+        (0..if choice { 16 } else { 1 }).map(|throw: u64| throw.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// What peers do.
+    fn news(&self) -> Vec<Step<Self>> {
+        let mut steps = Vec::new();
+        let plain = Schedule::default();
+        let views: Vec<_> = self.machine.tunnels().map(|view| (view.tunnel, view.stage)).collect();
+        let ids = views.iter().map(|(id, _)| *id);
+        if views.len() < self.bounds.tunnels {
+            steps.extend(self.step(None, plain, Event::Accepted));
+        }
+        for (tunnel, stage) in views.iter().copied() {
+            for event in [
+                Event::Faulted { tunnel, rejection: Rejection::BadRequest },
+                Event::Echoed { tunnel },
+                Event::Heard { tunnel },
+                Event::Closed { tunnel },
+                Event::GoawayReceived { tunnel },
+            ] {
+                steps.extend(self.step(None, plain, event));
+            }
+            for peer in self.bounds.peers {
+                let greeted = |verdict| Event::Greeted { tunnel, hello: hello(peer, verdict) };
+                steps.extend(self.step(None, plain, greeted(Verdict::Unproven)));
+                steps.extend(self.step(None, plain, greeted(Verdict::Contradicted)));
+                let suspects = ids.clone().map(Some).filter(|_| stage == Stage::Handshaking);
+                for suspect in suspects.chain([None]) {
+                    steps.extend(self.step(None, Schedule { suspect, ..plain }, greeted(Verdict::Believed)));
+                }
+            }
+        }
+        steps
+    }
+
+    /// What the operator does.
+    fn orders(&self) -> Vec<Step<Self>> {
+        let (parts, all) = match self.bounds.drains {
+            Drains::Nothing => (false, false),
+            Drains::Parts => (true, false),
+            Drains::All => (false, true),
+            Drains::Any => (true, true),
+        };
+        let mut scopes = Vec::new();
+        if parts {
+            scopes.extend(self.machine.tunnels().map(|view| DrainScope::Tunnel(view.tunnel)));
+            for (tenant, node, cluster, _) in self.bounds.peers {
+                let tenant = TenantId::new(tenant).expect("legal");
+                let named = |place| DrainScope::Place(Target { tenant: Some(tenant), place });
+                scopes.extend([
+                    DrainScope::Tenant(tenant),
+                    named(place("node", node)),
+                    named(place("cluster", cluster)),
+                ]);
+            }
+        }
+        if all {
+            scopes.push(DrainScope::All);
+        }
+        let order = |scope| self.step(None, Schedule::default(), Event::DrainOrdered { scope, grace: LATER });
+        scopes.into_iter().filter_map(order).collect()
+    }
+
+    /// What the machine does by itself.
+    fn ticks(&self) -> Vec<Step<Self>> {
+        let mut armed = Vec::new();
+        let _copy = self.machine.retimed(|moment, at| {
+            if let Moment::Alarm(timer) = moment {
+                armed.push(timer);
+            }
+            at
+        });
+        let mut steps = Vec::new();
+        for timer in armed {
+            let drawn = matches!(timer, Timer::Serve(_));
+            for dice in self.throws().take(if drawn { usize::MAX } else { 1 }) {
+                let schedule = Schedule { due: Some(timer), dice, ..Schedule::default() };
+                steps.extend(self.step(None, schedule, Event::Tick));
+            }
+        }
+        steps
+    }
+}
+
+impl World for Gateway {
+    type Schedule = Schedule;
+
+    fn fingerprint(&self) -> u128 {
+        fingerprint(&(&self.machine, &self.at, &self.waiting))
+    }
+
+    fn view(&self) -> String {
+        let sketch = self.machine.sketch();
+        let tunnels = sketch.tunnels.iter().map(|it| {
+            let peer = it.peer.map(|(who, instance)| {
+                peer(who.tenant.as_str(), who.node.as_str(), who.cluster.as_str(), &process(instance))
+            });
+            let carried = self.at.iter().zip(self.bounds.callers).filter(|(at, _)| **at == At::Carried(it.id));
+            let carried: Vec<_> = carried.map(|(_, caller)| caller_name(*caller)).collect();
+            assert_eq!(carried.len(), it.streams as usize, "the machine counts what its callers do");
+            tunnel(it.stage, &peer.unwrap_or_default(), it.listed, carried)
+        });
+        let processes = sketch.nodes.iter().filter(|node| node.current.is_some()).map(|node| {
+            let displaced = node.displaced.iter().map(|it| it.0.to_string()).collect();
+            processes(node.tenant, node.name, &process(node.current), displaced, node.contended)
+        });
+        let queues = sketch.seats.iter().map(|seat| {
+            let queue: Vec<_> = seat.queue.iter().map(|stream| self.waiting[stream.0 as usize]).collect();
+            let queue = queue.iter().map(|caller| caller_name(self.bounds.callers[*caller])).collect();
+            let (kind, name) = match seat.place {
+                Place::Node(node) => ("node", node.as_str()),
+                Place::Cluster(cluster) => ("cluster", cluster.as_str()),
+            };
+            queue_name(kind, seat.tenant, name, queue, seat.serving)
+        });
+        tell(tunnels.collect(), processes.collect(), queues.collect(), sketch.drain)
+    }
+
+    fn steps(&self) -> Vec<Step<Self>> {
+        [self.calls(), self.news(), self.orders(), self.ticks()].into_iter().flatten().collect()
+    }
+}
+
+impl Schedule {
+    fn clock(&self, moment: Moment) -> Instant {
+        match moment {
+            Moment::Alarm(timer) if self.due == Some(timer) => CANONICAL_NOW,
+            Moment::Alarm(_) | Moment::Until(_) | Moment::DrainUntil => CANONICAL_NOW.after(LATER),
+            Moment::Pinged(id) if self.suspect == Some(id) => {
+                Instant::EPOCH.after(CANONICAL_NOW.since(Instant::EPOCH) - LATER)
+            }
+            Moment::Pinged(_) => CANONICAL_NOW,
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.suspect.map_or(Ok(()), |id| write!(f, " suspect={id}"))?;
+        if self.dice > 0 { write!(f, " dice={}", self.dice) } else { Ok(()) }
+    }
+}
+
+fn hello(&(tenant, node, cluster, instance): &Peer, verdict: Verdict) -> Hello<'static> {
+    let identity = Identity {
+        tenant: TenantId::new(tenant).expect("legal"),
+        node: NodeId::new(node).expect("legal"),
+        cluster: ClusterId::new(cluster).expect("legal"),
+    };
+    Hello { identity, instance: (instance > 0).then_some(Instance(instance)), verdict }
+}
+
+fn place(kind: &str, name: &'static str) -> Place<'static> {
+    match kind {
+        "node" => Place::Node(NodeId::new(name).expect("legal")),
+        _ => Place::Cluster(ClusterId::new(name).expect("legal")),
+    }
+}
+
+/// A state of the module as text, the same for the same state of the machine.
+pub(crate) fn view(state: &BTreeMap<String, Value>) -> String {
+    let m = &state["m"];
+    let tunnels = m.of("stage").map().iter().filter(|(_, stage)| stage.word() != "none").map(|(id, stage)| {
+        let who = &m.of("peer").map()[id];
+        let word = |field| who.of(field).word();
+        let known = !word("tenant").is_empty();
+        let who = known.then(|| peer(word("tenant"), word("node"), word("cluster"), word("instance")));
+        let carried = m.of("at").map().iter().filter(|(_, at)| *at == id);
+        let carried = carried.map(|(caller, _)| caller_of(caller)).collect();
+        assert!(m.of("forged").elements().is_empty(), "nobody gets in who is not believed");
+        tunnel(stage.word(), &who.unwrap_or_default(), m.of("listed").contains(id), carried)
+    });
+    let nodes = m.of("process").map().iter().filter(|(_, process)| process.of("current").word() != "0");
+    let nodes = nodes.map(|(node, process)| {
+        let seat = node.elements();
+        let displaced = process.of("displaced").elements().iter().map(|it| it.word().to_owned()).collect();
+        let contended = process.of("contended").word() == "TRUE";
+        processes(seat[1].word(), seat[2].word(), process.of("current").word(), displaced, contended)
+    });
+    let queues = m.of("queue").map().iter().filter_map(|(seat, queue)| {
+        let serving = m.of("serving").contains(seat);
+        let queue: Vec<_> = queue.elements().iter().map(caller_of).collect();
+        let names = seat.elements();
+        (serving || !queue.is_empty())
+            .then(|| queue_name(names[0].word(), names[1].word(), names[2].word(), queue, serving))
+    });
+    tell(tunnels.collect(), nodes.collect(), queues.collect(), m.of("drain").word())
+}
+
+fn caller_of(caller: &Value) -> String {
+    let word = |field| caller.of(field).word();
+    format!("{}:{}:{}:{}", word("tenant"), word("kind"), word("name"), word("nr"))
+}
+
+fn caller_name((tenant, kind, name, nr): Caller) -> String {
+    format!("{tenant}:{kind}:{name}:{nr}")
+}
+
+fn process(instance: Option<Instance>) -> String {
+    instance.map_or(0, |instance| instance.0).to_string()
+}
+
+fn peer(tenant: &str, node: &str, cluster: &str, instance: &str) -> String {
+    format!(" {tenant}/{node}/{cluster}/{instance}")
+}
+
+fn tunnel(stage: &str, peer: &str, listed: bool, mut carried: Vec<String>) -> String {
+    carried.sort();
+    format!("{stage}{peer}{} {}", if listed { " listed" } else { "" }, carried.join("+"))
+}
+
+fn processes(tenant: &str, node: &str, current: &str, mut displaced: Vec<String>, contended: bool) -> String {
+    displaced.sort();
+    let contended = if contended { " contended" } else { "" };
+    format!("{tenant}/{node}={current} after {}{contended}", displaced.join("+"))
+}
+
+fn queue_name(kind: &str, tenant: &str, name: &str, queue: Vec<String>, serving: bool) -> String {
+    format!("{kind} {tenant}/{name}: {}{}", queue.join(" "), if serving { " serving" } else { "" })
+}
+
+fn tell(mut tunnels: Vec<String>, mut processes: Vec<String>, mut queues: Vec<String>, drain: &str) -> String {
+    tunnels.sort();
+    processes.sort();
+    queues.sort();
+    format!("{} | {} | {} | drain {drain}", tunnels.join(", "), processes.join(", "), queues.join(", "))
+}
