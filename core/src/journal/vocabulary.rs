@@ -282,6 +282,7 @@ parts!(initiator::Config {
     silence,
     probe_interval,
     drain_grace,
+    max_draining,
     refused_cap,
     backoff_base,
     backoff_cap,
