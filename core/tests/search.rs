@@ -44,16 +44,6 @@ fn an_initiators_drain_always_ends() {
     assert_eq!((found.states, found.edges), (2_143, 14_096));
 }
 
-/// The same in a larger world: more than a million states.
-#[test]
-#[ignore = "takes half a minute of an optimised build: cargo test --release -p revtun-core --test search -- --ignored million"]
-fn a_million_states_of_an_initiator_lead_back_to_its_target() {
-    let scope = Scope { used: true, drain: false };
-    let found =
-        search(initiator(&[2, 2], 2), 5_000_000, Initiator::canonical, |it| life(it, scope), |it| reached(it, &[2, 2]));
-    assert_eq!((found.states, found.edges), (0, 0));
-}
-
 /// What else can happen to an initiator. Each makes many more states.
 #[derive(Clone, Copy)]
 struct Scope {
