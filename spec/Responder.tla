@@ -49,16 +49,18 @@ Member   == Staying \cup Leaving
 Stages   == Member \cup {"none", "handshaking", "rejected"}
 NoProcess == [current |-> 0, displaced |-> {}, contended |-> FALSE]
 
-Init ==
-  m = [stage    |-> [t \in Tunnels |-> "none"],
-       peer     |-> [t \in Tunnels |-> Nobody],
-       listed   |-> {},                                \* tunnels that can take one more request
-       at       |-> [c \in Callers |-> "away"],        \* "away", "waiting" or the tunnel that carries the request
-       queue    |-> [s \in Seats |-> <<>>],
-       serving  |-> {},                                \* seats whose Serve timer is armed
-       process  |-> [node \in Nodes |-> NoProcess],    \* the processes of a node, as far as they say
-       drain    |-> "no",
-       forged   |-> {}]                                \* members whose claim was not believed: always empty
+New ==
+  [stage    |-> [t \in Tunnels |-> "none"],
+   peer     |-> [t \in Tunnels |-> Nobody],
+   listed   |-> {},                                \* tunnels that can take one more request
+   at       |-> [c \in Callers |-> "away"],        \* "away", "waiting" or the tunnel that carries the request
+   queue    |-> [s \in Seats |-> <<>>],
+   serving  |-> {},                                \* seats whose Serve timer is armed
+   process  |-> [node \in Nodes |-> NoProcess],    \* the processes of a node, as far as they say
+   drain    |-> "no",
+   forged   |-> {}]                                \* members whose claim was not believed: always empty
+
+Init == m = New
 
 (***************************************************************************)
 (* What the machine works out from its state.                              *)
@@ -92,7 +94,9 @@ Unlist(n, t) == [n EXCEPT !.listed = @ \ {t}]
 
 \* Says `Drained` once, when everybody was told and no tunnel is left.
 Drained(n) ==
-  IF n.drain \in {"finishing", "closing"} /\ Members(n) = {} THEN [n EXCEPT !.drain = "over"] ELSE n
+  IF n.drain \in {"finishing", "closing"} /\ (Members(n) = {} \/ Bug = "DrainedEarly")
+  THEN [n EXCEPT !.drain = "over"]
+  ELSE n
 
 Forget(n, t) ==
   LET gone  == [n EXCEPT !.stage[t] = "none", !.peer[t] = Nobody,
@@ -112,7 +116,7 @@ Depart(n, tunnels) ==
 
 Assign(n, c, t) ==
   LET used == [n EXCEPT !.at[c] = t, !.stage[t] = "inuse"]
-  IN IF Streams(used, t) >= MaxStreams THEN Unlist(used, t) ELSE used
+  IN IF Streams(used, t) >= MaxStreams /\ Bug # "Overbook" THEN Unlist(used, t) ELSE used
 
 Wait(n, c) ==
   IF Cardinality(Waiting(n)) >= MaxWaiting
@@ -128,8 +132,9 @@ StopWaiting(n, c) ==
 \* A tunnel of process `instance` has arrived: those of an older process of its node get no new work.
 Haunt(n, node, instance) ==
   LET process == n.process[node]
-      older   == {t \in OfNode(n, node) : n.peer[t].instance \notin {0, instance}}
-  IN CASE instance = 0 \/ process.contended \/ process.current = instance -> n
+      older   == {t \in OfNode(n, node) : n.peer[t].instance \notin {0, instance} /\ Bug # "GhostsKept"}
+      left_alone == process.contended /\ Bug # "ContentionForgotten"
+  IN CASE instance = 0 \/ left_alone \/ process.current = instance -> n
        [] process.current = 0 -> [n EXCEPT !.process[node].current = instance]
        [] instance \in process.displaced /\ Bug # "GhostsFlap" -> [n EXCEPT !.process[node].contended = TRUE]
        [] OTHER -> Depart([n EXCEPT !.process[node] = [current   |-> instance,
@@ -144,23 +149,25 @@ Register(n, t, peer) ==
 (***************************************************************************)
 (* Events                                                                  *)
 (***************************************************************************)
+Admitting == m.drain = "no" \/ Bug = "DrainRegisters"
+
 Accepted(t) ==
   /\ m.stage[t] = "none"
-  /\ m.drain = "no"
+  /\ Admitting
   /\ m' = [m EXCEPT !.stage[t] = "handshaking"]
 
 \* The node is at its limit: the tunnel whose ping is unanswered for the longest time has to go, if there is one.
 \* Whether that is long enough to be suspect is left open.
 Admissions(n, peer) ==
   LET node == NodeSeat(peer)
-  IN IF Cardinality(Active(n, node)) < MaxPerNode
+  IN IF Cardinality(Active(n, node)) < MaxPerNode \/ Bug = "NoCap"
      THEN {n}
      ELSE {Close(n, t) : t \in {u \in OfNode(n, node) : n.stage[u] = "awaiting"}}
 
 Greeted(t, peer, believed) ==
   /\ m.stage[t] = "handshaking"
   /\ \/ /\ believed \/ Bug = "TrustClaims"
-        /\ m.drain = "no"
+        /\ Admitting
         /\ \E n \in Admissions(m, peer) :
              m' = [Register(n, t, peer) EXCEPT !.forged = IF believed THEN @ ELSE @ \cup {t}]
      \/ /\ ~believed \/ m.drain # "no" \/ Cardinality(Active(m, NodeSeat(peer))) >= MaxPerNode
@@ -266,7 +273,7 @@ Serve(seat) ==
                IN m' = IF Candidates(served, seat) # {} THEN ArmServe(served, {seat}) ELSE served
 
 GiveUp(c) ==
-  /\ m.at[c] = "waiting"
+  /\ m.at[c] = "waiting" /\ Bug # "NoGiveUp"
   /\ m' = StopWaiting(m, c)
 
 \* One piece of the drain of everything: turn a waiting caller away, tell a tunnel, or close one.
