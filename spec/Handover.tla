@@ -95,14 +95,14 @@ AnswerRead(bytes) ==
      THEN initiator' = [initiator EXCEPT !.head = head] /\ UNCHANGED up
      ELSE Take([initiator EXCEPT !.head = <<>>], rest)
 
-ReadDown(count) ==
-  /\ count <= Len(down)
-  /\ down' = From(down, count + 1)
-  /\ UNCHANGED responder
-  /\ LET bytes == SubSeq(down, 1, count)
-     IN CASE initiator.phase = "answering" -> AnswerRead(bytes)
-          [] initiator.phase = "idle"      -> Take(initiator, bytes)
-          [] initiator.phase = "inuse"     -> initiator' = [initiator EXCEPT !.heard = @ \o bytes] /\ UNCHANGED up
+ReadDown ==
+  \E count \in 1..Len(down) :
+    LET bytes == SubSeq(down, 1, count)
+    IN /\ down' = From(down, count + 1)
+       /\ UNCHANGED responder
+       /\ CASE initiator.phase = "answering" -> AnswerRead(bytes)
+            [] initiator.phase = "idle"      -> Take(initiator, bytes)
+            [] initiator.phase = "inuse"     -> initiator' = [initiator EXCEPT !.heard = @ \o bytes] /\ UNCHANGED up
 
 \* An initiator that leaves says so on a tunnel never used. A request that has begun to arrive is served.
 Leave ==
@@ -134,12 +134,12 @@ EchoesRead(bytes) ==
                                        !.awaiting = @ /\ fed.pings = 0]
      /\ UNCHANGED down
 
-ReadUp(count) ==
-  /\ count <= Len(up)
-  /\ up' = From(up, count + 1)
-  /\ UNCHANGED initiator
-  /\ LET bytes == SubSeq(up, 1, count)
-     IN IF responder.phase = "greeting" THEN RequestRead(bytes) ELSE EchoesRead(bytes)
+ReadUp ==
+  \E count \in 1..Len(up) :
+    LET bytes == SubSeq(up, 1, count)
+    IN /\ up' = From(up, count + 1)
+       /\ UNCHANGED initiator
+       /\ IF responder.phase = "greeting" THEN RequestRead(bytes) ELSE EchoesRead(bytes)
 
 \* One write, and not before the one before is echoed. An initiator that has said goodbye is not pinged any more.
 Ping ==
@@ -151,24 +151,20 @@ Ping ==
   /\ UNCHANGED <<up, initiator>>
 
 \* Somebody has a request; or the tunnel is let go unused, which is a few bytes of HTTP/2, too.
+CanSpeak == responder.phase = "idle" /\ ~responder.passed
 Say(words) ==
-  /\ responder.phase = "idle" /\ ~responder.passed
   /\ responder' = [responder EXCEPT !.phase = "inuse", !.said = words]
   /\ down' = down \o words
   /\ UNCHANGED <<up, initiator>>
-Start == Say(responder.says)
-LetGo == Say(GOODBYE)
+Start == CanSpeak /\ Say(responder.says)
+LetGo == CanSpeak /\ Say(GOODBYE)
 
-Next ==
-  \/ \E count \in 1..Len(down) : ReadDown(count)
-  \/ \E count \in 1..Len(up) : ReadUp(count)
-  \/ Ping \/ Start \/ LetGo \/ Leave
+Next == \/ ReadDown \/ ReadUp \/ Ping \/ Start \/ LetGo \/ Leave
 
 Spec == Init /\ [][Next]_vars
 
 \* What was sent is read, be it byte by byte.
-FairSpec ==
-  Spec /\ WF_vars(\E count \in 1..Len(down) : ReadDown(count)) /\ WF_vars(\E count \in 1..Len(up) : ReadUp(count))
+FairSpec == Spec /\ WF_vars(ReadDown) /\ WF_vars(ReadUp)
 
 (***************************************************************************)
 (* Properties                                                              *)

@@ -125,8 +125,8 @@ Told(lines) ==
 Taken(t, direction) == [wire EXCEPT ![t][direction] = Tail(@)]
 
 \* The next message for the initiator and for the responder. Before `Connected` the initiator sees nothing.
-Down(t) == IF wire[t].down = <<>> \/ Here(t) = "dialing" THEN "nothing" ELSE Head(wire[t].down)
-Uphill(t) == IF wire[t].up = <<>> THEN "nothing" ELSE Head(wire[t].up)
+NextDown(t) == IF wire[t].down = <<>> \/ Here(t) = "dialing" THEN "nothing" ELSE Head(wire[t].down)
+NextUp(t)   == IF wire[t].up = <<>> THEN "nothing" ELSE Head(wire[t].up)
 
 (***************************************************************************)
 (* Who acts                                                                *)
@@ -175,26 +175,26 @@ Connected(t) ==
 (***************************************************************************)
 (* Arriving at the responder                                               *)
 (***************************************************************************)
-Greeted(t) == Uphill(t) = "hello" /\ Calm /\ Responder(Cloud!Greeted(t, Name(t), TRUE)) /\ Told(Taken(t, "up"))
+Greeted(t) == NextUp(t) = "hello" /\ Calm /\ Responder(Cloud!Greeted(t, Name(t), TRUE)) /\ Told(Taken(t, "up"))
 
 \* The process at the other end says that it is somebody else, and the edge knows better; or what it says is no request.
 Forged(t) ==
-  /\ Uphill(t) = "hello" /\ Harm("forgery")
+  /\ NextUp(t) = "hello" /\ Harm("forgery")
   /\ \E claim \in {OfFirst(process), OfSecond} \ {Name(t)} : Responder(Cloud!Greeted(t, claim, FALSE))
   /\ Told(Taken(t, "up"))
-Garbled(t) == Uphill(t) = "hello" /\ Harm("forgery") /\ Responder(Cloud!Faulted(t)) /\ Told(Taken(t, "up"))
+Garbled(t) == NextUp(t) = "hello" /\ Harm("forgery") /\ Responder(Cloud!Faulted(t)) /\ Told(Taken(t, "up"))
 
-Echoed(t) == Uphill(t) = "echo" /\ Calm /\ Responder(Cloud!Echoed(t)) /\ Told(Taken(t, "up"))
+Echoed(t) == NextUp(t) = "echo" /\ Calm /\ Responder(Cloud!Echoed(t)) /\ Told(Taken(t, "up"))
 
-GoawayHeard(t) == Uphill(t) = "goaway" /\ Calm /\ Responder(Cloud!GoawayReceived(t)) /\ Told(Taken(t, "up"))
+GoawayHeard(t) == NextUp(t) = "goaway" /\ Calm /\ Responder(Cloud!GoawayReceived(t)) /\ Told(Taken(t, "up"))
 
-Ended(t) == Uphill(t) = "fin" /\ Calm /\ Responder(Cloud!Closed(t)) /\ Told(Taken(t, "up"))
+Ended(t) == NextUp(t) = "fin" /\ Calm /\ Responder(Cloud!Closed(t)) /\ Told(Taken(t, "up"))
 
 \* What comes for an end that is gone, or is past it, changes nothing.
 Belated(t) ==
-  /\ \/ Uphill(t) # "nothing" /\ There(t) = "none"
-     \/ Uphill(t) \in {"echo", "goaway"} /\ There(t) \notin Cloud!Member
-     \/ Uphill(t) = "hello" /\ There(t) # "handshaking"
+  /\ \/ NextUp(t) # "nothing" /\ There(t) = "none"
+     \/ NextUp(t) \in {"echo", "goaway"} /\ There(t) \notin Cloud!Member
+     \/ NextUp(t) = "hello" /\ There(t) # "handshaking"
   /\ wire' = Taken(t, "up")
   /\ UNCHANGED <<first, second, responder, running, process, faults>>
 
@@ -202,12 +202,12 @@ Belated(t) ==
 (* Arriving at the initiator                                               *)
 (***************************************************************************)
 Welcomed(t) ==
-  /\ Down(t) = "yes" /\ Calm
+  /\ NextDown(t) = "yes" /\ Calm
   /\ Initiator(t, First!AnsweredAccepted(t, TRUE), Second!AnsweredAccepted(t, TRUE))
   /\ Told(Taken(t, "down"))
 
 TurnedAway(t) ==
-  /\ Down(t) = "no" /\ Calm
+  /\ NextDown(t) = "no" /\ Calm
   /\ IF Bug = "RefusalIgnored"
      THEN Initiator(t, First!AnsweredAccepted(t, TRUE), Second!AnsweredAccepted(t, TRUE))
      ELSE Initiator(t, First!AnsweredOtherwise(t), Second!AnsweredOtherwise(t))
@@ -215,29 +215,29 @@ TurnedAway(t) ==
 
 \* An initiator that has said goaway echoes nothing more.
 Pinged(t) ==
-  /\ Down(t) = "ping" /\ Calm
+  /\ NextDown(t) = "ping" /\ Calm
   /\ Initiator(t, First!Heard(t), Second!Heard(t))
   /\ Told([Taken(t, "down") EXCEPT ![t] = Send(@, "up", IF Here(t) \in Up THEN <<"echo">> ELSE <<>>)])
 
 Used(t) ==
-  /\ Down(t) = "preface" /\ Calm
+  /\ NextDown(t) = "preface" /\ Calm
   /\ Initiator(t, First!Used(t, "http2"), Second!Used(t, "http2"))
   /\ Told(Taken(t, "down"))
 
 GoawayReceived(t) ==
-  /\ Down(t) = "goaway" /\ Calm
+  /\ NextDown(t) = "goaway" /\ Calm
   /\ Initiator(t, First!GoawayReceived(t), Second!GoawayReceived(t))
   /\ Told(Taken(t, "down"))
 
 Closed(t) ==
-  /\ Down(t) = "fin" /\ Calm
+  /\ NextDown(t) = "fin" /\ Calm
   /\ Initiator(t, First!Closed(t), Second!Closed(t))
   /\ Told(Taken(t, "down"))
 
 Stale(t) ==
-  /\ \/ Down(t) # "nothing" /\ Here(t) = "none"
-     \/ Down(t) = "goaway" /\ Here(t) \notin Up
-     \/ Down(t) \in {"yes", "no"} /\ Here(t) # "handshaking"
+  /\ \/ NextDown(t) # "nothing" /\ Here(t) = "none"
+     \/ NextDown(t) = "goaway" /\ Here(t) \notin Up
+     \/ NextDown(t) \in {"yes", "no"} /\ Here(t) # "handshaking"
   /\ wire' = Taken(t, "down")
   /\ UNCHANGED <<first, second, responder, running, process, faults>>
 

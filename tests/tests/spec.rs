@@ -28,8 +28,8 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
     body.lines().filter_map(named).collect()
 }
 
-/// The actions that the module's `Next` consists of, be it by way of the groups that stand right before it: names behind
-/// a disjunction, a quantifier or the head of a group.
+/// The actions that the module's `Next` consists of, be it by way of the groups that stand right before it: names
+/// behind a disjunction, a quantifier or the head of a group.
 fn actions(module: &str) -> BTreeSet<String> {
     let next = module.find("\nNext ==").expect("Next is defined");
     let begin = module.find("\n(* Everything that can happen").unwrap_or(next);
