@@ -10,7 +10,7 @@ mod response_parser;
 pub use rejection::Rejection;
 pub use request::{PATH, RequestHead, is_path};
 pub use request_parser::{MAX_REQUEST_HEAD_BYTES, ParsedRequest, Request, RequestParser, Rules};
-pub use response::{encode_accepted, encode_rejection};
+pub use response::{Acceptance, encode_rejection};
 pub use response_parser::{MAX_RESPONSE_HEAD_BYTES, ParsedResponse, ResponseParser};
 
 use core::fmt;
@@ -56,6 +56,9 @@ pub enum Answer {
         /// What `retry-after` says, in whole seconds and longer than none; only from a 429 or a 503.
         retry_after: Option<Duration>,
     },
+    /// 200 (101 in upgrade mode), but without `x-revtun-tls: whole`: the responder, or whoever answers in its place,
+    /// would leave TLS behind the answer, and we must not.
+    Downgraded,
     /// Not an HTTP/1.1 response, or one that breaks our limits.
     Malformed,
 }

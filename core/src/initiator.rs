@@ -174,6 +174,7 @@ impl Initiator {
                 let kind = Kind::of_status(status);
                 self.fail(env, id, kind, retry_after, CloseReason::Refused(status))
             }
+            Answer::Downgraded => self.fail(env, id, Kind::Denied, None, CloseReason::Downgraded),
             Answer::Malformed => self.fail(env, id, Kind::Failing, None, CloseReason::Malformed),
         }
     }

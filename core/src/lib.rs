@@ -15,13 +15,14 @@
 //! in an exhaustive search, and behaves the same in each.
 //!
 //! Reading order: [`machine`] (the one door), [`initiator`], [`responder`], then the bytes: [`address`],
-//! [`identity`], [`handshake`], [`rping`], [`h2frame`]; [`journal`] is how runs are written down and replayed.
+//! [`identity`], [`binding`], [`handshake`], [`rping`], [`h2frame`]; [`journal`] is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;
 
 pub mod address;
 mod backoff;
+pub mod binding;
 mod canonical;
 mod effects;
 pub mod h2frame;

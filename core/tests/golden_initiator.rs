@@ -75,7 +75,7 @@ fn events() -> Vec<Event> {
         events.push(Event::Connected { tunnel });
     }
     let revtun = [true, false].map(|revtun| Answer::Accepted { revtun });
-    let refused = [status(403, None), status(429, Some(20)), status(503, None), Answer::Malformed];
+    let refused = [status(403, None), status(429, Some(20)), status(503, None), Answer::Downgraded, Answer::Malformed];
     events.extend(revtun.into_iter().chain(refused).map(answered));
     events.extend([heard(), used(Protocol::Http2), used(Protocol::Http1)]);
     events.extend([A, B].map(|tunnel| closed(tunnel, Cause::Refused)));

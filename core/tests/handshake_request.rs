@@ -48,6 +48,7 @@ fn head() -> RequestHead<'static> {
         instance: Instance(0xdead_beef),
         path: PATH,
         upgrade: false,
+        whole_tls: false,
     }
 }
 
@@ -111,6 +112,10 @@ fn open() -> Rules {
 fn a_request_is_an_envoys_byte_for_byte_but_for_the_instance() {
     let expected = ENVOYS.replace(LENGTH, &[OURS, LENGTH].concat());
     assert_eq!(encoded(&head()), expected);
+    assert_eq!(
+        encoded(&RequestHead { whole_tls: true, ..head() }),
+        expected.replace("content-length: 0", "x-revtun-tls: whole\r\ncontent-length: 0"),
+    );
     assert_eq!(
         encoded(&RequestHead { upgrade: true, ..head() }),
         expected.replace(":31100\r\n", ":31100\r\nconnection: upgrade\r\nupgrade: reverse-tunnel\r\n"),
@@ -240,6 +245,17 @@ fn upgrade_mode_demands_the_upgrade_and_nothing_more() {
 }
 
 #[test]
+fn whoever_keeps_tunnels_inside_tls_demands_the_same_word() {
+    let rules = Rules { whole_tls: true, ..Rules::default() };
+    assert_verdict(&rules, &with("x-revtun-tls: whole\r\n"), Ok(()));
+    assert_verdict(&rules, &with("X-Revtun-TLS: whole\r\nx-revtun-tls: no\r\n"), Ok(()));
+    for line in ["", "x-revtun-tls: Whole\r\n", "x-revtun-tls: 1\r\n", "x-revtun-tls: no\r\nx-revtun-tls: whole\r\n"] {
+        assert_verdict(&rules, &with(line), Err(Rejection::TlsNotKept));
+    }
+    assert_verdict(&Rules::default(), &with("x-revtun-tls: whole\r\n"), Ok(()));
+}
+
+#[test]
 fn a_demanded_cluster_name_is_compared_whole() {
     let rules = Rules { required_cluster: Some("up".into()), ..Rules::default() };
     assert_verdict(&rules, &with(UPSTREAM), Ok(()));
@@ -360,17 +376,18 @@ proptest! {
     #[test]
     fn a_request_survives_being_written_and_read(
         node in name(), cluster in name(), tenant in name(), upstream in name(),
-        initiation_time_ms: u64, worker: u32, connection: u64, instance: u128, upgrade: bool,
+        initiation_time_ms: u64, worker: u32, connection: u64, instance: u128, upgrade: bool, whole_tls: bool,
         mut lengths in prop::collection::vec(0_usize..500, 0..6),
     ) {
         let identity = identity(&node, &cluster, &tenant);
         let instance = Instance(instance);
         let upstream = &upstream[..];
         let head = RequestHead {
-            host: "[::1]:1", identity, upstream, initiation_time_ms, worker, connection, instance, path: PATH, upgrade,
+            host: "[::1]:1", identity, upstream, initiation_time_ms, worker, connection, instance, path: PATH, upgrade, whole_tls,
         };
         let bytes = encoded(&head).into_bytes();
-        let rules = Rules { upgrade, tenant_isolation: false, required_cluster: Some(upstream.into()), ..Rules::default() };
+        let rules =
+            Rules { upgrade, tenant_isolation: false, required_cluster: Some(upstream.into()), whole_tls, path: PATH.into() };
         let expected = Request {
             identity,
             instance: Some(instance),

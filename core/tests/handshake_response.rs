@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use revtun_core::handshake::{
-    Answer, MAX_RESPONSE_HEAD_BYTES, ParsedResponse, Rejection, ResponseParser, encode_accepted, encode_rejection,
+    Acceptance, Answer, MAX_RESPONSE_HEAD_BYTES, ParsedResponse, Rejection, ResponseParser, encode_rejection,
 };
 
 const ENVOY: Answer = Answer::Accepted { revtun: false };
@@ -15,7 +15,7 @@ fn refused(status: u16, retry_after_seconds: Option<u64>) -> Answer {
 }
 
 fn grown(upgrade: bool, bytes: &[u8], lengths: impl IntoIterator<Item = usize>) -> ParsedResponse {
-    let mut parser = ResponseParser::new(upgrade);
+    let mut parser = ResponseParser::new(upgrade, false);
     let mut verdicts = lengths.into_iter().map(|length| parser.parse(&bytes[..length]));
     verdicts.find(|verdict| *verdict != ParsedResponse::Incomplete).unwrap_or(ParsedResponse::Incomplete)
 }
@@ -37,16 +37,46 @@ fn assert_answer(upgrade: bool, head: &[u8], answer: Answer) {
 
 #[test]
 fn an_accepting_answer_is_an_envoys_byte_for_byte_unless_both_are_revtun() {
-    assert_eq!(encode_accepted(false, false), b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(accepted(false, false, false), b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(
-        encode_accepted(true, false),
+        accepted(true, false, false),
         b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: reverse-tunnel\r\n\r\n",
     );
     for upgrade in [false, true] {
-        assert_answer(upgrade, encode_accepted(upgrade, false), ENVOY);
-        assert_answer(upgrade, encode_accepted(upgrade, true), REVTUN);
-        let text = std::str::from_utf8(encode_accepted(upgrade, true)).unwrap();
-        assert_eq!(text.replace("x-revtun: 1\r\n", "").as_bytes(), encode_accepted(upgrade, false));
+        assert_answer(upgrade, &accepted(upgrade, false, false), ENVOY);
+        assert_answer(upgrade, &accepted(upgrade, true, false), REVTUN);
+        assert_answer(upgrade, &accepted(upgrade, true, true), REVTUN);
+        let text = String::from_utf8(accepted(upgrade, true, true)).unwrap();
+        let less = text.replace("x-revtun: 1\r\n", "").replace("x-revtun-tls: whole\r\n", "");
+        assert_eq!(less.as_bytes(), accepted(upgrade, false, false));
+    }
+}
+
+fn accepted(upgrade: bool, revtun: bool, whole_tls: bool) -> Vec<u8> {
+    Acceptance { upgrade, revtun, whole_tls }.encode()
+}
+
+/// Whoever keeps the tunnel inside TLS takes no answer that does not say the same, word for word.
+#[test]
+fn an_answer_that_would_leave_tls_is_a_downgrade() {
+    for upgrade in [false, true] {
+        let judge = |head: &[u8]| match ResponseParser::new(upgrade, true).parse(head) {
+            ParsedResponse::Complete { answer, consumed } => {
+                assert_eq!(consumed, head.len());
+                answer
+            }
+            ParsedResponse::Incomplete => panic!("a whole head"),
+        };
+        let agreed = accepted(upgrade, true, true);
+        assert_eq!(judge(&agreed), REVTUN);
+        assert_eq!(judge(&accepted(upgrade, true, false)), Answer::Downgraded);
+        assert_eq!(judge(&accepted(upgrade, false, false)), Answer::Downgraded);
+        let text = String::from_utf8(agreed).unwrap();
+        for word in ["Whole", "whole, whole", "1", ""] {
+            let other = text.replace("x-revtun-tls: whole", &format!("x-revtun-tls: {word}"));
+            assert_eq!(judge(other.as_bytes()), Answer::Downgraded, "{word}");
+        }
+        assert_eq!(judge(b"HTTP/1.1 403 Forbidden\r\n\r\n"), Answer::Refused { status: 403, retry_after: None });
     }
 }
 

@@ -48,7 +48,8 @@ fn an_initiator_keeps_its_promises() {
     let config = walk::initiator::small();
     let tally =
         explore(|run, tally| watch("walk-initiator", Initiator::new(config), InitiatorModel::new(config), run, tally));
-    let close = ["ConnectTimeout", "HandshakeTimeout", "Refused", "Malformed", "Silent", "Surplus", "Drained"];
+    let close =
+        ["ConnectTimeout", "HandshakeTimeout", "Refused", "Downgraded", "Malformed", "Silent", "Surplus", "Drained"];
     tally.reaches(
         FLOOR,
         &[names(&["Dial", "SendHandshake", "Deliver", "Goaway", "Forget", "Drained"]), with_reason("Close", &close)]

@@ -3,8 +3,8 @@
 
 use revtun_core::h2frame::{FrameScanner, protocol};
 use revtun_core::handshake::{
-    Answer, Instance, PATH, ParsedRequest, ParsedResponse, RequestHead, RequestParser, ResponseParser, Rules,
-    encode_accepted,
+    Acceptance, Answer, Instance, PATH, ParsedRequest, ParsedResponse, RequestHead, RequestParser, ResponseParser,
+    Rules,
 };
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::initiator::Protocol;
@@ -17,7 +17,8 @@ use super::segments::cut;
 pub fn run(data: &[u8]) {
     let Some((seed, tail)) = data.split_first() else { return };
     let (initiator, upgrade) = (seed & 0x80 != 0, seed & 0x40 != 0);
-    let head = if initiator { encode_accepted(upgrade, true).to_vec() } else { request(upgrade) };
+    let accepted = Acceptance { upgrade, revtun: true, whole_tls: false };
+    let head = if initiator { accepted.encode() } else { request(upgrade) };
     let (_, stream, lengths) = {
         let whole = [&[*seed][..], &head, tail].concat();
         let (seed, stream, lengths) = cut(&whole);
@@ -57,6 +58,7 @@ fn request(upgrade: bool) -> Vec<u8> {
         instance: Instance(1),
         path: PATH,
         upgrade,
+        whole_tls: false,
     };
     let mut bytes = Vec::new();
     head.encode(&mut bytes);
@@ -96,7 +98,7 @@ struct Tunnel {
 
 impl Reader {
     fn initiator(upgrade: bool) -> Self {
-        Self { parser: Parser::Response(ResponseParser::new(upgrade)), buffer: Vec::new(), tunnel: None }
+        Self { parser: Parser::Response(ResponseParser::new(upgrade, false)), buffer: Vec::new(), tunnel: None }
     }
 
     fn responder(upgrade: bool) -> Self {

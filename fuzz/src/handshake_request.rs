@@ -53,6 +53,7 @@ fn is_what_was_sent(rules: &Rules, request: Request<'_>, bytes: &[u8]) {
         instance: request.instance.unwrap_or(Instance(0)),
         path: PATH,
         upgrade: rules.upgrade,
+        whole_tls: rules.whole_tls,
     };
     let mut bytes = Vec::new();
     again.encode(&mut bytes);

@@ -10,8 +10,8 @@ use super::segments::cut;
 pub fn run(data: &[u8]) {
     let (seed, stream, lengths) = cut(data);
     let upgrade = seed & 0x40 != 0;
-    let whole = ResponseParser::new(upgrade).parse(stream);
-    let mut parser = ResponseParser::new(upgrade);
+    let whole = ResponseParser::new(upgrade, false).parse(stream);
+    let mut parser = ResponseParser::new(upgrade, false);
     let mut verdicts = lengths.iter().map(|length| parser.parse(&stream[..*length]));
     match (verdicts.find(|verdict| *verdict != ParsedResponse::Incomplete), whole) {
         (Some(verdict), _) => assert_eq!(verdict, whole),
@@ -24,6 +24,7 @@ pub fn run(data: &[u8]) {
         return;
     };
     match answer {
+        Answer::Downgraded => panic!("nobody asked for TLS"),
         Answer::Malformed => assert_eq!(consumed, 0),
         Answer::Accepted { .. } => assert_ends_with_head(upgrade, whole, &stream[..consumed]),
         Answer::Refused { status, retry_after } => {
@@ -39,6 +40,6 @@ pub fn run(data: &[u8]) {
 /// The bytes of the head suffice, and all of them are needed.
 fn assert_ends_with_head(upgrade: bool, whole: ParsedResponse, head: &[u8]) {
     assert!(head.ends_with(b"\r\n\r\n"));
-    assert_eq!(ResponseParser::new(upgrade).parse(head), whole);
-    assert_eq!(ResponseParser::new(upgrade).parse(&head[..head.len() - 1]), ParsedResponse::Incomplete);
+    assert_eq!(ResponseParser::new(upgrade, false).parse(head), whole);
+    assert_eq!(ResponseParser::new(upgrade, false).parse(&head[..head.len() - 1]), ParsedResponse::Incomplete);
 }

@@ -8,11 +8,14 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use revtun::config::{
-    self, LogFormat, LogSettings, duration, parse_address, parse_interval, parse_level, parse_listen, parse_service,
-    parse_threads, parse_upstream,
+    self, LogFormat, LogSettings, duration, parse_address, parse_extent, parse_identity, parse_interval, parse_level,
+    parse_listen, parse_server_name, parse_service, parse_threads, parse_upstream,
 };
 use revtun::initiator::HostPort;
+use revtun::tls::Extent;
 use revtun_core::address::Address;
+use revtun_core::binding::Template;
+use rustls::pki_types::ServerName;
 
 use crate::failure::Failure;
 
@@ -77,6 +80,35 @@ pub(crate) struct ResponderArgs {
     /// From one answered ping of a tunnel to the next: 2s, 500ms, 1m30s [default: 2s]
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     pub(crate) ping_interval: Option<Duration>,
+    /// The responder's certificate for tunnels, in PEM, and those between it and a root [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Who may have signed the certificates of initiators; with it, each must show one [default: none are asked for]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Where a certificate of an initiator proves its identity: a SAN with holes, such as
+    /// spiffe://{tenant}/{cluster}/{node} [default: none]
+    #[arg(long, value_name = "TEMPLATE", value_parser = parse_identity)]
+    pub(crate) tls_identity: Option<[Template; 3]>,
+    /// Let every certificate of the CA claim any identity [default: false]
+    #[arg(long)]
+    pub(crate) allow_any_identity: bool,
+    /// How much of a tunnel is inside TLS: whole; or for a peer that is an Envoy plaintext-after-handshake, or inner with
+    /// the table inner_tls of the file [default: whole]
+    #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
+    pub(crate) tls_extent: Option<Extent>,
+    /// The certificate for callers, in PEM; without it they come in the clear [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) egress_tls_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) egress_tls_key: Option<PathBuf>,
+    /// Take tunnels in the clear from other machines, because something else encrypts them [default: false]
+    #[arg(long)]
+    pub(crate) allow_plaintext: bool,
     /// Whether every caller must name its tenant (x-tenant-id) and reaches only that one [default: true]
     #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) tenant_isolation: Option<bool>,
@@ -97,6 +129,28 @@ pub(crate) struct InitiatorArgs {
     /// The local service that requests are forwarded to, whatever the file says [example: http://127.0.0.1:8080]
     #[arg(long, value_name = "http://HOST:PORT", value_parser = parse_service)]
     pub(crate) forward: Option<HostPort>,
+    /// Dial with TLS; every other flag about TLS implies it [default: false]
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Who may have signed the responder's certificate, in PEM [default: the roots of this system]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The initiator's own certificate, in PEM [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The name that the responder's certificate has to have [default: the one that is dialled]
+    #[arg(long, value_name = "NAME", value_parser = parse_server_name)]
+    pub(crate) tls_server_name: Option<ServerName<'static>>,
+    /// How much of a tunnel is inside TLS: whole; or for a peer that is an Envoy plaintext-after-handshake, or inner with
+    /// the table inner_tls of the file [default: whole]
+    #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
+    pub(crate) tls_extent: Option<Extent>,
+    /// Dial other machines in the clear, because something else encrypts the way [default: false]
+    #[arg(long)]
+    pub(crate) allow_plaintext: bool,
     /// Where /healthz, /readyz, /tunnels, /metrics and /drain are served [default: 127.0.0.1:15091]
     #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
     pub(crate) admin_listen: Option<SocketAddr>,

@@ -10,12 +10,14 @@ mod log;
 mod problem;
 mod responder;
 mod section;
+mod tls;
 
 pub use endpoint::{parse_endpoint, parse_listen, parse_service};
 pub use initiator::{InitiatorSettings, Listener, parse_address, parse_upstream};
 pub use log::{LogFormat, LogSettings, parse_level};
 pub use problem::{Fault, Origin, Problem, Source};
 pub use responder::ResponderSettings;
+pub use tls::{ClientTlsSettings, ServerTlsSettings, parse_extent, parse_identity, parse_server_name};
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -65,14 +67,12 @@ impl Settings {
     /// What is missing in a file that has to stand on its own, without flags.
     #[must_use]
     pub fn missing(&self) -> Vec<Problem> {
-        match (&self.responder, &self.initiator) {
-            (_, Some(initiator)) => initiator.missing(),
-            (Some(_), None) => Vec::new(),
-            (None, None) => {
-                let fault = Fault::new("sets up nothing", "write a table [responder] or [initiator]");
-                vec![Problem::new(Origin::Absent, "", fault)]
-            }
+        if self.responder.is_none() && self.initiator.is_none() {
+            let fault = Fault::new("sets up nothing", "write a table [responder] or [initiator]");
+            return vec![Problem::new(Origin::Absent, "", fault)];
         }
+        let of_responder = self.responder.iter().flat_map(ResponderSettings::missing);
+        of_responder.chain(self.initiator.iter().flat_map(InitiatorSettings::missing)).collect()
     }
 
     fn read(root: &mut Section<'_>) -> Self {

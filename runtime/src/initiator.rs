@@ -39,6 +39,7 @@ use self::counters::Counters;
 use self::driver::{Driver, Input, State};
 use self::hosts::{Hosts, Resolved, keep_resolving};
 use crate::pump::pump;
+use crate::tls;
 use crate::world::World;
 
 /// What tunnels may have reported and the machine has not seen; a tunnel whose report finds no room waits.
@@ -48,7 +49,7 @@ const INPUTS: usize = 1024;
 const DRAINS: usize = 4;
 
 /// What one listener of an initiator is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct InitiatorConfig {
     /// Who to be, what to dial and how often.
     pub address: Address,
@@ -60,13 +61,25 @@ pub struct InitiatorConfig {
     pub request_path: String,
     /// Whether to ask for an upgrade, so that 101 and not 200 accepts (reference §2.1).
     pub upgrade: bool,
+    /// TLS towards responders; none is tunnels in the clear.
+    pub tls: Option<tls::Client>,
+    /// Whether tunnels in the clear may leave this machine.
+    pub allow_plaintext: bool,
 }
 
 impl InitiatorConfig {
     /// The defaults, for `address` and what its upstream stands for.
     #[must_use]
     pub fn new(address: Address, endpoints: Vec<HostPort>) -> Self {
-        Self { address, endpoints, core: Config::default(), request_path: PATH.to_owned(), upgrade: false }
+        Self {
+            address,
+            endpoints,
+            core: Config::default(),
+            request_path: PATH.to_owned(),
+            upgrade: false,
+            tls: None,
+            allow_plaintext: false,
+        }
     }
 }
 
@@ -93,6 +106,11 @@ struct Context<W, S> {
     core: Config,
     request_path: String,
     upgrade: bool,
+    tls: Option<tls::Client>,
+    /// Whether hosts may be elsewhere: the way to them is encrypted, or need not be.
+    anywhere: bool,
+    /// The hosts of the endpoints, as they were written.
+    names: Vec<Arc<str>>,
     run: Run,
     service: S,
     counters: Arc<Counters>,
@@ -102,18 +120,19 @@ struct Context<W, S> {
 /// Resolves the endpoints, then dials and keeps dialling; `service` answers what comes through the tunnels.
 ///
 /// # Errors
-/// If the name of an endpoint cannot be resolved. An address always can; and a name that is lost later keeps its
-/// last addresses.
+/// If the name of an endpoint cannot be resolved, or a tunnel to it would leave this machine in the clear and must not.
+/// An address always can be resolved; and a name that is lost later keeps its last addresses.
 pub async fn start<W: World, S: TunnelService>(
     world: &W,
     config: InitiatorConfig,
     run: Run,
     service: S,
 ) -> Result<InitiatorHandle<W>, Unresolvable> {
-    let InitiatorConfig { address, endpoints, core, request_path, upgrade } = config;
+    let InitiatorConfig { address, endpoints, core, request_path, upgrade, tls, allow_plaintext } = config;
+    let anywhere = tls.is_some() || allow_plaintext;
     let mut answers = Vec::with_capacity(endpoints.len());
     for (endpoint, place) in endpoints.iter().enumerate() {
-        match place.resolve(world).await {
+        match place.resolve(world, anywhere).await {
             Ok(addresses) => answers.push(Resolved { endpoint, addresses }),
             Err(error) => return Err(Unresolvable { endpoint: place.clone(), error }),
         }
@@ -126,9 +145,21 @@ pub async fn start<W: World, S: TunnelService>(
     let (state, watched) = watch::channel(State { machine, hosts: Hosts::default(), drained: false });
     let counters = Arc::<Counters>::default();
     let handle = InitiatorHandle { world: world.clone(), state: watched, drains, counters: Arc::clone(&counters) };
-    let context =
-        Context { world: world.clone(), address, core, request_path, upgrade, run, service, counters, inputs };
-    let context = Arc::new(context);
+    let names = endpoints.iter().map(|endpoint| endpoint.host.as_str().into()).collect();
+    let context = Arc::new(Context {
+        world: world.clone(),
+        address,
+        core,
+        request_path,
+        upgrade,
+        tls,
+        anywhere,
+        names,
+        run,
+        service,
+        counters,
+        inputs,
+    });
 
     for (index, endpoint) in endpoints.into_iter().enumerate() {
         world.spawn(keep_resolving(Arc::clone(&context), index, endpoint));

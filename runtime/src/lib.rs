@@ -3,7 +3,7 @@
 //! ```text
 //!   config ──▶ responder ◀─────────┬─────────▶ initiator ◀── config
 //!              listeners, registry │ pump      dials, tunnels
-//!                  ▲     tunnel_io, http, flow     ▲
+//!                  ▲  tls, tunnel_io, http, flow   ▲
 //!                  └────────────┐  │  ┌────────────┘
 //!                               admin, metrics           everything above stands on: world
 //! ```
@@ -11,10 +11,11 @@
 //! No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
 //!
 //! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
-//! machine going), [`initiator`], [`responder`]; then what they share: [`tunnel_io`], [`http`], [`flow`], [`trace`].
-//! The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are its own.
+//! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`tunnel_io`], [`http`], [`flow`],
+//! [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are its own.
 
 pub mod admin;
+mod behind;
 pub mod config;
 mod counter;
 pub mod flow;
@@ -23,6 +24,7 @@ pub mod initiator;
 pub mod metrics;
 pub mod pump;
 pub mod responder;
+pub mod tls;
 pub mod trace;
 pub mod tunnel_io;
 pub mod world;

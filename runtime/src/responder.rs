@@ -42,6 +42,7 @@ use tokio::sync::watch;
 use self::counters::Counters;
 use self::shared::Shared;
 use crate::pump::{Driven, pump};
+use crate::tls::{Extent, Server, TunnelServer};
 use crate::world::World;
 
 /// What a responder is to do.
@@ -64,6 +65,10 @@ pub struct ResponderConfig {
     /// How long a caller's HTTP/1.1 connection may wait for the head of a request, and after how much silence one of
     /// HTTP/2 has to prove that it lives.
     pub caller_timeout: Duration,
+    /// TLS for initiators; none is tunnels in the clear.
+    pub tls: Option<TunnelServer>,
+    /// TLS for callers.
+    pub egress_tls: Option<Server>,
 }
 
 impl ResponderConfig {
@@ -79,6 +84,8 @@ impl ResponderConfig {
             required_cluster: None,
             request_timeout: Duration::ZERO,
             caller_timeout: Duration::from_secs(300),
+            tls: None,
+            egress_tls: None,
         }
     }
 
@@ -88,6 +95,7 @@ impl ResponderConfig {
             upgrade: self.upgrade,
             tenant_isolation: self.core.tenant_isolation,
             required_cluster: self.required_cluster.as_deref().map(Into::into),
+            whole_tls: self.tls.as_ref().is_some_and(|tls| tls.extent == Extent::Whole),
         }
     }
 }
@@ -98,6 +106,8 @@ struct Context<W: World> {
     config: Config,
     rules: Rules,
     request_timeout: Duration,
+    tls: Option<TunnelServer>,
+    egress_tls: Option<Server>,
     shared: Arc<Shared<W>>,
     counters: Counters,
 }
@@ -132,6 +142,8 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
         config: config.core,
         rules: config.rules(),
         request_timeout: config.request_timeout,
+        tls: config.tls,
+        egress_tls: config.egress_tls,
         counters: Counters::default(),
         world: world.clone(),
     });

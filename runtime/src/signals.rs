@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks for a drain, the second for the end.
+//! SIGTERM and SIGINT: the first asks for a drain, the second for the end. SIGHUP: certificates are read again.
 
 use std::io;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use revtun::admin::Admin;
 use revtun::world::{Tokio, World};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 /// What a shell adds to the number of the signal that ended a process.
 const ENDED_BY_SIGNAL: i32 = 128;
@@ -14,6 +15,7 @@ const ENDED_BY_SIGNAL: i32 = 128;
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangups: watch::Receiver<u64>,
 }
 
 impl Signals {
@@ -21,8 +23,23 @@ impl Signals {
     ///
     /// # Errors
     /// If the system refuses.
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    pub(crate) fn listen(world: &Tokio) -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (count, hangups) = watch::channel(0);
+        world.spawn(async move {
+            while hangup.recv().await.is_some() {
+                tracing::info!("SIGHUP: certificates and keys are read again");
+                count.send_modify(|count| *count += 1);
+            }
+        });
+        Ok(Self { terminate, interrupt, hangups })
+    }
+
+    /// Changes with each SIGHUP.
+    pub(crate) fn hangups(&self) -> watch::Receiver<u64> {
+        self.hangups.clone()
     }
 
     /// Waits for the first one, or until `admin` was asked to drain everything; returns the grace if that was asked for.

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use revtun_core::h2frame::{FrameScanner, GOAWAY_NO_ERROR};
 use revtun_core::initiator::{self, Protocol};
 use revtun_core::rping::PingFilter;
@@ -22,13 +22,11 @@ use revtun_core::{Instant, responder};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::behind::Behind;
 use crate::world::World;
 
 /// Notices that wait for the tunnel's task: one `Heard`, and room that only `GoawayReceived` takes.
 const NOTICES: usize = 2;
-
-/// Bytes read at once while late echoes may come.
-const ECHO_READ: usize = 64;
 
 /// What a tunnel's stream noticed, for the task that reports to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +53,7 @@ impl GoawayOrder {
 #[derive(Debug)]
 pub struct TunnelIo<W, S> {
     world: W,
-    stream: S,
+    stream: Behind<S>,
     inbound: Inbound,
     outbound: Option<Outbound>,
 }
@@ -67,7 +65,8 @@ impl<W: World, S> TunnelIo<W, S> {
             Protocol::Http2 => Some(FrameScanner::client()),
             Protocol::Http1 => None,
         };
-        let (inbound, notices) = Inbound::new(initiator::HEARD_GRANULARITY, scanner, first, None);
+        let (inbound, notices) = Inbound::new(initiator::HEARD_GRANULARITY, scanner);
+        let stream = Behind::replaying(stream, first);
         (Self { world: world.clone(), stream, inbound, outbound: None }, notices)
     }
 
@@ -75,7 +74,8 @@ impl<W: World, S> TunnelIo<W, S> {
     /// are still taken out.
     pub fn requesting(world: &W, stream: S, echoes: PingFilter) -> (Self, mpsc::Receiver<Notice>, GoawayOrder) {
         let scanner = Some(FrameScanner::server());
-        let (inbound, notices) = Inbound::new(responder::HEARD_GRANULARITY, scanner, Bytes::new(), Some(echoes));
+        let (inbound, notices) = Inbound::new(responder::HEARD_GRANULARITY, scanner);
+        let stream = Behind::past(stream, echoes);
         let (order, ordered) = oneshot::channel();
         let outbound = Some(Outbound { scanner: FrameScanner::client(), goaway: Goaway::Awaited(ordered) });
         (Self { world: world.clone(), stream, inbound, outbound }, notices, GoawayOrder(order))
@@ -89,14 +89,7 @@ impl<W: World, S: AsyncRead + Unpin> AsyncRead for TunnelIo<W, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { world, stream, inbound, .. } = self.get_mut();
         let before = buf.filled().len();
-        if !ready!(inbound.poll_past_echoes(cx, stream, || world.now()))? {
-            return Poll::Ready(Ok(()));
-        }
-        if inbound.replay.is_empty() {
-            ready!(Pin::new(stream).poll_read(cx, buf))?;
-        } else {
-            inbound.replay_into(buf);
-        }
+        ready!(Pin::new(stream).poll_read(cx, buf))?;
         inbound.watch(&buf.filled()[before..], || world.now());
         Poll::Ready(Ok(()))
     }
@@ -140,10 +133,6 @@ impl<W: World, S: AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> {
 
 #[derive(Debug)]
 struct Inbound {
-    /// Read already, and not yet handed on.
-    replay: Bytes,
-    /// Present until the first byte that is not part of an echo.
-    echoes: Option<PingFilter>,
     /// Present while a GOAWAY may come.
     scanner: Option<FrameScanner>,
     heard: Option<Instant>,
@@ -152,43 +141,9 @@ struct Inbound {
 }
 
 impl Inbound {
-    fn new(
-        granularity: Duration,
-        scanner: Option<FrameScanner>,
-        replay: Bytes,
-        echoes: Option<PingFilter>,
-    ) -> (Self, mpsc::Receiver<Notice>) {
+    fn new(granularity: Duration, scanner: Option<FrameScanner>) -> (Self, mpsc::Receiver<Notice>) {
         let (notices, noticed) = mpsc::channel(NOTICES);
-        (Self { replay, echoes, scanner, heard: None, granularity, notices }, noticed)
-    }
-
-    /// Reads until data comes, which is then to be replayed. Ready with `false` at the end of the stream.
-    fn poll_past_echoes<S: AsyncRead + Unpin>(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &mut S,
-        now: impl Fn() -> Instant,
-    ) -> Poll<io::Result<bool>> {
-        while let Some(echoes) = &mut self.echoes {
-            let mut space = [0; ECHO_READ];
-            let mut buf = ReadBuf::new(&mut space);
-            ready!(Pin::new(&mut *stream).poll_read(cx, &mut buf))?;
-            if buf.filled().is_empty() {
-                return Poll::Ready(Ok(false));
-            }
-            if let Some(data) = echoes.feed(buf.filled()).data {
-                self.replay = Bytes::from([data.held, &buf.filled()[data.from..]].concat());
-                self.echoes = None;
-            }
-            self.hear(&now);
-        }
-        Poll::Ready(Ok(true))
-    }
-
-    fn replay_into(&mut self, buf: &mut ReadBuf<'_>) {
-        let count = self.replay.len().min(buf.remaining());
-        buf.put_slice(&self.replay[..count]);
-        self.replay.advance(count);
+        (Self { scanner, heard: None, granularity, notices }, noticed)
     }
 
     fn watch(&mut self, bytes: &[u8], now: impl Fn() -> Instant) {

@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -79,7 +80,10 @@ impl Caller {
     ///
     /// # Errors
     /// As the server says.
-    pub async fn over(stream: TcpStream, version: Version) -> Result<Self, Failure> {
+    pub async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        version: Version,
+    ) -> Result<Self, Failure> {
         let io = TokioIo::new(stream);
         if version == Version::HTTP_2 {
             let (send, connection) = http2::handshake(TokioExecutor::new(), io).await?;

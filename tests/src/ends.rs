@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::request;
 
 use crate::body;
+use crate::certificates::Files;
 use crate::client::{Answer, ask, ask_for, get, to_cluster, to_node};
 use crate::envoy;
 use crate::patience::{SOON, until};
@@ -35,6 +36,8 @@ pub struct Responder {
     egress: Port,
     admin: Port,
     flags: Vec<String>,
+    tls: Option<Files>,
+    inner_ca: Option<String>,
     settings: Option<Settings>,
     process: Option<Process>,
 }
@@ -64,12 +67,27 @@ impl Responder {
         responder
     }
 
+    /// Starts an Envoy whose tunnel listener shows a certificate, and which trusts `inner_ca` in a second TLS within
+    /// tunnels; none where Envoy cannot be had.
+    pub async fn envoy_with_tls(files: &Files, inner_ca: Option<String>) -> Option<Self> {
+        envoy::executable()?;
+        let mut responder = Self::new(Make::Envoy, &[]);
+        responder.tls = Some(files.clone());
+        responder.inner_ca = inner_ca;
+        responder.start_again().await;
+        Some(responder)
+    }
+
     async fn begin(make: Make, flags: &[&str]) -> Self {
-        let flags = flags.iter().map(ToString::to_string).collect();
-        let [tunnel, egress, admin] = [(); 3].map(|()| Port::reserve());
-        let mut responder = Self { make, tunnel, egress, admin, flags, settings: None, process: None };
+        let mut responder = Self::new(make, flags);
         responder.start_again().await;
         responder
+    }
+
+    fn new(make: Make, flags: &[&str]) -> Self {
+        let flags = flags.iter().map(ToString::to_string).collect();
+        let [tunnel, egress, admin] = [(); 3].map(|()| Port::reserve());
+        Self { make, tunnel, egress, admin, flags, tls: None, inner_ca: None, settings: None, process: None }
     }
 
     /// Starts it anew on the same ports, and waits until it listens.
@@ -103,6 +121,8 @@ impl Responder {
                     tenant_isolation: false,
                     filter: vec![],
                     tunnels_per_node: 0,
+                    tls: self.tls.clone(),
+                    inner_ca: self.inner_ca.clone(),
                 };
                 config.start(envoy::executable().expect("it was there before")).await
             }
@@ -226,6 +246,10 @@ pub struct Dialling<'a> {
     pub forward: SocketAddr,
     /// More flags, for revtun alone.
     pub flags: &'a [&'a str],
+    /// Whom an Envoy trusts; none dials in the clear.
+    pub envoy_tls_ca: Option<&'a str>,
+    /// What an Envoy shows in a second TLS within tunnels.
+    pub envoy_inner: Option<&'a Files>,
 }
 
 impl<'a> Dialling<'a> {
@@ -241,6 +265,8 @@ impl<'a> Dialling<'a> {
             hosts,
             forward,
             flags: &[],
+            envoy_tls_ca: None,
+            envoy_inner: None,
         }
     }
 }
@@ -331,7 +357,8 @@ impl Initiator {
 }
 
 fn arguments(dialling: Dialling<'_>, admin: SocketAddr) -> Vec<String> {
-    let Dialling { make: _, node, cluster, tenant, count, hosts, forward, flags } = dialling;
+    let Dialling { make: _, node, cluster, tenant, count, hosts, forward, flags, envoy_tls_ca: _, envoy_inner: _ } =
+        dialling;
     let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     let mut args = vec!["initiator".to_owned()];
     args.extend(["--address".to_owned(), format!("rc://{node}:{cluster}:{tenant}@cloud:{count}")]);
@@ -351,5 +378,7 @@ fn configuration(dialling: Dialling<'_>, admin: SocketAddr) -> envoy::InitiatorC
         forward: dialling.forward,
         admin,
         extension: vec!["maintain_interval: 0.5s", "max_reconnect_backoff: 1s"],
+        tls_ca: dialling.envoy_tls_ca.map(ToOwned::to_owned),
+        inner: dialling.envoy_inner.cloned(),
     }
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 pub use provision::executable;
 
+use crate::certificates::Files;
 use crate::client::get;
 use crate::patience::{SOON, until};
 use crate::process::Process;
@@ -27,6 +28,10 @@ pub struct ResponderConfig {
     pub filter: Vec<&'static str>,
     /// Tunnels of one node; zero is no limit.
     pub tunnels_per_node: u32,
+    /// Its certificate for tunnels; none is tunnels in the clear.
+    pub tls: Option<Files>,
+    /// Whom it trusts in a second TLS within tunnels.
+    pub inner_ca: Option<String>,
 }
 
 /// An Envoy that dials out and serves what comes back.
@@ -44,6 +49,10 @@ pub struct InitiatorConfig {
     pub admin: SocketAddr,
     /// More fields of the bootstrap extension, as one line of flow-style YAML each.
     pub extension: Vec<&'static str>,
+    /// The file with whom it trusts; none is tunnels in the clear.
+    pub tls_ca: Option<String>,
+    /// Its certificate in a second TLS within tunnels.
+    pub inner: Option<Files>,
 }
 
 impl ResponderConfig {
@@ -60,6 +69,8 @@ impl ResponderConfig {
             .replace("@ADMIN_PORT@", &self.admin.port().to_string())
             .replace("@TENANT_ISOLATION@", &self.tenant_isolation.to_string())
             .replace("@TUNNELS_PER_NODE@", &self.tunnels_per_node.to_string())
+            .replace("@INNER@", &self.inner_ca.as_deref().map(upstream_tls).unwrap_or_default())
+            .replace("@TRANSPORT@", &self.tls.as_ref().map_or("name: tunnels".to_owned(), downstream_tls))
             .replace("@FILTER@", &filter.join("\n          "))
             .replace("@CLUSTER@", cluster);
         start(envoy, "envoy responder", &text, self.admin).await
@@ -83,9 +94,27 @@ impl InitiatorConfig {
             .replace("@HOSTS@", &hosts.join("\n        "))
             .replace("@FORWARD_PORT@", &self.forward.port().to_string())
             .replace("@ADMIN_PORT@", &self.admin.port().to_string())
+            .replace("@INNER@", &self.inner.as_ref().map_or("name: tunnels".to_owned(), downstream_tls))
+            .replace("@TRANSPORT@", &self.tls_ca.as_deref().map(upstream_tls).unwrap_or_default())
             .replace("@EXTENSION@", &self.extension.join("\n    "));
         start(envoy, "envoy initiator", &text, self.admin).await
     }
+}
+
+const TLS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
+
+fn downstream_tls(files: &Files) -> String {
+    let Files { cert, key } = files;
+    let own = format!("{{certificate_chain: {{filename: {cert}}}, private_key: {{filename: {key}}}}}");
+    let context =
+        format!("{{\"@type\": {TLS}.DownstreamTlsContext, common_tls_context: {{tls_certificates: [{own}]}}}}");
+    format!("transport_socket: {{name: envoy.transport_sockets.tls, typed_config: {context}}}")
+}
+
+fn upstream_tls(ca: &str) -> String {
+    let trust = format!("{{validation_context: {{trusted_ca: {{filename: {ca}}}}}}}");
+    let context = format!("{{\"@type\": {TLS}.UpstreamTlsContext, common_tls_context: {trust}}}");
+    format!("transport_socket: {{name: envoy.transport_sockets.tls, typed_config: {context}}}")
 }
 
 async fn start(envoy: &Path, name: &str, config: &str, admin: SocketAddr) -> Process {

@@ -11,6 +11,7 @@
 //! [`patience`], so that nothing here waits for ever, and every port is a [`port::Port`], so that no two tests meet.
 
 pub mod body;
+pub mod certificates;
 pub mod client;
 pub mod ends;
 pub mod envoy;

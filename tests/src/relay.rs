@@ -26,7 +26,11 @@ pub struct Line {
     swallowed: AtomicUsize,
     near_gone: AtomicBool,
     far_gone: AtomicBool,
+    carried: Mutex<Vec<u8>>,
 }
+
+/// Bytes of a line that are kept for the test to look at.
+const KEPT: usize = 1 << 20;
 
 #[derive(Debug)]
 struct Lines {
@@ -113,6 +117,18 @@ impl Line {
         self.swallowed.load(Ordering::SeqCst)
     }
 
+    /// What it carried so far, both ways mixed, as whoever stands on the way sees it; of a lot, the first mebibyte.
+    #[must_use]
+    pub fn carried(&self) -> Vec<u8> {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, bytes: &[u8]) {
+        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = KEPT.saturating_sub(carried.len()).min(bytes.len());
+        carried.extend_from_slice(&bytes[..room]);
+    }
+
     /// Whether both sides still have it, as far as they know.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -172,10 +188,13 @@ async fn forward(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, line: &Line, gon
         let swallow = line.swallow.load(Ordering::SeqCst);
         match read {
             Ok(count @ 1..) if swallow => line.swallowed.fetch_add(count, Ordering::SeqCst),
-            Ok(count @ 1..) => match to.write_all(&buffer[..count]).await {
-                Ok(()) => count,
-                Err(_) => return line.cut(),
-            },
+            Ok(count @ 1..) => {
+                line.keep(&buffer[..count]);
+                match to.write_all(&buffer[..count]).await {
+                    Ok(()) => count,
+                    Err(_) => return line.cut(),
+                }
+            }
             Ok(0) | Err(_) => {
                 gone.store(true, Ordering::SeqCst);
                 return match read {

@@ -149,6 +149,7 @@ fn the_examples_show_every_setting() {
         ("runtime/src/config/log.rs", "examples/initiator.toml"),
         ("runtime/src/config/responder.rs", "examples/responder.toml"),
         ("runtime/src/config/initiator.rs", "examples/initiator.toml"),
+        ("runtime/src/config/tls.rs", "examples/responder.toml"),
     ] {
         let (source, shown) = (read(source), read(example));
         let mut keys = 0;

@@ -12,6 +12,9 @@ pub(super) const WORKER_ID: &str = "x-envoy-reverse-tunnel-worker-id";
 pub(super) const CONNECTION_ID: &str = "x-envoy-reverse-tunnel-connection-id";
 pub(super) const INSTANCE: &str = "x-revtun-instance";
 pub(super) const REVTUN: &str = "x-revtun";
+/// Says that the whole tunnel stays inside TLS. Envoy takes TLS off behind the answer (reference §8).
+pub(super) const TLS: &str = "x-revtun-tls";
+pub(super) const TLS_WHOLE: &str = "whole";
 pub(super) const UPGRADE: &str = "upgrade";
 /// The protocol that upgrade mode asks for.
 pub(super) const UPGRADE_TOKEN: &str = "reverse-tunnel";

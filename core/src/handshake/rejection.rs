@@ -9,6 +9,8 @@ pub enum Rejection {
     NotATunnelRequest,
     /// Upgrade mode is on and the request does not ask for `reverse-tunnel`.
     UpgradeRequired,
+    /// The initiator does not say that the whole tunnel stays inside TLS, and must.
+    TlsNotKept,
     /// One of the three identity headers is absent.
     MissingIdentity,
     /// The node id is empty.
@@ -53,9 +55,10 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every rejection, in the order above.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NotATunnelRequest,
         Self::UpgradeRequired,
+        Self::TlsNotKept,
         Self::MissingIdentity,
         Self::EmptyNode,
         Self::EmptyCluster,
@@ -103,7 +106,7 @@ impl Rejection {
             | Self::BodyNotAllowed
             | Self::BadRequest => (400, "Bad Request"),
             Self::Unauthenticated => (401, "Unauthorized"),
-            Self::IdentityMismatch => (403, "Forbidden"),
+            Self::TlsNotKept | Self::IdentityMismatch => (403, "Forbidden"),
             Self::NotATunnelRequest => (404, "Not Found"),
             Self::UpgradeRequired | Self::ObsoleteVersion => (426, "Upgrade Required"),
             Self::NodeFull | Self::TenantFull => (429, "Too Many Requests"),
@@ -119,6 +122,7 @@ impl Rejection {
         match self {
             Self::NotATunnelRequest => "Not a reverse tunnel request",
             Self::UpgradeRequired => "Upgrade: reverse-tunnel required",
+            Self::TlsNotKept => "x-revtun-tls: whole required",
             Self::MissingIdentity => "Missing required reverse tunnel headers",
             Self::EmptyNode => "Empty node-id header value",
             Self::EmptyCluster => "Empty cluster-id header value",
@@ -149,6 +153,7 @@ impl Rejection {
             Self::Busy | Self::Draining => Some(Duration::from_secs(1)),
             Self::NotATunnelRequest
             | Self::UpgradeRequired
+            | Self::TlsNotKept
             | Self::MissingIdentity
             | Self::EmptyNode
             | Self::EmptyCluster
@@ -173,6 +178,7 @@ impl Rejection {
         match self {
             Self::NotATunnelRequest => "not-a-tunnel-request",
             Self::UpgradeRequired => "upgrade-required",
+            Self::TlsNotKept => "tls-not-kept",
             Self::MissingIdentity => "missing-identity",
             Self::EmptyNode => "empty-node",
             Self::EmptyCluster => "empty-cluster",

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::Instance;
 use super::head::{
-    CLUSTER_ID, CONNECTION_ID, CONTENT_LENGTH, INITIATION_TIME, INSTANCE, NODE_ID, TENANT_ID, UPGRADE, UPGRADE_TOKEN,
-    UPSTREAM, WORKER_ID,
+    CLUSTER_ID, CONNECTION_ID, CONTENT_LENGTH, INITIATION_TIME, INSTANCE, NODE_ID, TENANT_ID, TLS, TLS_WHOLE, UPGRADE,
+    UPGRADE_TOKEN, UPSTREAM, WORKER_ID,
 };
 use crate::identity::Identity;
 
@@ -36,10 +36,12 @@ pub struct RequestHead<'a> {
     pub path: &'a str,
     /// Whether to ask for an upgrade, for the sake of proxies between the ends.
     pub upgrade: bool,
+    /// Whether the tunnel stays inside TLS behind the answer; sent as `x-revtun-tls: whole`.
+    pub whole_tls: bool,
 }
 
 impl RequestHead<'_> {
-    /// Appends the request to `out`: byte for byte an Envoy's, but for one header that an Envoy ignores.
+    /// Appends the request to `out`: byte for byte an Envoy's, but for headers that an Envoy ignores.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut line = |parts: [&str; 3]| {
             for part in parts {
@@ -61,6 +63,9 @@ impl RequestHead<'_> {
         line([WORKER_ID, ": ", &alloc::format!("worker_{}", self.worker)]);
         line([CONNECTION_ID, ": ", &alloc::format!("{}", self.connection)]);
         line([INSTANCE, ": ", &alloc::format!("{}", self.instance)]);
+        if self.whole_tls {
+            line([TLS, ": ", TLS_WHOLE]);
+        }
         line([CONTENT_LENGTH, ": ", "0"]);
         line(["", "", ""]);
     }

@@ -6,8 +6,8 @@ use core::str;
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::head::{
-    CLUSTER_ID, CONNECTION_ID, CONTENT_LENGTH, INITIATION_TIME, INSTANCE, MAX_HEADERS, NODE_ID, Pace, TENANT_ID,
-    TRANSFER_ENCODING, UPGRADE, UPGRADE_TOKEN, UPSTREAM, WORKER_ID, has_bare_newline, value, values,
+    CLUSTER_ID, CONNECTION_ID, CONTENT_LENGTH, INITIATION_TIME, INSTANCE, MAX_HEADERS, NODE_ID, Pace, TENANT_ID, TLS,
+    TLS_WHOLE, TRANSFER_ENCODING, UPGRADE, UPGRADE_TOKEN, UPSTREAM, WORKER_ID, has_bare_newline, value, values,
 };
 use super::request::PATH;
 use super::{Instance, Rejection};
@@ -30,11 +30,13 @@ pub struct Rules {
     pub tenant_isolation: bool,
     /// What the initiator has to call the responder.
     pub required_cluster: Option<Box<str>>,
+    /// Whether the initiator has to say that the whole tunnel stays inside TLS.
+    pub whole_tls: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { path: PATH.into(), upgrade: false, tenant_isolation: true, required_cluster: None }
+        Self { path: PATH.into(), upgrade: false, tenant_isolation: true, required_cluster: None, whole_tls: false }
     }
 }
 
@@ -117,6 +119,9 @@ fn read<'a>(rules: &Rules, bytes: &'a [u8]) -> Result<Option<(Request<'a>, usize
     let asks_upgrade = value(head.headers, UPGRADE).is_some_and(|it| it.eq_ignore_ascii_case(UPGRADE_TOKEN.as_bytes()));
     if rules.upgrade && !asks_upgrade {
         return Err(Rejection::UpgradeRequired);
+    }
+    if rules.whole_tls && value(head.headers, TLS) != Some(TLS_WHOLE.as_bytes()) {
+        return Err(Rejection::TlsNotKept);
     }
     let identity = identity(rules, head.headers)?;
     Ok(Some((request(identity, head.headers), length + body)))

@@ -1,24 +1,42 @@
 //! What a responder answers (reference §2.2).
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec::Vec;
 
 use super::Rejection;
-use super::head::{RETRY_AFTER, TRANSFER_ENCODING, UPGRADE, UPGRADE_TOKEN};
+use super::head::{RETRY_AFTER, REVTUN, TLS, TLS_WHOLE, TRANSFER_ENCODING, UPGRADE, UPGRADE_TOKEN};
 
-/// The answer that makes a tunnel of the connection. Nothing may follow it at once (reference §2.4).
+/// The answer that makes a tunnel of the connection. An Envoy chokes on what comes together with it (reference §2.4).
 ///
-/// With `revtun` it says that the responder is revtun; without, it is byte for byte an Envoy's. Say so only to an
-/// initiator that sent an instance.
-#[must_use]
-pub const fn encode_accepted(upgrade: bool, revtun: bool) -> &'static [u8] {
-    match (upgrade, revtun) {
-        (false, false) => b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-        (false, true) => b"HTTP/1.1 200 OK\r\nx-revtun: 1\r\ncontent-length: 0\r\n\r\n",
-        (true, false) => b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: reverse-tunnel\r\n\r\n",
-        (true, true) => {
-            b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: reverse-tunnel\r\nx-revtun: 1\r\n\r\n"
+/// Without `revtun` and `whole_tls` it is byte for byte an Envoy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Acceptance {
+    /// Whether the initiator asked for an upgrade, and is answered 101.
+    pub upgrade: bool,
+    /// Whether to say that the responder is revtun. Only to an initiator that sent an instance.
+    pub revtun: bool,
+    /// Whether to agree that the tunnel stays inside TLS. Only to an initiator that asked for it.
+    pub whole_tls: bool,
+}
+
+impl Acceptance {
+    /// The bytes.
+    #[must_use]
+    pub fn encode(self) -> Vec<u8> {
+        let mut answer = if self.upgrade {
+            format!("HTTP/1.1 101 Switching Protocols\r\nconnection: {UPGRADE}\r\n{UPGRADE}: {UPGRADE_TOKEN}\r\n")
+        } else {
+            "HTTP/1.1 200 OK\r\n".to_owned()
+        };
+        if self.revtun {
+            answer += &format!("{REVTUN}: 1\r\n");
         }
+        if self.whole_tls {
+            answer += &format!("{TLS}: {TLS_WHOLE}\r\n");
+        }
+        answer += if self.upgrade { "\r\n" } else { "content-length: 0\r\n\r\n" };
+        answer.into_bytes()
     }
 }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 use httparse::{EMPTY_HEADER, Status};
 
 use super::Answer;
-use super::head::{MAX_HEADERS, Pace, RETRY_AFTER, REVTUN, has_bare_newline, value};
+use super::head::{MAX_HEADERS, Pace, RETRY_AFTER, REVTUN, TLS, TLS_WHOLE, has_bare_newline, value};
 
 /// The longest response head in bytes, interim responses included.
 pub const MAX_RESPONSE_HEAD_BYTES: usize = 64 * 1024;
@@ -33,20 +33,22 @@ pub enum ParsedResponse {
 
 /// Reads one answer from a growing buffer.
 ///
-/// The status decides; framing and version (1.0 or 1.1) are of no interest, and of the headers `retry-after` and
-/// `x-revtun` only. The outcome depends on the bytes alone, never on how they are cut; only a fault in a line that has
+/// The status decides; framing and version (1.0 or 1.1) are of no interest, and of the headers `retry-after`,
+/// `x-revtun` and `x-revtun-tls` only. The outcome depends on the bytes alone, never on how they are cut; only a fault in a line that has
 /// not ended yet may be noticed a little later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ResponseParser {
     upgrade: bool,
+    whole_tls: bool,
     pace: Pace,
 }
 
 impl ResponseParser {
-    /// A parser that has seen nothing. With `upgrade`, 101 is the status that accepts; else it is 200.
+    /// A parser that has seen nothing. With `upgrade`, 101 is the status that accepts; else it is 200. With `whole_tls`
+    /// the answer has to agree that the tunnel stays inside TLS.
     #[must_use]
-    pub fn new(upgrade: bool) -> Self {
-        Self { upgrade, pace: Pace::default() }
+    pub fn new(upgrade: bool, whole_tls: bool) -> Self {
+        Self { upgrade, whole_tls, pace: Pace::default() }
     }
 
     /// Looks at all bytes that came so far.
@@ -55,7 +57,7 @@ impl ResponseParser {
             return ParsedResponse::Incomplete;
         }
         let window = &bytes[..bytes.len().min(MAX_RESPONSE_HEAD_BYTES)];
-        match read(self.upgrade, window) {
+        match read(self, window) {
             Ok(Some((answer, consumed))) => ParsedResponse::Complete { answer, consumed },
             Ok(None) if window.len() < MAX_RESPONSE_HEAD_BYTES => {
                 self.pace.wait(bytes.len(), MAX_RESPONSE_HEAD_BYTES);
@@ -69,7 +71,7 @@ impl ResponseParser {
 struct Malformed;
 
 /// The first final response in `window` and where its head ends. None while bytes are missing.
-fn read(upgrade: bool, window: &[u8]) -> Result<Option<(Answer, usize)>, Malformed> {
+fn read(parser: &ResponseParser, window: &[u8]) -> Result<Option<(Answer, usize)>, Malformed> {
     let mut start = 0;
     for _ in 0..=MAX_INTERIM {
         let rest = &window[start..];
@@ -86,14 +88,17 @@ fn read(upgrade: bool, window: &[u8]) -> Result<Option<(Answer, usize)>, Malform
         }
         start += length;
         if status == 101 || status >= 200 {
-            return Ok(Some((judge(upgrade, status, head.headers), start)));
+            return Ok(Some((judge(parser, status, head.headers), start)));
         }
     }
     Err(Malformed)
 }
 
-fn judge(upgrade: bool, status: u16, headers: &[httparse::Header<'_>]) -> Answer {
-    if status == if upgrade { 101 } else { 200 } {
+fn judge(parser: &ResponseParser, status: u16, headers: &[httparse::Header<'_>]) -> Answer {
+    if status == if parser.upgrade { 101 } else { 200 } {
+        if parser.whole_tls && value(headers, TLS) != Some(TLS_WHOLE.as_bytes()) {
+            return Answer::Downgraded;
+        }
         return Answer::Accepted { revtun: value(headers, REVTUN) == Some(b"1") };
     }
     let retry_after = value(headers, RETRY_AFTER).filter(|_| matches!(status, 429 | 503)).and_then(whole_seconds);

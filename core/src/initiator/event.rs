@@ -133,6 +133,8 @@ pub enum CloseReason {
     HandshakeTimeout,
     /// The responder answered with this status.
     Refused(u16),
+    /// The responder would leave TLS behind its answer.
+    Downgraded,
     /// The answer was not HTTP/1.1.
     Malformed,
     /// Nothing was heard for the liveness window.

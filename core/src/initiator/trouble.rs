@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Absent,
     /// Time-outs, broken answers, 429, 5xx: more load will not help.
     Failing,
-    /// 401, 403, 404: nothing changes until somebody mends a configuration.
+    /// 401, 403, 404, an answer that leaves TLS: nothing changes until somebody mends a configuration.
     Denied,
     /// Tunnels are accepted and go again at once.
     Flapping,

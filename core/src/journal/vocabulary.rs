@@ -196,7 +196,7 @@ words!(initiator::Timer {
 });
 
 words!(initiator::Stage { Dialing; Handshaking; Idle; InUse; Draining; });
-words!(Answer { Accepted { revtun }; Refused { status, retry_after }; Malformed; });
+words!(Answer { Accepted { revtun }; Refused { status, retry_after }; Downgraded; Malformed; });
 words!(Protocol { Http2; Http1; });
 words!(Cause { Refused; Lost; });
 
@@ -204,6 +204,7 @@ words!(initiator::CloseReason {
     ConnectTimeout;
     HandshakeTimeout;
     Refused(status);
+    Downgraded;
     Malformed;
     Silent;
     Surplus;

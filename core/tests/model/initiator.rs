@@ -145,7 +145,9 @@ impl InitiatorModel {
         let fits = match reason {
             CloseReason::ConnectTimeout => tunnel.stage == Stage::Dialing && event == Event::Tick,
             CloseReason::HandshakeTimeout => tunnel.stage == Stage::Handshaking && event == Event::Tick,
-            CloseReason::Refused(_) | CloseReason::Malformed => tunnel.stage == Stage::Handshaking,
+            CloseReason::Refused(_) | CloseReason::Downgraded | CloseReason::Malformed => {
+                tunnel.stage == Stage::Handshaking
+            }
             CloseReason::Silent => matches!(tunnel.stage, Stage::Idle | Stage::InUse(Protocol::Http2)),
             CloseReason::Surplus => tunnel.stage != Stage::Draining,
             CloseReason::Drained => tunnel.stage == Stage::Draining || self.drain.is_some(),
@@ -157,6 +159,7 @@ impl InitiatorModel {
                 | CloseReason::HandshakeTimeout
                 | CloseReason::Malformed
                 | CloseReason::Silent => self.failed(now, tunnel, Duration::ZERO, false),
+                CloseReason::Downgraded => self.failed(now, tunnel, self.config.denied_base / 2, false),
                 CloseReason::Surplus | CloseReason::Drained => {}
                 CloseReason::Refused(_) => unreachable!("refused without an answer"),
             }

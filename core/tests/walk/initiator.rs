@@ -62,7 +62,7 @@ fn answer(luck: &mut Luck) -> Answer {
     let retry_after = luck.of(&[None, None, Some(Duration::from_secs(3))]);
     match luck.below(8) {
         0..4 => Answer::Accepted { revtun: luck.one_in(2) },
-        4 => Answer::Malformed,
+        4 => luck.of(&[Answer::Malformed, Answer::Downgraded]),
         5 => Answer::Refused { status: luck.of(&[401, 403, 404]), retry_after: None },
         _ => Answer::Refused { status: luck.of(&[429, 500, 503]), retry_after },
     }

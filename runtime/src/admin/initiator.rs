@@ -10,19 +10,25 @@ use serde_json::{Value, json};
 use super::{DrainQuery, Subject};
 use crate::initiator::{InitiatorHandle, Totals};
 use crate::metrics::Exposition;
+use crate::tls::Certificates;
 use crate::world::World;
 
 /// An initiator process as the admin listener shows it: every listener of it.
 pub struct InitiatorSubject<W> {
     listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>,
     grace: Duration,
+    certificates: Certificates,
 }
 
 impl<W: World> InitiatorSubject<W> {
     /// Tells about `listeners`; a drain lets requests go on for `grace` unless its query says otherwise.
     #[must_use]
-    pub fn new(listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>, grace: Duration) -> Self {
-        Self { listeners, grace }
+    pub fn new(
+        listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>,
+        grace: Duration,
+        certificates: Certificates,
+    ) -> Self {
+        Self { listeners, grace, certificates }
     }
 }
 
@@ -53,6 +59,7 @@ impl<W: World> Subject for InitiatorSubject<W> {
         }
         page.gauge("revtun_initiator_tunnels", "Tunnels, by stage.").by("stage", stages);
         write_totals(self.listeners.iter().map(|(_, handle)| handle.totals()).collect(), page);
+        self.certificates.metrics(page);
     }
 
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {

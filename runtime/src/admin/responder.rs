@@ -11,6 +11,7 @@ use super::{DrainQuery, Subject};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
 use crate::responder::ResponderHandle;
+use crate::tls::Certificates;
 use crate::world::World;
 
 /// A responder as the admin listener shows it.
@@ -18,14 +19,15 @@ pub struct ResponderSubject<W: World> {
     handle: Arc<ResponderHandle<W>>,
     tenant_isolation: bool,
     grace: Duration,
+    certificates: Certificates,
 }
 
 impl<W: World> ResponderSubject<W> {
     /// Tells about `handle`, which was started with `settings`.
     #[must_use]
-    pub fn new(handle: Arc<ResponderHandle<W>>, settings: &ResponderSettings) -> Self {
+    pub fn new(handle: Arc<ResponderHandle<W>>, settings: &ResponderSettings, certificates: Certificates) -> Self {
         let tenant_isolation = settings.responder.core.tenant_isolation;
-        Self { handle, tenant_isolation, grace: settings.drain_grace }
+        Self { handle, tenant_isolation, grace: settings.drain_grace, certificates }
     }
 }
 
@@ -42,6 +44,7 @@ impl<W: World> Subject for ResponderSubject<W> {
         write_state(&self.handle, page);
         write_handshakes(&self.handle, page);
         write_requests(&self.handle, page);
+        self.certificates.metrics(page);
     }
 
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
@@ -95,6 +98,7 @@ fn write_handshakes<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition
         .value(totals.handshakes_abandoned);
     page.counter("revtun_responder_handshake_timeouts_total", "Peers that took too long to say who they are.")
         .value(totals.handshake_timeouts);
+    page.counter("revtun_responder_tls_failures_total", "Peers whose TLS handshake failed.").value(totals.tls_failures);
     page.counter("revtun_responder_pings_sent_total", "Pings written to idle tunnels.").value(totals.pings_sent);
     page.counter("revtun_responder_pings_echoed_total", "Echoes of pings.").value(totals.pings_echoed);
     page.counter("revtun_responder_tunnels_closed_total", "Tunnels closed, by reason.")

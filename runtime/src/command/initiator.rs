@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use revtun::admin::{self, InitiatorSubject};
-use revtun::config::{InitiatorSettings, Listener, Origin};
+use revtun::config::{Fault, InitiatorSettings, Listener, Origin};
 use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::tls::{self, Certificates};
 use revtun::world::Tokio;
 use revtun_core::address::Address;
+use tokio::sync::watch;
 
 use super::process::{self, File};
 use super::traces::Traces;
@@ -33,7 +35,7 @@ pub(super) fn run(args: &InitiatorArgs) -> Result<(), Failure> {
 }
 
 fn with_flags(mut settings: InitiatorSettings, args: &InitiatorArgs) -> InitiatorSettings {
-    let InitiatorArgs { process, address, upstream, forward, admin_listen } = args;
+    let InitiatorArgs { process, address, upstream, forward, admin_listen, .. } = args;
     settings.threads = process.threads.or(settings.threads);
     settings.drain_grace = process.drain_grace.unwrap_or(settings.drain_grace);
     settings.trace = process.trace.clone().or(settings.trace);
@@ -47,7 +49,22 @@ fn with_flags(mut settings: InitiatorSettings, args: &InitiatorArgs) -> Initiato
     if let Some(service) = forward {
         settings.forward_all(service);
     }
+    set_tls(&mut settings, args);
     settings
+}
+
+fn set_tls(settings: &mut InitiatorSettings, args: &InitiatorArgs) {
+    let InitiatorArgs { tls, tls_ca, tls_cert, tls_key, tls_server_name, tls_extent, allow_plaintext, .. } = args;
+    let files = [tls_ca, tls_cert, tls_key];
+    if *tls || files.into_iter().any(Option::is_some) || tls_server_name.is_some() || tls_extent.is_some() {
+        let tls = settings.tls.get_or_insert_default();
+        process::set(&mut tls.ca, tls_ca);
+        process::set(&mut tls.cert, tls_cert);
+        process::set(&mut tls.key, tls_key);
+        process::set(&mut tls.server_name, tls_server_name);
+        tls.extent = tls_extent.unwrap_or(tls.extent);
+    }
+    settings.allow_plaintext |= allow_plaintext;
 }
 
 /// A name that is given several times stands for all that was said of it.
@@ -65,9 +82,11 @@ async fn serve(
     traces: &Traces,
 ) -> Result<(), Failure> {
     let world = Tokio::begin();
-    let signals = Signals::listen().map_err(Failure::own)?;
-    let listeners = Arc::new(start(&world, plans, traces).await?);
-    let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace);
+    let signals = Signals::listen(&world).map_err(Failure::own)?;
+    let mut certificates = Certificates::default();
+    let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(Failure::user)?;
+    let listeners = Arc::new(start(&world, plans, tls, traces).await?);
+    let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
     let admin = admin::start(&world, settings.admin_listen, subject).await;
     let admin = admin.map_err(|error| process::unbound(&error))?;
     process::announce("admin", admin.addr());
@@ -81,18 +100,41 @@ async fn serve(
     Ok(())
 }
 
-async fn start(world: &Tokio, plans: Vec<(InitiatorConfig, HostPort)>, traces: &Traces) -> Result<Listeners, Failure> {
+/// Reads the files, if there is to be TLS, and goes on doing so.
+fn secure(
+    world: &Tokio,
+    settings: &InitiatorSettings,
+    hup: watch::Receiver<u64>,
+    certificates: &mut Certificates,
+) -> Result<Option<tls::Client>, Fault> {
+    let Some(tls) = &settings.tls else { return Ok(None) };
+    let config = certificates.keep(world, "upstream", tls.files()?, hup.clone())?;
+    let inner = match &settings.inner_tls {
+        None => None,
+        Some(inner) => Some(tls::Server::new(certificates.keep(world, "inner", inner.inner()?, hup)?)),
+    };
+    Ok(Some(tls::Client { config, extent: tls.extent, server_name: tls.server_name.clone(), inner }))
+}
+
+async fn start(
+    world: &Tokio,
+    plans: Vec<(InitiatorConfig, HostPort)>,
+    tls: Option<tls::Client>,
+    traces: &Traces,
+) -> Result<Listeners, Failure> {
     let run = Run::begin(world);
     let mut listeners = Vec::with_capacity(plans.len());
-    for (machine, (config, service)) in plans.into_iter().enumerate() {
+    for (machine, (mut config, service)) in plans.into_iter().enumerate() {
         let world = &world.traced(traces.of(machine));
+        config.tls.clone_from(&tls);
         let forward = Forward::new(world, service, &config.core).map_err(Failure::user)?;
         let address = config.address.clone();
         let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| {
-            Failure::user(format!(
-                "{error} (upstream {:?}); correct the name, or see to the resolver",
-                address.upstream()
-            ))
+            let remedy = match error.is_forbidden() {
+                true => "give --tls, or --allow-plaintext if something else encrypts it",
+                false => "correct the name, or see to the resolver",
+            };
+            Failure::user(format!("{error} (upstream {:?}); {remedy}", address.upstream()))
         })?;
         listeners.push((address, handle));
     }

@@ -39,6 +39,13 @@ impl File {
     }
 }
 
+/// Lets a flag override what a file says.
+pub(super) fn set<T: Clone>(setting: &mut Option<T>, flag: &Option<T>) {
+    if flag.is_some() {
+        setting.clone_from(flag);
+    }
+}
+
 /// Runs `process` on `threads` workers, one per processor by default.
 pub(crate) fn on_threads(
     threads: Option<NonZeroUsize>,

@@ -10,6 +10,7 @@ use revtun_core::address::Address;
 use revtun_core::initiator::Config;
 
 use super::section::{Found, Section, Zero};
+use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::{DRAIN_GRACE, Fault, Origin, Problem, parse_endpoint, parse_path, parse_service, parse_trace};
 use crate::initiator::{HostPort, InitiatorConfig};
 
@@ -32,6 +33,12 @@ pub struct InitiatorSettings {
     pub request_path: String,
     /// Whether the handshake asks for an upgrade, and 101 is the answer to hope for.
     pub use_http_upgrade: bool,
+    /// TLS towards responders; none is tunnels in the clear.
+    pub tls: Option<ClientTlsSettings>,
+    /// The second TLS, within tunnels; set if the first one is of the inner extent.
+    pub inner_tls: Option<ServerTlsSettings>,
+    /// Whether tunnels in the clear may leave this machine.
+    pub allow_plaintext: bool,
     /// Limits and timeouts.
     pub core: Config,
 }
@@ -58,6 +65,9 @@ impl Default for InitiatorSettings {
             upstreams: BTreeMap::new(),
             request_path: revtun_core::handshake::PATH.to_owned(),
             use_http_upgrade: false,
+            tls: None,
+            inner_tls: None,
+            allow_plaintext: false,
             core: Config::default(),
         }
     }
@@ -77,6 +87,15 @@ impl InitiatorSettings {
             settings.request_path = found.value;
         }
         section.switch("use_http_upgrade", &mut settings.use_http_upgrade);
+        if let Some(mut table) = section.table("tls") {
+            settings.tls = Some(ClientTlsSettings::read(&mut table));
+            section.absorb(table);
+        }
+        if let Some(mut table) = section.table("inner_tls") {
+            settings.inner_tls = Some(ServerTlsSettings::read_pair(&mut table));
+            section.absorb(table);
+        }
+        section.switch("allow_plaintext", &mut settings.allow_plaintext);
         settings.read_core(section);
         for table in section.tables("listener") {
             settings.read_listener(section, table);
@@ -103,16 +122,26 @@ impl InitiatorSettings {
             let remedy = "give --address RC_URL, or write [[initiator.listener]] with an address into the file";
             return vec![Problem::new(Origin::Absent, "", Fault::new("an initiator needs an address", remedy))];
         }
-        self.listeners.iter().flat_map(|listener| self.missing_of(listener)).collect()
+        let faults = [
+            ("initiator.tls", self.tls.as_ref().and_then(|tls| tls.files().err())),
+            ("initiator.inner_tls", self.inner_tls.as_ref().and_then(|inner| inner.inner().err())),
+            (
+                "initiator.tls.extent",
+                check_inner(self.tls.as_ref().map(|tls| tls.extent), self.inner_tls.is_some()).err(),
+            ),
+        ];
+        let tls = faults.into_iter().filter_map(|(setting, fault)| Some(Problem::new(Origin::Absent, setting, fault?)));
+        tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener))).collect()
     }
 
-    /// What each listener is to do, and the service that it forwards to.
+    /// What each listener is to do, but for TLS, which takes files; and the service that it forwards to.
     ///
     /// # Errors
     /// Everything that is [`Self::missing`].
     pub fn plan(&self) -> Result<Vec<(InitiatorConfig, HostPort)>, Vec<Problem>> {
         let plans = self.listeners.iter().map(|listener| self.plan_of(listener)).collect::<Option<Vec<_>>>();
-        plans.filter(|plans| !plans.is_empty()).ok_or_else(|| self.missing())
+        let missing = self.missing();
+        plans.filter(|_| missing.is_empty()).ok_or(missing)
     }
 
     fn plan_of(&self, listener: &Listener) -> Option<(InitiatorConfig, HostPort)> {
@@ -122,6 +151,8 @@ impl InitiatorSettings {
             core: self.core,
             request_path: self.request_path.clone(),
             upgrade: self.use_http_upgrade,
+            tls: None,
+            allow_plaintext: self.allow_plaintext,
         };
         Some((config, listener.forward.clone()?))
     }

@@ -8,7 +8,10 @@ use std::time::Duration;
 use revtun_core::responder::Config;
 
 use super::section::{Section, Zero};
-use super::{DRAIN_GRACE, MAX_PER_TUNNEL, MAX_TABLE, follow_silence, parse_name, parse_path, parse_trace};
+use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
+use super::{
+    DRAIN_GRACE, Fault, MAX_PER_TUNNEL, MAX_TABLE, Origin, Problem, follow_silence, parse_name, parse_path, parse_trace,
+};
 use crate::responder::ResponderConfig;
 
 /// What an operator may set of a responder. The default listens on loopback only.
@@ -22,7 +25,15 @@ pub struct ResponderSettings {
     pub drain_grace: Duration,
     /// Where every step of the machine is written to, for `revtun check-trace`.
     pub trace: Option<PathBuf>,
-    /// Everything that is not about the process.
+    /// TLS for initiators.
+    pub tls: ServerTlsSettings,
+    /// The second TLS, within tunnels; set if the first one is of the inner extent.
+    pub inner_tls: Option<ClientTlsSettings>,
+    /// TLS for callers.
+    pub egress_tls: ServerTlsSettings,
+    /// Whether initiators may come from other machines in the clear.
+    pub allow_plaintext: bool,
+    /// Everything else that is not about the process. Its TLS is made of the files above.
     pub responder: ResponderConfig,
 }
 
@@ -34,6 +45,10 @@ impl Default for ResponderSettings {
             threads: None,
             drain_grace: DRAIN_GRACE,
             trace: None,
+            tls: ServerTlsSettings::default(),
+            inner_tls: None,
+            egress_tls: ServerTlsSettings::default(),
+            allow_plaintext: false,
             responder: ResponderConfig::at(loopback(15443), loopback(15080)),
         }
     }
@@ -49,9 +64,44 @@ impl ResponderSettings {
         if let Some(found) = section.text("trace", parse_trace) {
             settings.trace = Some(found.value);
         }
+        if let Some(mut table) = section.table("tls") {
+            settings.tls = ServerTlsSettings::read_tunnel(&mut table);
+            section.absorb(table);
+        }
+        if let Some(mut table) = section.table("inner_tls") {
+            settings.inner_tls = Some(ClientTlsSettings::read_trust(&mut table));
+            section.absorb(table);
+        }
+        if let Some(mut table) = section.table("egress_tls") {
+            settings.egress_tls = ServerTlsSettings::read_pair(&mut table);
+            section.absorb(table);
+        }
+        section.switch("allow_plaintext", &mut settings.allow_plaintext);
         read_config(section, &mut settings.responder);
         read_core(section, &mut settings.responder.core);
         settings
+    }
+
+    /// What is missing or does not fit together, once the file and the flags are both known.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Problem> {
+        let problem = |setting: &str, fault| Problem::new(Origin::Absent, setting, fault);
+        let tunnel = self.tls.tunnel();
+        let mut problems = Vec::new();
+        let at = self.responder.tunnel_listen;
+        if tunnel == Ok(None) && !at.ip().to_canonical().is_loopback() && !self.allow_plaintext {
+            let what = format!("{at} can be reached from other machines, and tunnels would be in the clear");
+            let remedy = "give --tls-cert and --tls-key, or --allow-plaintext if something else encrypts them";
+            problems.push(problem("responder.tunnel_listen", Fault::new(what, remedy)));
+        }
+        let extent = tunnel.as_ref().is_ok_and(Option::is_some).then_some(self.tls.extent);
+        let inner = check_inner(extent, self.inner_tls.is_some());
+        problems.extend(inner.err().map(|fault| problem("responder.tls.extent", fault)));
+        let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().err());
+        problems.extend(inner.map(|fault| problem("responder.inner_tls", fault)));
+        problems.extend(tunnel.err().map(|fault| problem("responder.tls", fault)));
+        problems.extend(self.egress_tls.egress().err().map(|fault| problem("responder.egress_tls", fault)));
+        problems
     }
 
     /// Sets the ping interval and, if silence was not set on its own, the window that follows from it.

@@ -40,7 +40,7 @@ impl<W: World> Connector<W> {
     /// The first of the service's addresses that takes the connection; else the last error.
     async fn connect_to_any(&self) -> io::Result<W::Stream> {
         let mut failure = io::ErrorKind::NotFound.into();
-        for address in self.service.resolve(&self.world).await? {
+        for address in self.service.resolve(&self.world, true).await? {
             match self.world.connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => failure = error,

@@ -11,6 +11,8 @@ pub(super) enum Outcome {
     Accepted,
     /// Not accepted, with a status of the hundred that begins with this digit.
     Status(u16),
+    /// The responder would leave TLS behind its answer.
+    Downgraded,
     Malformed,
     TimedOut,
     /// The responder hung up instead of answering.
@@ -18,7 +20,8 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    const NAMES: [&'static str; 9] = ["accepted", "1xx", "2xx", "3xx", "4xx", "5xx", "malformed", "timed-out", "lost"];
+    const NAMES: [&'static str; 10] =
+        ["accepted", "1xx", "2xx", "3xx", "4xx", "5xx", "malformed", "timed-out", "lost", "downgraded"];
 
     fn index(self) -> usize {
         match self {
@@ -27,6 +30,7 @@ impl Outcome {
             Self::Malformed => 6,
             Self::TimedOut => 7,
             Self::Lost => 8,
+            Self::Downgraded => 9,
         }
     }
 }
@@ -43,7 +47,7 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    const NAMES: [&'static str; 9] = [
+    const NAMES: [&'static str; 10] = [
         "connect-timeout",
         "handshake-timeout",
         "refused",
@@ -53,6 +57,7 @@ impl Ending {
         "drained",
         "dial-refused",
         "lost",
+        "downgraded",
     ];
 
     fn index(self) -> usize {
@@ -66,6 +71,7 @@ impl Ending {
             Self::Ordered(CloseReason::Drained) => 6,
             Self::DialRefused => 7,
             Self::Lost => 8,
+            Self::Ordered(CloseReason::Downgraded) => 9,
         }
     }
 

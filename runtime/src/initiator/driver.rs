@@ -134,7 +134,8 @@ impl<W: World, S: TunnelService> Driver<W, S> {
             self.links.resize_with(slot + 1, || None);
         }
         self.links[slot] = Some(Link { tunnel, host, peer, reached: Reached::Nothing, orders, _life: life });
-        let task = Tunnel::new(&self.context, tunnel, peer, wanted_since, ordered);
+        let name = self.state.borrow().hosts.endpoint(peer).map(|endpoint| Arc::clone(&self.context.names[endpoint]));
+        let task = Tunnel::new(&self.context, tunnel, peer, name, wanted_since, ordered);
         self.context.world.spawn(tunnel::run(task, ended));
     }
 
@@ -164,7 +165,7 @@ impl<W: World, S: TunnelService> Driver<W, S> {
                 warn!(%tunnel, %peer, reason = name, "handshake failed");
             }
             // The answer was logged when it came.
-            CloseReason::Refused(_) | CloseReason::Malformed => {}
+            CloseReason::Refused(_) | CloseReason::Downgraded | CloseReason::Malformed => {}
             CloseReason::Silent => warn!(%tunnel, %peer, reason = name, "tunnel closed"),
             CloseReason::Surplus | CloseReason::Drained => info!(%tunnel, %peer, reason = name, "tunnel closed"),
         }
@@ -220,6 +221,10 @@ impl<W: World, S: TunnelService> Driver<W, S> {
             Answer::Refused { status, retry_after } => {
                 warn!(%tunnel, %peer, status, ?retry_after, "handshake refused");
                 Outcome::Status(status)
+            }
+            Answer::Downgraded => {
+                warn!(%tunnel, %peer, "the responder does not agree to keep the tunnel inside TLS");
+                Outcome::Downgraded
             }
             Answer::Malformed => {
                 warn!(%tunnel, %peer, "the answer to the handshake is no HTTP/1.1 response");

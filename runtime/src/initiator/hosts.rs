@@ -28,13 +28,20 @@ impl HostPort {
         self.host.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, self.port))
     }
 
-    pub(super) async fn resolve<W: World>(&self, world: &W) -> io::Result<Vec<SocketAddr>> {
-        if let Some(address) = self.literal() {
-            return Ok(vec![address]);
-        }
-        let addresses = world.resolve(&self.host, self.port).await?;
+    /// Its addresses, at least one. Those of other machines only if `anywhere`.
+    pub(super) async fn resolve<W: World>(&self, world: &W, anywhere: bool) -> io::Result<Vec<SocketAddr>> {
+        let addresses = match self.literal() {
+            Some(address) => vec![address],
+            None => world.resolve(&self.host, self.port).await?,
+        };
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+        }
+        if !anywhere
+            && let Some(elsewhere) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())
+        {
+            let text = format!("{} is another machine, and the way there is not encrypted", elsewhere.ip());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
         Ok(addresses)
     }
@@ -50,7 +57,7 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// An endpoint whose name cannot be resolved when an initiator starts.
+/// An endpoint that cannot be resolved, or must not be dialled, when an initiator starts.
 #[derive(Debug)]
 pub struct Unresolvable {
     /// Which endpoint.
@@ -59,9 +66,18 @@ pub struct Unresolvable {
     pub error: io::Error,
 }
 
+impl Unresolvable {
+    /// Whether a tunnel to it would leave this machine in the clear, and must not.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.error.kind() == io::ErrorKind::PermissionDenied
+    }
+}
+
 impl fmt::Display for Unresolvable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot resolve {}: {}", self.endpoint, self.error)
+        let what = if self.is_forbidden() { "will not dial" } else { "cannot resolve" };
+        write!(f, "{what} {}: {}", self.endpoint, self.error)
     }
 }
 
@@ -89,7 +105,7 @@ pub(super) async fn keep_resolving<W: World, S>(context: Arc<Context<W, S>>, ind
             () = context.inputs.closed() => return,
             () = context.world.sleep_until(pause) => {}
         }
-        match endpoint.resolve(&context.world).await {
+        match endpoint.resolve(&context.world, context.anywhere).await {
             Ok(addresses) => {
                 failing = false;
                 if context.inputs.send(Input::Resolved(Resolved { endpoint: index, addresses })).await.is_err() {
@@ -98,7 +114,7 @@ pub(super) async fn keep_resolving<W: World, S>(context: Arc<Context<W, S>>, ind
             }
             Err(error) if !failing => {
                 failing = true;
-                warn!(%endpoint, %error, "cannot resolve an upstream; its last addresses stay");
+                warn!(%endpoint, %error, "cannot use what an upstream resolves to; its last addresses stay");
             }
             Err(_) => {}
         }
@@ -134,6 +150,11 @@ impl Hosts {
 
     pub(super) fn address(&self, host: HostId) -> Option<SocketAddr> {
         self.known.get(&host).copied()
+    }
+
+    /// The endpoint that `address` comes from, by its place in the configuration; the first of several.
+    pub(super) fn endpoint(&self, address: SocketAddr) -> Option<usize> {
+        self.answers.iter().find(|(_, addresses)| addresses.contains(&address)).map(|(endpoint, _)| *endpoint)
     }
 
     pub(super) fn forget(&mut self, host: HostId) {

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::tunnel::{Order, Tunnel, Used, end_of_stream};
 use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW, STREAMS};
+use crate::tls::Wire;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::{Executor, Timer, World};
 
@@ -52,7 +53,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// Serves until the connection ends, and says how it ended.
 pub(super) async fn serve<W: World, S: TunnelService>(
     tunnel: &mut Tunnel<W, S>,
-    stream: W::Stream,
+    stream: Wire<W::Stream>,
     used: Used,
 ) -> io::Error {
     let context = Arc::clone(&tunnel.context);

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Context;
 use super::driver::Input;
 use super::serve::{TunnelService, serve};
+use crate::tls::{self, Extent, Wire};
 use crate::world::World;
 
 /// Room for one order of each kind.
@@ -43,6 +44,8 @@ pub(super) struct Tunnel<W, S> {
     pub(super) context: Arc<Context<W, S>>,
     id: TunnelId,
     peer: SocketAddr,
+    /// What the peer was dialled as; none if its endpoint vanished meanwhile.
+    name: Option<Arc<str>>,
     wanted_since: u64,
     orders: mpsc::Receiver<Order>,
     heard: Option<Instant>,
@@ -73,29 +76,49 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         context: &Arc<Context<W, S>>,
         id: TunnelId,
         peer: SocketAddr,
+        name: Option<Arc<str>>,
         wanted_since: u64,
         orders: mpsc::Receiver<Order>,
     ) -> Self {
-        Self { context: Arc::clone(context), id, peer, wanted_since, orders, heard: None }
+        Self { context: Arc::clone(context), id, peer, name, wanted_since, orders, heard: None }
     }
 
     async fn live(&mut self) -> (Cause, io::Error) {
-        match self.context.world.connect(self.peer).await {
+        match Box::pin(self.connect()).await {
             Ok(stream) => (Cause::Lost, self.live_on(stream).await.unwrap_or_else(|error| error)),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => (Cause::Refused, error),
             Err(error) => (Cause::Lost, error),
         }
     }
 
+    async fn connect(&self) -> io::Result<Wire<W::Stream>> {
+        let stream = self.context.world.connect(self.peer).await?;
+        match &self.context.tls {
+            None => Ok(Wire::plain(stream)),
+            Some(tls) => {
+                let address = self.peer.ip().to_string();
+                tls.connect(stream, self.name.as_deref().unwrap_or(&address)).await
+            }
+        }
+    }
+
     /// Ends with the reason either way; a failed read or write is one.
-    async fn live_on(&mut self, mut stream: W::Stream) -> io::Result<io::Error> {
+    async fn live_on(&mut self, mut stream: Wire<W::Stream>) -> io::Result<io::Error> {
         self.report(Event::Connected { tunnel: self.id }).await;
         self.ordered(Order::SendHandshake).await;
         self.send_handshake(&mut stream).await?;
-        let (answer, rest) = self.read_answer(&mut stream).await?;
+        let (answer, mut rest) = self.read_answer(&mut stream).await?;
+        if self.extent().is_some_and(Extent::leaves) {
+            let left = stream.leave_tls();
+            rest.extend(left.1);
+            stream = left.0;
+        }
         self.report(Event::Answered { tunnel: self.id, answer }).await;
         self.ordered(Order::Deliver).await;
-        let used = self.idle(&mut stream, rest).await?;
+        let mut used = self.idle(&mut stream, rest).await?;
+        if let Some(inner) = self.context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
+            (stream, used) = Box::pin(self.secure_within(&inner, stream, used)).await?;
+        }
         self.report(Event::Used { tunnel: self.id, protocol: used.protocol }).await;
         // Boxed, so that an idle tunnel does not hold the room that HTTP needs.
         Ok(Box::pin(serve(self, stream, used)).await)
@@ -114,7 +137,26 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         }
     }
 
-    async fn send_handshake(&self, stream: &mut W::Stream) -> io::Result<()> {
+    /// A second TLS in the other direction, whose first bytes put the tunnel into use, and what is spoken within it.
+    async fn secure_within(
+        &self,
+        inner: &tls::Server,
+        stream: Wire<W::Stream>,
+        used: Used,
+    ) -> io::Result<(Wire<W::Stream>, Used)> {
+        let mut stream = inner.accept_inner(stream, used.first).await?;
+        let mut first = Vec::new();
+        loop {
+            if let Some(protocol) = h2frame::protocol(&first) {
+                return Ok((stream, Used { protocol, first: first.into(), leaving: used.leaving }));
+            }
+            if stream.read_buf(&mut first).await? == 0 {
+                return Err(end_of_stream());
+            }
+        }
+    }
+
+    async fn send_handshake(&self, stream: &mut Wire<W::Stream>) -> io::Result<()> {
         let Context { address, request_path, upgrade, run, .. } = &*self.context;
         let mut head = Vec::with_capacity(512);
         RequestHead {
@@ -127,20 +169,30 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
             instance: run.instance,
             path: request_path,
             upgrade: *upgrade,
+            whole_tls: self.extent() == Some(Extent::Whole),
         }
         .encode(&mut head);
-        stream.write_all(&head).await
+        stream.write_all(&head).await?;
+        stream.flush().await
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        self.context.tls.as_ref().map(|tls| tls.extent)
     }
 
     /// The answer, and what came behind it.
-    async fn read_answer(&self, stream: &mut W::Stream) -> io::Result<(Answer, Vec<u8>)> {
-        let mut parser = ResponseParser::new(self.context.upgrade);
+    async fn read_answer(&self, stream: &mut Wire<W::Stream>) -> io::Result<(Answer, Vec<u8>)> {
+        let mut parser = ResponseParser::new(self.context.upgrade, self.extent() == Some(Extent::Whole));
         let mut bytes = Vec::with_capacity(ANSWER_READ);
+        // Asked for more than is there, TLS would look for a record behind the last one.
+        let piece = if self.extent().is_some_and(Extent::leaves) { 1 } else { ANSWER_READ };
         loop {
-            bytes.reserve(ANSWER_READ);
-            if stream.read_buf(&mut bytes).await? == 0 {
+            let mut space = [0; ANSWER_READ];
+            let count = stream.read(&mut space[..piece]).await?;
+            if count == 0 {
                 return Err(end_of_stream());
             }
+            bytes.extend_from_slice(&space[..count]);
             if let ParsedResponse::Complete { answer, consumed } = parser.parse(&bytes) {
                 return Ok((answer, bytes.split_off(consumed)));
             }
@@ -148,7 +200,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// Answers pings until something else comes. `rest` came together with the answer.
-    async fn idle(&mut self, stream: &mut W::Stream, rest: Vec<u8>) -> io::Result<Used> {
+    async fn idle(&mut self, stream: &mut Wire<W::Stream>, rest: Vec<u8>) -> io::Result<Used> {
         let mut idle = Idle::default();
         let mut protocol = self.take(stream, &mut idle, &rest).await?;
         drop(rest);
@@ -169,7 +221,12 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// Echoes the pings among `bytes`. Says what the responder speaks once it is clear.
-    async fn take(&mut self, stream: &mut W::Stream, idle: &mut Idle, bytes: &[u8]) -> io::Result<Option<Protocol>> {
+    async fn take(
+        &mut self,
+        stream: &mut Wire<W::Stream>,
+        idle: &mut Idle,
+        bytes: &[u8],
+    ) -> io::Result<Option<Protocol>> {
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -186,7 +243,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
 
     /// One write for each echo: an Envoy does not put split ones together, and takes run together ones for one
     /// (reference §3).
-    async fn echo(&self, stream: &mut W::Stream, pings: u32) -> io::Result<()> {
+    async fn echo(&self, stream: &mut Wire<W::Stream>, pings: u32) -> io::Result<()> {
         for _ in 0..pings {
             stream.write_all(&PING).await?;
             self.context.counters.pings_echoed.add(1);

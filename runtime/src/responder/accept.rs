@@ -1,17 +1,20 @@
 //! A new connection at the tunnel listener: who is it, and may it stay?
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use revtun_core::Effects;
-use revtun_core::handshake::{self, ParsedRequest, Rejection, Request, RequestParser};
-use revtun_core::responder::{CloseReason, Effect, Event, Hello, Verdict};
+use revtun_core::handshake::{self, Acceptance, ParsedRequest, Rejection, Request, RequestParser, Rules};
+use revtun_core::responder::{CloseReason, Effect, Event, Hello};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Context;
 use super::ending::Ending;
 use super::link::{Link, Order};
 use super::tunnel::{Tunnel, some};
+use crate::tls::{Proof, TunnelServer, Wire};
 use crate::world::World;
 
 /// Room for a usual handshake request; a longer one makes more.
@@ -26,10 +29,14 @@ pub(super) async fn serve<W: World>(context: Arc<Context<W>>, stream: W::Stream,
     }
 }
 
-/// Tells a peer for whom there is no room, and does not wait to be heard.
+/// Tells a peer for whom there is no room, and does not wait to be heard. Inside TLS that would cost more than to serve
+/// it: the connection is closed without a word.
 async fn shun<W: World>(context: &Context<W>, mut stream: W::Stream, peer: SocketAddr, rejection: Rejection) {
     context.counters.rejected(rejection);
     tracing::warn!(%peer, reason = rejection.name(), "connection turned away");
+    if context.tls.is_some() {
+        return;
+    }
     let answer = handshake::encode_rejection(rejection);
     if stream.write_all(&answer).await.is_ok() {
         let _ = stream.shutdown().await;
@@ -37,8 +44,41 @@ async fn shun<W: World>(context: &Context<W>, mut stream: W::Stream, peer: Socke
 }
 
 impl<W: World> Tunnel<W> {
-    /// Reads the handshake and answers it. Ok: the connection is a tunnel from here on.
-    pub(super) async fn greet(&mut self, stream: &mut W::Stream) -> Result<(), Ending> {
+    /// From the first byte to the answer. Ok: the connection is a tunnel from here on.
+    pub(super) async fn welcome(&mut self, stream: W::Stream) -> Result<Wire<W::Stream>, Ending> {
+        let Some(tls) = self.context.tls.clone() else {
+            let mut wire = Wire::plain(stream);
+            self.greet(&mut wire, &Proof::default()).await?;
+            return Ok(wire);
+        };
+        let (mut wire, proof) = self.secure(&tls, stream).await?;
+        self.greet(&mut wire, &proof).await?;
+        // What came behind the request is thrown away, as it is in the clear.
+        Ok(if tls.extent.leaves() { wire.leave_tls().0 } else { wire })
+    }
+
+    async fn secure(&mut self, tls: &TunnelServer, stream: W::Stream) -> Result<(Wire<W::Stream>, Proof), Ending> {
+        let mut secured = pin!(tls.accept(stream));
+        loop {
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
+                    return Err(Ending::Ordered(reason));
+                },
+                secured = secured.as_mut() => return secured.map_err(|error| self.insecure(&error)),
+            }
+        }
+    }
+
+    /// A TLS handshake failed.
+    pub(super) fn insecure(&self, error: &io::Error) -> Ending {
+        self.context.counters.tls_failures.add(1);
+        tracing::warn!(tunnel = %self.id, peer = %self.link.peer(), %error, "TLS handshake failed");
+        Ending::Lost
+    }
+
+    /// Reads the handshake and answers it.
+    async fn greet(&mut self, stream: &mut Wire<W::Stream>, proof: &Proof) -> Result<(), Ending> {
         let context = Arc::clone(&self.context);
         let mut head = Vec::with_capacity(USUAL_HEAD);
         let mut parser = RequestParser::new();
@@ -46,7 +86,7 @@ impl<W: World> Tunnel<W> {
             match parser.parse(&context.rules, &head) {
                 ParsedRequest::Incomplete => {}
                 // What comes behind the request is thrown away, as an Envoy does (reference §2.3).
-                ParsedRequest::Complete { request, consumed: _ } => return self.answer(stream, &request).await,
+                ParsedRequest::Complete { request, consumed: _ } => return self.answer(stream, &request, proof).await,
                 ParsedRequest::Faulted(rejection) => {
                     let answer = context.shared.step(Event::Faulted { tunnel: self.id, rejection });
                     return Err(self.obey_rejection(stream, answer).await);
@@ -65,26 +105,31 @@ impl<W: World> Tunnel<W> {
         }
     }
 
-    async fn answer(&mut self, stream: &mut W::Stream, request: &Request<'_>) -> Result<(), Ending> {
+    async fn answer(
+        &mut self,
+        stream: &mut Wire<W::Stream>,
+        request: &Request<'_>,
+        proof: &Proof,
+    ) -> Result<(), Ending> {
         let Request { identity, instance, .. } = *request;
         self.link.call(identity.to_string());
-        // Where TLS and tokens will be asked what they make of the claim.
-        let verdict = Verdict::Believed;
-        let hello = Hello { identity, instance, verdict };
+        let hello = Hello { identity, instance, verdict: proof.judge(&identity) };
         let effects = self.context.shared.step(Event::Greeted { tunnel: self.id, hello });
         if !effects.iter().any(|effect| effect == Effect::Accept { tunnel: self.id }) {
             return Err(self.obey_rejection(stream, effects).await);
         }
         let revtun = instance.is_some();
         // One write and not a byte more: an Envoy chokes on what arrives together with it (reference §2.4).
-        let answer = handshake::encode_accepted(self.context.rules.upgrade, revtun);
-        stream.write_all(answer).await.map_err(|_| Ending::Lost)?;
+        let Rules { upgrade, whole_tls, .. } = self.context.rules;
+        let answer = Acceptance { upgrade, revtun, whole_tls }.encode();
+        stream.write_all(&answer).await.map_err(|_| Ending::Lost)?;
+        stream.flush().await.map_err(|_| Ending::Lost)?;
         self.context.counters.handshakes_accepted.add(1);
         tracing::info!(tunnel = %self.id, peer = %self.link.peer(), %identity, revtun, "tunnel accepted");
         Ok(())
     }
 
-    async fn obey_rejection(&mut self, stream: &mut W::Stream, effects: Effects<Effect>) -> Ending {
+    async fn obey_rejection(&mut self, stream: &mut Wire<W::Stream>, effects: Effects<Effect>) -> Ending {
         if let Some(Effect::Reject { rejection, .. }) = effects.iter().next() {
             self.context.counters.rejected(rejection);
             let (tunnel, peer, identity) = (self.id, self.link.peer(), self.link.name());

@@ -13,6 +13,7 @@ pub(super) struct Counters {
     pub(super) handshakes_accepted: Counter,
     pub(super) handshakes_abandoned: Counter,
     pub(super) handshake_timeouts: Counter,
+    pub(super) tls_failures: Counter,
     pub(super) pings_sent: Counter,
     pub(super) pings_echoed: Counter,
     pub(super) requests_assigned: Counter,
@@ -49,6 +50,7 @@ impl Counters {
             handshakes_accepted: self.handshakes_accepted.read(),
             handshakes_abandoned: self.handshakes_abandoned.read(),
             handshake_timeouts: self.handshake_timeouts.read(),
+            tls_failures: self.tls_failures.read(),
             handshakes_rejected: named(Rejection::ALL.map(Rejection::name), &self.rejections),
             pings_sent: self.pings_sent.read(),
             pings_echoed: self.pings_echoed.read(),
@@ -75,6 +77,8 @@ pub struct Totals {
     pub handshakes_abandoned: u64,
     /// Connections closed since the peer took too long to say who it is.
     pub handshake_timeouts: u64,
+    /// Connections at the tunnel listener whose TLS handshake failed.
+    pub tls_failures: u64,
     /// Handshakes turned away, by [`Rejection::name`].
     pub handshakes_rejected: Vec<(&'static str, u64)>,
     /// Pings written.

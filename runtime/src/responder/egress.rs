@@ -9,6 +9,7 @@ pub use self::answer::OwnAnswer;
 pub(super) use self::body::RequestBody;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,7 @@ use self::answer::OwnBody;
 use self::body::ResponseBody;
 use super::{Context, Phase, listen};
 use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW};
+use crate::tls::Wire;
 use crate::world::{Executor, Timer, World};
 
 /// Takes connections while the responder serves.
@@ -73,6 +75,7 @@ async fn converse<W: World>(
 ) {
     let world = context.world.clone();
     let http2 = Arc::new(AtomicBool::new(false));
+    let Some(stream) = secure(&context, stream, peer).await else { return };
     let service = service_fn({
         let (http2, phase) = (Arc::clone(&http2), phase.clone());
         move |request: Request<Incoming>| {
@@ -100,6 +103,19 @@ async fn converse<W: World>(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "caller's connection broke");
     }
+}
+
+/// The connection inside TLS, if callers are to come that way. A caller has as long for that as an initiator for its
+/// handshake.
+async fn secure<W: World>(context: &Context<W>, stream: W::Stream, peer: SocketAddr) -> Option<Wire<W::Stream>> {
+    let Some(tls) = &context.egress_tls else { return Some(Wire::plain(stream)) };
+    let late = context.world.sleep_until(context.world.now().after(context.config.handshake_timeout));
+    let secured = tokio::select! {
+        biased;
+        secured = tls.accept(stream) => secured,
+        () = late => Err(io::ErrorKind::TimedOut.into()),
+    };
+    secured.inspect_err(|error| tracing::debug!(%peer, %error, "caller's TLS handshake failed")).ok()
 }
 
 /// Ends when a connection is to be shut down. In HTTP/2 that is when the drain begins: GOAWAY loses no request. In

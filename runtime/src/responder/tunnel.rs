@@ -7,6 +7,7 @@
 //! ```
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::client::conn::http2;
@@ -23,6 +24,7 @@ use super::ending::Ending;
 use super::link::{Link, Order};
 use super::severable::Severable;
 use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW};
+use crate::tls::{InnerClient, Wire};
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::{Executor, Timer, World};
 
@@ -42,25 +44,22 @@ pub(super) struct Tunnel<W: World> {
 
 impl<W: World> Tunnel<W> {
     /// Lives as long as the connection.
-    pub(super) async fn run(mut self, mut stream: W::Stream) {
-        let accepted = match self.greet(&mut stream).await {
-            Ok(()) => true,
-            Err(ending) => {
-                self.turned_away(ending);
-                false
+    pub(super) async fn run(mut self, stream: W::Stream) {
+        // In a box of its own: an idle tunnel has no need of the handshake's room.
+        match Box::pin(self.welcome(stream)).await {
+            Ok(stream) => {
+                let ending = self.carry(stream).await;
+                self.context.counters.ended(ending);
+                self.log_end(ending);
+                self.report_end(ending);
             }
-        };
-        if accepted {
-            let ending = self.carry(stream).await;
-            self.context.counters.ended(ending);
-            self.log_end(ending);
-            self.report_end(ending);
+            Err(ending) => self.turned_away(ending),
         }
         self.link.settle(None);
     }
 
     /// From the handshake to the end.
-    async fn carry(&mut self, mut stream: W::Stream) -> Ending {
+    async fn carry(&mut self, mut stream: Wire<W::Stream>) -> Ending {
         match self.idle(&mut stream).await {
             // In a box of its own: ten thousand idle tunnels have no need of HTTP/2's room.
             Ok(echoes) => Box::pin(self.serve(stream, echoes)).await,
@@ -69,7 +68,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// Pings and echoes, until somebody has a request.
-    async fn idle(&mut self, stream: &mut W::Stream) -> Result<PingFilter, Ending> {
+    async fn idle(&mut self, stream: &mut Wire<W::Stream>) -> Result<PingFilter, Ending> {
         let mut echoes = PingFilter::new();
         let mut space = [0; IDLE_READ];
         loop {
@@ -103,7 +102,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// An initiator that leaves says so, even on a tunnel never used. Whatever else comes there is the peer's fault.
-    async fn farewell(&mut self, stream: &mut W::Stream, first: &[u8]) -> Ending {
+    async fn farewell(&mut self, stream: &mut Wire<W::Stream>, first: &[u8]) -> Ending {
         self.link.settle(None);
         let mut said = first.to_vec();
         while LEAVING.starts_with(&said) && said.len() < LEAVING.len() {
@@ -126,7 +125,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// Tells the initiator to dial another one, before this tunnel closes. No request will go through it.
-    async fn let_go(&mut self, stream: &mut W::Stream) -> Ending {
+    async fn let_go(&mut self, stream: &mut Wire<W::Stream>) -> Ending {
         self.link.settle(None);
         match stream.write_all(&GOAWAY_UNUSED).await {
             Ok(()) => self.until_end(stream).await,
@@ -152,7 +151,14 @@ impl<W: World> Tunnel<W> {
     }
 
     /// Requests and answers.
-    async fn serve(&mut self, stream: W::Stream, echoes: PingFilter) -> Ending {
+    async fn serve(&mut self, stream: Wire<W::Stream>, echoes: PingFilter) -> Ending {
+        let (stream, echoes) = match self.context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
+            None => (stream, echoes),
+            Some(inner) => match self.secure_within(&inner, stream, echoes).await {
+                Ok(stream) => (stream, PingFilter::new()),
+                Err(ending) => return ending,
+            },
+        };
         let (stream, _knife) = Severable::new(stream);
         let (io, mut notices, goaway) = TunnelIo::requesting(&self.context.world, stream, echoes);
         let Ok((client, mut connection)) = self.http2().handshake(TokioIo::new(io)).await else {
@@ -179,6 +185,26 @@ impl<W: World> Tunnel<W> {
                     None => return Ending::PeerClosed,
                 }),
                 outcome = &mut connection, if ended.is_none() => ended = Some(outcome),
+            }
+        }
+    }
+
+    /// A second TLS in the other direction, before the first request. A GOAWAY has to wait for HTTP/2; the machine
+    /// closes the tunnel in time if that does not come.
+    async fn secure_within(
+        &mut self,
+        inner: &InnerClient,
+        stream: Wire<W::Stream>,
+        echoes: PingFilter,
+    ) -> Result<Wire<W::Stream>, Ending> {
+        let mut secured = pin!(inner.connect(stream, echoes));
+        loop {
+            tokio::select! {
+                biased;
+                order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
+                    return Err(Ending::Ordered(reason));
+                },
+                secured = secured.as_mut() => return secured.map_err(|error| self.insecure(&error)),
             }
         }
     }

@@ -36,6 +36,7 @@ pub(crate) fn hello(node: &str, instance: u128) -> Vec<u8> {
         instance: Instance(instance),
         path: PATH,
         upgrade: false,
+        whole_tls: false,
     };
     let mut bytes = Vec::new();
     head.encode(&mut bytes);

@@ -68,6 +68,8 @@ impl Envoy {
             tenant_isolation: setup == Setup::Isolated,
             filter,
             tunnels_per_node: u32::from(setup == Setup::Capped),
+            tls: None,
+            inner_ca: None,
         };
         let process = config.start(envoy::executable()?).await;
         Some(Self { tunnel, _others: [egress, admin], _process: process })

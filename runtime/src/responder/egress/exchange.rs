@@ -27,7 +27,7 @@ pub(super) async fn exchange<W: World>(
 ) -> Result<Response<ResponseBody>, OwnAnswer> {
     let (mut head, body) = request.into_parts();
     let destination = Destination::of(&head.headers, context.config.tenant_isolation)?;
-    request::prepare(&mut head, from)?;
+    request::prepare(&mut head, from, context.egress_tls.is_some())?;
     let request = Request::from_parts(head, RequestBody::of(body));
     let answered = send(context, &destination, request);
     let mut response = if context.request_timeout.is_zero() {

@@ -59,7 +59,7 @@ fn parsed<'a, T>(value: &'a HeaderValue, parse: impl FnOnce(&'a str) -> Result<T
 }
 
 /// Makes what a caller at `from` sent fit for the tunnel: hop-by-hop headers go, `x-forwarded-*` come, all else stays.
-pub(super) fn prepare(head: &mut Parts, from: IpAddr) -> Result<(), OwnAnswer> {
+pub(super) fn prepare(head: &mut Parts, from: IpAddr, tls: bool) -> Result<(), OwnAnswer> {
     if head.method == Method::CONNECT {
         return Err(OwnAnswer::ConnectUnsupported);
     }
@@ -69,7 +69,7 @@ pub(super) fn prepare(head: &mut Parts, from: IpAddr) -> Result<(), OwnAnswer> {
     head.headers.remove(EXPECT);
     strip_hop_by_hop(&mut head.headers);
     append_forwarded_for(&mut head.headers, from);
-    head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+    head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
     let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     let mut uri = http::uri::Parts::default();
     uri.path_and_query = Some(path);
@@ -117,7 +117,7 @@ mod tests {
 
     fn prepared(request: http::request::Builder) -> Parts {
         let mut head = head(request);
-        prepare(&mut head, CALLER).unwrap();
+        prepare(&mut head, CALLER, false).unwrap();
         head
     }
 
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_passed_on_is_turned_away() {
-        let turned_away = |request| prepare(&mut head(request), CALLER).unwrap_err();
+        let turned_away = |request| prepare(&mut head(request), CALLER, false).unwrap_err();
         assert_eq!(turned_away(get("/").header(HOST, "a b")), OwnAnswer::IllegalHost);
         assert_eq!(
             turned_away(http::Request::builder().method(Method::CONNECT).uri("a:1")),

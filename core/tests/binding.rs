@@ -1,0 +1,115 @@
+//! What a certificate proves, and what it does not.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+use proptest::prelude::*;
+use revtun_core::binding::{Binding, Hole, San, Template, TemplateError};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::responder::Verdict;
+
+const SPIFFE: &str = "spiffe://{tenant}/{cluster}/{node}";
+
+fn binding(node: &str, cluster: &str, tenant: &str) -> Binding {
+    Binding {
+        node: Template::parse(node, Hole::Node).unwrap(),
+        cluster: Template::parse(cluster, Hole::Cluster).unwrap(),
+        tenant: Template::parse(tenant, Hole::Tenant).unwrap(),
+    }
+}
+
+fn claim<'a>(tenant: &'a str, cluster: &'a str, node: &'a str) -> Identity<'a> {
+    Identity {
+        node: NodeId::new(node).unwrap(),
+        cluster: ClusterId::new(cluster).unwrap(),
+        tenant: TenantId::new(tenant).unwrap(),
+    }
+}
+
+#[test]
+fn a_spiffe_id_proves_all_three_names() {
+    let spiffe = binding(SPIFFE, SPIFFE, SPIFFE);
+    let names = [San::Dns("other.example"), San::Uri("spiffe://acme/edge/edge-1")];
+    assert_eq!(spiffe.judge(&names, &claim("acme", "edge", "edge-1")), Verdict::Believed);
+    for (tenant, cluster, node) in [
+        ("acme", "edge", "edge-2"),
+        ("acme", "core", "edge-1"),
+        ("evil", "edge", "edge-1"),
+        ("Acme", "edge", "edge-1"),
+        ("acme", "edge", "edge-"),
+        ("acme", "edge", "edge-11"),
+        ("acme/edge", "edge-1", "x"),
+    ] {
+        assert_eq!(
+            spiffe.judge(&names, &claim(tenant, cluster, node)),
+            Verdict::Contradicted,
+            "{tenant}/{cluster}/{node}"
+        );
+    }
+}
+
+#[test]
+fn each_name_may_stand_in_a_san_of_its_own() {
+    let mixed = binding("{node}.nodes.example", "spiffe://x/cluster/{cluster}", "spiffe://x/tenant/{tenant}");
+    let names = [San::Dns("n1.nodes.example"), San::Uri("spiffe://x/cluster/c"), San::Uri("spiffe://x/tenant/t")];
+    assert_eq!(mixed.judge(&names, &claim("t", "c", "n1")), Verdict::Believed);
+    for missing in 0..names.len() {
+        let mut left = names.to_vec();
+        left.remove(missing);
+        assert_eq!(mixed.judge(&left, &claim("t", "c", "n1")), Verdict::Contradicted, "without {missing}");
+    }
+    assert_eq!(mixed.judge(&[], &claim("t", "c", "n1")), Verdict::Contradicted);
+}
+
+#[test]
+fn what_a_san_cannot_carry_is_never_proven() {
+    let dns = binding(
+        "{node}.{cluster}.{tenant}.example",
+        "{node}.{cluster}.{tenant}.example",
+        "{node}.{cluster}.{tenant}.example",
+    );
+    assert_eq!(dns.judge(&[San::Dns("a.b.c.example")], &claim("c", "b", "a")), Verdict::Believed);
+    // A dot within a name, a wildcard, another kind of SAN with the same text.
+    assert_eq!(dns.judge(&[San::Dns("a.b.c.d.example")], &claim("c.d", "b", "a")), Verdict::Contradicted);
+    assert_eq!(dns.judge(&[San::Dns("*.b.c.example")], &claim("c", "b", "*")), Verdict::Contradicted);
+    assert_eq!(dns.judge(&[San::Uri("a.b.c.example")], &claim("c", "b", "a")), Verdict::Contradicted);
+    let spiffe = binding(SPIFFE, SPIFFE, SPIFFE);
+    assert_eq!(spiffe.judge(&[San::Uri("spiffe://t/c/ä")], &claim("t", "c", "ä")), Verdict::Contradicted);
+    assert_eq!(spiffe.judge(&[San::Uri("spiffe://t/c/a b")], &claim("t", "c", "a b")), Verdict::Contradicted);
+}
+
+#[test]
+fn templates_that_prove_nothing_for_certain_are_refused() {
+    for (text, error) in [
+        ("", TemplateError::Missing(Hole::Node)),
+        ("spiffe://{tenant}/{cluster}", TemplateError::Missing(Hole::Node)),
+        ("{node", TemplateError::UnknownHole),
+        ("node}", TemplateError::UnknownHole),
+        ("{nod}", TemplateError::UnknownHole),
+        ("{tenant}{node}", TemplateError::HolesTouch),
+        ("{tenant}-{node}", TemplateError::HolesTouch),
+        ("spiffe://{tenant}.{node}", TemplateError::HolesTouch),
+        ("x y.{node}", TemplateError::Illegal),
+    ] {
+        assert_eq!(Template::parse(text, Hole::Node), Err(error), "{text}");
+    }
+    for text in [SPIFFE, "{node}", "{node}.{tenant}", "x{node}y"] {
+        assert_eq!(Template::parse(text, Hole::Node).unwrap().to_string(), text);
+    }
+}
+
+proptest! {
+    /// One SAN proves at most one identity, whatever the names look like.
+    #[test]
+    fn no_san_proves_two_identities(
+        names in proptest::array::uniform6("[a./:~{}*-]{1,4}"),
+        template in prop::sample::select(vec![SPIFFE, "{node}.{cluster}.{tenant}", "x://{cluster}:{node}/a{tenant}"]),
+    ) {
+        let [a, b, c, d, e, f] = &names;
+        let (one, other) = (claim(a, b, c), claim(d, e, f));
+        prop_assume!(one != other);
+        let binding = binding(template, template, template);
+        let san = template.replace("{node}", c).replace("{cluster}", b).replace("{tenant}", a);
+        let san = if template.contains("://") { San::Uri(&san) } else { San::Dns(&san) };
+        let both = [one, other].map(|claim| binding.judge(&[san], &claim) == Verdict::Believed);
+        prop_assert_ne!(both, [true, true]);
+    }
+}

@@ -1,0 +1,86 @@
+//! A tunnel's stream as whoever uses it finds it: some of it was read already, or late echoes come first.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use revtun_core::rping::PingFilter;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes read at once while late echoes may come.
+const ECHO_READ: usize = 64;
+
+/// The stream from its first byte of data on. Of the rest nothing is copied.
+#[derive(Debug)]
+pub(crate) struct Behind<S> {
+    stream: S,
+    /// Read already, and not yet handed on.
+    first: Bytes,
+    /// Present until the first byte that is not part of an echo.
+    echoes: Option<PingFilter>,
+}
+
+impl<S> Behind<S> {
+    /// Hands `first` on before what `stream` has.
+    pub(crate) fn replaying(stream: S, first: Bytes) -> Self {
+        Self { stream, first, echoes: None }
+    }
+
+    /// Hands on what comes behind the echoes. `echoes` has seen all that was read so far.
+    pub(crate) fn past(stream: S, echoes: PingFilter) -> Self {
+        Self { stream, first: Bytes::new(), echoes: Some(echoes) }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Behind<S> {
+    fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, first, echoes } = self.get_mut();
+        while let Some(filter) = echoes {
+            let mut space = [0; ECHO_READ];
+            let mut read = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut *stream).poll_read(task, &mut read))?;
+            let bytes = read.filled();
+            if bytes.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(data) = filter.feed(bytes).data {
+                *first = [data.held, &bytes[data.from..]].concat().into();
+                *echoes = None;
+            }
+        }
+        if first.is_empty() {
+            return Pin::new(stream).poll_read(task, buf);
+        }
+        let count = first.len().min(buf.remaining());
+        buf.put_slice(&first[..count]);
+        first.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Behind<S> {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(task, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(task, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(task)
+    }
+}

@@ -1,0 +1,244 @@
+//! The settings of TLS: the tables `tls` and `inner_tls` of both ends, and `[responder.egress_tls]`.
+
+use std::path::PathBuf;
+
+use revtun_core::binding::{Binding, Hole, Template};
+use rustls::pki_types::ServerName;
+
+use super::Fault;
+use super::section::Section;
+use crate::tls::{ClientFiles, Extent, ServerFiles};
+
+/// What callers may speak inside TLS.
+const EGRESS_ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// What an operator may set of a listener's TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerTlsSettings {
+    /// The file with the certificate.
+    pub cert: Option<PathBuf>,
+    /// The file with its key.
+    pub key: Option<PathBuf>,
+    /// The file with those who may have signed the certificates of clients.
+    pub client_ca: Option<PathBuf>,
+    /// How much of a tunnel is inside TLS.
+    pub extent: Extent,
+    /// Where the node id stands in a client's certificate.
+    pub node_san: Option<Template>,
+    /// Where the cluster id stands.
+    pub cluster_san: Option<Template>,
+    /// Where the tenant id stands.
+    pub tenant_san: Option<Template>,
+    /// Whether any certificate of the CA may claim any identity.
+    pub allow_any_identity: bool,
+}
+
+impl ServerTlsSettings {
+    pub(super) fn read_tunnel(section: &mut Section<'_>) -> Self {
+        let mut settings = Self::read_pair(section);
+        read_extent(section, &mut settings.extent);
+        settings.node_san = section.text("node_san", |text| parse_san(text, Hole::Node)).map(|found| found.value);
+        settings.cluster_san =
+            section.text("cluster_san", |text| parse_san(text, Hole::Cluster)).map(|found| found.value);
+        settings.tenant_san = section.text("tenant_san", |text| parse_san(text, Hole::Tenant)).map(|found| found.value);
+        section.switch("allow_any_identity", &mut settings.allow_any_identity);
+        settings
+    }
+
+    pub(super) fn read_pair(section: &mut Section<'_>) -> Self {
+        let mut settings = Self::default();
+        read_path(section, "cert", &mut settings.cert);
+        read_path(section, "key", &mut settings.key);
+        read_path(section, "client_ca", &mut settings.client_ca);
+        settings
+    }
+
+    /// Lets one template stand for all three names.
+    pub fn set_identity(&mut self, [node, cluster, tenant]: [Template; 3]) {
+        (self.node_san, self.cluster_san, self.tenant_san) = (Some(node), Some(cluster), Some(tenant));
+    }
+
+    /// The files of a tunnel listener, and what initiators have to prove; none for tunnels in the clear.
+    ///
+    /// # Errors
+    /// If something is missing beside what is there.
+    pub fn tunnel(&self) -> Result<Option<(ServerFiles, Option<Binding>)>, Fault> {
+        let Some(files) = self.files(&[])? else { return Ok(None) };
+        let binding = match (&self.node_san, &self.cluster_san, &self.tenant_san) {
+            (Some(node), Some(cluster), Some(tenant)) => {
+                Some(Binding { node: node.clone(), cluster: cluster.clone(), tenant: tenant.clone() })
+            }
+            (None, None, None) => None,
+            (_, _, _) => {
+                let remedy = "give all of node_san, cluster_san and tenant_san; one template may serve for all three";
+                return Err(Fault::new(
+                    "says for some of an identity, but not for all, where a certificate proves it",
+                    remedy,
+                ));
+            }
+        };
+        match (&files.client_ca, &binding) {
+            (None, Some(_)) => Err(Fault::new(
+                "says what certificates of initiators prove, but asks for none",
+                "give client_ca (--tls-client-ca) too",
+            )),
+            (Some(_), None) if !self.allow_any_identity => Err(Fault::new(
+                "asks for certificates of initiators, but lets each of them claim any identity",
+                "say where a certificate proves it (--tls-identity), or waive that with allow_any_identity (--allow-any-identity)",
+            )),
+            (_, _) => Ok(Some((files, binding))),
+        }
+    }
+
+    /// The files of the server within an initiator's tunnels.
+    ///
+    /// # Errors
+    /// If something is missing.
+    pub fn inner(&self) -> Result<ServerFiles, Fault> {
+        self.files(&[])?.ok_or_else(|| Fault::new("has no certificate", "give cert and key"))
+    }
+
+    /// The files of an egress listener; none for callers in the clear.
+    ///
+    /// # Errors
+    /// If something is missing beside what is there.
+    pub fn egress(&self) -> Result<Option<ServerFiles>, Fault> {
+        self.files(EGRESS_ALPN)
+    }
+
+    fn files(&self, alpn: &'static [&'static [u8]]) -> Result<Option<ServerFiles>, Fault> {
+        match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => {
+                let client_ca = self.client_ca.clone();
+                Ok(Some(ServerFiles { cert: cert.clone(), key: key.clone(), client_ca, alpn }))
+            }
+            (None, None) if *self == Self::default() => Ok(None),
+            (None, None) => Err(Fault::new("has no certificate", "give cert (--tls-cert) and key (--tls-key)")),
+            (Some(_), None) => Err(Fault::new("has a certificate but not its key", "give key (--tls-key) too")),
+            (None, Some(_)) => Err(Fault::new("has a key but no certificate", "give cert (--tls-cert) too")),
+        }
+    }
+}
+
+/// What an operator may set of the TLS of a client: an initiator, or a responder within a tunnel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientTlsSettings {
+    /// The file with those who may have signed the responder's certificate; none means the roots of this system.
+    pub ca: Option<PathBuf>,
+    /// The file with the client's certificate.
+    pub cert: Option<PathBuf>,
+    /// The file with its key.
+    pub key: Option<PathBuf>,
+    /// The name that the responder's certificate has to have; none means the one that is dialled.
+    pub server_name: Option<ServerName<'static>>,
+    /// How much of a tunnel is inside TLS.
+    pub extent: Extent,
+}
+
+impl ClientTlsSettings {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let mut settings = Self::read_trust(section);
+        read_extent(section, &mut settings.extent);
+        settings
+    }
+
+    pub(super) fn read_trust(section: &mut Section<'_>) -> Self {
+        let mut settings = Self::default();
+        read_path(section, "ca", &mut settings.ca);
+        read_path(section, "cert", &mut settings.cert);
+        read_path(section, "key", &mut settings.key);
+        settings.server_name = section.text("server_name", parse_server_name).map(|found| found.value);
+        settings
+    }
+
+    /// The files of the client within a responder's tunnels, and the name that it expects there.
+    ///
+    /// # Errors
+    /// If something is missing.
+    pub fn inner(&self) -> Result<(ClientFiles, ServerName<'static>), Fault> {
+        let name = self.server_name.clone().ok_or_else(|| {
+            Fault::new("names no server", "give server_name, the name in the certificates of all initiators")
+        })?;
+        Ok((self.files()?, name))
+    }
+
+    /// The files.
+    ///
+    /// # Errors
+    /// If there is a certificate without its key, or a key alone.
+    pub fn files(&self) -> Result<ClientFiles, Fault> {
+        let own = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            (None, None) => None,
+            (Some(_), None) => return Err(Fault::new("has a certificate but not its key", "give key (--tls-key) too")),
+            (None, Some(_)) => return Err(Fault::new("has a key but no certificate", "give cert (--tls-cert) too")),
+        };
+        Ok(ClientFiles { ca: self.ca.clone(), own })
+    }
+}
+
+/// Whether a second TLS is set where `extent` needs one, and nowhere else.
+pub(super) fn check_inner(extent: Option<Extent>, is_set: bool) -> Result<(), Fault> {
+    match (extent == Some(Extent::Inner), is_set) {
+        (true, false) => {
+            Err(Fault::new("is inner, but there is no TLS to come within tunnels", "write a table inner_tls"))
+        }
+        (false, true) => {
+            Err(Fault::new("is not inner, but there is a TLS to come within tunnels", "write extent = \"inner\""))
+        }
+        (true, true) | (false, false) => Ok(()),
+    }
+}
+
+/// Reads `whole`, `plaintext-after-handshake` or `inner`.
+///
+/// # Errors
+/// If the text is anything else.
+pub fn parse_extent(text: &str) -> Result<Extent, Fault> {
+    Extent::parse(text).ok_or_else(|| {
+        Fault::new(
+            format!("{text:?} is no extent of TLS"),
+            "write whole; or plaintext-after-handshake or inner for an Envoy's peer",
+        )
+    })
+}
+
+/// Reads a template that serves for all three names of an identity.
+///
+/// # Errors
+/// If it lacks one of them, or could be read in two ways.
+pub fn parse_identity(text: &str) -> Result<[Template; 3], Fault> {
+    Ok([parse_san(text, Hole::Node)?, parse_san(text, Hole::Cluster)?, parse_san(text, Hole::Tenant)?])
+}
+
+/// Reads the name that a certificate has to have.
+///
+/// # Errors
+/// If it is neither a DNS name nor an IP address.
+pub fn parse_server_name(text: &str) -> Result<ServerName<'static>, Fault> {
+    ServerName::try_from(text.to_owned())
+        .map_err(|_| Fault::new(format!("{text:?} is no name of a server"), "write a DNS name or an IP address"))
+}
+
+fn parse_san(text: &str, hole: Hole) -> Result<Template, Fault> {
+    Template::parse(text, hole).map_err(|error| {
+        let remedy = "write a SAN with holes, such as spiffe://{tenant}/{cluster}/{node}";
+        Fault::new(format!("{text:?} {error}"), remedy)
+    })
+}
+
+fn read_extent(section: &mut Section<'_>, slot: &mut Extent) {
+    if let Some(found) = section.text("extent", parse_extent) {
+        *slot = found.value;
+    }
+}
+
+fn read_path(section: &mut Section<'_>, key: &'static str, slot: &mut Option<PathBuf>) {
+    let parse = |text: &str| match text {
+        "" => Err(Fault::new("is empty", "write the path of a PEM file")),
+        path => Ok(PathBuf::from(path)),
+    };
+    if let Some(found) = section.text(key, parse) {
+        *slot = Some(found.value);
+    }
+}

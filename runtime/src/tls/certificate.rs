@@ -1,0 +1,59 @@
+//! What stands in a certificate.
+
+use std::fmt;
+
+use revtun_core::binding::San;
+use rustls::pki_types::CertificateDer;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// A certificate that was taken apart.
+#[derive(Debug)]
+pub struct Certificate<'a>(X509Certificate<'a>);
+
+impl<'a> Certificate<'a> {
+    /// Takes a certificate apart. Whether to trust it is another question.
+    ///
+    /// # Errors
+    /// If it is no X.509 certificate.
+    pub fn parse(der: &'a CertificateDer<'_>) -> Result<Self, Unreadable> {
+        X509Certificate::from_der(der).map(|(_, certificate)| Self(certificate)).map_err(|_| Unreadable)
+    }
+
+    /// Its subject alternative names that may prove an identity.
+    pub fn names(&self) -> Vec<San<'_>> {
+        let Ok(Some(extension)) = self.0.subject_alternative_name() else { return Vec::new() };
+        let names = extension.value.general_names.iter();
+        let name = |name: &GeneralName<'a>| match *name {
+            GeneralName::DNSName(name) => Some(San::Dns(name)),
+            GeneralName::URI(name) => Some(San::Uri(name)),
+            GeneralName::OtherName(..)
+            | GeneralName::RFC822Name(_)
+            | GeneralName::X400Address(_)
+            | GeneralName::DirectoryName(_)
+            | GeneralName::EDIPartyName(_)
+            | GeneralName::IPAddress(_)
+            | GeneralName::RegisteredID(_)
+            | GeneralName::Invalid(..) => None,
+        };
+        names.filter_map(name).collect()
+    }
+
+    /// The last second in which it is valid, since 1970.
+    #[must_use]
+    pub fn expires(&self) -> u64 {
+        u64::try_from(self.0.validity().not_after.timestamp()).unwrap_or(0)
+    }
+}
+
+/// Something is no X.509 certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("is no X.509 certificate")
+    }
+}
+
+impl std::error::Error for Unreadable {}

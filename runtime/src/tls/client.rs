@@ -1,0 +1,76 @@
+//! The dialling end: an initiator.
+
+use std::io;
+use std::sync::Arc;
+
+use revtun_core::rping::PingFilter;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+
+use super::Extent;
+use super::keep::Current;
+use super::records::Records;
+use super::server::Server;
+use super::wire::Wire;
+use crate::behind::Behind;
+
+/// The TLS of an initiator.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Whom it believes and what it shows, at the time of each dial.
+    pub config: Current<ClientConfig>,
+    /// How much of a tunnel it covers.
+    pub extent: Extent,
+    /// The name that the responder's certificate has to have; none means the one that is dialled.
+    pub server_name: Option<ServerName<'static>>,
+    /// The server within tunnels, present if the extent is [`Extent::Inner`].
+    pub inner: Option<Server>,
+}
+
+impl Client {
+    /// Does the client's part of a TLS handshake with a server that was dialled as `dialled`.
+    ///
+    /// # Errors
+    /// If the server does not prove that it is the one, or the connection is lost.
+    pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, dialled: &str) -> io::Result<Wire<S>> {
+        let name = match &self.server_name {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(dialled.to_owned()).map_err(io::Error::other)?,
+        };
+        let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
+        Ok(Wire::tls(connector.connect(name, Records::new(stream, self.extent.leaves())).await?))
+    }
+}
+
+/// The client within tunnels: a responder, to whom initiators prove themselves a second time.
+#[derive(Clone, Debug)]
+pub struct InnerClient {
+    /// Whom it believes and what it shows, at the time of each use.
+    pub config: Current<ClientConfig>,
+    /// The name that the certificates of initiators have to have.
+    pub server_name: ServerName<'static>,
+}
+
+/// The same configuration, now and later.
+impl PartialEq for InnerClient {
+    fn eq(&self, other: &Self) -> bool {
+        self.config.same_channel(&other.config) && self.server_name == other.server_name
+    }
+}
+
+impl Eq for InnerClient {}
+
+impl InnerClient {
+    /// Does the client's part of a TLS handshake within `tunnel`. Late echoes are taken out; `echoes` has seen all that
+    /// was read so far.
+    pub(crate) async fn connect<S>(&self, tunnel: Wire<S>, echoes: PingFilter) -> io::Result<Wire<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = tunnel.into_plain()?;
+        let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
+        Ok(Wire::inner(connector.connect(self.server_name.clone(), Behind::past(stream, echoes)).await?))
+    }
+}

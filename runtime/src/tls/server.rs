@@ -1,0 +1,111 @@
+//! The accepting end: the tunnel listener and the egress listener.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use revtun_core::binding::Binding;
+use revtun_core::identity::Identity;
+use revtun_core::responder::Verdict;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+
+use super::Extent;
+use super::certificate::Certificate;
+use super::client::InnerClient;
+use super::keep::Current;
+use super::records::Records;
+use super::wire::Wire;
+use crate::behind::Behind;
+
+/// A listener's TLS.
+#[derive(Clone, Debug)]
+pub struct Server(Current<ServerConfig>);
+
+/// The same configuration, now and later.
+impl PartialEq for Server {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.same_channel(&other.0)
+    }
+}
+
+impl Eq for Server {}
+
+impl Server {
+    /// TLS as `config` says at the time of each connection.
+    #[must_use]
+    pub fn new(config: Current<ServerConfig>) -> Self {
+        Self(config)
+    }
+
+    /// Does the server's part of a TLS handshake.
+    ///
+    /// # Errors
+    /// If the client does not do its part, or the connection is lost.
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<Wire<S>> {
+        Ok(Wire::tls(self.acceptor().accept(Records::new(stream, false)).await?))
+    }
+
+    /// The same within a tunnel, of which `first` was read already.
+    pub(crate) async fn accept_inner<S>(&self, tunnel: Wire<S>, first: Bytes) -> io::Result<Wire<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = tunnel.into_plain()?;
+        Ok(Wire::inner(self.acceptor().accept(Behind::replaying(stream, first)).await?))
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.0.borrow()))
+    }
+}
+
+/// The TLS of a tunnel listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelServer {
+    /// What it shows and demands.
+    pub server: Server,
+    /// How much of a tunnel it covers.
+    pub extent: Extent,
+    /// What initiators have to prove by their certificates, if they have to show one.
+    pub binding: Option<Arc<Binding>>,
+    /// The client within tunnels, present if the extent is [`Extent::Inner`].
+    pub inner: Option<InnerClient>,
+}
+
+impl TunnelServer {
+    /// Does the server's part of a TLS handshake, and says what the client proved by it.
+    ///
+    /// # Errors
+    /// As [`Server::accept`].
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(Wire<S>, Proof)> {
+        let records = Records::new(stream, self.extent.leaves());
+        let stream = self.server.acceptor().accept(records).await?;
+        let own = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let proof = Proof { binding: self.binding.clone(), certificate: own.map(|own| own.clone().into_owned()) };
+        Ok((Wire::tls(stream), proof))
+    }
+}
+
+/// What a client proved.
+#[derive(Debug, Default)]
+pub struct Proof {
+    binding: Option<Arc<Binding>>,
+    certificate: Option<rustls::pki_types::CertificateDer<'static>>,
+}
+
+impl Proof {
+    /// What to make of a claim. Where nothing has to be proven, everybody is believed.
+    #[must_use]
+    pub fn judge(&self, claim: &Identity<'_>) -> Verdict {
+        match (&self.binding, &self.certificate) {
+            (None, _) => Verdict::Believed,
+            (Some(_), None) => Verdict::Unproven,
+            (Some(binding), Some(der)) => match Certificate::parse(der) {
+                Ok(certificate) => binding.judge(&certificate.names(), claim),
+                Err(_) => Verdict::Contradicted,
+            },
+        }
+    }
+}

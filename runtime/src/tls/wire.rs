@@ -1,0 +1,133 @@
+//! A connection, in the clear or inside TLS.
+
+use std::io::{self, BufRead, IoSlice, Read};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsStream;
+
+use super::records::Records;
+use crate::behind::Behind;
+
+/// The connection. TLS is in a box: most tunnels of a big deployment are idle, and not all are inside TLS.
+#[derive(Debug)]
+pub struct Wire<S>(Kind<S>);
+
+#[derive(Debug)]
+enum Kind<S> {
+    Plain(S),
+    Tls(Box<TlsStream<Records<S>>>),
+    /// Inside a tunnel that left TLS behind the handshake.
+    Inner(Box<TlsStream<Behind<S>>>),
+}
+
+impl<S> Wire<S> {
+    /// In the clear.
+    pub fn plain(stream: S) -> Self {
+        Self(Kind::Plain(stream))
+    }
+
+    pub(super) fn tls(stream: impl Into<TlsStream<Records<S>>>) -> Self {
+        Self(Kind::Tls(Box::new(stream.into())))
+    }
+
+    pub(super) fn inner(stream: impl Into<TlsStream<Behind<S>>>) -> Self {
+        Self(Kind::Inner(Box::new(stream.into())))
+    }
+
+    /// The stream, which has to be in the clear.
+    pub(super) fn into_plain(self) -> io::Result<S> {
+        match self.0 {
+            Kind::Plain(stream) => Ok(stream),
+            Kind::Tls(_) | Kind::Inner(_) => Err(io::Error::other("the tunnel is inside TLS already")),
+        }
+    }
+
+    /// Goes on in the clear, without a word to the peer, and says what was decrypted and not read. Only for a stream
+    /// that was read exactly, after everything written was flushed.
+    pub(crate) fn leave_tls(self) -> (Self, Vec<u8>) {
+        let mut rest = Vec::new();
+        let records = match self.0 {
+            Kind::Plain(_) | Kind::Inner(_) => return (self, rest),
+            Kind::Tls(stream) => match *stream {
+                TlsStream::Client(stream) => {
+                    let (records, mut session) = stream.into_inner();
+                    drain(session.reader(), &mut rest);
+                    records
+                }
+                TlsStream::Server(stream) => {
+                    let (records, mut session) = stream.into_inner();
+                    drain(session.reader(), &mut rest);
+                    records
+                }
+            },
+        };
+        (Self::plain(records.into_inner()), rest)
+    }
+}
+
+/// Takes what is there; that more could come is no error.
+fn drain(mut reader: rustls::Reader<'_>, rest: &mut Vec<u8>) {
+    while let Ok([_, ..]) = reader.fill_buf() {
+        let mut space = [0; 256];
+        let count = reader.read(&mut space).unwrap_or(0);
+        rest.extend_from_slice(&space[..count]);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Plain(stream) => Pin::new(stream).poll_read(task, buf),
+            Kind::Tls(stream) => Pin::new(stream).poll_read(task, buf),
+            Kind::Inner(stream) => Pin::new(stream).poll_read(task, buf),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Kind::Plain(stream) => Pin::new(stream).poll_write(task, buf),
+            Kind::Tls(stream) => Pin::new(stream).poll_write(task, buf),
+            Kind::Inner(stream) => Pin::new(stream).poll_write(task, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Kind::Plain(stream) => Pin::new(stream).poll_write_vectored(task, bufs),
+            Kind::Tls(stream) => Pin::new(stream).poll_write_vectored(task, bufs),
+            Kind::Inner(stream) => Pin::new(stream).poll_write_vectored(task, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.0 {
+            Kind::Plain(stream) => stream.is_write_vectored(),
+            Kind::Tls(stream) => stream.is_write_vectored(),
+            Kind::Inner(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Plain(stream) => Pin::new(stream).poll_flush(task),
+            Kind::Tls(stream) => Pin::new(stream).poll_flush(task),
+            Kind::Inner(stream) => Pin::new(stream).poll_flush(task),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Plain(stream) => Pin::new(stream).poll_shutdown(task),
+            Kind::Tls(stream) => Pin::new(stream).poll_shutdown(task),
+            Kind::Inner(stream) => Pin::new(stream).poll_shutdown(task),
+        }
+    }
+}

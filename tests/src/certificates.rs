@@ -1,0 +1,99 @@
+//! Certificates for a test, in files of its own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, SanType,
+    date_time_ymd,
+};
+
+use crate::revtun::profile_dir;
+
+/// Who signs certificates; keeps them in a folder that goes with it.
+#[derive(Debug)]
+pub struct Authority {
+    folder: PathBuf,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// The files of one certificate and its key.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The certificate, in PEM.
+    pub cert: String,
+    /// Its key, in PEM.
+    pub key: String,
+}
+
+impl Authority {
+    /// A new one, which nobody knows.
+    ///
+    /// # Panics
+    /// If the target folder is not writable.
+    #[must_use]
+    pub fn new() -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("certificates-{}-{}", process::id(), MADE.fetch_add(1, Ordering::SeqCst));
+        let folder = profile_dir().join(name);
+        fs::create_dir_all(&folder).expect("the target folder is writable");
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "an authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().expect("there is randomness");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("a sound certificate");
+        fs::write(folder.join("ca.pem"), issuer.pem()).expect("the target folder is writable");
+        Self { folder, issuer }
+    }
+
+    /// The file with its own certificate.
+    #[must_use]
+    pub fn ca(&self) -> String {
+        self.path("ca.pem")
+    }
+
+    /// A certificate for `names`: DNS names, IP addresses, or URIs with `://`.
+    #[must_use]
+    pub fn issue(&self, file: &str, names: &[&str]) -> Files {
+        self.issue_until(file, names, (2090, 1, 1))
+    }
+
+    /// The same with the day on which it ends.
+    ///
+    /// # Panics
+    /// If a name is none.
+    pub fn issue_until(&self, file: &str, names: &[&str], (year, month, day): (i32, u8, u8)) -> Files {
+        let (uris, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.contains("://"));
+        let others: Vec<String> = others.into_iter().map(ToOwned::to_owned).collect();
+        let mut params = CertificateParams::new(others).expect("legal names");
+        params.subject_alt_names.extend(uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("a legal URI"))));
+        // Of another name than who signs it, or it passes for self-signed.
+        params.distinguished_name.push(DnType::CommonName, file);
+        params.not_after = date_time_ymd(year, month, day);
+        let key = KeyPair::generate().expect("there is randomness");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a sound certificate");
+        let files = Files { cert: self.path(&format!("{file}.pem")), key: self.path(&format!("{file}.key")) };
+        fs::write(&files.cert, certificate.pem()).expect("the target folder is writable");
+        fs::write(&files.key, key.serialize_pem()).expect("the target folder is writable");
+        files
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.folder.join(file).to_str().expect("a path in UTF-8").to_owned()
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _left_behind = fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,0 +1,233 @@
+//! Tunnels and callers inside TLS: what stays secret, who is believed, and what an end refuses.
+
+mod envoys;
+mod refusals;
+
+use std::fs;
+use std::sync::Arc;
+
+use http::{Request, Version};
+use revtun_tests::body;
+use revtun_tests::certificates::{Authority, Files};
+use revtun_tests::client::{Caller, get, to_node, whole};
+use revtun_tests::ends::{Dialling, Initiator, Responder};
+use revtun_tests::patience::{SOON, until, within};
+use revtun_tests::prometheus::Metrics;
+use revtun_tests::relay::Relay;
+use revtun_tests::service::Service;
+use tokio::net::TcpStream;
+
+const NODE: &str = "node-a";
+/// What identifies the initiators of these tests.
+const SPIFFE: &str = "spiffe://tenant-a/cluster-a/node-a";
+const TEMPLATE: &str = "spiffe://{tenant}/{cluster}/{node}";
+const OPEN: [&str; 2] = ["--tenant-isolation", "false"];
+const ENVOYS_WAY: [&str; 2] = ["--tls-extent", "plaintext-after-handshake"];
+
+fn shows(files: &Files) -> Vec<&str> {
+    vec!["--tls-cert", &files.cert, "--tls-key", &files.key]
+}
+
+async fn responder(flags: &[&[&str]]) -> Responder {
+    Responder::revtun(&[&OPEN, &flags.concat()[..]].concat()).await
+}
+
+async fn metrics(admin: std::net::SocketAddr) -> Metrics {
+    Metrics::parse(&get(admin, "/metrics").await.expect("a page").text())
+}
+
+/// Waits until `series` of the page at `admin` is at least `least`.
+async fn counts(admin: std::net::SocketAddr, series: &str, least: u64) {
+    until(SOON, series, async || (metrics(admin).await.value(series) >= least).then_some(())).await;
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[tokio::test]
+async fn between_two_revtun_ends_nothing_can_be_read_on_the_way() {
+    let authority = Authority::new();
+    let (server, client) = (authority.issue("server", &["127.0.0.1"]), authority.issue("client", &[SPIFFE]));
+    let ca = authority.ca();
+    let proof = ["--tls-client-ca", &ca, "--tls-identity", TEMPLATE];
+    let end = responder(&[&shows(&server), &proof, &["--ping-interval", "100ms"]]).await;
+    let relay = Relay::start(end.tunnel()).await;
+    let service = Service::start("backend").await;
+    let hosts = [relay.addr()];
+    let flags = [&shows(&client)[..], &["--tls-ca", &ca]].concat();
+    let dialling = Dialling { count: 2, flags: &flags, ..Dialling::from_revtun(&hosts, service.addr()) };
+    let initiator = Initiator::revtun(dialling).await;
+    end.has_within(SOON, NODE, 2).await;
+    counts(end.admin(), "revtun_responder_pings_echoed_total", 10).await;
+    let request = to_node(NODE, "/tell-nobody").header("x-secret", "a-word-that-nobody-else-knows");
+    assert_eq!(end.ask(request).await.status, 200);
+    let seen: Vec<u8> = relay.lines().iter().flat_map(|line| line.carried()).collect();
+    assert!(seen.len() > 2_000, "the relay saw {} bytes", seen.len());
+    // `SPIFFE` last: TLS 1.3 hides certificates too.
+    for word in ["RPING", "PRI * HTTP", "tell-nobody", "a-word-that", "hello", "HTTP/1.1", "x-envoy", NODE, SPIFFE] {
+        assert!(!contains(&seen, word), "{word:?} can be read on the way");
+    }
+    assert_eq!(metrics(initiator.admin()).await.value("revtun_initiator_handshakes_total{outcome=\"accepted\"}"), 2);
+}
+
+#[tokio::test]
+async fn an_end_that_keeps_tls_takes_no_peer_that_would_leave_it() {
+    let authority = Authority::new();
+    let server = authority.issue("server", &["127.0.0.1"]);
+    let ca = authority.ca();
+    let service = Service::start("backend").await;
+    for (responders, initiators, reason) in [(&ENVOYS_WAY[..], &[][..], "downgraded"), (&[], &ENVOYS_WAY[..], "4xx")] {
+        let end = responder(&[&shows(&server), responders]).await;
+        let hosts = [end.tunnel()];
+        let flags = [&["--tls-ca", &ca][..], initiators].concat();
+        let dialling = Dialling { flags: &flags, ..Dialling::from_revtun(&hosts, service.addr()) };
+        let initiator = Initiator::revtun(dialling).await;
+        counts(initiator.admin(), &format!("revtun_initiator_handshakes_total{{outcome=\"{reason}\"}}"), 1).await;
+        if reason == "4xx" {
+            let series = "revtun_responder_handshakes_rejected_total{reason=\"tls-not-kept\"}";
+            assert_eq!(metrics(end.admin()).await.value(series), 1);
+        }
+        assert_eq!(metrics(initiator.admin()).await.value("revtun_initiator_listeners_ready"), 0);
+        assert_eq!(end.ask_node(NODE, "/").await.status, 503);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_decides_who_an_initiator_may_be() {
+    let authority = Authority::new();
+    let server = authority.issue("server", &["127.0.0.1"]);
+    let ca = authority.ca();
+    let end = responder(&[&shows(&server), &["--tls-client-ca", &ca, "--tls-identity", TEMPLATE]]).await;
+    let service = Service::start("backend").await;
+    let hosts = [end.tunnel()];
+    for name in ["spiffe://tenant-b/cluster-a/node-a", "spiffe://tenant-a/cluster-a/node-b", "node-a.example"] {
+        let client = authority.issue("client", &[name]);
+        let flags = [&shows(&client)[..], &["--tls-ca", &ca]].concat();
+        let dialling = Dialling { flags: &flags, ..Dialling::from_revtun(&hosts, service.addr()) };
+        let initiator = Initiator::revtun(dialling).await;
+        counts(initiator.admin(), "revtun_initiator_handshakes_total{outcome=\"4xx\"}", 1).await;
+    }
+    let series = "revtun_responder_handshakes_rejected_total{reason=\"identity-mismatch\"}";
+    assert!(metrics(end.admin()).await.value(series) >= 3);
+    // One of another authority, and none at all, do not come as far as that.
+    let strangers = Authority::new();
+    let stranger = strangers.issue("stranger", &[SPIFFE]);
+    for flags in [shows(&stranger), vec![]] {
+        let before = metrics(end.admin()).await.value("revtun_responder_tls_failures_total");
+        let flags = [&flags[..], &["--tls-ca", &ca]].concat();
+        let dialling = Dialling { flags: &flags, ..Dialling::from_revtun(&hosts, service.addr()) };
+        let _initiator = Initiator::revtun(dialling).await;
+        counts(end.admin(), "revtun_responder_tls_failures_total", before + 1).await;
+    }
+    assert_eq!(end.tunnels(NODE).await, 0);
+}
+
+#[tokio::test]
+async fn an_initiator_takes_only_the_responder_that_it_means() {
+    let authority = Authority::new();
+    let other = Authority::new();
+    let service = Service::start("backend").await;
+    let named = authority.issue("named", &["tunnels.example"]);
+    let end = responder(&[&shows(&named)]).await;
+    let hosts = [end.tunnel()];
+    let (ca, wrong_ca) = (authority.ca(), other.ca());
+    for flags in [&["--tls-ca", &ca][..], &["--tls-ca", &wrong_ca, "--tls-server-name", "tunnels.example"], &["--tls"]]
+    {
+        let dialling = Dialling { flags, ..Dialling::from_revtun(&hosts, service.addr()) };
+        let mut initiator = Initiator::revtun(dialling).await;
+        until(SOON, "the dial fails", async || {
+            initiator.process().stderr().contains("invalid peer certificate").then_some(())
+        })
+        .await;
+        assert_eq!(end.tunnels(NODE).await, 0, "{flags:?}");
+    }
+    let flags = ["--tls-ca", &ca, "--tls-server-name", "tunnels.example"];
+    let dialling = Dialling { flags: &flags, ..Dialling::from_revtun(&hosts, service.addr()) };
+    let _initiator = Initiator::revtun(dialling).await;
+    end.reaches(NODE).await;
+}
+
+#[tokio::test]
+async fn new_files_are_taken_on_sighup_and_no_tunnel_is_dropped() {
+    let authority = Authority::new();
+    let server = authority.issue_until("server", &["127.0.0.1"], (2080, 1, 1));
+    let ca = authority.ca();
+    let mut end = responder(&[&shows(&server)]).await;
+    let relay = Relay::start(end.tunnel()).await;
+    let service = Service::start("backend").await;
+    let hosts = [relay.addr()];
+    let flags = ["--tls-ca", &ca];
+    let dialling = Dialling { flags: &flags, ..Dialling::from_revtun(&hosts, service.addr()) };
+    let _initiator = Initiator::revtun(dialling).await;
+    end.reaches(NODE).await;
+    let expires = "revtun_tls_certificate_expires_seconds{use=\"tunnel\"}";
+    let first = metrics(end.admin()).await.value(expires);
+
+    let _again = authority.issue_until("server", &["127.0.0.1"], (2085, 1, 1));
+    end.process().signal("HUP");
+    counts(end.admin(), "revtun_tls_reloads_total{use=\"tunnel\"}", 1).await;
+    let second = metrics(end.admin()).await.value(expires);
+    assert_eq!(second - first, (5 * 365 + 2) * 86_400, "five years, two of them leap years");
+
+    fs::write(&server.cert, "no certificate").expect("the target folder is writable");
+    end.process().signal("HUP");
+    counts(end.admin(), "revtun_tls_reload_failures_total{use=\"tunnel\"}", 1).await;
+    assert_eq!(metrics(end.admin()).await.value(expires), second);
+    assert!(end.process().stderr().contains("cannot be used; the old ones stay"));
+    assert_eq!(end.ask_node(NODE, "/").await.status, 200);
+    assert_eq!(relay.lines().len(), 1, "the tunnel outlived all of it");
+    // Whoever dials now meets the last good one.
+    relay.cut();
+    end.reaches(NODE).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_soon_is_warned_about() {
+    let authority = Authority::new();
+    // Long ago: initiators do not take it, but its owner has to hear of it.
+    let server = authority.issue_until("server", &["127.0.0.1"], (2020, 1, 1));
+    let mut end = responder(&[&shows(&server)]).await;
+    until(SOON, "the warning", async || end.process().stderr().contains("the certificate has expired").then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn callers_come_inside_tls_over_http1_and_http2() {
+    let authority = Authority::new();
+    let Files { cert, key } = authority.issue("egress", &["127.0.0.1"]);
+    let end = responder(&[&["--egress-tls-cert", &cert, "--egress-tls-key", &key]]).await;
+    let service = Service::start("backend").await;
+    let hosts = [end.tunnel()];
+    let _initiator = Initiator::revtun(Dialling::from_revtun(&hosts, service.addr())).await;
+    end.has_within(SOON, NODE, 1).await;
+    for (version, alpn) in [(Version::HTTP_11, &b"http/1.1"[..]), (Version::HTTP_2, b"h2")] {
+        let stream = tls_to(&end, &authority, alpn).await;
+        let mut caller = Caller::over(stream, version).await.expect("a connection");
+        let request = to_node(NODE, "/").body(body::empty()).expect("a request");
+        let answer = whole(caller.send(request).await.expect("an answer")).await.expect("a body");
+        assert_eq!(answer.status, 200);
+        let seen = service.seen();
+        assert_eq!(seen.last().expect("the request").headers["x-forwarded-proto"], "https");
+    }
+    let plain = Request::get("/").body(body::empty()).expect("a request");
+    let mut caller = Caller::connect(end.egress(), Version::HTTP_11).await.expect("TCP at least");
+    assert!(caller.send(plain).await.is_err(), "in the clear there is no answer");
+}
+
+async fn tls_to(end: &Responder, authority: &Authority, alpn: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority.ca()).expect("a certificate")).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = config.expect("ring").with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let stream = TcpStream::connect(end.egress()).await.expect("a connection");
+    let name = ServerName::try_from("127.0.0.1").expect("an address");
+    let secured = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let stream = within(SOON, "TLS", secured).await.expect("TLS");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
+    stream
+}
