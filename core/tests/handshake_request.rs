@@ -245,17 +245,6 @@ fn upgrade_mode_demands_the_upgrade_and_nothing_more() {
 }
 
 #[test]
-fn whoever_keeps_tunnels_inside_tls_demands_the_same_word() {
-    let rules = Rules { whole_tls: true, ..Rules::default() };
-    assert_verdict(&rules, &with("x-revtun-tls: whole\r\n"), Ok(()));
-    assert_verdict(&rules, &with("X-Revtun-TLS: whole\r\nx-revtun-tls: no\r\n"), Ok(()));
-    for line in ["", "x-revtun-tls: Whole\r\n", "x-revtun-tls: 1\r\n", "x-revtun-tls: no\r\nx-revtun-tls: whole\r\n"] {
-        assert_verdict(&rules, &with(line), Err(Rejection::TlsNotKept));
-    }
-    assert_verdict(&Rules::default(), &with("x-revtun-tls: whole\r\n"), Ok(()));
-}
-
-#[test]
 fn a_demanded_cluster_name_is_compared_whole() {
     let rules = Rules { required_cluster: Some("up".into()), ..Rules::default() };
     assert_verdict(&rules, &with(UPSTREAM), Ok(()));

@@ -1,0 +1,58 @@
+//! How both ends agree that a tunnel stays inside TLS, and that neither goes on without the other's word.
+
+use revtun_core::handshake::{
+    Acceptance, Answer, ParsedRequest, ParsedResponse, Rejection, RequestParser, ResponseParser, Rules,
+};
+
+const REQUEST: &str = "GET /reverse_connections/request HTTP/1.1\r\nhost: h\r\nx-envoy-reverse-tunnel-node-id: n\r\n\
+    x-envoy-reverse-tunnel-cluster-id: c\r\nx-envoy-reverse-tunnel-tenant-id: t\r\n";
+
+/// What a responder makes of a request with `lines`.
+fn asked(whole_tls: bool, lines: &str) -> Result<(), Rejection> {
+    let rules = Rules { whole_tls, ..Rules::default() };
+    let text = format!("{REQUEST}{lines}\r\n");
+    match RequestParser::new().parse(&rules, text.as_bytes()) {
+        ParsedRequest::Complete { .. } => Ok(()),
+        ParsedRequest::Faulted(rejection) => Err(rejection),
+        ParsedRequest::Incomplete => panic!("a whole head"),
+    }
+}
+
+/// What an initiator that keeps the tunnel inside TLS makes of an answer.
+fn answered(upgrade: bool, head: &[u8]) -> Answer {
+    match ResponseParser::new(upgrade, true).parse(head) {
+        ParsedResponse::Complete { answer, consumed } => {
+            assert_eq!(consumed, head.len());
+            answer
+        }
+        ParsedResponse::Incomplete => panic!("a whole head"),
+    }
+}
+
+#[test]
+fn a_responder_demands_the_word() {
+    assert_eq!(asked(true, "x-revtun-tls: whole\r\n"), Ok(()));
+    assert_eq!(asked(true, "X-Revtun-TLS: whole\r\nx-revtun-tls: no\r\n"), Ok(()), "of duplicates the first counts");
+    for lines in ["", "x-revtun-tls: Whole\r\n", "x-revtun-tls: 1\r\n", "x-revtun-tls: no\r\nx-revtun-tls: whole\r\n"] {
+        assert_eq!(asked(true, lines), Err(Rejection::TlsNotKept), "{lines}");
+        assert_eq!(asked(false, lines), Ok(()), "{lines}");
+    }
+}
+
+#[test]
+fn an_initiator_takes_no_answer_without_it() {
+    for upgrade in [false, true] {
+        let accepted = |revtun, whole_tls| Acceptance { upgrade, revtun, whole_tls }.encode();
+        let agreed = accepted(true, true);
+        assert_eq!(answered(upgrade, &agreed), Answer::Accepted { revtun: true });
+        assert_eq!(answered(upgrade, &accepted(true, false)), Answer::Downgraded);
+        assert_eq!(answered(upgrade, &accepted(false, false)), Answer::Downgraded);
+        let text = String::from_utf8(agreed).expect("ASCII");
+        for word in ["Whole", "whole, whole", "1", ""] {
+            let other = text.replace("x-revtun-tls: whole", &format!("x-revtun-tls: {word}"));
+            assert_eq!(answered(upgrade, other.as_bytes()), Answer::Downgraded, "{word}");
+        }
+        let refused = Answer::Refused { status: 403, retry_after: None };
+        assert_eq!(answered(upgrade, b"HTTP/1.1 403 Forbidden\r\n\r\n"), refused);
+    }
+}
