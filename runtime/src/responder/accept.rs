@@ -14,7 +14,7 @@ use super::Context;
 use super::ending::Ending;
 use super::link::{Link, Order};
 use super::tunnel::{Tunnel, some};
-use crate::tls::{Proof, TunnelServer, Wire};
+use crate::tls::{Proof, Wire};
 use crate::world::World;
 
 /// Room for a usual handshake request; a longer one makes more.
@@ -51,30 +51,28 @@ impl<W: World> Tunnel<W> {
             self.greet(&mut wire, &Proof::default()).await?;
             return Ok(wire);
         };
-        let (mut wire, proof) = self.secure(&tls, stream).await?;
+        let (mut wire, proof) = self.secured(tls.accept(stream)).await?;
         self.greet(&mut wire, &proof).await?;
         // What came behind the request is thrown away, as it is in the clear.
         Ok(if tls.extent.leaves() { wire.leave_tls().0 } else { wire })
     }
 
-    async fn secure(&mut self, tls: &TunnelServer, stream: W::Stream) -> Result<(Wire<W::Stream>, Proof), Ending> {
-        let mut secured = pin!(tls.accept(stream));
+    /// Waits for the end of a TLS handshake, unless the machine closes the tunnel first.
+    pub(super) async fn secured<T>(&mut self, handshake: impl Future<Output = io::Result<T>>) -> Result<T, Ending> {
+        let mut handshake = pin!(handshake);
         loop {
             tokio::select! {
                 biased;
                 order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
                     return Err(Ending::Ordered(reason));
                 },
-                secured = secured.as_mut() => return secured.map_err(|error| self.insecure(&error)),
+                secured = handshake.as_mut() => return secured.map_err(|error| {
+                    self.context.counters.tls_failures.add(1);
+                    tracing::warn!(tunnel = %self.id, peer = %self.link.peer(), %error, "TLS handshake failed");
+                    Ending::Lost
+                }),
             }
         }
-    }
-
-    /// A TLS handshake failed.
-    pub(super) fn insecure(&self, error: &io::Error) -> Ending {
-        self.context.counters.tls_failures.add(1);
-        tracing::warn!(tunnel = %self.id, peer = %self.link.peer(), %error, "TLS handshake failed");
-        Ending::Lost
     }
 
     /// Reads the handshake and answers it.

@@ -7,7 +7,6 @@
 //! ```
 
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::client::conn::http2;
@@ -24,7 +23,7 @@ use super::ending::Ending;
 use super::link::{Link, Order};
 use super::severable::Severable;
 use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW};
-use crate::tls::{InnerClient, Wire};
+use crate::tls::Wire;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::{Executor, Timer, World};
 
@@ -154,7 +153,9 @@ impl<W: World> Tunnel<W> {
     async fn serve(&mut self, stream: Wire<W::Stream>, echoes: PingFilter) -> Ending {
         let (stream, echoes) = match self.context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
             None => (stream, echoes),
-            Some(inner) => match self.secure_within(&inner, stream, echoes).await {
+            // A second TLS in the other direction. A GOAWAY has to wait for HTTP/2; the machine closes the tunnel in time
+            // if that does not come.
+            Some(inner) => match self.secured(inner.connect(stream, echoes)).await {
                 Ok(stream) => (stream, PingFilter::new()),
                 Err(ending) => return ending,
             },
@@ -185,26 +186,6 @@ impl<W: World> Tunnel<W> {
                     None => return Ending::PeerClosed,
                 }),
                 outcome = &mut connection, if ended.is_none() => ended = Some(outcome),
-            }
-        }
-    }
-
-    /// A second TLS in the other direction, before the first request. A GOAWAY has to wait for HTTP/2; the machine
-    /// closes the tunnel in time if that does not come.
-    async fn secure_within(
-        &mut self,
-        inner: &InnerClient,
-        stream: Wire<W::Stream>,
-        echoes: PingFilter,
-    ) -> Result<Wire<W::Stream>, Ending> {
-        let mut secured = pin!(inner.connect(stream, echoes));
-        loop {
-            tokio::select! {
-                biased;
-                order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
-                    return Err(Ending::Ordered(reason));
-                },
-                secured = secured.as_mut() => return secured.map_err(|error| self.insecure(&error)),
             }
         }
     }
