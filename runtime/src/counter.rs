@@ -1,6 +1,6 @@
 //! One number that only grows.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Counts one kind of thing.
 #[derive(Debug, Default)]

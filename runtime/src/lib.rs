@@ -24,6 +24,7 @@ pub mod initiator;
 pub mod metrics;
 pub mod pump;
 pub mod responder;
+mod sync;
 pub mod tls;
 pub mod trace;
 pub mod tunnel_io;

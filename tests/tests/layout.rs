@@ -143,6 +143,19 @@ fn only_one_file_has_a_lock() {
 }
 
 #[test]
+fn what_tasks_share_is_seen_by_the_models() {
+    // What these files take from elsewhere, the models of `tests/interleavings` would not see.
+    let others = ["sync::atomic", "sync::Mutex", "sync::RwLock", "tokio::sync"];
+    let modelled =
+        ["responder/shared", "responder/lease", "responder/link", "responder/severable", "tls/keep", "counter"];
+    for name in modelled {
+        let name = format!("runtime/src/{name}.rs");
+        assert_eq!(offences(&name, &others, &[]), <[String; 0]>::default());
+        assert!(sources(&name).iter().any(|(_, text)| text.contains("use crate::sync::")), "{name}");
+    }
+}
+
+#[test]
 fn the_project_speaks_only_of_itself() {
     let documents = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.toml", ".ci/run"].map(str::to_owned);
     let written = files().into_iter().chain(documents).filter(|name| !name.ends_with("layout.rs"));

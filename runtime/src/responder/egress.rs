@@ -6,7 +6,6 @@ mod exchange;
 mod request;
 
 pub use self::answer::OwnAnswer;
-pub(super) use self::body::RequestBody;
 
 use std::convert::Infallible;
 use std::io;
@@ -19,6 +18,7 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::Builder;
@@ -26,11 +26,14 @@ use revtun_core::responder::retry::LAST_REQUEST;
 use tokio::sync::watch;
 
 use self::answer::OwnBody;
-use self::body::ResponseBody;
+use self::body::{RequestBody, ResponseBody};
 use super::{Context, Phase, listen};
 use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW};
 use crate::tls::Wire;
 use crate::world::{Executor, Timer, World};
+
+/// Sends requests through a tunnel in use.
+pub(super) type Client = SendRequest<RequestBody>;
 
 /// Takes connections while the responder serves.
 pub(super) async fn listen<W: World>(

@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use revtun_core::TunnelId;
 use revtun_core::responder::{Event, Refusal, StreamId};
-use tokio::sync::oneshot;
 
 use super::link::Link;
 use super::shared::Shared;
+use crate::sync::oneshot;
 use crate::world::World;
 
 /// The answer to a caller that wants a tunnel.

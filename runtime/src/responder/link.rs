@@ -1,21 +1,16 @@
 //! What everybody but its own task holds of a tunnel.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use hyper::client::conn::http2::SendRequest;
 use revtun_core::responder::CloseReason;
-use tokio::sync::{SetOnce, mpsc};
 
-use super::egress::RequestBody;
+use super::egress::Client;
+use crate::sync::{AtomicBool, Ordering, SetOnce, mpsc};
 
 /// Orders under way to one tunnel. The machine pings again only after an echo and says goaway and close once, and
 /// one caller asks for the start: fewer than this.
 const ORDERS: usize = 8;
-
-/// Sends requests through a tunnel in use.
-pub(super) type Client = SendRequest<RequestBody>;
 
 /// What a tunnel's task is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

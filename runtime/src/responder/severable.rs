@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::oneshot;
+
+use crate::sync::oneshot;
 
 /// Cuts the stream when dropped.
 #[derive(Debug)]

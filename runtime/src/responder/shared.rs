@@ -4,15 +4,15 @@
 //! the lock given back, and only then are the effects performed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use revtun_core::handshake::Rejection;
 use revtun_core::responder::{Config, Effect, Event, Refusal, Responder, StreamId, Target};
 use revtun_core::{Effects, Instant, Machine, TunnelId};
-use tokio::sync::{Notify, SetOnce, oneshot};
 
 use super::lease::{Lease, Opening, Waiting};
 use super::link::{Link, Order};
+use crate::sync::{Mutex, MutexGuard, Notify, SetOnce, oneshot};
 use crate::world::World;
 
 /// The machine, and who is to hear of its effects.

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::certificate::Certificate;
@@ -13,6 +11,7 @@ use super::files::{certificates, read};
 use crate::config::Fault;
 use crate::counter::Counter;
 use crate::metrics::Exposition;
+use crate::sync::{AtomicU64, Ordering, watch};
 use crate::world::World;
 
 /// How often the files are looked at.
