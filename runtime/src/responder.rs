@@ -8,7 +8,7 @@
 //!                               └──────────────── requests ────────────────────┘
 //! ```
 //!
-//! Every task steps the machine itself ([`shared`]); the pump only ticks it. Reading order: [`shared`], [`lease`],
+//! Every task steps the machine itself ([`shared`]); the pump only ticks it. Reading order: [`shared`], [`tick`], [`lease`],
 //! [`accept`], [`tunnel`], [`egress`].
 
 mod accept;
@@ -20,6 +20,7 @@ mod link;
 mod listen;
 mod severable;
 mod shared;
+mod tick;
 mod tunnel;
 mod view;
 
@@ -27,7 +28,6 @@ pub use self::counters::Totals;
 pub use self::egress::OwnAnswer;
 pub use self::view::TunnelInfo;
 
-use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,12 +36,10 @@ use std::time::Duration;
 use revtun_core::handshake::{PATH, Rules};
 use revtun_core::responder::retry::{CALLERS_FIRST, LAST_REQUEST};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
-use revtun_core::{Instant, Machine, responder};
 use tokio::sync::watch;
 
 use self::counters::Counters;
 use self::shared::Shared;
-use crate::pump::{Driven, pump};
 use crate::tls::{Extent, Server, TunnelServer};
 use crate::world::World;
 
@@ -149,7 +147,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
     });
     let server = egress::server(&world, config.core.max_streams, config.caller_timeout);
     let (phase, _) = watch::channel(Phase::Serving);
-    world.spawn(tick(Arc::clone(&context)));
+    world.spawn(tick::until_drained(world.clone(), Arc::clone(&context.shared)));
     world.spawn({
         let context = Arc::clone(&context);
         let spawner = world.clone();
@@ -167,43 +165,6 @@ async fn bind<W: World>(world: &W, what: &str, at: SocketAddr) -> io::Result<(W:
     let listener = world.listen(at).await.map_err(named)?;
     let bound = world.local_addr(&listener).map_err(named)?;
     Ok((listener, bound))
-}
-
-/// Ticks the machine until it is drained.
-async fn tick<W: World>(context: Arc<Context<W>>) {
-    let world = context.world.clone();
-    pump(&world, &mut Ticker(context)).await;
-}
-
-struct Ticker<W: World>(Arc<Context<W>>);
-
-impl<W: World> Driven for Ticker<W> {
-    type Input = ();
-
-    fn deadline(&self) -> Option<Instant> {
-        self.0.shared.arm()
-    }
-
-    fn tick(&mut self) {
-        self.0.report(responder::Responder::TICK);
-    }
-
-    async fn next(&mut self) -> Option<()> {
-        let nothing_left = async {
-            self.0.shared.drained().await;
-            // Connections that never became tunnels may still have a timer, which wakes the pump.
-            if self.0.shared.arm().is_some() {
-                future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            () = self.0.shared.sooner() => Some(()),
-            () = nothing_left => None,
-        }
-    }
-
-    fn take(&mut self, (): ()) {}
 }
 
 /// A responder that runs. Dropping the handle ends it at once, requests under way included.

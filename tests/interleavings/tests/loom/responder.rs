@@ -1,0 +1,21 @@
+//! The files of the responder that ship, as they ship, and the models that look into them.
+
+#[path = "../stage/egress.rs"]
+mod egress;
+#[path = "../../../../runtime/src/responder/lease.rs"]
+#[allow(dead_code)]
+mod lease;
+#[path = "../../../../runtime/src/responder/link.rs"]
+#[allow(dead_code)]
+mod link;
+#[path = "models.rs"]
+mod models;
+#[path = "../../../../runtime/src/responder/severable.rs"]
+mod severable;
+#[path = "../../../../runtime/src/responder/shared.rs"]
+mod shared;
+#[path = "../../../../runtime/src/responder/tick.rs"]
+mod tick;
+#[path = "../stage/town.rs"]
+#[allow(dead_code)]
+mod town;

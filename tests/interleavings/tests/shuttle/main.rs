@@ -1,0 +1,27 @@
+//! Whole lives of a responder, in random and in PCT orders.
+
+#[path = "../stage/planted.rs"]
+mod planted_races;
+#[path = "../../../../runtime/src/pump.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod pump;
+mod responder;
+#[path = "../stage/sync.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod sync;
+#[allow(dead_code)]
+mod tool;
+#[path = "../stage/world.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod world;
+
+/// The same with a race in it.
+#[allow(warnings, clippy::all, clippy::pedantic)]
+mod planted {
+    include!(concat!(env!("OUT_DIR"), "/shuttle.rs"));
+}
+
+#[test]
+fn every_planted_race_is_found() {
+    planted_races::all_are_found("shuttle");
+}

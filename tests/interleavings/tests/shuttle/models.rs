@@ -1,0 +1,178 @@
+//! The composition: callers that come, wait, leave and come again, tunnels that come and go, the pump, and a drain.
+
+use std::env;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+
+use revtun_core::responder::{CloseReason, Event, Refusal};
+use shuttle::future::{block_on, spawn, yield_now};
+
+use super::egress::Client;
+use super::lease::{Lease, Opening, Waiting};
+use super::link::Order;
+use super::tick;
+use super::town::{Town, Tunnel};
+use crate::world::Still;
+
+/// Schedules of each kind, unless the environment names another number: as `REVTUN_SCHEDULES`.
+const SCHEDULES: usize = 2_000;
+/// Changes of priority in a PCT schedule: a bug that takes so many is found with a known chance.
+const DEPTH: usize = 4;
+
+/// How often each thing happened, over all schedules.
+#[derive(Default)]
+struct Tally {
+    waited: AtomicU64,
+    left: AtomicU64,
+    refused: AtomicU64,
+    lost: AtomicU64,
+    served: AtomicU64,
+    ordered: AtomicU64,
+}
+
+static TALLY: Tally = Tally {
+    waited: AtomicU64::new(0),
+    left: AtomicU64::new(0),
+    refused: AtomicU64::new(0),
+    lost: AtomicU64::new(0),
+    served: AtomicU64::new(0),
+    ordered: AtomicU64::new(0),
+};
+
+fn schedules() -> usize {
+    env::var("REVTUN_SCHEDULES").map_or(SCHEDULES, |text| text.parse().expect("REVTUN_SCHEDULES is a number"))
+}
+
+#[test]
+fn random_orders_of_whole_lives() {
+    match env::var("REVTUN_SCHEDULE") {
+        Ok(schedule) => shuttle::replay(life, &schedule),
+        Err(_) => shuttle::check_random(life, schedules()),
+    }
+    let seen = report("random");
+    // Nothing may have become impossible without notice.
+    assert!(env::var_os("REVTUN_SCHEDULE").is_some() || seen.iter().all(|(_, count)| *count > 0), "{seen:?}");
+}
+
+#[test]
+fn pct_orders_of_whole_lives() {
+    shuttle::check_pct(life, schedules(), DEPTH);
+    report("PCT");
+}
+
+fn report(kind: &str) -> Vec<(&'static str, u64)> {
+    let Tally { waited, left, refused, lost, served, ordered } = &TALLY;
+    let seen = [("waited", waited), ("left", left), ("refused", refused), ("lost", lost), ("served", served)];
+    let seen = seen.into_iter().chain([("ordered to close", ordered)]);
+    let seen: Vec<_> = seen.map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect();
+    println!("{kind} schedules: {}, so far {seen:?}", schedules());
+    seen
+}
+
+fn count(what: &AtomicU64) {
+    what.fetch_add(1, Ordering::Relaxed);
+}
+
+fn life() {
+    block_on(async {
+        let town = Town::new();
+        let ticking = spawn(tick::until_drained(town.world.clone(), Arc::clone(&town.shared)));
+        let steady = town.tunnel().expect("there is room");
+        let tunnels = [spawn(carry(steady)), spawn(come_and_go(town.clone()))];
+        let callers = [0, 1, 2].map(|patience| spawn(call(town.clone(), patience)));
+        for _ in 0..6 {
+            yield_now().await;
+        }
+        town.drain();
+        for task in callers.into_iter().chain(tunnels) {
+            task.await.expect("a caller or a tunnel");
+        }
+        ticking.await.expect("the pump ends");
+        town.is_quiet();
+    });
+}
+
+/// The task of a tunnel: starts when it is told to, and ends by order.
+async fn carry(mut tunnel: Tunnel) {
+    loop {
+        match tunnel.orders.recv().await.expect("the link is ours too") {
+            Order::Start => tunnel.link.settle(Some(Client)),
+            Order::Close(CloseReason::Drained | CloseReason::GraceOver) => break count(&TALLY.ordered),
+            Order::Close(reason) => panic!("nothing else ends it: {reason:?}"),
+            Order::Ping | Order::Goaway => {}
+        }
+    }
+    tunnel.link.settle(None);
+}
+
+/// A tunnel that breaks, and one that takes its place. The word of the break comes late, and once more.
+async fn come_and_go(town: Town) {
+    let Some(tunnel) = town.tunnel() else { return };
+    yield_now().await;
+    tunnel.link.settle(None);
+    town.tell(Event::Closed { tunnel: tunnel.id });
+    let Some(next) = town.tunnel() else { return };
+    town.tell(Event::Closed { tunnel: tunnel.id });
+    carry(next).await;
+}
+
+/// Two requests of one caller, which waits for so many moments.
+async fn call(town: Town, patience: u32) {
+    for _ in 0..2 {
+        let lease = match town.open() {
+            Opening::Assigned(lease) => Ok(lease),
+            Opening::Waiting(waiting) => {
+                count(&TALLY.waited);
+                match wait(waiting, patience).await {
+                    Some(answer) => answer,
+                    None => {
+                        count(&TALLY.left);
+                        continue;
+                    }
+                }
+            }
+            Opening::Refused(refusal) => Err(refusal),
+        };
+        match lease {
+            Ok(lease) => send(&town, lease).await,
+            Err(refusal) => {
+                assert!(matches!(refusal, Refusal::Absent | Refusal::Saturated | Refusal::Draining), "{refusal:?}");
+                count(&TALLY.refused);
+            }
+        }
+    }
+}
+
+async fn send(town: &Town, lease: Lease<Still>) {
+    let tunnel = lease.tunnel();
+    match lease.link().client().await {
+        Some(Client) => {
+            yield_now().await;
+            count(&TALLY.served);
+        }
+        None => {
+            count(&TALLY.lost);
+            drop(lease);
+            town.tell(Event::GoawayReceived { tunnel });
+        }
+    }
+}
+
+/// Waits for `patience` moments; then leaves. The last caller waits as long as it takes.
+async fn wait(waiting: Waiting<Still>, patience: u32) -> Option<Result<Lease<Still>, Refusal>> {
+    if patience == 2 {
+        return Some(waiting.await);
+    }
+    let mut waiting = pin!(waiting);
+    for _ in 0..=patience {
+        let answer = poll_fn(|task| Poll::Ready(waiting.as_mut().poll(task))).await;
+        if let Poll::Ready(answer) = answer {
+            return Some(answer);
+        }
+        yield_now().await;
+    }
+    None
+}

@@ -1,0 +1,27 @@
+//! Each planted race is found by the model that is there to find it.
+
+use std::env;
+use std::process::Command;
+
+use revtun_interleavings::planted::RACES;
+
+/// The model runs in a process of its own: a panic in the middle of a model may end the process.
+pub(crate) fn all_are_found(tool: &str) {
+    let races: Vec<_> = RACES.iter().filter(|race| race.found_by.0 == tool).collect();
+    assert!(!races.is_empty());
+    for race in races {
+        let (_, model, says) = race.found_by;
+        let test = format!("planted::{}::models::{model}", race.name);
+        let output = Command::new(env::current_exe().expect("a test has a file"))
+            .args(["--ignored", "--exact", "--nocapture", &test])
+            .env("RUST_BACKTRACE", "0")
+            .output()
+            .expect("the test runs again");
+        let status = output.status;
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(said.contains("running 1 test"), "{test}: {said}");
+        assert!(!status.success(), "{test} does not see the race");
+        assert!(said.contains(says), "{test} fails without {says:?}: {said}");
+        println!("{}: found by {model} ({says})", race.name);
+    }
+}
