@@ -8,8 +8,8 @@ use crate::Instant;
 #[doc(hidden)]
 pub const CANONICAL_NOW: Instant = Instant::from_nanos(3_600_000_000_000);
 
-/// Nothing cares how long ago something was beyond this.
-const LONG_AGO: Duration = Duration::from_secs(60);
+/// Nothing cares how long ago something was beyond this: no silence is waited for longer than a quarter of an hour.
+const LONG_AGO: Duration = Duration::from_secs(16 * 60);
 
 /// `at`, as seen from `now`, moved to where canonical states have their now.
 pub(crate) fn rebase(at: Instant, now: Instant) -> Instant {

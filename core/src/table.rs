@@ -95,9 +95,7 @@ impl<K: Key, T> Table<K, T> {
     pub(crate) fn map_canonical(&self, mut shift: impl FnMut(K, &T) -> T) -> Self {
         let slot = |slot| Slot { generation: 0, value: self.at(slot).map(|(key, value)| shift(bare(key), value)) };
         let slots: Vec<_> = (0..self.slots.len()).map(slot).collect();
-        let free = (0..slots.len()).rev().filter(|slot| slots[*slot].value.is_none());
-        let free = free.map(|slot| u32::try_from(slot).expect("slots are counted in 32 bits")).collect();
-        Self { key: PhantomData, slots, free, living: self.living }
+        Self { key: PhantomData, slots, free: self.free.clone(), living: self.living }
     }
 }
 

@@ -1,16 +1,14 @@
 //! Worlds of the initiator: one upstream whose hosts and network do what `spec/Initiator.tla` lets them.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
 
 use revtun_core::handshake::Answer;
-use revtun_core::initiator::{Cause, Config, Event, HostId, Initiator, Moment, Protocol, Sketch, Timer, TunnelSketch};
-use revtun_core::journal::Journaled;
-use revtun_core::{CANONICAL_NOW, Env, Instant, Machine, TunnelId};
+use revtun_core::initiator::{Cause, Config, Event, HostId, Initiator, Protocol, Sketch, Timer, TunnelSketch};
 
 use crate::fingerprint::fingerprint;
 use crate::graph::{Step, World};
+use crate::schedule::LATER;
+use crate::schedule::initiator::{Schedule, armed, at_rest};
 use crate::value::Value;
 
 /// The constants of a configuration.
@@ -39,21 +37,6 @@ enum Cost {
     Fault,
 }
 
-/// What decides is which timer fires, how long tunnels lived, and which came after which.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Schedule {
-    /// The timer whose moment has come.
-    due: Option<Timer>,
-    /// Tunnels were accepted long ago, not just now.
-    old: bool,
-    /// Tunnels were dialled before their host failed last, so they belong to the same wave.
-    same_wave: bool,
-    /// The tunnel that was dialled last.
-    youngest: Option<TunnelId>,
-}
-
-const LATER: Duration = Duration::from_secs(60);
-
 impl Upstream {
     pub(crate) fn new(bounds: Bounds) -> Self {
         let machine = Initiator::new(Config { max_draining: bounds.max_count, ..Config::default() });
@@ -73,18 +56,13 @@ impl Upstream {
     /// The step that `event` makes on `schedule`; none if it is stale or the world has done its harm.
     fn step(&self, cost: Cost, schedule: Schedule, event: Event) -> Option<Step<Self>> {
         let mut next = self.budget(cost)?;
-        next.machine = self.machine.retimed(|moment, _| schedule.clock(moment));
-        let told = match schedule.due {
-            Some(_) => next.machine.tell_timer().expect("a timer is due"),
-            None => Initiator::tell_event(event),
-        };
-        let _effects = next.machine.step(Env { now: CANONICAL_NOW, dice: 0 }, event);
-        next.machine.check();
-        if next.machine.stale() > 0 {
-            assert_eq!(next.machine.sketch(), self.machine.sketch(), "a stale event changes nothing: {told}");
+        let told = schedule.name(&self.machine, event);
+        let (machine, _effects) = schedule.step(&self.machine, event);
+        if machine.stale() > 0 {
+            assert_eq!(machine.sketch(), self.machine.sketch(), "a stale event changes nothing: {told}");
             return None;
         }
-        next.machine = next.machine.retimed(|moment, _| Schedule::default().clock(moment));
+        next.machine = at_rest(&machine);
         Some(Step { told, schedule, next })
     }
 
@@ -121,29 +99,18 @@ impl World for Upstream {
         let mut steps = self.orders(&sketch);
         for tunnel in &sketch.tunnels {
             for (event, cost) in news(tunnel) {
-                for (old, same_wave) in [(false, false), (true, false), (false, true)] {
-                    let schedule = Schedule { old, same_wave, ..Schedule::default() };
+                for schedule in Schedule::of_news() {
                     steps.extend(self.step(cost, schedule, event));
                 }
             }
         }
-        let mut armed = Vec::new();
-        let _copy = self.machine.retimed(|moment, at| {
-            if let Moment::Alarm(timer) = moment {
-                armed.push(timer);
-            }
-            at
-        });
-        for timer in armed {
+        for timer in armed(&self.machine) {
             let cost = match timer {
                 Timer::ConnectTimeout(_) | Timer::HandshakeTimeout(_) | Timer::Silence(_) => Cost::Fault,
                 Timer::Dial(_) | Timer::Shed(_) | Timer::Grace(_) | Timer::DrainEnd => Cost::Free,
             };
-            let due = Schedule { due: Some(timer), ..Schedule::default() };
-            steps.extend(self.step(cost, due, Event::Tick));
-            steps.extend(self.step(cost, Schedule { same_wave: true, ..due }, Event::Tick));
-            for TunnelSketch { id, .. } in &sketch.tunnels {
-                steps.extend(self.step(cost, Schedule { youngest: Some(*id), ..due }, Event::Tick));
+            for schedule in Schedule::of_timer(timer, sketch.tunnels.iter().map(|tunnel| tunnel.id)) {
+                steps.extend(self.step(cost, schedule, Event::Tick));
             }
         }
         steps
@@ -169,30 +136,6 @@ fn news(tunnel: &TunnelSketch) -> Vec<(Event, Cost)> {
         (Event::Closed { tunnel, cause: Cause::Lost }, end),
         (Event::GoawayReceived { tunnel }, Cost::Fault),
     ]
-}
-
-impl Schedule {
-    fn clock(&self, moment: Moment) -> Instant {
-        let ago = |seconds| Instant::EPOCH.after(CANONICAL_NOW.since(Instant::EPOCH) - Duration::from_secs(seconds));
-        match moment {
-            Moment::Alarm(timer) if self.due == Some(timer) => CANONICAL_NOW,
-            Moment::Alarm(_) => CANONICAL_NOW.after(LATER),
-            Moment::Accepted(_) if self.old => ago(60),
-            Moment::Dialed(id) if self.youngest == Some(id) => ago(61),
-            Moment::Dialed(_) => ago(62),
-            Moment::Failed(_) if !self.same_wave => ago(63),
-            Moment::Accepted(_) | Moment::Heard(_) | Moment::Failed(_) | Moment::Pause(_) => CANONICAL_NOW,
-        }
-    }
-}
-
-impl fmt::Display for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { due: _, old, same_wave, youngest } = self;
-        f.write_str(if *old { " old" } else { "" })?;
-        f.write_str(if *same_wave { " same_wave" } else { "" })?;
-        youngest.map_or(Ok(()), |id| write!(f, " youngest={id}"))
-    }
 }
 
 /// A state of the module as text, the same for the same state of the machine.

@@ -2,19 +2,17 @@
 
 mod words;
 
-use std::fmt;
-use std::time::Duration;
-
+use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::journal::Journaled;
 use revtun_core::responder::{
-    Config, DrainScope, Effect, Event, Hello, Moment, Place, Responder, Stage, StreamId, Target, Timer, Verdict,
+    Config, DrainScope, Effect, Event, Hello, Place, Responder, Stage, StreamId, Target, Timer, Verdict,
 };
-use revtun_core::{CANONICAL_NOW, Env, Instant, Machine, TunnelId};
 
 use crate::fingerprint::fingerprint;
 use crate::graph::{Step, World};
+use crate::schedule::LATER;
+use crate::schedule::responder::{Schedule, armed, at_rest};
 
 pub(crate) use words::view;
 use words::{caller_name, peer, process, processes, queue_name, tell, tunnel};
@@ -64,18 +62,6 @@ pub(crate) struct Gateway {
     waiting: Vec<usize>,
 }
 
-/// What decides is which timer fires, which pings are late, and who is drawn.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Schedule {
-    /// The timer whose moment has come.
-    due: Option<Timer>,
-    /// The tunnel whose ping is unanswered for so long that it is suspect.
-    suspect: Option<TunnelId>,
-    dice: u64,
-}
-
-const LATER: Duration = Duration::from_secs(60);
-
 impl Gateway {
     pub(crate) fn new(bounds: Bounds) -> Self {
         let config = Config {
@@ -91,19 +77,14 @@ impl Gateway {
     /// The step that `event` makes on `schedule`, of `caller` if it is one's; none if it is stale.
     fn step(&self, caller: Option<usize>, schedule: Schedule, event: Event<'_>) -> Option<Step<Self>> {
         let mut next = self.clone();
-        next.machine = self.machine.retimed(|moment, _| schedule.clock(moment));
-        let told = match schedule.due {
-            Some(_) => next.machine.tell_timer().expect("a timer is due"),
-            None => Responder::tell_event(event),
-        };
-        let effects = next.machine.step(Env { now: CANONICAL_NOW, dice: schedule.dice }, event);
-        next.machine.check();
-        if next.machine.counts().stale > 0 {
-            assert_eq!(next.machine.sketch(), self.machine.sketch(), "a stale event changes nothing: {told}");
+        let told = schedule.name(&self.machine, event);
+        let (machine, effects) = schedule.step(&self.machine, event);
+        if machine.counts().stale > 0 {
+            assert_eq!(machine.sketch(), self.machine.sketch(), "a stale event changes nothing: {told}");
             return None;
         }
         next.callers_hear(caller, &event, effects.iter());
-        next.machine = next.machine.retimed(|moment, _| Schedule::default().clock(moment));
+        next.machine = at_rest(&machine);
         Some(Step { told, schedule, next })
     }
 
@@ -246,15 +227,8 @@ impl Gateway {
 
     /// What the machine does by itself.
     fn ticks(&self) -> Vec<Step<Self>> {
-        let mut armed = Vec::new();
-        let _copy = self.machine.retimed(|moment, at| {
-            if let Moment::Alarm(timer) = moment {
-                armed.push(timer);
-            }
-            at
-        });
         let mut steps = Vec::new();
-        for timer in armed {
+        for timer in armed(&self.machine) {
             let drawn = matches!(timer, Timer::Serve(_));
             for dice in self.throws().take(if drawn { usize::MAX } else { 1 }) {
                 let schedule = Schedule { due: Some(timer), dice, ..Schedule::default() };
@@ -301,26 +275,6 @@ impl World for Gateway {
 
     fn steps(&self) -> Vec<Step<Self>> {
         [self.calls(), self.news(), self.orders(), self.ticks()].into_iter().flatten().collect()
-    }
-}
-
-impl Schedule {
-    fn clock(&self, moment: Moment) -> Instant {
-        match moment {
-            Moment::Alarm(timer) if self.due == Some(timer) => CANONICAL_NOW,
-            Moment::Alarm(_) | Moment::Until(_) | Moment::DrainUntil => CANONICAL_NOW.after(LATER),
-            Moment::Pinged(id) if self.suspect == Some(id) => {
-                Instant::EPOCH.after(CANONICAL_NOW.since(Instant::EPOCH) - LATER)
-            }
-            Moment::Pinged(_) => CANONICAL_NOW,
-        }
-    }
-}
-
-impl fmt::Display for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.suspect.map_or(Ok(()), |id| write!(f, " suspect={id}"))?;
-        if self.dice > 0 { write!(f, " dice={}", self.dice) } else { Ok(()) }
     }
 }
 

@@ -1,0 +1,16 @@
+//! Time, left out: before a step a machine's moments are put where they make one armed timer due, a life long or short, a
+//! ping late or not. Every real run is among the runs on such schedules, whatever its durations.
+
+pub(crate) mod initiator;
+pub(crate) mod responder;
+
+use std::time::Duration;
+
+use revtun_core::{CANONICAL_NOW, Instant};
+
+/// How far away everything is that is not due.
+pub(crate) const LATER: Duration = Duration::from_secs(60);
+
+fn ago(seconds: u64) -> Instant {
+    Instant::EPOCH.after(CANONICAL_NOW.since(Instant::EPOCH) - Duration::from_secs(seconds))
+}

@@ -1,0 +1,146 @@
+//! Exhaustive search of the real code in small worlds. The numbers of states and edges are golden: a change of behaviour,
+//! and a search that has gone blind, show in them.
+//!
+//! `REVTUN_SEARCH=large` searches larger worlds. A failure tells how it came about as a trace, which `revtun check-trace`
+//! replays; `REVTUN_REPLAY`, as the failure prints it, takes the same steps again.
+
+mod alone;
+mod explore;
+mod fingerprint;
+mod initiator;
+mod known;
+mod responder;
+
+use std::env;
+
+use explore::{Size, World, search};
+use initiator::Upstream;
+use responder::{Gate, Peer};
+
+/// A search that finds more states than this has lost its bounds.
+const LIMIT: usize = 20_000_000;
+
+/// How many states all worlds have together, at least.
+const STATES_FLOOR: usize = 2_000_000;
+
+/// What each world has, by name.
+const SIZES: &[(&str, Size)] = &[
+    ("two-hosts", Size { states: 39_239, edges: 158_839 }),
+    ("faults", Size { states: 1_218_970, edges: 6_058_638 }),
+    ("changes", Size { states: 172_746, edges: 741_144 }),
+    ("hosts-come-and-go", Size { states: 158_781, edges: 902_073 }),
+    ("three-tunnels", Size { states: 374_807, edges: 2_144_341 }),
+    ("processes", Size { states: 407_546, edges: 3_415_509 }),
+    ("tenants", Size { states: 83_303, edges: 690_707 }),
+    ("cluster", Size { states: 30_614, edges: 241_577 }),
+];
+
+fn is_large() -> bool {
+    env::var("REVTUN_SEARCH").is_ok_and(|size| size == "large")
+}
+
+/// Searches the world, or the larger one.
+fn explore<W: World>(name: &str, ordinary: W, large: W) {
+    let found = search(name, if is_large() { large } else { ordinary }, LIMIT);
+    let (_, size) = SIZES.iter().find(|(of, _)| *of == name).expect("every world has its size");
+    if let Some(found) = found.filter(|_| !is_large()) {
+        assert_eq!(found, *size, "{name}");
+    }
+}
+
+#[test]
+fn the_worlds_are_large_enough() {
+    let states: usize = SIZES.iter().map(|(_, size)| size.states).sum();
+    println!("{states} states in all worlds");
+    assert!(states >= STATES_FLOOR);
+}
+
+const UPSTREAM: initiator::Scope =
+    initiator::Scope { targets: &[2], faults: 1, changes: 0, used: true, drain: true, revtun: true };
+
+/// TargetBound, NoDoubleDial and TargetReached: whatever one fault does to two hosts.
+#[test]
+fn an_initiator_always_finds_back_to_its_target() {
+    let scope = initiator::Scope { targets: &[2, 2], used: false, drain: false, ..UPSTREAM };
+    explore("two-hosts", Upstream::new(scope), Upstream::new(initiator::Scope { faults: 2, ..scope }));
+}
+
+/// The same with one host and more faults: failures in a row, probes, waves. DrainEnds: whenever a drain is ordered.
+#[test]
+fn an_initiator_gets_over_several_faults() {
+    let faults = |faults| Upstream::new(initiator::Scope { faults, ..UPSTREAM });
+    explore("faults", faults(4), faults(5));
+}
+
+/// SurplusShed: the target changes, and the responder is none of ours.
+#[test]
+fn an_initiator_follows_its_target() {
+    let scope = initiator::Scope { changes: 2, revtun: false, drain: false, ..UPSTREAM };
+    let faults = |faults| Upstream::new(initiator::Scope { faults, ..scope });
+    explore("changes", faults(2), faults(4));
+}
+
+#[test]
+fn an_initiators_hosts_come_and_go() {
+    let scope = initiator::Scope { targets: &[2, 1], changes: 1, ..UPSTREAM };
+    let faults = |faults| Upstream::new(initiator::Scope { faults, ..scope });
+    explore("hosts-come-and-go", faults(1), faults(2));
+}
+
+#[test]
+fn an_initiator_keeps_three_tunnels() {
+    let scope = initiator::Scope { targets: &[3], ..UPSTREAM };
+    let faults = |faults| Upstream::new(initiator::Scope { faults, ..scope });
+    explore("three-tunnels", faults(2), faults(3));
+}
+
+const GATE: responder::Scope = responder::Scope {
+    peers: &[],
+    wishes: &[],
+    connections: 3,
+    max_streams: 1,
+    max_waiting: 1,
+    max_per_node: 2,
+    max_per_tenant: 3,
+    faults: 1,
+    drains_all: true,
+};
+
+/// GhostsGetNoWork and TargetReached: a node returns, is drained, or two of its processes live on.
+#[test]
+fn a_responder_serves_whichever_process_lives() {
+    const PROCESSES: &[Peer] = &[("a", "n", "c", 1), ("a", "n", "c", 2)];
+    const THREE_PROCESSES: &[Peer] = &[("a", "n", "c", 1), ("a", "n", "c", 2), ("a", "n", "c", 3)];
+    let scope = responder::Scope { peers: PROCESSES, wishes: &[("a", "node", "n")], drains_all: false, ..GATE };
+    let large = responder::Scope { peers: THREE_PROCESSES, ..scope };
+    explore("processes", Gate::new(scope), Gate::new(large));
+}
+
+/// TenantIsolation, TenantCap and DrainEnds: two tenants who give their nodes and clusters the same names.
+#[test]
+fn a_responder_keeps_tenants_apart() {
+    let scope = responder::Scope {
+        peers: &[("a", "n", "c", 1), ("b", "n", "c", 0)],
+        wishes: &[("a", "node", "n"), ("b", "cluster", "c")],
+        max_per_tenant: 2,
+        max_per_node: 1,
+        faults: 0,
+        ..GATE
+    };
+    explore("tenants", Gate::new(scope), Gate::new(responder::Scope { faults: 1, ..scope }));
+}
+
+/// WaiterServed and StreamsFit: a queue for two nodes of a cluster.
+#[test]
+fn a_responder_serves_those_who_wait() {
+    let scope = responder::Scope {
+        peers: &[("a", "m", "c", 1), ("a", "n", "c", 0)],
+        wishes: &[("a", "cluster", "c")],
+        connections: 2,
+        max_streams: 2,
+        max_waiting: 2,
+        max_per_tenant: 2,
+        ..GATE
+    };
+    explore("cluster", Gate::new(scope), Gate::new(responder::Scope { connections: 3, ..scope }));
+}

@@ -1,0 +1,216 @@
+//! Worlds of the responder: peers that dial in, forge and fail, callers, and an operator.
+//!
+//! What has to hold is worked out from what the machine asked for, step by step, and compared with what it says of itself.
+
+mod outside;
+
+use std::hash::Hash;
+use std::time::Duration;
+
+use revtun_core::handshake::{Instance, Rejection};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::responder::{Config, DrainScope, Event, Hello, Place, Responder, Stage, StreamId, Target, Verdict};
+use revtun_core::{CANONICAL_NOW, Env, Machine, TunnelId};
+
+use super::alone::{self, Move};
+use super::explore::World;
+use outside::Outside;
+
+/// Every duration is the same as the one that cannot be set (how long a peer lingers), so that few differences of times
+/// exist.
+const UNIT: Duration = Duration::from_secs(1);
+
+/// A peer: tenant, node, cluster, and the process that it says it is; 0 says nothing.
+pub(crate) type Peer = (&'static str, &'static str, &'static str, u128);
+
+/// Where callers want to go: tenant, kind ("node" or "cluster"), name.
+pub(crate) type Wish = (&'static str, &'static str, &'static str);
+
+/// What can happen to a responder. Each makes many more states.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope {
+    pub(crate) peers: &'static [Peer],
+    pub(crate) wishes: &'static [Wish],
+    /// Connections at the same time.
+    pub(crate) connections: usize,
+    pub(crate) max_streams: u32,
+    pub(crate) max_waiting: u32,
+    pub(crate) max_per_node: u32,
+    pub(crate) max_per_tenant: u32,
+    /// How much harm is done: tunnels that end, forgeries, orders.
+    pub(crate) faults: u8,
+    /// Whether the operator may drain everything; if not, he drains the node of the first peer.
+    pub(crate) drains_all: bool,
+}
+
+/// A machine in canonical form, and what was seen of it from outside.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    machine: Responder,
+    scope: Scope,
+    faults: u8,
+    outside: Outside,
+}
+
+impl Gate {
+    pub(crate) fn new(scope: Scope) -> Self {
+        let config = Config {
+            handshake_timeout: UNIT,
+            settle: UNIT,
+            ping_interval: UNIT,
+            echo_timeout: UNIT,
+            silence: UNIT,
+            wait: UNIT,
+            drain_grace: UNIT,
+            max_streams: scope.max_streams,
+            max_waiting: scope.max_waiting,
+            max_tunnels_per_node: scope.max_per_node,
+            max_tunnels_per_tenant: scope.max_per_tenant,
+            max_handshakes: 2,
+            ..Config::default()
+        };
+        Self { machine: Responder::new(config), scope, faults: 0, outside: Outside::default() }
+    }
+
+    fn greetings(&self, tunnel: TunnelId, moves: &mut Vec<Move<Event<'static>>>) {
+        for peer in self.scope.peers {
+            let greeted = |verdict| Event::Greeted { tunnel, hello: hello(*peer, verdict) };
+            moves.push(Move { event: greeted(Verdict::Believed), dice: 0, counted: false, heals: true });
+            self.harm(greeted(Verdict::Contradicted), moves);
+        }
+        self.harm(Event::Faulted { tunnel, rejection: Rejection::BadRequest }, moves);
+    }
+
+    fn harm(&self, event: Event<'static>, moves: &mut Vec<Move<Event<'static>>>) {
+        if self.faults < self.scope.faults {
+            moves.push(Move { event, dice: 0, counted: true, heals: false });
+        }
+    }
+
+    /// What callers do.
+    fn calls(&self, moves: &mut Vec<Move<Event<'static>>>) {
+        let call = |event| Move { event, dice: 0, counted: false, heals: false };
+        for (tenant, kind, name) in self.scope.wishes {
+            let target = Target { tenant: TenantId::new(tenant).ok(), place: place(kind, name) };
+            // Two throws: each of two tunnels or nodes is drawn first.
+            let choice = self.machine.tunnels().filter(|view| view.identity.is_some()).count() > 1;
+            for dice in [0, u64::MAX].into_iter().take(if choice { 2 } else { 1 }) {
+                moves.push(Move { dice, ..call(Event::Opened { stream: StreamId(100), target }) });
+            }
+        }
+        let waiting = self.outside.waiting().len() as u64;
+        moves.extend((0..waiting).map(|place| call(Event::Abandoned { stream: StreamId(place) })));
+    }
+}
+
+impl World for Gate {
+    type Step = Move<Event<'static>>;
+
+    fn identity(&self) -> impl Hash {
+        (&self.machine, self.faults, &self.outside)
+    }
+
+    fn steps(&self) -> Vec<Move<Event<'static>>> {
+        let mut moves = Vec::with_capacity(24);
+        let free = |event| Move { event, dice: 0, counted: false, heals: true };
+        if self.machine.tunnels().count() < self.scope.connections {
+            moves.push(free(Event::Accepted));
+        }
+        for view in self.machine.tunnels() {
+            let tunnel = view.tunnel;
+            match view.stage {
+                Stage::Handshaking => self.greetings(tunnel, &mut moves),
+                Stage::Rejected => moves.push(free(Event::Closed { tunnel })),
+                Stage::Settling | Stage::Idle => {
+                    moves.push(free(Event::Echoed { tunnel }));
+                    self.harm(Event::Closed { tunnel }, &mut moves);
+                    self.harm(Event::GoawayReceived { tunnel }, &mut moves);
+                }
+                Stage::InUse => {
+                    moves.push(free(Event::Heard { tunnel }));
+                    self.harm(Event::Closed { tunnel }, &mut moves);
+                    self.harm(Event::GoawayReceived { tunnel }, &mut moves);
+                }
+                Stage::Draining => moves.push(free(Event::Closed { tunnel })),
+            }
+            if view.streams > 0 {
+                moves.push(free(Event::Released { tunnel }));
+            }
+        }
+        self.calls(&mut moves);
+        let (tenant, node, ..) = self.scope.peers[0];
+        let target = Target { tenant: TenantId::new(tenant).ok(), place: place("node", node) };
+        let scope = if self.scope.drains_all { DrainScope::All } else { DrainScope::Place(target) };
+        self.harm(Event::DrainOrdered { scope, grace: UNIT }, &mut moves);
+        if self.machine.deadline().is_some() {
+            moves.push(free(Event::Tick));
+        }
+        moves
+    }
+
+    fn take(&self, step: Move<Event<'static>>) -> Self {
+        let (machine, effects) = alone::advance(&self.machine, &step);
+        let outside = self.outside.after(step.event, &effects, &machine);
+        outside.agrees_with(&machine);
+        Self { machine, scope: self.scope, faults: self.faults + u8::from(step.counted), outside }
+    }
+
+    fn heals(&self, step: Move<Event<'static>>) -> bool {
+        step.heals
+    }
+
+    fn check(&self) {
+        self.machine.check();
+        self.outside.check(&self.machine);
+        // NoResurrection: what comes late, of a tunnel that is gone, changes nothing.
+        let mut twin = self.machine.clone();
+        let tunnel = TunnelId::new(0, 1);
+        for event in [
+            Event::Greeted { tunnel, hello: hello(self.scope.peers[0], Verdict::Believed) },
+            Event::Faulted { tunnel, rejection: Rejection::BadRequest },
+            Event::Echoed { tunnel },
+            Event::Heard { tunnel },
+            Event::Released { tunnel },
+            Event::GoawayReceived { tunnel },
+            Event::Closed { tunnel },
+            Event::Abandoned { stream: StreamId(100) },
+        ] {
+            assert_eq!(twin.step(Env { now: CANONICAL_NOW, dice: 0 }, event).iter().count(), 0, "NoResurrection");
+        }
+        assert_eq!(twin.counts().stale, 8, "NoResurrection");
+        assert!(twin.canonical(CANONICAL_NOW) == self.machine, "NoResurrection");
+    }
+
+    /// The first peer has a tunnel that can be found, and nobody waits; or, in a drain of everything, nothing is left.
+    fn is_good(&self) -> bool {
+        if self.machine.is_draining() {
+            return self.outside.drained() && self.machine.counts().tunnels == 0;
+        }
+        let (tenant, node, ..) = self.scope.peers[0];
+        let is_up = self.machine.tunnels().any(|view| {
+            let is_first = |who: Identity<'_>| who.tenant.as_str() == tenant && who.node.as_str() == node;
+            view.stage == Stage::Idle && view.identity.is_some_and(is_first)
+        });
+        is_up && self.outside.waiting().is_empty()
+    }
+
+    fn tell(&self, steps: &[Move<Event<'static>>]) -> String {
+        alone::tell(&self.machine, steps)
+    }
+}
+
+fn hello((tenant, node, cluster, instance): Peer, verdict: Verdict) -> Hello<'static> {
+    let identity = Identity {
+        tenant: TenantId::new(tenant).expect("legal"),
+        node: NodeId::new(node).expect("legal"),
+        cluster: ClusterId::new(cluster).expect("legal"),
+    };
+    Hello { identity, instance: (instance > 0).then_some(Instance(instance)), verdict }
+}
+
+fn place(kind: &str, name: &'static str) -> Place<'static> {
+    match kind {
+        "node" => Place::Node(NodeId::new(name).expect("legal")),
+        _ => Place::Cluster(ClusterId::new(name).expect("legal")),
+    }
+}
