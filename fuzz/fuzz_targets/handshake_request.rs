@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| revtun_fuzz::handshake_request::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| revtun_fuzz::pure::handshake_request::run(data));

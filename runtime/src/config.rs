@@ -55,7 +55,9 @@ impl Settings {
         let (file, errors) = DeTable::parse_recoverable(text);
         // What was recovered from a broken file is not what its author meant: no word on the rest.
         if !errors.is_empty() {
-            return Err(errors.iter().map(|error| syntax_problem(text, error)).collect());
+            let mut problems: Vec<_> = errors.iter().map(|error| syntax_problem(text, error)).collect();
+            problems.sort_by_key(Problem::position);
+            return Err(problems);
         }
         let mut root = Section::new("", file.into_inner());
         let settings = Self::read(&mut root);

@@ -42,13 +42,22 @@ pub(crate) struct Past {
     pub(crate) callers: u64,
 }
 
-/// Throws out of one throw (SplitMix64).
-pub(crate) struct Luck(u64);
+/// Throws out of one throw.
+pub(crate) struct Luck {
+    left: u64,
+    /// Each throw is the next byte of the first one, for a fuzzer; else they have nothing in common (SplitMix64).
+    by_bytes: bool,
+}
 
 impl Luck {
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        if self.by_bytes {
+            let byte = self.left & 0xff;
+            self.left >>= 8;
+            return byte;
+        }
+        self.left = self.left.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.left ^ (self.left >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
@@ -90,6 +99,7 @@ impl Past {
     }
 }
 
+#[allow(dead_code, reason = "each who includes this takes the decisions in one of two ways")]
 impl<M: Walked> Walk<M> {
     /// A walk that is written down if it is `aloud`.
     pub(crate) fn new(machine: M, aloud: bool) -> Self {
@@ -99,7 +109,15 @@ impl<M: Walked> Walk<M> {
 
     /// Time goes on and something happens, both out of one throw. `weights` make this walk unlike others.
     pub(crate) fn decode(&mut self, throw: u64, weights: &[u8]) -> (Env, M::Event<'static>) {
-        let mut luck = Luck(throw);
+        self.decide(Luck { left: throw, by_bytes: false }, weights)
+    }
+
+    /// The same, with a byte of `throw` for each decision.
+    pub(crate) fn decode_bytes(&mut self, throw: u64, weights: &[u8]) -> (Env, M::Event<'static>) {
+        self.decide(Luck { left: throw, by_bytes: true }, weights)
+    }
+
+    fn decide(&mut self, mut luck: Luck, weights: &[u8]) -> (Env, M::Event<'static>) {
         self.now = self.now.after(pause(&mut luck));
         let event = match self.machine.deadline() {
             Some(due) if due <= self.now && luck.one_in(2) => M::TICK,

@@ -5,12 +5,13 @@ use std::time::Duration;
 use revtun_core::handshake::{Answer, MAX_RESPONSE_HEAD_BYTES, ParsedResponse, ResponseParser};
 
 use super::segments::cut;
+use super::without_allocation;
 
 /// The first byte's low bits cut the rest; a high one chooses upgrade mode.
 pub fn run(data: &[u8]) {
     let (seed, stream, lengths) = cut(data);
     let upgrade = seed & 0x40 != 0;
-    let whole = ResponseParser::new(upgrade, false).parse(stream);
+    let whole = without_allocation(|| ResponseParser::new(upgrade, false).parse(stream));
     let mut parser = ResponseParser::new(upgrade, false);
     let mut verdicts = lengths.iter().map(|length| parser.parse(&stream[..*length]));
     match (verdicts.find(|verdict| *verdict != ParsedResponse::Incomplete), whole) {

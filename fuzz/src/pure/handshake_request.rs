@@ -5,6 +5,7 @@ use revtun_core::handshake::{
 };
 
 use super::segments::cut;
+use super::without_allocation;
 
 /// The first byte's low bits cut the rest; its two high bits choose the rules.
 pub fn run(data: &[u8]) {
@@ -15,7 +16,7 @@ pub fn run(data: &[u8]) {
         required_cluster: (seed & 0xc0 == 0xc0).then(|| "up".into()),
         ..Rules::default()
     };
-    let whole = RequestParser::new().parse(&rules, stream);
+    let whole = without_allocation(|| RequestParser::new().parse(&rules, stream));
     let mut parser = RequestParser::new();
     let mut verdicts = lengths.iter().map(|length| parser.parse(&rules, &stream[..*length]));
     match verdicts.find(|verdict| *verdict != ParsedRequest::Incomplete) {

@@ -12,6 +12,7 @@ use revtun_core::rping::{Data, PingFilter};
 
 use super::ping_filter::expected;
 use super::segments::cut;
+use super::without_allocation;
 
 /// The first byte's low bits cut head and rest together; its high bits choose the side and upgrade mode.
 pub fn run(data: &[u8]) {
@@ -142,7 +143,7 @@ impl Tunnel {
         self.pings += fed.pings;
         if let Some(Data { held, from }) = fed.data {
             let data = [held, &piece[from..]].concat();
-            self.goaways += self.scanner.scan(&data).goaways;
+            self.goaways += without_allocation(|| self.scanner.scan(&data)).goaways;
             self.served.extend_from_slice(&data);
         }
     }

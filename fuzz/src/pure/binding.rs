@@ -1,0 +1,59 @@
+//! Templates of certificates' names: what one proves, and that it proves nothing else.
+
+use revtun_core::binding::{Binding, Hole, San, Template};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::responder::Verdict;
+
+/// Lines: a template, a name of a certificate, and two claims of three names each.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut lines = text.split('\n');
+    let mut line = || lines.next().unwrap_or("");
+    let (template, san) = (line(), line());
+    let all = [Hole::Node, Hole::Cluster, Hole::Tenant];
+    let parsed = all.map(|hole| Template::parse(template, hole));
+    for (hole, parsed) in all.into_iter().zip(&parsed) {
+        match parsed {
+            Ok(parsed) => {
+                assert!(template.contains(hole.as_str()));
+                assert_eq!(parsed.to_string(), template);
+            }
+            Err(error) => assert!(!error.to_string().contains(char::is_control), "one clear line"),
+        }
+    }
+    let [Ok(node), Ok(cluster), Ok(tenant)] = parsed else { return };
+    let binding = Binding { node, cluster, tenant };
+    let mut claim = || {
+        let names = (NodeId::new(line()).ok()?, ClusterId::new(line()).ok()?, TenantId::new(line()).ok()?);
+        Some(Identity { node: names.0, cluster: names.1, tenant: names.2 })
+    };
+    let claims = [claim(), claim()];
+    for san in [San::Uri(san), San::Dns(san)] {
+        proves_one(&binding, san, &claims);
+    }
+    for claim in claims.iter().flatten() {
+        proves_itself(&binding, template, claim);
+    }
+}
+
+/// One name, with all three holes in it, proves one claim at most.
+fn proves_one(binding: &Binding, san: San<'_>, claims: &[Option<Identity<'_>>; 2]) {
+    let believed = |claim: &&Identity<'_>| binding.judge(&[san], claim) == Verdict::Believed;
+    let proven: Vec<_> = claims.iter().flatten().filter(believed).collect();
+    assert!(proven.windows(2).all(|pair| pair[0] == pair[1]), "{san:?} proves {proven:?}");
+    assert!(claims.iter().flatten().all(|claim| binding.judge(&[], claim) == Verdict::Contradicted));
+}
+
+/// The template filled with the names of a claim proves it, if those names can stand there at all.
+fn proves_itself(binding: &Binding, template: &str, claim: &Identity<'_>) {
+    let names = [claim.node.as_str(), claim.cluster.as_str(), claim.tenant.as_str()];
+    let plain = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    // A name that looks like a hole would be filled again.
+    if !names.iter().all(plain) {
+        return;
+    }
+    let [node, cluster, tenant] = names;
+    let filled = template.replace("{node}", node).replace("{cluster}", cluster).replace("{tenant}", tenant);
+    let san = if template.contains("://") { San::Uri(&filled) } else { San::Dns(&filled) };
+    assert_eq!(binding.judge(&[san], claim), Verdict::Believed, "{filled:?} of {template:?}");
+}

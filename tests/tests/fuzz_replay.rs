@@ -1,0 +1,17 @@
+//! Every input that is kept for the fuzz targets that need the runtime too.
+
+#[path = "../../fuzz/src/replay.rs"]
+mod replay;
+#[allow(unreachable_pub)]
+#[path = "../../fuzz/src/whole/mod.rs"]
+mod whole;
+
+use std::path::Path;
+
+/// A target: any bytes in, a panic if something does not hold.
+type Target = fn(&[u8]);
+
+#[test]
+fn every_input_and_small_changes_of_it_hold() {
+    replay::replay(&whole::TARGETS, &Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz"), 10);
+}
