@@ -6,6 +6,8 @@
 //!
 //! A step never waits for the file. Where steps come faster than they can be written for so long that the room between
 //! them is full, the trace ends there for good and says so: a trace with a hole would be worth nothing behind it.
+//! Instead of a file there may be a [check](Trace::CHECKED) behind every step, for simulations.
+//!
 //! What was written is on its way to the disk whenever the writer has caught up, so a process that is killed leaves
 //! a trace that is true as far as it goes.
 
@@ -26,7 +28,16 @@ const ROOM: usize = 1 << 14;
 
 /// Takes the steps of one machine and writes them down, or only takes them. Cheap to clone: all clones are one.
 #[derive(Clone, Debug)]
-pub struct Trace(Option<Arc<Pen>>);
+pub struct Trace(Reader);
+
+/// Who looks at the steps.
+#[derive(Clone, Debug)]
+enum Reader {
+    Nobody,
+    /// Asserts what has to hold behind each of them.
+    Checker,
+    Pen(Arc<Pen>),
+}
 
 #[derive(Debug)]
 struct Pen {
@@ -43,21 +54,33 @@ enum Entry {
 
 impl Trace {
     /// Writes nothing.
-    pub const OFF: Self = Self(None);
+    pub const OFF: Self = Self(Reader::Nobody);
+
+    /// Writes nothing, but asserts the machine's invariants behind every step, which takes time in proportion to what
+    /// the machine knows: for simulations and tests.
+    pub const CHECKED: Self = Self(Reader::Checker);
 
     /// Says what `machine` is. Comes before its first step.
     pub fn begin<M: Journaled>(&self, machine: &M) {
-        if let Some(pen) = &self.0 {
+        if let Reader::Pen(pen) = &self.0 {
             pen.write(Entry::Header(Header::of(machine)));
         }
     }
 
     /// Takes a step of `machine`.
+    ///
+    /// # Panics
+    /// If the steps are checked and an invariant does not hold, which is a bug of ours.
     #[inline]
     pub fn step<M: Journaled>(&self, machine: &mut M, env: Env, event: M::Event<'_>) -> Effects<M::Effect> {
         match &self.0 {
-            None => machine.step(env, event),
-            Some(pen) => pen.step(machine, env, event),
+            Reader::Nobody => machine.step(env, event),
+            Reader::Checker => {
+                let effects = machine.step(env, event);
+                machine.check();
+                effects
+            }
+            Reader::Pen(pen) => pen.step(machine, env, event),
         }
     }
 }
@@ -108,7 +131,7 @@ impl TraceFile {
     /// What takes the steps. For one machine alone.
     #[must_use]
     pub fn trace(&self) -> Trace {
-        Trace(Some(Arc::clone(&self.pen)))
+        Trace(Reader::Pen(Arc::clone(&self.pen)))
     }
 
     /// Waits until everything is written.
@@ -154,7 +177,7 @@ mod tests {
     fn written(steps: usize, room: usize) -> String {
         let (entries, taken) = sync_channel(room);
         let pen = Arc::new(Pen { entries, cut_short: AtomicBool::new(false) });
-        let trace = Trace(Some(Arc::clone(&pen)));
+        let trace = Trace(Reader::Pen(Arc::clone(&pen)));
         let mut machine = Initiator::new(Config::default());
         trace.begin(&machine);
         let env = Env { now: Instant::EPOCH, dice: 0 };

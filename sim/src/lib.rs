@@ -1,23 +1,32 @@
 //! Deterministic simulation of the shipped runtime: the same code that runs in production, in a world whose network,
-//! clock and dice come from one seed.
+//! clock, dice and secrets come from one seed.
 //!
 //! ```text
-//!   seed ──▶ Town ─┬─ caller ───────▶ responder ◀─── initiator ───▶ service     (four hosts, one thread)
-//!                  │                      │              │
-//!                  ├─ crash, bounce, hold, release, orders to drain
-//!                  └─ Board ◀───── what hosts show ──────┘
+//!   seed ──▶ Scenario ──▶ Plan ──▶ Region ──▶ Outcome: facts, the property that does not hold, digests
+//!                           ▲         │
+//!                        faults       ├─ cast: responders, initiators and their services, callers, strangers
+//!                                     ├─ net: a TCP/IP stack for each host, and what becomes of packets between them
+//!                                     └─ History ──▶ oracles
 //!
-//!   Scenario: what happens to a town, and the properties that must hold in it
-//!   Journal:  every connection, and every byte with its moment; equal for equal seeds
+//!   campaign: many seeds on all cores        shrink: what is enough of a failure        town: a second opinion
 //! ```
 //!
-//! Reading order: [`scenario`], [`town`], [`hosts`], [`simulated`] (the world the runtime sees), [`journal`],
-//! [`traces`].
+//! Reading order: [`plan`], [`faults`], [`region`], [`net`], [`host`] (the world the runtime sees), [`secrets`], [`cast`],
+//! [`history`], [`oracle`]; then [`scenario`], [`campaign`], [`shrink`].
 
-pub mod board;
-pub mod hosts;
-pub mod journal;
+pub mod campaign;
+pub mod cast;
+pub mod clock;
+pub mod dice;
+pub mod faults;
+pub mod history;
+pub mod host;
+pub mod net;
+pub mod oracle;
+pub mod plan;
+pub mod region;
 pub mod scenario;
-pub mod simulated;
+pub mod secrets;
+pub mod shrink;
 pub mod town;
 pub mod traces;

@@ -1,54 +1,29 @@
-//! What is tried, and what must hold.
+//! What can be simulated, by name.
 
-use std::path::Path;
 use std::time::Duration;
 
-use crate::hosts::RESPONDER;
-use crate::journal::Entries;
-use crate::town::{Failure, Town};
+use crate::plan::{Cuts, Plan};
+use crate::region::{self, Outcome};
 use crate::traces::Traces;
 
-/// Something that happens to a town.
+/// A family of simulations: one for each seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// Its name on the command line.
     pub name: &'static str,
     /// What happens and what must hold, in one sentence.
     pub about: &'static str,
-    play: fn(&mut Town) -> Result<(), Failure>,
-}
-
-/// How a scenario went with one seed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Whether every property held.
-    pub result: Result<(), Failure>,
-    /// What happened.
-    pub entries: Entries,
+    plan: fn(u64) -> Plan,
 }
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 4] = [
+pub const SCENARIOS: [Scenario; 2] = [
     Scenario {
-        name: "serve",
-        about: "Tunnels come up to the exact count, requests go through, and a quiet minute changes nothing.",
-        play: serve,
+        name: "swarm",
+        about: "Two minutes of whatever the seed brings: a network, faults of every kind, then a part of it is healed.",
+        plan: Plan::swarm,
     },
-    Scenario {
-        name: "crash",
-        about: "The responder crashes and comes back: every tunnel is there again within a second.",
-        play: crash,
-    },
-    Scenario {
-        name: "hold",
-        about: "The network swallows everything for longer than anybody is patient, then heals: so do the tunnels.",
-        play: hold,
-    },
-    Scenario {
-        name: "drain",
-        about: "The responder drains and is replaced: the drain ends within its grace, and the tunnels move over.",
-        play: drain,
-    },
+    Scenario { name: "quiet", about: "Nothing goes wrong, and every request is answered by its service.", plan: quiet },
 ];
 
 impl Scenario {
@@ -58,72 +33,24 @@ impl Scenario {
         SCENARIOS.into_iter().find(|scenario| scenario.name == name)
     }
 
-    /// Plays it in the town of `seed`.
+    /// What happens with `seed`, with these changes.
     #[must_use]
-    pub fn play(&self, seed: u64) -> Outcome {
-        self.play_traced(seed, None)
+    pub fn plan(&self, seed: u64, cuts: &Cuts) -> Plan {
+        (self.plan)(seed).cut(cuts)
     }
 
-    /// Plays it and traces every machine to a file in `folder`.
-    ///
-    /// # Panics
-    /// If a file cannot be made.
+    /// Plays it.
     #[must_use]
-    pub fn play_traced(&self, seed: u64, folder: Option<&Path>) -> Outcome {
-        let traces = folder.map(|folder| Traces::within(folder, &format!("{}-{seed}", self.name)));
-        let mut town = Town::of(seed, traces.as_ref());
-        let result = (self.play)(&mut town);
-        let entries = town.entries();
-        if let Some(traces) = traces {
-            traces.finish();
-        }
-        Outcome { result, entries }
+    pub fn play(&self, seed: u64, cuts: &Cuts, traces: Option<&Traces>) -> Outcome {
+        region::play(&self.plan(seed, cuts), traces)
     }
 }
 
-const A_SECOND: Duration = Duration::from_secs(1);
-
-fn serve(town: &mut Town) -> Result<(), Failure> {
-    town.whole(A_SECOND)?;
-    town.ask(5, A_SECOND * 5)?;
-    town.pass(A_SECOND * 60)?;
-    town.ask(1, A_SECOND)?;
-    town.whole(Duration::ZERO)?;
-    Ok(())
-}
-
-fn crash(town: &mut Town) -> Result<(), Failure> {
-    town.whole(A_SECOND)?;
-    town.ask(2, A_SECOND * 2)?;
-    town.crash(RESPONDER);
-    town.pass(A_SECOND * 5)?;
-    town.bounce(RESPONDER);
-    town.whole(A_SECOND)?;
-    town.ask(2, A_SECOND * 2)
-}
-
-fn hold(town: &mut Town) -> Result<(), Failure> {
-    town.whole(A_SECOND)?;
-    town.hold();
-    // L3 HalfOpenReaped: with default settings both ends notice within ten seconds.
-    town.until("HalfOpenReaped", A_SECOND * 10, |notices| {
-        notices.initiator.up + notices.responder.tunnels as usize == 0
-    })?;
-    town.pass(A_SECOND * 5)?;
-    town.release();
-    // The longest pause after failures of this kind by then, and a dial.
-    town.whole(A_SECOND * 20)?;
-    town.ask(2, A_SECOND * 2)
-}
-
-fn drain(town: &mut Town) -> Result<(), Failure> {
-    town.whole(A_SECOND)?;
-    town.ask(2, A_SECOND * 2)?;
-    let grace = A_SECOND * 3;
-    town.drain(grace);
-    town.until("DrainEnds", grace + A_SECOND, |notices| notices.responder.drained)?;
-    town.crash(RESPONDER);
-    town.bounce(RESPONDER);
-    town.whole(A_SECOND * 2)?;
-    town.ask(2, A_SECOND * 2)
+fn quiet(seed: u64) -> Plan {
+    let mut plan = Plan::swarm(seed);
+    plan.faults.clear();
+    plan.weather.loss = 0;
+    plan.core = (plan.responders, plan.initiators);
+    plan.times.whole = plan.times.heal + Duration::from_secs(1);
+    plan
 }

@@ -1,4 +1,20 @@
-//! The one place where a simulation is made.
+//! A second opinion: the shipped runtime over another simulated network, whose connections carry whole writes and whose
+//! partitions are absolute. One responder, one initiator with its service, one caller; each scenario is written by hand.
+//!
+//! ```text
+//!   seed ──▶ Town ─┬─ caller ───────▶ responder ◀─── initiator ───▶ service     (four hosts, one thread)
+//!                  │                      │              │
+//!                  ├─ crash, bounce, hold, release, orders to drain
+//!                  └─ Board ◀───── what hosts show ──────┘
+//! ```
+//!
+//! Reading order: [`scenario`], this, [`hosts`], [`simulated`] (the world the runtime sees), [`journal`].
+
+pub mod board;
+pub mod hosts;
+pub mod journal;
+pub mod scenario;
+pub mod simulated;
 
 use std::cell::Cell;
 use std::fmt;
@@ -6,10 +22,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use revtun::trace::Trace;
 
-use crate::board::{Board, Notices};
-use crate::hosts::{self, CALLER, COUNT, GREETING, INITIATOR, RESPONDER};
-use crate::journal::{Entries, Journal};
-use crate::simulated::Simulated;
+use self::board::{Board, Notices};
+use self::hosts::{CALLER, COUNT, GREETING, INITIATOR, RESPONDER};
+use self::journal::{Entries, Journal};
+use self::simulated::Simulated;
 use crate::traces::Traces;
 
 /// Simulated time goes on by this much a step.
@@ -144,7 +160,7 @@ impl Town {
         self.note(format_args!("{host} crashes"));
         self.sim.crash(host);
         if host == RESPONDER {
-            self.board.notices().responder = crate::board::ResponderView::default();
+            self.board.notices().responder = crate::town::board::ResponderView::default();
         }
     }
 

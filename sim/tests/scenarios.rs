@@ -5,9 +5,9 @@ use std::env;
 use std::path::Path;
 use std::time::Duration;
 
-use revtun_sim::hosts::RESPONDER;
-use revtun_sim::scenario::{SCENARIOS, Scenario};
 use revtun_sim::town::Town;
+use revtun_sim::town::hosts::RESPONDER;
+use revtun_sim::town::scenario::{SCENARIOS, Scenario};
 
 #[test]
 fn every_scenario_holds() {

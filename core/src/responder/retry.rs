@@ -20,6 +20,13 @@ pub const LAST_REQUEST: Duration = Duration::from_millis(500);
 /// [`LAST_REQUEST`], so that those find one.
 pub const CALLERS_FIRST: Duration = Duration::from_secs(1);
 
+/// How long a responder goes on reading what is left of a request that it has answered already, and how much of it. Whoever
+/// closes an HTTP/1.1 connection on unread bytes resets it, and the answer may be lost with it (RFC 9112 §9.6).
+pub const LINGER: Duration = Duration::from_secs(5);
+
+/// See [`LINGER`].
+pub const LINGER_BYTES: usize = 1 << 20;
+
 /// How far a request had come when its tunnel was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reach {

@@ -8,6 +8,7 @@ use http_body_util::channel::Channel;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::caller::{self, get, http2_to_node, nothing, to_node, whole};
 use super::initiator::{CLUSTER, TENANT, dial, echo_until_used, envoys_hello, read_head, serve, tunnel};
@@ -103,6 +104,23 @@ async fn a_request_without_a_possible_target_is_told_so() {
         assert!(!answer.body.is_empty());
         assert_eq!(count(&responder.totals().own_answers, reason), 1);
     }
+}
+
+#[tokio::test]
+async fn an_early_answer_is_heard_by_a_caller_that_still_sends() {
+    let responder = responder(|config| config.core.wait = Duration::ZERO).await;
+    let mut caller = TcpStream::connect(responder.egress_addr()).await.unwrap();
+    let body = vec![b'x'; 900_000];
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: h\r\nx-node-id: n\r\nx-tenant-id: {TENANT}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    caller.write_all(head.as_bytes()).await.unwrap();
+    until("it is answered", || count(&responder.totals().own_answers, "no-tunnel") == 1).await;
+    within("the body is taken", caller.write_all(&body)).await.unwrap();
+    let mut answer = vec![0; 12];
+    within("the answer", caller.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 503");
 }
 
 #[tokio::test]

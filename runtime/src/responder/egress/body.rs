@@ -9,22 +9,33 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use revtun_core::responder::retry::{LINGER, LINGER_BYTES};
+
+use crate::world::World;
 
 /// A lease as bodies see it: something to let go of in the end.
 pub(super) type Held = Arc<dyn Any + Send + Sync>;
 
+/// What takes the rest of a body that nobody wants.
+type Rest = Box<dyn FnOnce(Incoming) + Send + Sync>;
+
 /// What a caller sends through a tunnel.
-#[derive(Debug)]
 pub(in crate::responder) struct RequestBody {
-    caller: Option<Incoming>,
+    caller: Option<(Incoming, Rest)>,
     held: Option<Held>,
 }
 
 impl RequestBody {
-    /// What `caller` sends.
-    pub(super) fn of(caller: Incoming) -> Self {
-        Self { caller: (!caller.is_end_stream()).then_some(caller), held: None }
+    /// What `caller` sends. If it is dropped before its end, the rest goes on in `world` for a while: to nobody.
+    pub(super) fn of<W: World>(caller: Incoming, world: &W) -> Self {
+        if caller.is_end_stream() {
+            return Self::none();
+        }
+        let world = world.clone();
+        let rest: Rest = Box::new(move |caller| world.spawn(throw_away(world.clone(), caller)));
+        Self { caller: Some((caller, rest)), held: None }
     }
 
     /// Nothing.
@@ -47,17 +58,49 @@ impl Body for RequestBody {
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.caller {
-            Some(caller) => Pin::new(caller).poll_frame(task),
+            Some((caller, _)) => Pin::new(caller).poll_frame(task),
             None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.caller.as_ref().is_none_or(Incoming::is_end_stream)
+        self.caller.as_ref().is_none_or(|(caller, _)| caller.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.caller.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+        self.caller.as_ref().map_or(SizeHint::with_exact(0), |(caller, _)| caller.size_hint())
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some((caller, rest)) = self.caller.take().filter(|(caller, _)| !caller.is_end_stream()) {
+            rest(caller);
+        }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let caller = self.caller.as_ref().map(|(caller, _)| caller);
+        f.debug_struct("RequestBody").field("caller", &caller).finish_non_exhaustive()
+    }
+}
+
+/// Reads the rest of a request that was answered already, so that its caller gets to hear the answer.
+async fn throw_away<W: World>(world: W, mut caller: Incoming) {
+    let late = world.sleep_until(world.now().after(LINGER));
+    let read = async {
+        let mut left = LINGER_BYTES;
+        while let Some(Ok(frame)) = caller.frame().await {
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+            left = rest;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = read => {}
+        () = late => {}
     }
 }
 

@@ -26,9 +26,10 @@ pub(super) async fn exchange<W: World>(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, OwnAnswer> {
     let (mut head, body) = request.into_parts();
+    let body = RequestBody::of(body, &context.world);
     let destination = Destination::of(&head.headers, context.config.tenant_isolation)?;
     request::prepare(&mut head, from, context.egress_tls.is_some())?;
-    let request = Request::from_parts(head, RequestBody::of(body));
+    let request = Request::from_parts(head, body);
     let answered = send(context, &destination, request);
     let mut response = if context.request_timeout.is_zero() {
         answered.await?

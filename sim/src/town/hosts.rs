@@ -14,8 +14,8 @@ use revtun::responder::{self, ResponderConfig, ResponderHandle};
 use revtun::world::World;
 use revtun_core::address::Address;
 
-use crate::board::{Board, InitiatorView, ResponderView};
-use crate::simulated::Simulated;
+use crate::town::board::{Board, InitiatorView, ResponderView};
+use crate::town::simulated::Simulated;
 
 /// The names of the hosts.
 pub const RESPONDER: &str = "responder";

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use turmoil::net::{TcpListener, TcpStream};
 
-use crate::journal::{Direction, Journal};
+use crate::town::journal::{Direction, Journal};
 
 /// One host's view of the simulation. Made anew each time the host starts.
 #[derive(Clone, Debug)]

@@ -1,0 +1,125 @@
+//! Sends one request and says what came of it.
+
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use revtun::world::{Executor, Timer, World};
+
+use super::EGRESS;
+use super::pattern::{self, Reader};
+use super::service::{BY, DOWN, REQUEST, TAKES, UP, number};
+use crate::history::{Answer, Fact, History, Question};
+use crate::host::{Local, pause};
+use crate::plan::Plan;
+
+/// How long a caller waits for the end of an answer: longer than any reason to wait lasts.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a caller that does not read holds on to what it does not read.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Asks `question` at `responder`.
+pub async fn ask(world: Local, history: History, question: Question, responder: IpAddr) {
+    let request = question.request;
+    history.add(Fact::Asked(question.clone()));
+    let answer = tokio::select! {
+        biased;
+        answer = attempt(&world, &question, responder) => answer,
+        () = pause(PATIENCE) => (Answer::Silence, None),
+    };
+    history.add(Fact::Answered { request, answer: answer.0 });
+    if let Some(unread) = answer.1 {
+        pause(STALL).await;
+        drop(unread);
+    }
+}
+
+type Sent = Result<Response<Incoming>, hyper::Error>;
+
+async fn attempt(world: &Local, question: &Question, responder: IpAddr) -> (Answer, Option<Response<Incoming>>) {
+    let Ok(stream) = world.connect(SocketAddr::new(responder, EGRESS)).await else {
+        return (Answer::Unreachable, None);
+    };
+    let sent = if question.request.is_multiple_of(2) {
+        send_http1(world, TokioIo::new(stream), question).await
+    } else {
+        send_http2(world, TokioIo::new(stream), question).await
+    };
+    match sent {
+        Err(error) => (Answer::Lost(with_cause(&error)), None),
+        Ok(answer) if question.stalls => match judge_head(&answer) {
+            Some(own) => (own, None),
+            None => (Answer::Stalled, Some(answer)),
+        },
+        Ok(answer) => (read(answer, question).await, None),
+    }
+}
+
+async fn send_http1(world: &Local, io: TokioIo<<Local as World>::Stream>, question: &Question) -> Sent {
+    let (mut sender, connection) = http1::handshake(io).await?;
+    world.spawn(async move {
+        // What goes wrong with it, the request sees.
+        let _ended = connection.await;
+    });
+    sender.send_request(build(question, "/")).await
+}
+
+async fn send_http2(world: &Local, io: TokioIo<<Local as World>::Stream>, question: &Question) -> Sent {
+    let mut client = http2::Builder::new(Executor::new(world));
+    let (mut sender, connection) = client.timer(Timer::new(world)).handshake(io).await?;
+    world.spawn(async move {
+        let _ended = connection.await;
+    });
+    sender.send_request(build(question, "http://service/")).await
+}
+
+fn build(question: &Question, uri: &str) -> Request<Full<Bytes>> {
+    let Question { request, node, tenant, up, down, takes, .. } = question;
+    let method = if up.is_some() { Method::POST } else { Method::GET };
+    let builder = Request::builder().method(method).uri(uri).header("host", "service");
+    let builder = match node {
+        Some(node) => builder.header("x-node-id", Plan::node(*node)),
+        None => builder.header("x-cluster-id", "edge"),
+    };
+    let builder = builder.header("x-tenant-id", format!("tenant-{tenant}"));
+    let builder = builder.header(REQUEST, *request).header(UP, up.unwrap_or(0)).header(DOWN, *down);
+    let builder = builder.header(TAKES, u64::try_from(takes.as_millis()).unwrap_or(u64::MAX));
+    let body = up.map_or_else(Bytes::new, |up| pattern::body(*request, up));
+    builder.body(Full::new(body)).expect("a legal request")
+}
+
+/// An answer that is not the service's.
+fn judge_head(answer: &Response<Incoming>) -> Option<Answer> {
+    if answer.status().is_success() && answer.headers().contains_key(BY) {
+        return None;
+    }
+    let reason = answer.headers().get("x-revtun-reason").and_then(|reason| reason.to_str().ok());
+    Some(Answer::Own { status: answer.status().as_u16(), reason: reason.map(ToOwned::to_owned) })
+}
+
+async fn read(answer: Response<Incoming>, question: &Question) -> Answer {
+    if let Some(own) = judge_head(&answer) {
+        return own;
+    }
+    let by = usize::try_from(number(answer.headers(), BY)).unwrap_or(usize::MAX);
+    let mut reader = Reader::new(question.request);
+    let mut body = answer.into_body();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => frame.data_ref().into_iter().for_each(|piece| reader.take(piece)),
+            Err(_) => return Answer::Broken,
+        }
+    }
+    Answer::Served { by, exact: reader.is_exactly(question.down) }
+}
+
+fn with_cause(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,52 @@
+//! `revtun-sim replay`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use revtun_sim::plan::Cuts;
+use revtun_sim::region::Outcome;
+use revtun_sim::traces::Traces;
+
+use crate::cli::ReplayArgs;
+
+pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
+    let cuts = Cuts { keep: args.keep.clone(), calm: args.calm, ..args.size.cuts() };
+    let plan = args.scenario.plan(args.seed, &cuts);
+    let traces = args.machines.as_ref().map(|folder| Traces::within(folder, &format!("seed-{}", args.seed)));
+    let outcome = args.scenario.play(args.seed, &cuts, traces.as_ref());
+    if let Some(traces) = traces {
+        traces.finish();
+    }
+    let text = log(&outcome);
+    let written = match &args.trace {
+        None => {
+            print!("{plan}{text}");
+            Ok(())
+        }
+        Some(file) => std::fs::write(file, format!("{plan}{text}")),
+    };
+    if let Err(error) = written {
+        eprintln!("cannot write: {error}");
+        return ExitCode::FAILURE;
+    }
+    match outcome.failure {
+        None => {
+            println!("everything holds");
+            ExitCode::SUCCESS
+        }
+        Some(failure) => {
+            println!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What happened, a line each.
+fn log(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for (at, fact) in &outcome.facts {
+        writeln!(text, "{:>10.4} {fact}", at.as_secs_f64()).expect("a string takes it");
+    }
+    writeln!(text, "{:?}, digest {:016x}", outcome.toll, outcome.packets).expect("a string takes it");
+    text
+}

@@ -1,0 +1,103 @@
+//! L1 TargetReached: where nothing is wrong any more, every initiator soon has exactly the tunnels that it should have, and
+//! the responder has the same ones.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Oracle;
+use crate::history::{Fact, InitiatorView, Phase};
+use crate::net::Place;
+use crate::plan::{Plan, Times};
+
+/// See above.
+pub(super) struct TargetReached {
+    core: (usize, usize),
+    times: Times,
+    /// Caps that are in the way make targets unreachable.
+    capped: bool,
+    deadline: Option<Duration>,
+    initiators: BTreeMap<(usize, usize), InitiatorView>,
+    responders: BTreeMap<usize, Vec<u32>>,
+}
+
+impl TargetReached {
+    pub(super) fn of(plan: &Plan) -> Self {
+        Self {
+            core: plan.core,
+            times: plan.times,
+            capped: plan.is_capped(),
+            deadline: None,
+            initiators: BTreeMap::new(),
+            responders: BTreeMap::new(),
+        }
+    }
+
+    fn missing(&self) -> Option<String> {
+        for responder in 0..self.core.0 {
+            for initiator in 0..self.core.1 {
+                let view = self.initiators.get(&(initiator, responder)).copied().unwrap_or_default();
+                let here = self.responders.get(&responder).and_then(|tunnels| tunnels.get(initiator)).copied();
+                let whole = view.up == view.target && view.pending == 0 && here == Some(u32::from(view.target));
+                if !whole {
+                    let here = here.unwrap_or_default();
+                    return Some(format!("initiator-{initiator} has {view:?}, responder-{responder} has {here}"));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Oracle for TargetReached {
+    fn property(&self) -> &'static str {
+        "TargetReached"
+    }
+
+    fn see(&mut self, _: Duration, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::Phase(Phase::Healed) => self.deadline = Some(self.times.whole),
+            Fact::Initiator { place: Place::Initiator(initiator), to, view } => {
+                self.initiators.insert((*initiator, *to), *view);
+            }
+            Fact::Responder { place: Place::Responder(responder), view } => {
+                self.responders.insert(*responder, view.tunnels.clone());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, now: Duration) -> Result<(), String> {
+        if self.capped || self.deadline.is_none_or(|deadline| now < deadline) {
+            return Ok(());
+        }
+        self.deadline = None;
+        self.missing().map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::ResponderView;
+
+    fn seen(up: u16, pending: u16, here: u32) -> Result<(), String> {
+        let plan = Plan { core: (1, 1), ..Plan::swarm(0) };
+        let mut oracle = TargetReached { capped: false, ..TargetReached::of(&plan) };
+        let view = InitiatorView { target: 2, pending, up, draining: 0 };
+        oracle.see(Duration::ZERO, &Fact::Initiator { place: Place::Initiator(0), to: 0, view })?;
+        let view = ResponderView { tunnels: vec![here], ..ResponderView::default() };
+        oracle.see(Duration::ZERO, &Fact::Responder { place: Place::Responder(0), view })?;
+        oracle.see(plan.times.heal, &Fact::Phase(Phase::Healed))?;
+        oracle.pass(plan.times.heal)?;
+        oracle.pass(plan.times.whole)
+    }
+
+    #[test]
+    fn both_ends_have_to_have_them_all() {
+        seen(2, 0, 2).expect("all are there");
+        seen(1, 1, 1).expect_err("one is missing");
+        seen(2, 0, 3).expect_err("the responder believes in one more");
+        seen(2, 0, 1).expect_err("the responder knows of one less");
+    }
+}

@@ -1,0 +1,351 @@
+//! What is done to the world: faults, their ends, and healing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Region;
+use crate::cast::{ends, service, stranger};
+use crate::clock;
+use crate::dice::dice;
+use crate::faults::{Death, Fault, Way};
+use crate::history::Fact;
+use crate::host::Local;
+use crate::net::Place;
+use crate::net::scope::Process;
+use crate::net::trouble::Weather;
+use crate::plan::Plan;
+
+/// What is to be done, and when.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Due {
+    deeds: BTreeMap<(Duration, u64), Deed>,
+    added: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Strike(Fault),
+    Relieve(Fault),
+    Start(Place),
+    /// One half of a flap.
+    Link {
+        initiator: usize,
+        responder: usize,
+        cut: bool,
+    },
+}
+
+impl Due {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let mut due = Self::default();
+        for (at, fault) in &plan.faults {
+            due.add(*at, Deed::Strike(*fault));
+        }
+        due
+    }
+
+    fn add(&mut self, at: Duration, deed: Deed) {
+        self.added += 1;
+        self.deeds.insert((at, self.added), deed);
+    }
+}
+
+impl Region {
+    /// Does what is due.
+    pub(super) fn act(&mut self, now: Duration) {
+        while let Some(next) = self.due.deeds.first_entry().filter(|next| next.key().0 <= now) {
+            match next.remove() {
+                Deed::Strike(fault) => {
+                    self.strike(fault);
+                    if self.do_harm(now, fault) {
+                        *self.struck.entry(fault.kind()).or_default() += 1;
+                    }
+                }
+                Deed::Relieve(fault) => self.relieve(fault),
+                Deed::Start(place) => self.start(place),
+                Deed::Link { initiator, responder, cut } => self.link(initiator, responder, Way::Both, cut),
+            }
+        }
+    }
+
+    /// Starts what belongs on a machine, unless it runs.
+    pub(super) fn start(&mut self, place: Place) {
+        let site = self.sites.get_mut(&place).expect("it exists");
+        if site.is_up() {
+            return;
+        }
+        let (kernel, address) = site.kernel();
+        let process = Process::new(kernel, address);
+        site.process = Some(Arc::clone(&process));
+        site.starts += 1;
+        site.winding_down = false;
+        if let Some(public) = site.public {
+            self.wire.publish(public, address);
+        }
+        let trace = self.traces.as_ref().map(|traces| traces.begin(&place.to_string(), site.starts));
+        let trace = trace.unwrap_or(revtun::trace::Trace::CHECKED);
+        let dice = |what: &str| dice(self.plan.seed, &format!("{what} {place} {}", site.starts));
+        let local = |process: &Arc<Process>, what| {
+            Local::new(Arc::clone(process), self.names.clone(), dice(what), Arc::clone(&site.skew), trace.clone())
+        };
+        let world = local(&process, "process");
+        let (plan, authority) = (Arc::clone(&self.plan), Arc::clone(&self.authority));
+        match place {
+            Place::Responder(_) => process.spawn(ends::responder(world, plan, authority, site.responder.clone())),
+            Place::Initiator(number) => {
+                process.spawn(ends::initiator(world, plan, authority, site.initiator.clone(), (number, site.count)));
+                if site.service.is_none() {
+                    let process = Process::new(kernel, address);
+                    let world = local(&process, "service");
+                    process.spawn(service::serve(world, self.history.clone(), number));
+                    site.service = Some(process);
+                }
+            }
+            Place::Caller | Place::Stranger => {}
+        }
+        self.history.add(Fact::Started(place));
+    }
+
+    /// Returns whether anything came of it.
+    fn do_harm(&mut self, now: Duration, fault: Fault) -> bool {
+        if let Some(lasts) = fault.lasts() {
+            self.due.add(now + lasts, Deed::Relieve(fault));
+        }
+        match fault {
+            Fault::Cut { initiator, responder, way, .. } => self.link(initiator, responder, way, true),
+            Fault::Flap { initiator, responder, every, times } => {
+                for turn in 0..2 * times {
+                    let deed = Deed::Link { initiator, responder, cut: turn % 2 == 0 };
+                    self.due.add(now + every * turn, deed);
+                }
+            }
+            Fault::SynHole { responder, .. } => self.each_way_to(responder, |way| way.no_syn += 1),
+            Fault::Storm { initiator, responder, loss, .. } => {
+                self.both_ways(initiator, responder, |way| way.loss += loss);
+            }
+            Fault::Slow { initiator, responder, delay, .. } => {
+                self.both_ways(initiator, responder, |way| way.delay += delay);
+            }
+            Fault::Rebind { initiator } => return self.wire.rebind(Place::Initiator(initiator)) > 0,
+            Fault::Reset { initiator, responder } => {
+                return self.wire.reset(Place::Initiator(initiator), Place::Responder(responder)) > 0;
+            }
+            Fault::Crash { place, how, down } => return self.crash(now, place, how, down),
+            Fault::Reconfigure { initiator, count } => {
+                let place = Place::Initiator(initiator);
+                self.site(place).count = count;
+                return self.crash(now, place, Death::Killed, Duration::ZERO);
+            }
+            Fault::Freeze { place, .. } => return self.with_process(place, Process::freeze),
+            Fault::Skew { place, millis } => self.site(place).skew(millis),
+            Fault::Drain { place, grace } => return self.drain(now, place, grace),
+            Fault::Vanish { responder, .. } => {
+                self.site(Place::Responder(responder)).unnamed += 1;
+                self.publish_names();
+            }
+            Fault::Scrape { place } => return self.scrape(place),
+            Fault::Burst { responder, requests } => (0..requests).for_each(|_| self.call_at(Some(responder))),
+            Fault::Stranger { responder, manner } => {
+                let site = &self.sites[&Place::Stranger];
+                let process = Arc::clone(site.process.as_ref().expect("strangers never die"));
+                let dice = dice(self.plan.seed, &format!("stranger at {now:?}"));
+                let trace = revtun::trace::Trace::OFF;
+                let world = Local::new(Arc::clone(&process), self.names.clone(), dice, Arc::clone(&site.skew), trace);
+                let public = self.sites[&Place::Responder(responder)].public.expect("responders are known");
+                process.spawn(stranger::visit(world, manner, public));
+            }
+        }
+        true
+    }
+
+    fn relieve(&mut self, fault: Fault) {
+        self.history.add(Fact::Relieved(fault));
+        match fault {
+            Fault::Cut { initiator, responder, way, .. } => self.link(initiator, responder, way, false),
+            Fault::SynHole { responder, .. } => {
+                self.each_way_to(responder, |way| way.no_syn = way.no_syn.saturating_sub(1));
+            }
+            Fault::Storm { initiator, responder, loss, .. } => {
+                self.both_ways(initiator, responder, |way| way.loss = way.loss.saturating_sub(loss));
+            }
+            Fault::Slow { initiator, responder, delay, .. } => {
+                self.both_ways(initiator, responder, |way| way.delay = way.delay.saturating_sub(delay));
+            }
+            Fault::Freeze { place, .. } => _ = self.with_process(place, Process::thaw),
+            Fault::Vanish { responder, .. } => {
+                let site = self.site(Place::Responder(responder));
+                site.unnamed = site.unnamed.saturating_sub(1);
+                self.publish_names();
+            }
+            Fault::Flap { .. }
+            | Fault::Rebind { .. }
+            | Fault::Reset { .. }
+            | Fault::Crash { .. }
+            | Fault::Reconfigure { .. }
+            | Fault::Skew { .. }
+            | Fault::Drain { .. }
+            | Fault::Scrape { .. }
+            | Fault::Burst { .. }
+            | Fault::Stranger { .. } => {}
+        }
+    }
+
+    fn crash(&mut self, now: Duration, place: Place, how: Death, down: Duration) -> bool {
+        let site = self.sites.get_mut(&place).expect("it exists");
+        if !site.is_up() {
+            return false;
+        }
+        let (_, address) = site.kernel();
+        match how {
+            Death::Killed => site.kill_process(),
+            Death::Reset => {
+                self.wire.reset_kernel(address);
+                site.kill();
+                site.reboot();
+            }
+            Death::PowerLoss => {
+                self.wire.darken(address);
+                site.kill();
+                site.reboot();
+            }
+        }
+        if how == Death::Killed && matches!(place, Place::Responder(_)) {
+            // Its ports are taken as long as old connections linger, which no kernel of today would mind.
+            site.reboot();
+        }
+        self.history.add(Fact::Stopped(place));
+        self.due.add(now + down, Deed::Start(place));
+        true
+    }
+
+    fn drain(&mut self, now: Duration, place: Place, grace: Duration) -> bool {
+        let site = self.site(place);
+        let Some(process) = site.process.clone().filter(|_| !site.winding_down) else { return false };
+        site.winding_down = true;
+        let (responder, initiator) = (site.responder.get(), site.initiator.get());
+        let history = self.history.clone();
+        history.add(Fact::DrainOrdered { place, grace });
+        process.spawn(async move {
+            if let Some(handle) = responder {
+                handle.drain(grace).await;
+            }
+            if let Some(handle) = initiator {
+                handle.drain(grace);
+                handle.wait().await;
+            }
+            history.add(Fact::Drained(place));
+        });
+        // Whoever runs it replaces it a little later, drained or not.
+        let replaced = now + grace + Duration::from_secs(2);
+        if replaced < self.plan.times.heal {
+            self.due.add(replaced, Deed::Strike(Fault::Crash { place, how: Death::Killed, down: Duration::ZERO }));
+        }
+        true
+    }
+
+    /// Reads everything that an operator can read.
+    fn scrape(&mut self, place: Place) -> bool {
+        let site = self.site(place);
+        if let Some(handle) = site.responder.get() {
+            let _read = (handle.tunnels(), handle.counts(), handle.totals(), handle.is_draining());
+            return true;
+        }
+        let Some(handle) = site.initiator.get() else { return false };
+        let _read = (handle.tunnels(), handle.ready(), handle.totals());
+        true
+    }
+
+    /// Everything that belongs to the core is as good as new; whatever else is broken stays so.
+    pub(super) fn heal(&mut self) {
+        let plan = Arc::clone(&self.plan);
+        let in_core = |place: Place| plan.is_core(place);
+        self.due.deeds.retain(|_, deed| match deed {
+            Deed::Strike(_) => false,
+            Deed::Relieve(fault) => fault.places().into_iter().all(in_core),
+            Deed::Start(place) => in_core(*place),
+            Deed::Link { .. } => false,
+        });
+        let relieved = std::mem::take(&mut self.due.deeds).into_values().filter_map(|deed| match deed {
+            Deed::Relieve(fault) => Some(fault),
+            Deed::Strike(_) | Deed::Start(_) | Deed::Link { .. } => None,
+        });
+        relieved.into_iter().for_each(|fault| self.relieve(fault));
+        self.wire.troubles.heal(|from, to| in_core(from) && in_core(to));
+        let Weather { duplicate, overtake, .. } = self.plan.weather;
+        self.wire.set_weather(Weather { duplicate, overtake, ..Weather::CALM });
+        let places: Vec<Place> = self.sites.keys().copied().filter(|place| in_core(*place)).collect();
+        for place in places {
+            if self.sites[&place].winding_down {
+                self.crash(clock::now(), place, Death::Killed, Duration::ZERO);
+            }
+            self.with_process(place, Process::thaw);
+            self.start(place);
+        }
+        for (_, site) in self.sites.iter_mut().filter(|(place, _)| in_core(**place)) {
+            site.unnamed = 0;
+        }
+        self.publish_names();
+    }
+
+    /// Tells every process of the core to wind down, as an operator would. The others end as they are.
+    pub(super) fn wind_down(&mut self) {
+        let grace = (self.plan.times.end - self.plan.times.drain) / 3;
+        let places: Vec<Place> = self.sites.keys().copied().collect();
+        for place in places.into_iter().filter(|place| !matches!(place, Place::Caller | Place::Stranger)) {
+            if self.plan.is_core(place) {
+                self.drain(self.plan.times.end, place, grace);
+            } else if self.sites[&place].is_up() {
+                self.site(place).kill();
+                self.history.add(Fact::Stopped(place));
+            }
+        }
+    }
+
+    /// Counts what is left of processes that had the time to wind down.
+    pub(super) fn count_what_is_left(&mut self) {
+        for (place, site) in &self.sites {
+            let Some(process) = site.process.as_ref().filter(|_| site.winding_down) else { continue };
+            let stat = turmoil_net::netstat(process.address());
+            let own = stat.entries.iter().filter(|entry| entry.local.port() != crate::cast::SERVICE);
+            let sockets = match place {
+                Place::Responder(_) => own.filter(|entry| entry.peer.is_none()).count(),
+                Place::Initiator(_) | Place::Caller | Place::Stranger => 0,
+            };
+            self.history.add(Fact::Left { place: *place, tasks: process.tasks(), sockets });
+        }
+    }
+
+    fn link(&mut self, initiator: usize, responder: usize, which: Way, cut: bool) {
+        let (low, high) = (Place::Initiator(initiator), Place::Responder(responder));
+        for (from, to, here) in [(low, high, which != Way::Down), (high, low, which != Way::Up)] {
+            let way = self.wire.troubles.way(from, to);
+            way.cut = match (here, cut) {
+                (false, _) => way.cut,
+                (true, true) => way.cut + 1,
+                (true, false) => way.cut.saturating_sub(1),
+            };
+        }
+    }
+
+    fn both_ways(&mut self, initiator: usize, responder: usize, change: impl Fn(&mut crate::net::trouble::Trouble)) {
+        let (low, high) = (Place::Initiator(initiator), Place::Responder(responder));
+        change(self.wire.troubles.way(low, high));
+        change(self.wire.troubles.way(high, low));
+    }
+
+    fn each_way_to(&mut self, responder: usize, change: impl Fn(&mut crate::net::trouble::Trouble)) {
+        for initiator in 0..self.plan.initiators {
+            change(self.wire.troubles.way(Place::Initiator(initiator), Place::Responder(responder)));
+        }
+    }
+
+    fn with_process(&mut self, place: Place, deed: impl Fn(&Process)) -> bool {
+        let process = self.sites.get(&place).and_then(|site| site.process.as_deref());
+        process.inspect(|process| deed(process)).is_some()
+    }
+
+    fn site(&mut self, place: Place) -> &mut super::Site {
+        self.sites.get_mut(&place).expect("it exists")
+    }
+}

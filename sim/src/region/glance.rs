@@ -1,0 +1,122 @@
+//! What every process has, as its own handle tells it, and who dialled whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use revtun::initiator::InitiatorHandle;
+use revtun::responder::ResponderHandle;
+
+use super::Region;
+use crate::history::{Fact, InitiatorView, ResponderView};
+use crate::host::Local;
+use crate::net::Place;
+use crate::plan::Plan;
+
+/// More machines than this are looked at less often.
+const MANY: usize = 12;
+/// How often they are.
+const SELDOM: Duration = Duration::from_millis(250);
+
+/// What was seen last.
+#[derive(Default)]
+pub(super) struct Seen {
+    next: Duration,
+    initiators: BTreeMap<(Place, usize), InitiatorView>,
+    responders: BTreeMap<Place, ResponderView>,
+    panicked: BTreeSet<Place>,
+}
+
+impl Region {
+    /// Notes what changed.
+    pub(super) fn glance(&mut self, now: Duration) {
+        for (from, to) in self.wire.take_dials() {
+            if matches!(to, Place::Responder(_)) && matches!(from, Place::Initiator(_)) {
+                self.history.add(Fact::Dialled { from, to });
+            }
+        }
+        if self.sites.len() > MANY {
+            if now < self.seen.next {
+                return;
+            }
+            self.seen.next = now + SELDOM;
+        }
+        let Self { sites, seen, history, plan, .. } = self;
+        for (place, site) in &*sites {
+            for process in site.process.iter().chain(&site.service) {
+                if let Some(said) = process.panic().filter(|_| seen.panicked.insert(*place)) {
+                    history.add(Fact::Panicked { place: *place, said });
+                }
+            }
+            match *place {
+                Place::Initiator(_) => {
+                    let views = view_initiator(site.initiator.get().as_deref(), site.count, sites.iter());
+                    for (to, view) in views.into_iter().enumerate() {
+                        if seen.initiators.insert((*place, to), view) != Some(view) {
+                            history.add(Fact::Initiator { place: *place, to, view });
+                        }
+                    }
+                }
+                Place::Responder(_) => {
+                    let view = view_responder(site.responder.get().as_deref(), plan);
+                    if seen.responders.get(place) != Some(&view) {
+                        seen.responders.insert(*place, view.clone());
+                        history.add(Fact::Responder { place: *place, view });
+                    }
+                }
+                Place::Caller | Place::Stranger => {}
+            }
+        }
+    }
+}
+
+fn view_initiator<'a>(
+    handle: Option<&InitiatorHandle<Local>>,
+    count: u16,
+    sites: impl Iterator<Item = (&'a Place, &'a super::Site)>,
+) -> Vec<InitiatorView> {
+    let publics: Vec<_> = sites.filter_map(|(_, site)| site.public).collect();
+    let mut views = vec![InitiatorView { target: count, ..InitiatorView::default() }; publics.len()];
+    for tunnel in handle.map(InitiatorHandle::tunnels).unwrap_or_default() {
+        let to = tunnel.host.and_then(|host| publics.iter().position(|public| *public == host.ip()));
+        let Some(view) = to.and_then(|to| views.get_mut(to)) else { continue };
+        match tunnel.stage {
+            "dialing" | "handshaking" => view.pending += 1,
+            "draining" => view.draining += 1,
+            _ => view.up += 1,
+        }
+    }
+    views
+}
+
+fn view_responder(handle: Option<&ResponderHandle<Local>>, plan: &Plan) -> ResponderView {
+    let none = vec![0; plan.initiators];
+    let mut view = ResponderView { tunnels: none.clone(), draining: none, ..ResponderView::default() };
+    let Some(handle) = handle else { return view };
+    let counts = handle.counts();
+    let (mut tunnels, mut streams, mut handshakes, mut nodes) = (0, 0, 0, BTreeSet::new());
+    for tunnel in handle.tunnels() {
+        let draining = match tunnel.stage {
+            "handshaking" | "rejected" => {
+                handshakes += 1;
+                continue;
+            }
+            stage => stage == "draining",
+        };
+        tunnels += 1;
+        streams += tunnel.streams;
+        let (node, tenant) = (tunnel.node.unwrap_or_default(), tunnel.tenant.unwrap_or_default());
+        match plan.initiator_of(&node, &tenant) {
+            Some(initiator) if draining => view.draining[initiator] += 1,
+            Some(initiator) => view.tunnels[initiator] += 1,
+            None => view.strangers += 1,
+        }
+        nodes.insert((node, tenant));
+    }
+    let nodes = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+    let there = (handshakes, tunnels, nodes, streams);
+    let said = (counts.handshakes, counts.tunnels, counts.nodes, counts.streams);
+    if there != said {
+        view.disagreement = Some(format!("gauges say {said:?} handshakes, tunnels, nodes and streams, not {there:?}"));
+    }
+    ResponderView { handshakes, streams, waiting: counts.waiting, ..view }
+}
