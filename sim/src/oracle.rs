@@ -1,5 +1,7 @@
 //! What must hold, one property a file. An oracle sees facts alone: whatever made them, the same facts give the same verdict.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "each of them looks at few kinds of facts")]
+
 mod body;
 mod caps;
 mod drain;
@@ -75,7 +77,7 @@ impl Panel {
         let oracles: Vec<Box<dyn Oracle>> = vec![
             Box::new(panic::NoPanic),
             Box::new(silent_loss::NoSilentLoss::of(plan)),
-            Box::new(body::ByteExactHandover::default()),
+            Box::new(body::ByteExactHandover),
             Box::new(isolation::TenantIsolation::default()),
             Box::new(target_bound::TargetBound),
             Box::new(target_reached::TargetReached::of(plan)),

@@ -186,11 +186,11 @@ impl Plan {
     /// Whether caps keep initiators from having what they want.
     #[must_use]
     pub fn is_capped(&self) -> bool {
-        let most = self.faults.iter().map(|(_, fault)| match fault {
-            Fault::Reconfigure { count, .. } => *count,
-            _ => 0,
-        });
-        let most = most.chain(self.counts.iter().copied()).max().unwrap_or_default();
+        let later = self
+            .faults
+            .iter()
+            .filter_map(|(_, fault)| if let Fault::Reconfigure { count, .. } = fault { Some(*count) } else { None });
+        let most = later.chain(self.counts.iter().copied()).max().unwrap_or_default();
         u32::from(most) > self.responder.max_tunnels_per_node
     }
 

@@ -231,12 +231,16 @@ fn kernels(plan: &Plan) -> (Net, BTreeMap<Place, Site>) {
 
 /// How many kernels a machine may need.
 fn starts(plan: &Plan, place: Place) -> u8 {
-    let needs = plan.faults.iter().filter(|(_, fault)| match fault {
-        Fault::Crash { place: there, how, .. } => {
-            *there == place && (matches!(place, Place::Responder(_)) || *how != Death::Killed)
+    // A process that is killed leaves its kernel running, but ports that a listener had are taken for a while.
+    let listens = matches!(place, Place::Responder(_));
+    let needs = plan.faults.iter().filter(|(_, fault)| {
+        if let Fault::Crash { place: there, how, .. } = fault {
+            *there == place && (listens || *how != Death::Killed)
+        } else if let Fault::Drain { place: there, .. } = fault {
+            *there == place && listens
+        } else {
+            false
         }
-        Fault::Drain { place: there, .. } => *there == place && matches!(place, Place::Responder(_)),
-        _ => false,
     });
     u8::try_from(1 + needs.count()).expect("not that many starts")
 }

@@ -19,7 +19,7 @@ use x25519_dalek::{PublicKey, StaticSecret};
 use crate::clock;
 
 thread_local! {
-    static RANDOM: RefCell<fastrand::Rng> = RefCell::new(fastrand::Rng::with_seed(0));
+    static RANDOM: RefCell<fastrand::Rng> = const { RefCell::new(fastrand::Rng::with_seed(0)) };
 }
 
 /// From here on, on this thread, randoms and keys are those of `dice`.

@@ -6,7 +6,6 @@ use super::Oracle;
 use crate::history::{Answer, Fact};
 
 /// See above.
-#[derive(Default)]
 pub(super) struct ByteExactHandover;
 
 impl Oracle for ByteExactHandover {
