@@ -107,16 +107,27 @@ async fn drive<W: World, S: TunnelService, C: Future<Output = hyper::Result<()>>
                 Order::Goaway => leave(connection.as_mut()),
                 Order::SendHandshake | Order::Deliver => {}
             },
-            Some(notice) = notices.recv() => tunnel.report(match notice {
-                Notice::Heard => Event::Heard { tunnel: tunnel.id() },
-                Notice::GoawayReceived => Event::GoawayReceived { tunnel: tunnel.id() },
-            }).await,
-            result = connection.as_mut() => return match result {
-                Ok(()) => end_of_stream(),
-                Err(error) => io::Error::other(with_cause(&error)),
-            },
+            Some(notice) = notices.recv() => pass_on(tunnel, notice).await,
+            result = connection.as_mut() => {
+                // A GOAWAY on a tunnel without requests is noticed and ends it, both at once.
+                while let Ok(notice) = notices.try_recv() {
+                    pass_on(tunnel, notice).await;
+                }
+                return match result {
+                    Ok(()) => end_of_stream(),
+                    Err(error) => io::Error::other(with_cause(&error)),
+                };
+            }
         }
     }
+}
+
+async fn pass_on<W: World, S: TunnelService>(tunnel: &Tunnel<W, S>, notice: Notice) {
+    let event = match notice {
+        Notice::Heard => Event::Heard { tunnel: tunnel.id() },
+        Notice::GoawayReceived => Event::GoawayReceived { tunnel: tunnel.id() },
+    };
+    tunnel.report(event).await;
 }
 
 /// The error's text and that of what caused it, which hyper keeps apart.

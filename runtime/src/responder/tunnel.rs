@@ -33,6 +33,12 @@ const IDLE_READ: usize = 64;
 /// Bytes of one request's body that may wait here for the tunnel.
 const SEND_BUFFER: usize = 256 * 1024;
 
+/// What an idle tunnel is for from here on.
+enum Next {
+    Serve,
+    LetGo,
+}
+
 /// The task of one tunnel.
 pub(super) struct Tunnel<W: World> {
     pub(super) context: Arc<Context<W>>,
@@ -59,15 +65,16 @@ impl<W: World> Tunnel<W> {
 
     /// From the handshake to the end.
     async fn carry(&mut self, mut stream: Wire<W::Stream>) -> Ending {
+        // In a box of its own: ten thousand idle tunnels have no need of HTTP/2's room, or of that of a second TLS.
         match self.idle(&mut stream).await {
-            // In a box of its own: ten thousand idle tunnels have no need of HTTP/2's room.
-            Ok(echoes) => Box::pin(self.serve(stream, echoes)).await,
+            Ok((Next::Serve, echoes)) => Box::pin(self.serve(stream, echoes)).await,
+            Ok((Next::LetGo, echoes)) => Box::pin(self.let_go(stream, echoes)).await,
             Err(ending) => ending,
         }
     }
 
-    /// Pings and echoes, until somebody has a request.
-    async fn idle(&mut self, stream: &mut Wire<W::Stream>) -> Result<PingFilter, Ending> {
+    /// Pings and echoes, until somebody has a request or nobody will have one.
+    async fn idle(&mut self, stream: &mut Wire<W::Stream>) -> Result<(Next, PingFilter), Ending> {
         let mut echoes = PingFilter::new();
         let mut space = [0; IDLE_READ];
         loop {
@@ -79,8 +86,8 @@ impl<W: World> Tunnel<W> {
                         stream.write_all(&PING).await.map_err(|_| Ending::Lost)?;
                         self.context.counters.pings_sent.add(1);
                     }
-                    Order::Start => return Ok(echoes),
-                    Order::Goaway => return Err(self.let_go(stream).await),
+                    Order::Start => return Ok((Next::Serve, echoes)),
+                    Order::Goaway => return Ok((Next::LetGo, echoes)),
                     Order::Close(reason) => return Err(Ending::Ordered(reason)),
                 },
                 read = stream.read(&mut space) => {
@@ -124,12 +131,16 @@ impl<W: World> Tunnel<W> {
     }
 
     /// Tells the initiator to dial another one, before this tunnel closes. No request will go through it.
-    async fn let_go(&mut self, stream: &mut Wire<W::Stream>) -> Ending {
+    async fn let_go(&mut self, stream: Wire<W::Stream>, echoes: PingFilter) -> Ending {
         self.link.settle(None);
-        match stream.write_all(&GOAWAY_UNUSED).await {
-            Ok(()) => self.until_end(stream).await,
-            Err(_) => Ending::Lost,
+        let mut stream = match self.within(stream, echoes).await {
+            Ok((stream, _)) => stream,
+            Err(ending) => return ending,
+        };
+        if stream.write_all(&GOAWAY_UNUSED).await.is_err() || stream.flush().await.is_err() {
+            return Ending::Lost;
         }
+        self.until_end(&mut stream).await
     }
 
     /// Reads and forgets what comes, until the peer or the machine ends the tunnel.
@@ -149,16 +160,24 @@ impl<W: World> Tunnel<W> {
         }
     }
 
+    /// Where HTTP/2 is spoken: in the tunnel, or in a second TLS in the other direction. A GOAWAY has to wait for that;
+    /// the machine closes the tunnel in time if it does not come.
+    async fn within(
+        &mut self,
+        stream: Wire<W::Stream>,
+        echoes: PingFilter,
+    ) -> Result<(Wire<W::Stream>, PingFilter), Ending> {
+        match self.context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
+            None => Ok((stream, echoes)),
+            Some(inner) => Ok((self.secured(inner.connect(stream, echoes)).await?, PingFilter::new())),
+        }
+    }
+
     /// Requests and answers.
     async fn serve(&mut self, stream: Wire<W::Stream>, echoes: PingFilter) -> Ending {
-        let (stream, echoes) = match self.context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
-            None => (stream, echoes),
-            // A second TLS in the other direction. A GOAWAY has to wait for HTTP/2; the machine closes the tunnel in time
-            // if that does not come.
-            Some(inner) => match self.secured(inner.connect(stream, echoes)).await {
-                Ok(stream) => (stream, PingFilter::new()),
-                Err(ending) => return ending,
-            },
+        let (stream, echoes) = match self.within(stream, echoes).await {
+            Ok(within) => within,
+            Err(ending) => return ending,
         };
         let (stream, _knife) = Severable::new(stream);
         let (io, mut notices, goaway) = TunnelIo::requesting(&self.context.world, stream, echoes);
