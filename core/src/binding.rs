@@ -1,8 +1,9 @@
-//! Which identity a certificate proves: a template for each name, over the certificate's subject alternative names.
+//! Which identity a certificate or a token proves: a template for each name, over what it says of its holder.
 //!
-//! A template is a SAN with holes: `spiffe://{tenant}/{cluster}/{node}` is a URI, `{node}.edge.example` a DNS name. A
-//! claim is proven if each of its three names stands in a SAN as its template says, and everything else that the
-//! template asks for too. What cannot be told apart for certain is not proven.
+//! A template is a text with holes. Of a certificate it is a SAN: `spiffe://{tenant}/{cluster}/{node}` is a URI,
+//! `{node}.edge.example` a DNS name. Of a token it is a claim with its name: `sub={tenant}/{cluster}/{node}`. An identity
+//! is proven if each of its three names stands there as its template says, and everything else that the template asks
+//! for too. What cannot be told apart for certain is not proven.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,16 +12,23 @@ use core::fmt;
 use crate::identity::Identity;
 use crate::responder::Verdict;
 
-/// A subject alternative name of a certificate (RFC 5280 §4.2.1.6). Other kinds, and the common name, prove nothing.
+/// Something that a certificate or a token says of its holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum San<'a> {
-    /// A URI, such as a SPIFFE id.
+pub enum Statement<'a> {
+    /// A subject alternative name of a certificate (RFC 5280 §4.2.1.6) that is a URI, such as a SPIFFE id.
     Uri(&'a str),
-    /// A DNS name.
+    /// One that is a DNS name. Other kinds, and the common name, prove nothing.
     Dns(&'a str),
+    /// A claim of a token (RFC 7519 §4) that is a text, or one text of a list.
+    Claim {
+        /// Its name.
+        name: &'a str,
+        /// The text.
+        value: &'a str,
+    },
 }
 
-/// What certificates have to say for a claim to be believed.
+/// What has to be said for an identity to be believed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Binding {
     /// Where the node id stands; has a `{node}`.
@@ -32,27 +40,29 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// What a certificate with `names` makes of a claim. Fails closed: a name that no SAN can carry is contradicted.
+    /// What everything that was `said` makes of a claim. Fails closed: a name that nothing can carry is contradicted.
     #[must_use]
-    pub fn judge(&self, names: &[San<'_>], claim: &Identity<'_>) -> Verdict {
+    pub fn judge(&self, said: &[Statement<'_>], claim: &Identity<'_>) -> Verdict {
         let proven = [&self.node, &self.cluster, &self.tenant]
             .into_iter()
-            .all(|template| names.iter().any(|name| template.fits(*name, claim)));
+            .all(|template| said.iter().any(|statement| template.fits(*statement, claim)));
         if proven { Verdict::Believed } else { Verdict::Contradicted }
     }
 }
 
-/// A SAN with holes for names.
+/// A SAN or a claim with holes for names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Template {
     kind: Kind,
     pieces: Vec<Piece>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Uri,
     Dns,
+    /// The claim of this name.
+    Claim(Box<str>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,25 +105,40 @@ impl Hole {
 }
 
 impl Kind {
-    /// Whether `byte` may stand in a hole: unreserved in URIs (RFC 3986 §2.3), part of a label in DNS names. All else
-    /// can keep two holes apart, and so must not be in either.
-    const fn fills(self, byte: u8) -> bool {
+    /// Whether `byte` may stand in a hole: part of a label in DNS names, else unreserved (RFC 3986 §2.3). All else can
+    /// keep two holes apart, and so must not be in either.
+    const fn fills(&self, byte: u8) -> bool {
         match byte {
             b'-' | b'_' => true,
-            b'.' | b'~' => matches!(self, Self::Uri),
+            b'.' | b'~' => matches!(self, Self::Uri | Self::Claim(_)),
             other => other.is_ascii_alphanumeric(),
         }
     }
 }
 
 impl Template {
-    /// Reads a template that `proves` one of the names. With `://` in it it is about URIs, else about DNS names.
+    /// Reads a template for SANs that `proves` one of the names. With `://` in it it is about URIs, else about DNS names.
     ///
     /// # Errors
     /// If it has no hole for that name, a brace that is part of no hole, a control character, or two holes with
     /// nothing between them that could not be part of a name.
     pub fn parse(text: &str, proves: Hole) -> Result<Self, TemplateError> {
-        let kind = if text.contains("://") { Kind::Uri } else { Kind::Dns };
+        Self::read(if text.contains("://") { Kind::Uri } else { Kind::Dns }, text, proves)
+    }
+
+    /// Reads a template for claims that `proves` one of the names: the claim's name, `=`, and the text with holes.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and if it names no claim.
+    pub fn parse_claim(text: &str, proves: Hole) -> Result<Self, TemplateError> {
+        let (name, text) = text.split_once('=').ok_or(TemplateError::NoClaim)?;
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}')) {
+            return Err(TemplateError::NoClaim);
+        }
+        Self::read(Kind::Claim(name.into()), text, proves)
+    }
+
+    fn read(kind: Kind, text: &str, proves: Hole) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
@@ -148,11 +173,12 @@ impl Template {
         }
     }
 
-    /// Whether `name` is this template with the names of `claim` in its holes.
-    fn fits(&self, name: San<'_>, claim: &Identity<'_>) -> bool {
-        let mut rest = match (self.kind, name) {
-            (Kind::Uri, San::Uri(name)) | (Kind::Dns, San::Dns(name)) => name,
-            (Kind::Uri, San::Dns(_)) | (Kind::Dns, San::Uri(_)) => return false,
+    /// Whether `statement` is this template with the names of `claim` in its holes.
+    fn fits(&self, statement: Statement<'_>, claim: &Identity<'_>) -> bool {
+        let mut rest = match (&self.kind, statement) {
+            (Kind::Uri, Statement::Uri(text)) | (Kind::Dns, Statement::Dns(text)) => text,
+            (Kind::Claim(wanted), Statement::Claim { name, value }) if **wanted == *name => value,
+            (Kind::Uri | Kind::Dns | Kind::Claim(_), _) => return false,
         };
         for piece in &self.pieces {
             let part = match piece {
@@ -172,6 +198,9 @@ impl Template {
 /// As it was written.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Kind::Claim(name) = &self.kind {
+            write!(f, "{name}=")?;
+        }
         self.pieces.iter().try_for_each(|piece| match piece {
             Piece::Text(text) => f.write_str(text),
             Piece::Hole(hole) => f.write_str(hole.as_str()),
@@ -182,6 +211,8 @@ impl fmt::Display for Template {
 /// What is wrong with a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TemplateError {
+    /// It names no claim.
+    NoClaim,
     /// It holds something that is no visible ASCII character.
     Illegal,
     /// A brace is part of no known hole.
@@ -195,6 +226,7 @@ pub enum TemplateError {
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoClaim => f.write_str("names no claim before an ="),
             Self::Illegal => f.write_str("holds something other than visible ASCII characters"),
             Self::UnknownHole => f.write_str("has a brace that belongs to none of {node}, {cluster} and {tenant}"),
             Self::HolesTouch => f.write_str("has two holes with no separator between them, such as / or ."),

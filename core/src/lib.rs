@@ -15,7 +15,8 @@
 //! in an exhaustive search, and behaves the same in each.
 //!
 //! Reading order: [`machine`] (the one door), [`initiator`], [`responder`], then the bytes: [`address`],
-//! [`identity`], [`binding`], [`handshake`], [`rping`], [`h2frame`]; [`journal`] is how runs are written down and replayed.
+//! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`journal`] is how runs are written down and
+//! replayed.
 #![no_std]
 
 extern crate alloc;
@@ -35,6 +36,7 @@ pub mod responder;
 pub mod rping;
 mod table;
 mod timers;
+pub mod token;
 pub mod tunnel;
 
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 use proptest::prelude::*;
-use revtun_core::binding::{Binding, Hole, San, Template, TemplateError};
+use revtun_core::binding::{Binding, Hole, Statement, Template, TemplateError};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict;
 
@@ -27,7 +27,7 @@ fn claim<'a>(tenant: &'a str, cluster: &'a str, node: &'a str) -> Identity<'a> {
 #[test]
 fn a_spiffe_id_proves_all_three_names() {
     let spiffe = binding(SPIFFE, SPIFFE, SPIFFE);
-    let names = [San::Dns("other.example"), San::Uri("spiffe://acme/edge/edge-1")];
+    let names = [Statement::Dns("other.example"), Statement::Uri("spiffe://acme/edge/edge-1")];
     assert_eq!(spiffe.judge(&names, &claim("acme", "edge", "edge-1")), Verdict::Believed);
     for (tenant, cluster, node) in [
         ("acme", "edge", "edge-2"),
@@ -49,7 +49,11 @@ fn a_spiffe_id_proves_all_three_names() {
 #[test]
 fn each_name_may_stand_in_a_san_of_its_own() {
     let mixed = binding("{node}.nodes.example", "spiffe://x/cluster/{cluster}", "spiffe://x/tenant/{tenant}");
-    let names = [San::Dns("n1.nodes.example"), San::Uri("spiffe://x/cluster/c"), San::Uri("spiffe://x/tenant/t")];
+    let names = [
+        Statement::Dns("n1.nodes.example"),
+        Statement::Uri("spiffe://x/cluster/c"),
+        Statement::Uri("spiffe://x/tenant/t"),
+    ];
     assert_eq!(mixed.judge(&names, &claim("t", "c", "n1")), Verdict::Believed);
     for missing in 0..names.len() {
         let mut left = names.to_vec();
@@ -66,14 +70,14 @@ fn what_a_san_cannot_carry_is_never_proven() {
         "{node}.{cluster}.{tenant}.example",
         "{node}.{cluster}.{tenant}.example",
     );
-    assert_eq!(dns.judge(&[San::Dns("a.b.c.example")], &claim("c", "b", "a")), Verdict::Believed);
+    assert_eq!(dns.judge(&[Statement::Dns("a.b.c.example")], &claim("c", "b", "a")), Verdict::Believed);
     // A dot within a name, a wildcard, another kind of SAN with the same text.
-    assert_eq!(dns.judge(&[San::Dns("a.b.c.d.example")], &claim("c.d", "b", "a")), Verdict::Contradicted);
-    assert_eq!(dns.judge(&[San::Dns("*.b.c.example")], &claim("c", "b", "*")), Verdict::Contradicted);
-    assert_eq!(dns.judge(&[San::Uri("a.b.c.example")], &claim("c", "b", "a")), Verdict::Contradicted);
+    assert_eq!(dns.judge(&[Statement::Dns("a.b.c.d.example")], &claim("c.d", "b", "a")), Verdict::Contradicted);
+    assert_eq!(dns.judge(&[Statement::Dns("*.b.c.example")], &claim("c", "b", "*")), Verdict::Contradicted);
+    assert_eq!(dns.judge(&[Statement::Uri("a.b.c.example")], &claim("c", "b", "a")), Verdict::Contradicted);
     let spiffe = binding(SPIFFE, SPIFFE, SPIFFE);
-    assert_eq!(spiffe.judge(&[San::Uri("spiffe://t/c/ä")], &claim("t", "c", "ä")), Verdict::Contradicted);
-    assert_eq!(spiffe.judge(&[San::Uri("spiffe://t/c/a b")], &claim("t", "c", "a b")), Verdict::Contradicted);
+    assert_eq!(spiffe.judge(&[Statement::Uri("spiffe://t/c/ä")], &claim("t", "c", "ä")), Verdict::Contradicted);
+    assert_eq!(spiffe.judge(&[Statement::Uri("spiffe://t/c/a b")], &claim("t", "c", "a b")), Verdict::Contradicted);
 }
 
 #[test]
@@ -108,7 +112,7 @@ proptest! {
         prop_assume!(one != other);
         let binding = binding(template, template, template);
         let san = template.replace("{node}", c).replace("{cluster}", b).replace("{tenant}", a);
-        let san = if template.contains("://") { San::Uri(&san) } else { San::Dns(&san) };
+        let san = if template.contains("://") { Statement::Uri(&san) } else { Statement::Dns(&san) };
         let both = [one, other].map(|claim| binding.judge(&[san], &claim) == Verdict::Believed);
         prop_assert_ne!(both, [true, true]);
     }

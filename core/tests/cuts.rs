@@ -3,8 +3,8 @@
 
 use revtun_core::h2frame::{FrameScanner, GOAWAY_NO_ERROR, PREFACE};
 use revtun_core::handshake::{
-    Acceptance, Answer, Instance, PATH, ParsedRequest, ParsedResponse, RequestHead, RequestParser, ResponseParser,
-    Rules,
+    Acceptance, Answer, HeaderNames, Instance, PATH, ParsedRequest, ParsedResponse, RequestHead, RequestParser,
+    ResponseParser, Rules,
 };
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::rping::{Data, PING, PingFilter};
@@ -127,6 +127,7 @@ fn check<P: Head>(head: Option<P>, scanner: FrameScanner, stream: &[u8], most: u
 fn a_request_reads_the_same_however_it_is_cut() {
     let mut request = Vec::new();
     let head = RequestHead {
+        names: &HeaderNames::default(),
         host: "127.0.0.1:1",
         identity: identity(),
         upstream: "up",
@@ -137,6 +138,7 @@ fn a_request_reads_the_same_however_it_is_cut() {
         path: PATH,
         upgrade: false,
         whole_tls: false,
+        token: None,
     };
     head.encode(&mut request);
     let (read, ways) = check(Some(RequestParser::new()), FrameScanner::server(), &request, 3);

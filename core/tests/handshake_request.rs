@@ -3,10 +3,11 @@
 
 use proptest::prelude::*;
 use revtun_core::handshake::{
-    Instance, MAX_REQUEST_HEAD_BYTES, PATH, ParsedRequest, Rejection, Request, RequestHead, RequestParser, Rules,
-    is_path,
+    HeaderNames, Instance, MAX_REQUEST_HEAD_BYTES, PATH, ParsedRequest, Rejection, Request, RequestHead, RequestParser,
+    Rules,
 };
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::token::{Token, TokenFault};
 
 const NODE: &str = "x-envoy-reverse-tunnel-node-id: n1\r\n";
 const CLUSTER: &str = "x-envoy-reverse-tunnel-cluster-id: c1\r\n";
@@ -38,7 +39,9 @@ fn identity<'a>(node: &'a str, cluster: &'a str, tenant: &'a str) -> Identity<'a
 }
 
 fn head() -> RequestHead<'static> {
+    static NAMES: std::sync::LazyLock<HeaderNames> = std::sync::LazyLock::new(HeaderNames::default);
     RequestHead {
+        names: &NAMES,
         host: "127.0.0.1:31100",
         identity: identity("n1", "c1", "t1"),
         upstream: "upc",
@@ -49,6 +52,7 @@ fn head() -> RequestHead<'static> {
         path: PATH,
         upgrade: false,
         whole_tls: false,
+        token: None,
     }
 }
 
@@ -136,6 +140,7 @@ fn an_envoys_request_is_understood() {
         worker: Some("worker_0"),
         connection: Some("0"),
         upstream: Some("upc"),
+        token: Err(TokenFault::Missing),
     };
     let verdict = whole(&Rules::default(), ENVOYS.as_bytes());
     assert_eq!(verdict, ParsedRequest::Complete { request: expected, consumed: ENVOYS.len() });
@@ -347,16 +352,6 @@ fn the_bytes_behind_a_request_are_not_touched() {
     }
 }
 
-#[test]
-fn a_path_can_be_told_from_what_is_none() {
-    for path in [PATH, "/", "/a/b?c=d&e=%20"] {
-        assert!(is_path(path));
-    }
-    for path in ["", "a", "/a b", "/a\r\nhost: x", "/ü", "/a#b", &format!("/{}", "x".repeat(255))] {
-        assert!(!is_path(path), "{path:?}");
-    }
-}
-
 fn name() -> impl Strategy<Value = String> {
     "[!-~ü€]([ -~ü€\t]{0,40}[!-~ü€])?"
 }
@@ -366,17 +361,19 @@ proptest! {
     fn a_request_survives_being_written_and_read(
         node in name(), cluster in name(), tenant in name(), upstream in name(),
         initiation_time_ms: u64, worker: u32, connection: u64, instance: u128, upgrade: bool, whole_tls: bool,
+        token in prop::option::of("[A-Za-z0-9._~+/-]{1,600}=?"),
         mut lengths in prop::collection::vec(0_usize..500, 0..6),
     ) {
         let identity = identity(&node, &cluster, &tenant);
         let instance = Instance(instance);
         let upstream = &upstream[..];
         let head = RequestHead {
-            host: "[::1]:1", identity, upstream, initiation_time_ms, worker, connection, instance, path: PATH, upgrade, whole_tls,
+            host: "[::1]:1", identity, upstream, initiation_time_ms, worker, connection, instance, upgrade, whole_tls,
+            token: token.as_deref().map(|token| Token::new(token).unwrap()), ..head()
         };
         let bytes = encoded(&head).into_bytes();
         let rules =
-            Rules { upgrade, tenant_isolation: false, required_cluster: Some(upstream.into()), whole_tls, path: PATH.into() };
+            Rules { upgrade, tenant_isolation: false, required_cluster: Some(upstream.into()), whole_tls, ..Rules::default() };
         let expected = Request {
             identity,
             instance: Some(instance),
@@ -384,6 +381,7 @@ proptest! {
             worker: Some(&format!("worker_{worker}")),
             connection: Some(&connection.to_string()),
             upstream: Some(upstream),
+            token: head.token.ok_or(TokenFault::Missing),
         };
         lengths.retain(|length| *length < bytes.len());
         lengths.sort_unstable();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use revtun::config::{
-    self, LogFormat, LogSettings, duration, parse_address, parse_extent, parse_identity, parse_interval, parse_level,
-    parse_listen, parse_server_name, parse_service, parse_threads, parse_upstream,
+    self, LogFormat, LogSettings, duration, parse_address, parse_claims, parse_extent, parse_identity, parse_interval,
+    parse_level, parse_listen, parse_server_name, parse_service, parse_threads, parse_upstream,
 };
 use revtun::initiator::HostPort;
 use revtun::tls::Extent;
@@ -41,13 +41,14 @@ pub(crate) enum Command {
     /// Prints one line to standard output for each listener once it is bound ("tunnel listener on IP:PORT", then
     /// "egress listener on …" and "admin listener on …"). SIGTERM and SIGINT drain; a second one ends the process
     /// at once.
-    Responder(ResponderArgs),
+    Responder(Box<ResponderArgs>),
     /// Run an initiator: dial responders, keep tunnels to them, and forward requests to a local service.
     ///
     /// Prints "admin listener on IP:PORT" to standard output once it is bound. SIGTERM and SIGINT drain; a second
     /// one ends the process at once.
-    Initiator(InitiatorArgs),
-    /// Say what is wrong with a configuration file, with line and column; exit code 0 if nothing, else 2.
+    Initiator(Box<InitiatorArgs>),
+    /// Say what is wrong with a configuration file, with line and column, and with the files that it names; exit code 0 if
+    /// nothing, else 2.
     Check(CheckArgs),
     /// Say whether a trace (--trace) is what the machine does: take every step again and compare.
     ///
@@ -100,6 +101,20 @@ pub(crate) struct ResponderArgs {
     /// the table inner_tls of the file [default: whole]
     #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
     pub(crate) tls_extent: Option<Extent>,
+    /// The public keys of those who issue tokens, a JSON Web Key Set; with it, each initiator must send a token
+    /// [default: none are asked for]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_jwks: Option<PathBuf>,
+    /// Who has to have issued the tokens (iss) [default: none]
+    #[arg(long, value_name = "ISSUER")]
+    pub(crate) token_issuer: Option<String>,
+    /// For whom they have to be issued (aud) [default: none]
+    #[arg(long, value_name = "AUDIENCE")]
+    pub(crate) token_audience: Option<String>,
+    /// Where a token proves the identity of an initiator: a claim with holes, such as sub={tenant}/{cluster}/{node}
+    /// [default: none]
+    #[arg(long, value_name = "CLAIM=TEMPLATE", value_parser = parse_claims)]
+    pub(crate) token_identity: Option<[Template; 3]>,
     /// The certificate for callers, in PEM; without it they come in the clear [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) egress_tls_cert: Option<PathBuf>,
@@ -148,6 +163,9 @@ pub(crate) struct InitiatorArgs {
     /// the table inner_tls of the file [default: whole]
     #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
     pub(crate) tls_extent: Option<Extent>,
+    /// The file with the token that proves who we are, read again at each dial [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Dial other machines in the clear, because something else encrypts the way [default: false]
     #[arg(long)]
     pub(crate) allow_plaintext: bool,

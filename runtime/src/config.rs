@@ -11,6 +11,7 @@ mod problem;
 mod responder;
 mod section;
 mod tls;
+mod token;
 
 pub use endpoint::{parse_endpoint, parse_listen, parse_service};
 pub use initiator::{InitiatorSettings, Listener, parse_address, parse_upstream};
@@ -18,11 +19,13 @@ pub use log::{LogFormat, LogSettings, parse_level};
 pub use problem::{Fault, Origin, Problem, Source};
 pub use responder::ResponderSettings;
 pub use tls::{ClientTlsSettings, ServerTlsSettings, parse_extent, parse_identity, parse_server_name};
+pub use token::{TokenSettings, parse_claim, parse_claims};
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use revtun_core::handshake::HeaderNames;
 use section::Section;
 use toml::de::DeTable;
 
@@ -77,6 +80,13 @@ impl Settings {
         of_responder.chain(self.initiator.iter().flat_map(InitiatorSettings::missing)).collect()
     }
 
+    /// What is wrong with the files that are named here: certificates, keys and tokens.
+    #[must_use]
+    pub fn unusable(&self) -> Vec<Problem> {
+        let of_responder = self.responder.iter().flat_map(ResponderSettings::unusable);
+        of_responder.chain(self.initiator.iter().flat_map(InitiatorSettings::unusable)).collect()
+    }
+
     fn read(root: &mut Section<'_>) -> Self {
         let mut settings = Self::default();
         if let Some(mut table) = root.table("log") {
@@ -120,6 +130,13 @@ fn parse_path(text: &str) -> Result<String, Fault> {
     }
     let remedy = "write a path that begins with /, at most 255 visible ASCII characters, no #";
     Err(Fault::new(format!("{text:?} is no request path"), remedy))
+}
+
+fn parse_prefix(text: &str) -> Result<HeaderNames, Fault> {
+    HeaderNames::with_prefix(text).ok_or_else(|| {
+        let remedy = "write 1 to 64 letters, digits, - and _, such as x-envoy";
+        Fault::new(format!("{text:?} is no prefix of header names"), remedy)
+    })
 }
 
 fn parse_trace(text: &str) -> Result<PathBuf, Fault> {

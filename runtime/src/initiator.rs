@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use revtun_core::address::Address;
-use revtun_core::handshake::{Instance, PATH};
+use revtun_core::handshake::{HeaderNames, Instance, PATH};
 use revtun_core::initiator::{Config, Initiator};
 use tokio::sync::{mpsc, watch};
 use tracing::{Instrument, info_span};
@@ -40,6 +40,7 @@ use self::driver::{Driver, Input, State};
 use self::hosts::{Hosts, Resolved, keep_resolving};
 use crate::pump::pump;
 use crate::tls;
+use crate::token::TokenFile;
 use crate::world::World;
 
 /// What tunnels may have reported and the machine has not seen; a tunnel whose report finds no room waits.
@@ -59,10 +60,14 @@ pub struct InitiatorConfig {
     pub core: Config,
     /// The path of the handshake request (reference §10).
     pub request_path: String,
+    /// What the headers are called that say who we are (reference §2.1).
+    pub header_names: HeaderNames,
     /// Whether to ask for an upgrade, so that 101 and not 200 accepts (reference §2.1).
     pub upgrade: bool,
     /// TLS towards responders; none is tunnels in the clear.
     pub tls: Option<tls::Client>,
+    /// Where to read, at each dial, the token that proves who we are.
+    pub token: Option<TokenFile>,
     /// Whether tunnels in the clear may leave this machine.
     pub allow_plaintext: bool,
 }
@@ -76,8 +81,10 @@ impl InitiatorConfig {
             endpoints,
             core: Config::default(),
             request_path: PATH.to_owned(),
+            header_names: HeaderNames::default(),
             upgrade: false,
             tls: None,
+            token: None,
             allow_plaintext: false,
         }
     }
@@ -105,8 +112,10 @@ struct Context<W, S> {
     address: Address,
     core: Config,
     request_path: String,
+    header_names: HeaderNames,
     upgrade: bool,
     tls: Option<tls::Client>,
+    token: Option<TokenFile>,
     /// Whether hosts may be elsewhere: the way to them is encrypted, or need not be.
     anywhere: bool,
     /// The hosts of the endpoints, as they were written.
@@ -128,7 +137,8 @@ pub async fn start<W: World, S: TunnelService>(
     run: Run,
     service: S,
 ) -> Result<InitiatorHandle<W>, Unresolvable> {
-    let InitiatorConfig { address, endpoints, core, request_path, upgrade, tls, allow_plaintext } = config;
+    let InitiatorConfig { address, endpoints, core, request_path, header_names, upgrade, tls, token, allow_plaintext } =
+        config;
     let anywhere = tls.is_some() || allow_plaintext;
     let mut answers = Vec::with_capacity(endpoints.len());
     for (endpoint, place) in endpoints.iter().enumerate() {
@@ -151,8 +161,10 @@ pub async fn start<W: World, S: TunnelService>(
         address,
         core,
         request_path,
+        header_names,
         upgrade,
         tls,
+        token,
         anywhere,
         names,
         run,

@@ -3,7 +3,7 @@
 //! ```text
 //!   config ──▶ responder ◀─────────┬─────────▶ initiator ◀── config
 //!              listeners, registry │ pump      dials, tunnels
-//!                  ▲  tls, tunnel_io, http, flow   ▲
+//!                  ▲  tls, token, tunnel_io, http  ▲
 //!                  └────────────┐  │  ┌────────────┘
 //!                               admin, metrics           everything above stands on: world
 //! ```
@@ -11,8 +11,8 @@
 //! No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
 //!
 //! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
-//! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`tunnel_io`], [`http`], [`flow`],
-//! [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are its own.
+//! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`token`], [`tunnel_io`], [`http`],
+//! [`flow`], [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are its own.
 
 pub mod admin;
 mod behind;
@@ -26,6 +26,7 @@ pub mod pump;
 pub mod responder;
 mod sync;
 pub mod tls;
+pub mod token;
 pub mod trace;
 pub mod tunnel_io;
 pub mod world;

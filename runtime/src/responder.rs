@@ -33,7 +33,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use revtun_core::handshake::{PATH, Rules};
+use revtun_core::handshake::{HeaderNames, PATH, Rules};
 use revtun_core::responder::retry::{CALLERS_FIRST, LAST_REQUEST};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use tokio::sync::watch;
@@ -41,6 +41,7 @@ use tokio::sync::watch;
 use self::counters::Counters;
 use self::shared::Shared;
 use crate::tls::{Extent, Server, TunnelServer};
+use crate::token::Verifier;
 use crate::world::World;
 
 /// What a responder is to do.
@@ -54,6 +55,8 @@ pub struct ResponderConfig {
     pub core: Config,
     /// The path of the handshake (reference §10).
     pub request_path: String,
+    /// What the headers are called in which initiators say who they are (reference §2.1).
+    pub header_names: HeaderNames,
     /// Whether initiators have to ask for an upgrade, and are answered 101 instead of 200 (reference §2.1).
     pub upgrade: bool,
     /// What initiators have to call us, if they have to (reference §2.2).
@@ -65,6 +68,8 @@ pub struct ResponderConfig {
     pub caller_timeout: Duration,
     /// TLS for initiators; none is tunnels in the clear.
     pub tls: Option<TunnelServer>,
+    /// What tokens have to prove; none asks for none.
+    pub token: Option<Verifier>,
     /// TLS for callers.
     pub egress_tls: Option<Server>,
 }
@@ -78,17 +83,20 @@ impl ResponderConfig {
             egress_listen,
             core: Config::default(),
             request_path: PATH.to_owned(),
+            header_names: HeaderNames::default(),
             upgrade: false,
             required_cluster: None,
             request_timeout: Duration::ZERO,
             caller_timeout: Duration::from_secs(300),
             tls: None,
+            token: None,
             egress_tls: None,
         }
     }
 
     fn rules(&self) -> Rules {
         Rules {
+            names: self.header_names.clone(),
             path: self.request_path.as_str().into(),
             upgrade: self.upgrade,
             tenant_isolation: self.core.tenant_isolation,
@@ -105,6 +113,7 @@ struct Context<W: World> {
     rules: Rules,
     request_timeout: Duration,
     tls: Option<TunnelServer>,
+    token: Option<Verifier>,
     egress_tls: Option<Server>,
     shared: Arc<Shared<W>>,
     counters: Counters,
@@ -141,6 +150,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
         rules: config.rules(),
         request_timeout: config.request_timeout,
         tls: config.tls,
+        token: config.token,
         egress_tls: config.egress_tls,
         counters: Counters::default(),
         world: world.clone(),

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks for a drain, the second for the end. SIGHUP: certificates are read again.
+//! SIGTERM and SIGINT: the first asks for a drain, the second for the end. SIGHUP: certificates and key sets are read again.
 
 use std::io;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Signals {
         let (count, hangups) = watch::channel(0);
         world.spawn(async move {
             while hangup.recv().await.is_some() {
-                tracing::info!("SIGHUP: certificates and keys are read again");
+                tracing::info!("SIGHUP: certificates, keys and key sets are read again");
                 count.send_modify(|count| *count += 1);
             }
         });

@@ -6,7 +6,6 @@ use std::time::Duration;
 use http::request;
 
 use crate::body;
-use crate::certificates::Files;
 use crate::client::{Answer, ask, ask_for, get, to_cluster, to_node};
 use crate::envoy;
 use crate::patience::{SOON, until};
@@ -36,8 +35,7 @@ pub struct Responder {
     egress: Port,
     admin: Port,
     flags: Vec<String>,
-    tls: Option<Files>,
-    inner_ca: Option<String>,
+    accepting: envoy::Accepting,
     settings: Option<Settings>,
     process: Option<Process>,
 }
@@ -67,13 +65,11 @@ impl Responder {
         responder
     }
 
-    /// Starts an Envoy whose tunnel listener shows a certificate, and which trusts `inner_ca` in a second TLS within
-    /// tunnels; none where Envoy cannot be had.
-    pub async fn envoy_with_tls(files: &Files, inner_ca: Option<String>) -> Option<Self> {
+    /// Starts an Envoy; none where it cannot be had.
+    pub async fn envoy(accepting: envoy::Accepting) -> Option<Self> {
         envoy::executable()?;
         let mut responder = Self::new(Make::Envoy, &[]);
-        responder.tls = Some(files.clone());
-        responder.inner_ca = inner_ca;
+        responder.accepting = accepting;
         responder.start_again().await;
         Some(responder)
     }
@@ -87,7 +83,16 @@ impl Responder {
     fn new(make: Make, flags: &[&str]) -> Self {
         let flags = flags.iter().map(ToString::to_string).collect();
         let [tunnel, egress, admin] = [(); 3].map(|()| Port::reserve());
-        Self { make, tunnel, egress, admin, flags, tls: None, inner_ca: None, settings: None, process: None }
+        Self {
+            make,
+            tunnel,
+            egress,
+            admin,
+            flags,
+            accepting: envoy::Accepting::default(),
+            settings: None,
+            process: None,
+        }
     }
 
     /// Starts it anew on the same ports, and waits until it listens.
@@ -119,10 +124,8 @@ impl Responder {
                     egress: self.egress(),
                     admin: self.admin(),
                     tenant_isolation: false,
-                    filter: vec![],
                     tunnels_per_node: 0,
-                    tls: self.tls.clone(),
-                    inner_ca: self.inner_ca.clone(),
+                    accepting: self.accepting.clone(),
                 };
                 config.start(envoy::executable().expect("it was there before")).await
             }
@@ -246,10 +249,8 @@ pub struct Dialling<'a> {
     pub forward: SocketAddr,
     /// More flags, for revtun alone.
     pub flags: &'a [&'a str],
-    /// Whom an Envoy trusts; none dials in the clear.
-    pub envoy_tls_ca: Option<&'a str>,
-    /// What an Envoy shows in a second TLS within tunnels.
-    pub envoy_inner: Option<&'a Files>,
+    /// How an Envoy dials; none is in the clear.
+    pub envoy: Option<&'a envoy::Dialling>,
 }
 
 impl<'a> Dialling<'a> {
@@ -265,8 +266,7 @@ impl<'a> Dialling<'a> {
             hosts,
             forward,
             flags: &[],
-            envoy_tls_ca: None,
-            envoy_inner: None,
+            envoy: None,
         }
     }
 }
@@ -283,7 +283,7 @@ pub struct Initiator {
 #[derive(Debug)]
 enum Start {
     Revtun(Vec<String>),
-    Envoy(envoy::InitiatorConfig),
+    Envoy(Box<envoy::InitiatorConfig>),
 }
 
 impl Initiator {
@@ -295,7 +295,7 @@ impl Initiator {
         let admin = Port::reserve();
         let start = match dialling.make {
             Make::Revtun => Start::Revtun(arguments(dialling, admin.addr())),
-            Make::Envoy => Start::Envoy(configuration(dialling, admin.addr())),
+            Make::Envoy => Start::Envoy(Box::new(configuration(dialling, admin.addr()))),
         };
         let mut initiator = Self { start, admin, settings: None, process: None };
         initiator.start_again().await;
@@ -357,8 +357,7 @@ impl Initiator {
 }
 
 fn arguments(dialling: Dialling<'_>, admin: SocketAddr) -> Vec<String> {
-    let Dialling { make: _, node, cluster, tenant, count, hosts, forward, flags, envoy_tls_ca: _, envoy_inner: _ } =
-        dialling;
+    let Dialling { make: _, node, cluster, tenant, count, hosts, forward, flags, envoy: _ } = dialling;
     let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     let mut args = vec!["initiator".to_owned()];
     args.extend(["--address".to_owned(), format!("rc://{node}:{cluster}:{tenant}@cloud:{count}")]);
@@ -369,7 +368,6 @@ fn arguments(dialling: Dialling<'_>, admin: SocketAddr) -> Vec<String> {
     args
 }
 
-/// Envoy dials only in its maintenance pass; the shortest sensible one keeps the tests short.
 fn configuration(dialling: Dialling<'_>, admin: SocketAddr) -> envoy::InitiatorConfig {
     envoy::InitiatorConfig {
         identity: format!("{}:{}:{}", dialling.node, dialling.cluster, dialling.tenant),
@@ -377,8 +375,6 @@ fn configuration(dialling: Dialling<'_>, admin: SocketAddr) -> envoy::InitiatorC
         hosts: dialling.hosts.to_vec(),
         forward: dialling.forward,
         admin,
-        extension: vec!["maintain_interval: 0.5s", "max_reconnect_backoff: 1s"],
-        tls_ca: dialling.envoy_tls_ca.map(ToOwned::to_owned),
-        inner: dialling.envoy_inner.cloned(),
+        dialling: dialling.envoy.cloned().unwrap_or_default(),
     }
 }

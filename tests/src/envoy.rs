@@ -24,14 +24,25 @@ pub struct ResponderConfig {
     pub admin: SocketAddr,
     /// Whether tenants are kept apart.
     pub tenant_isolation: bool,
-    /// More fields of the reverse tunnel filter, as one line of flow-style YAML each.
-    pub filter: Vec<&'static str>,
     /// Tunnels of one node; zero is no limit.
     pub tunnels_per_node: u32,
+    /// What it demands and shows beyond that.
+    pub accepting: Accepting,
+}
+
+/// How an Envoy accepts tunnels. The default is in the clear, from anybody.
+#[derive(Clone, Debug, Default)]
+pub struct Accepting {
+    /// More fields of the reverse tunnel filter, as one line of flow-style YAML each.
+    pub filter: Vec<String>,
     /// Its certificate for tunnels; none is tunnels in the clear.
     pub tls: Option<Files>,
-    /// Whom it trusts in a second TLS within tunnels.
+    /// Who may have signed the certificates of initiators; with it, each must show one.
+    pub client_ca: Option<String>,
+    /// Whom it trusts in a second TLS within tunnels, where it shows the same certificate.
     pub inner_ca: Option<String>,
+    /// What stands in place of `x-envoy` in the names of headers.
+    pub header_prefix: Option<&'static str>,
 }
 
 /// An Envoy that dials out and serves what comes back.
@@ -47,39 +58,56 @@ pub struct InitiatorConfig {
     pub forward: SocketAddr,
     /// Its admin listener.
     pub admin: SocketAddr,
-    /// More fields of the bootstrap extension, as one line of flow-style YAML each.
-    pub extension: Vec<&'static str>,
+    /// How it dials.
+    pub dialling: Dialling,
+}
+
+/// How an Envoy dials. The default is in the clear, and proves nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Dialling {
+    /// More fields of the handshake, in flow-style YAML.
+    pub handshake: Vec<String>,
     /// The file with whom it trusts; none is tunnels in the clear.
-    pub tls_ca: Option<String>,
+    pub ca: Option<String>,
+    /// Its own certificate.
+    pub own: Option<Files>,
     /// Its certificate in a second TLS within tunnels.
     pub inner: Option<Files>,
+    /// What stands in place of `x-envoy` in the names of headers.
+    pub header_prefix: Option<&'static str>,
 }
 
 impl ResponderConfig {
     /// Starts it and waits until it is live.
     pub async fn start(&self, envoy: &Path) -> Process {
-        let mut filter = self.filter.clone();
+        let Accepting { filter, tls, client_ca, inner_ca, header_prefix } = &self.accepting;
+        let mut filter = filter.clone();
         if self.tunnels_per_node > 0 {
-            filter.push("enable_connection_limit: true");
+            filter.push("enable_connection_limit: true".to_owned());
         }
         let cluster = if self.tenant_isolation { "tenant_id_format: \"%REQ(x-tenant-id)%\"" } else { "" };
+        let transport =
+            tls.as_ref().map_or("name: tunnels".to_owned(), |files| downstream_tls(files, client_ca.as_deref()));
+        let inner = inner_ca.as_deref().map(|ca| upstream_tls(ca, tls.as_ref())).unwrap_or_default();
         let text = include_str!("envoy/responder.yaml")
             .replace("@TUNNEL_PORT@", &self.tunnel.port().to_string())
             .replace("@EGRESS_PORT@", &self.egress.port().to_string())
             .replace("@ADMIN_PORT@", &self.admin.port().to_string())
             .replace("@TENANT_ISOLATION@", &self.tenant_isolation.to_string())
             .replace("@TUNNELS_PER_NODE@", &self.tunnels_per_node.to_string())
-            .replace("@INNER@", &self.inner_ca.as_deref().map(upstream_tls).unwrap_or_default())
-            .replace("@TRANSPORT@", &self.tls.as_ref().map_or("name: tunnels".to_owned(), downstream_tls))
+            .replace("@INNER@", &inner)
+            .replace("@TRANSPORT@", &transport)
             .replace("@FILTER@", &filter.join("\n          "))
             .replace("@CLUSTER@", cluster);
-        start(envoy, "envoy responder", &text, self.admin).await
+        start(envoy, "envoy responder", &prefixed(text, *header_prefix), self.admin).await
     }
 }
 
 impl InitiatorConfig {
-    /// Starts it and waits until it is live; its tunnels may come later.
+    /// Starts it and waits until it is live; its tunnels may come later. Envoy dials only in its maintenance pass; the
+    /// shortest sensible one keeps the tests short.
     pub async fn start(&self, envoy: &Path) -> Process {
+        let Dialling { handshake, ca, own, inner, header_prefix } = &self.dialling;
         let endpoint = |host: &SocketAddr| {
             format!(
                 "- endpoint: {{address: {{socket_address: {{address: {}, port_value: {}}}}}}}",
@@ -88,32 +116,56 @@ impl InitiatorConfig {
             )
         };
         let hosts: Vec<String> = self.hosts.iter().map(endpoint).collect();
+        let mut extension = vec!["maintain_interval: 0.5s".to_owned(), "max_reconnect_backoff: 1s".to_owned()];
+        if !handshake.is_empty() {
+            extension.push(format!("http_handshake: {{{}}}", handshake.join(", ")));
+        }
+        let inner = inner.as_ref().map_or("name: tunnels".to_owned(), |files| downstream_tls(files, None));
+        let transport = ca.as_deref().map(|ca| upstream_tls(ca, own.as_ref())).unwrap_or_default();
         let text = include_str!("envoy/initiator.yaml")
             .replace("@IDENTITY@", &self.identity)
             .replace("@COUNT@", &self.count.to_string())
             .replace("@HOSTS@", &hosts.join("\n        "))
             .replace("@FORWARD_PORT@", &self.forward.port().to_string())
             .replace("@ADMIN_PORT@", &self.admin.port().to_string())
-            .replace("@INNER@", &self.inner.as_ref().map_or("name: tunnels".to_owned(), downstream_tls))
-            .replace("@TRANSPORT@", &self.tls_ca.as_deref().map(upstream_tls).unwrap_or_default())
-            .replace("@EXTENSION@", &self.extension.join("\n    "));
-        start(envoy, "envoy initiator", &text, self.admin).await
+            .replace("@INNER@", &inner)
+            .replace("@TRANSPORT@", &transport)
+            .replace("@EXTENSION@", &extension.join("\n    "));
+        start(envoy, "envoy initiator", &prefixed(text, *header_prefix), self.admin).await
     }
+}
+
+/// The configuration with another prefix of header names.
+fn prefixed(text: String, prefix: Option<&str>) -> String {
+    prefix.map(|prefix| format!("header_prefix: {prefix}\n{text}")).unwrap_or(text)
 }
 
 const TLS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
 
-fn downstream_tls(files: &Files) -> String {
-    let Files { cert, key } = files;
-    let own = format!("{{certificate_chain: {{filename: {cert}}}, private_key: {{filename: {key}}}}}");
-    let context =
-        format!("{{\"@type\": {TLS}.DownstreamTlsContext, common_tls_context: {{tls_certificates: [{own}]}}}}");
-    format!("transport_socket: {{name: envoy.transport_sockets.tls, typed_config: {context}}}")
+fn downstream_tls(files: &Files, client_ca: Option<&str>) -> String {
+    let trust = client_ca.map(|ca| format!(", {}", trusting(ca))).unwrap_or_default();
+    let parts = format!(
+        "common_tls_context: {{{}{trust}}}, require_client_certificate: {}",
+        showing(files),
+        client_ca.is_some()
+    );
+    transport(&format!("{{\"@type\": {TLS}.DownstreamTlsContext, {parts}}}"))
 }
 
-fn upstream_tls(ca: &str) -> String {
-    let trust = format!("{{validation_context: {{trusted_ca: {{filename: {ca}}}}}}}");
-    let context = format!("{{\"@type\": {TLS}.UpstreamTlsContext, common_tls_context: {trust}}}");
+fn upstream_tls(ca: &str, own: Option<&Files>) -> String {
+    let own = own.map(|files| format!(", {}", showing(files))).unwrap_or_default();
+    transport(&format!("{{\"@type\": {TLS}.UpstreamTlsContext, common_tls_context: {{{}{own}}}}}", trusting(ca)))
+}
+
+fn showing(Files { cert, key }: &Files) -> String {
+    format!("tls_certificates: [{{certificate_chain: {{filename: {cert}}}, private_key: {{filename: {key}}}}}]")
+}
+
+fn trusting(ca: &str) -> String {
+    format!("validation_context: {{trusted_ca: {{filename: {ca}}}}}")
+}
+
+fn transport(context: &str) -> String {
     format!("transport_socket: {{name: envoy.transport_sockets.tls, typed_config: {context}}}")
 }
 

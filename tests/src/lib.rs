@@ -16,6 +16,7 @@ pub mod client;
 pub mod ends;
 pub mod envoy;
 pub mod fake;
+pub mod issuer;
 pub mod patience;
 pub mod port;
 pub mod process;

@@ -1,15 +1,19 @@
 //! What the two heads of a handshake have in common: names, limits and when to look at them.
 
+use alloc::boxed::Box;
+use alloc::format;
+
 /// Headers that a head may have (reference §2.2).
 pub(super) const MAX_HEADERS: usize = 100;
 
-pub(super) const NODE_ID: &str = "x-envoy-reverse-tunnel-node-id";
-pub(super) const CLUSTER_ID: &str = "x-envoy-reverse-tunnel-cluster-id";
-pub(super) const TENANT_ID: &str = "x-envoy-reverse-tunnel-tenant-id";
-pub(super) const UPSTREAM: &str = "x-envoy-reverse-tunnel-upstream-cluster-name";
-pub(super) const INITIATION_TIME: &str = "x-envoy-reverse-tunnel-initiation-time";
-pub(super) const WORKER_ID: &str = "x-envoy-reverse-tunnel-worker-id";
-pub(super) const CONNECTION_ID: &str = "x-envoy-reverse-tunnel-connection-id";
+/// What all the names of [`HeaderNames`] begin with, unless both ends agreed on something else (reference §2.1).
+const PREFIX: &str = "x-envoy";
+
+/// The longest prefix in bytes.
+const MAX_PREFIX_BYTES: usize = 64;
+
+/// Where a bearer token stands (reference §8).
+pub(super) const AUTHORIZATION: &str = "authorization";
 pub(super) const INSTANCE: &str = "x-revtun-instance";
 pub(super) const REVTUN: &str = "x-revtun";
 /// Says that the whole tunnel stays inside TLS. Envoy takes TLS off behind the answer (reference §8).
@@ -21,6 +25,47 @@ pub(super) const UPGRADE_TOKEN: &str = "reverse-tunnel";
 pub(super) const CONTENT_LENGTH: &str = "content-length";
 pub(super) const TRANSFER_ENCODING: &str = "transfer-encoding";
 pub(super) const RETRY_AFTER: &str = "retry-after";
+
+/// The names of the headers in which an initiator says who it is (reference §2.1). Both ends have to use the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HeaderNames {
+    pub(super) node: Box<str>,
+    pub(super) cluster: Box<str>,
+    pub(super) tenant: Box<str>,
+    pub(super) upstream: Box<str>,
+    pub(super) initiation_time: Box<str>,
+    pub(super) worker: Box<str>,
+    pub(super) connection: Box<str>,
+}
+
+impl HeaderNames {
+    /// Those that begin with `prefix`, in lower case; none if no header can be called so.
+    #[must_use]
+    pub fn with_prefix(prefix: &str) -> Option<Self> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if prefix.is_empty() || prefix.len() > MAX_PREFIX_BYTES || !prefix.bytes().all(legal) {
+            return None;
+        }
+        let prefix = prefix.to_ascii_lowercase();
+        let name = |what: &str| format!("{prefix}-reverse-tunnel-{what}").into();
+        Some(Self {
+            node: name("node-id"),
+            cluster: name("cluster-id"),
+            tenant: name("tenant-id"),
+            upstream: name("upstream-cluster-name"),
+            initiation_time: name("initiation-time"),
+            worker: name("worker-id"),
+            connection: name("connection-id"),
+        })
+    }
+}
+
+/// Those that begin with `x-envoy`.
+impl Default for HeaderNames {
+    fn default() -> Self {
+        Self::with_prefix(PREFIX).expect("a legal prefix")
+    }
+}
 
 /// All values of a header, in order.
 pub(super) fn values<'b>(headers: &[httparse::Header<'b>], name: &str) -> impl Iterator<Item = &'b [u8]> {

@@ -1,13 +1,12 @@
 //! What an initiator asks for a tunnel with (reference §2.1).
 
+use alloc::format;
 use alloc::vec::Vec;
 
-use super::Instance;
-use super::head::{
-    CLUSTER_ID, CONNECTION_ID, CONTENT_LENGTH, INITIATION_TIME, INSTANCE, NODE_ID, TENANT_ID, TLS, TLS_WHOLE, UPGRADE,
-    UPGRADE_TOKEN, UPSTREAM, WORKER_ID,
-};
+use super::head::{AUTHORIZATION, CONTENT_LENGTH, INSTANCE, TLS, TLS_WHOLE, UPGRADE, UPGRADE_TOKEN};
+use super::{HeaderNames, Instance};
 use crate::identity::Identity;
+use crate::token::{SCHEME, Token};
 
 /// The path that both ends agree on if nobody says otherwise (reference §10).
 pub const PATH: &str = "/reverse_connections/request";
@@ -18,6 +17,8 @@ pub const PATH: &str = "/reverse_connections/request";
 /// control characters out ([`is_path`], [`Address`](crate::address::Address)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestHead<'a> {
+    /// What the headers about the initiator are called.
+    pub names: &'a HeaderNames,
     /// The address that was dialled, as `ip:port` or `[ip]:port`.
     pub host: &'a str,
     /// Who asks.
@@ -38,6 +39,8 @@ pub struct RequestHead<'a> {
     pub upgrade: bool,
     /// Whether the tunnel stays inside TLS behind the answer; sent as `x-revtun-tls: whole`.
     pub whole_tls: bool,
+    /// What the initiator proves itself with; sent as `authorization: Bearer`.
+    pub token: Option<Token<'a>>,
 }
 
 impl RequestHead<'_> {
@@ -55,16 +58,20 @@ impl RequestHead<'_> {
             line(["connection", ": ", UPGRADE]);
             line([UPGRADE, ": ", UPGRADE_TOKEN]);
         }
-        line([NODE_ID, ": ", self.identity.node.as_str()]);
-        line([CLUSTER_ID, ": ", self.identity.cluster.as_str()]);
-        line([TENANT_ID, ": ", self.identity.tenant.as_str()]);
-        line([UPSTREAM, ": ", self.upstream]);
-        line([INITIATION_TIME, ": ", &alloc::format!("{}", self.initiation_time_ms)]);
-        line([WORKER_ID, ": ", &alloc::format!("worker_{}", self.worker)]);
-        line([CONNECTION_ID, ": ", &alloc::format!("{}", self.connection)]);
-        line([INSTANCE, ": ", &alloc::format!("{}", self.instance)]);
+        let HeaderNames { node, cluster, tenant, upstream, initiation_time, worker, connection } = self.names;
+        line([node, ": ", self.identity.node.as_str()]);
+        line([cluster, ": ", self.identity.cluster.as_str()]);
+        line([tenant, ": ", self.identity.tenant.as_str()]);
+        line([upstream, ": ", self.upstream]);
+        line([initiation_time, ": ", &format!("{}", self.initiation_time_ms)]);
+        line([worker, ": ", &format!("worker_{}", self.worker)]);
+        line([connection, ": ", &format!("{}", self.connection)]);
+        line([INSTANCE, ": ", &format!("{}", self.instance)]);
         if self.whole_tls {
             line([TLS, ": ", TLS_WHOLE]);
+        }
+        if let Some(token) = self.token {
+            line([AUTHORIZATION, ": ", &format!("{SCHEME}{}", token.as_str())]);
         }
         line([CONTENT_LENGTH, ": ", "0"]);
         line(["", "", ""]);

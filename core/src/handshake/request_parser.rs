@@ -6,12 +6,13 @@ use core::str;
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::head::{
-    CLUSTER_ID, CONNECTION_ID, CONTENT_LENGTH, INITIATION_TIME, INSTANCE, MAX_HEADERS, NODE_ID, Pace, TENANT_ID, TLS,
-    TLS_WHOLE, TRANSFER_ENCODING, UPGRADE, UPGRADE_TOKEN, UPSTREAM, WORKER_ID, has_bare_newline, value, values,
+    AUTHORIZATION, CONTENT_LENGTH, INSTANCE, MAX_HEADERS, Pace, TLS, TLS_WHOLE, TRANSFER_ENCODING, UPGRADE,
+    UPGRADE_TOKEN, has_bare_newline, value, values,
 };
 use super::request::PATH;
-use super::{Instance, Rejection};
+use super::{HeaderNames, Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
+use crate::token::{Token, TokenFault};
 
 /// The longest request head in bytes, the blank line at its end included (reference §2.2).
 pub const MAX_REQUEST_HEAD_BYTES: usize = 60 * 1024;
@@ -22,6 +23,8 @@ const EMPTY_CHUNKED_BODY: &[u8] = b"0\r\n\r\n";
 /// What a responder demands of a handshake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
+    /// What the headers about the initiator are called.
+    pub names: HeaderNames,
     /// The path, query included; nothing else is a tunnel request.
     pub path: Box<str>,
     /// Whether the request has to ask for an upgrade. Where it need not, it may.
@@ -36,7 +39,14 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { path: PATH.into(), upgrade: false, tenant_isolation: true, required_cluster: None, whole_tls: false }
+        Self {
+            names: HeaderNames::default(),
+            path: PATH.into(),
+            upgrade: false,
+            tenant_isolation: true,
+            required_cluster: None,
+            whole_tls: false,
+        }
     }
 }
 
@@ -55,6 +65,8 @@ pub struct Request<'a> {
     pub connection: Option<&'a str>,
     /// What the initiator calls the responder.
     pub upstream: Option<&'a str>,
+    /// What the initiator proves itself with, not looked into, or why there is none.
+    pub token: Result<Token<'a>, TokenFault>,
 }
 
 /// What the bytes so far amount to.
@@ -124,7 +136,7 @@ fn read<'a>(rules: &Rules, bytes: &'a [u8]) -> Result<Option<(Request<'a>, usize
         return Err(Rejection::TlsNotKept);
     }
     let identity = identity(rules, head.headers)?;
-    Ok(Some((request(identity, head.headers), length + body)))
+    Ok(Some((request(&rules.names, identity, head.headers), length + body)))
 }
 
 /// The length of the head, if it is all there and HTTP/1.1.
@@ -193,8 +205,9 @@ fn chunked_length(rest: &[u8]) -> Result<Option<usize>, Rejection> {
 /// First what an Envoy checks, in its order; then what it answers with 200 and closes (reference §2.3), or does not
 /// check.
 fn identity<'a>(rules: &Rules, headers: &[Header<'a>]) -> Result<Identity<'a>, Rejection> {
+    let names = &rules.names;
     let (Some(node), Some(cluster), Some(tenant)) =
-        (value(headers, NODE_ID), value(headers, CLUSTER_ID), value(headers, TENANT_ID))
+        (value(headers, &names.node), value(headers, &names.cluster), value(headers, &names.tenant))
     else {
         return Err(Rejection::MissingIdentity);
     };
@@ -205,7 +218,7 @@ fn identity<'a>(rules: &Rules, headers: &[Header<'a>]) -> Result<Identity<'a>, R
         return Err(Rejection::ColonInIdentity);
     }
     if let Some(required) = &rules.required_cluster {
-        let name = value(headers, UPSTREAM).ok_or(Rejection::MissingClusterName)?;
+        let name = value(headers, &names.upstream).ok_or(Rejection::MissingClusterName)?;
         if name != required.as_bytes() {
             return Err(Rejection::ClusterNameMismatch);
         }
@@ -227,17 +240,18 @@ fn identity<'a>(rules: &Rules, headers: &[Header<'a>]) -> Result<Identity<'a>, R
 }
 
 /// The headers that nothing depends on: what is wrong with one is as if it were not there.
-fn request<'a>(identity: Identity<'a>, headers: &[Header<'a>]) -> Request<'a> {
-    let optional = |name| value(headers, name).and_then(text);
+fn request<'a>(names: &HeaderNames, identity: Identity<'a>, headers: &[Header<'a>]) -> Request<'a> {
+    let optional = |name: &str| value(headers, name).and_then(text);
     Request {
         identity,
         instance: optional(INSTANCE).and_then(Instance::parse),
-        initiation_time_ms: optional(INITIATION_TIME)
+        initiation_time_ms: optional(&names.initiation_time)
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|text| text.parse().ok()),
-        worker: optional(WORKER_ID),
-        connection: optional(CONNECTION_ID),
-        upstream: optional(UPSTREAM),
+        worker: optional(&names.worker),
+        connection: optional(&names.connection),
+        upstream: optional(&names.upstream),
+        token: value(headers, AUTHORIZATION).ok_or(TokenFault::Missing).and_then(Token::of_header),
     }
 }
 

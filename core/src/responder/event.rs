@@ -101,6 +101,19 @@ pub enum Verdict {
     Contradicted,
 }
 
+impl Verdict {
+    /// What two means of proof make of a claim together: each has to prove it. A peer that lacks a proof is told so
+    /// first, as in reference §2.2.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Believed, Self::Believed) => Self::Believed,
+            (Self::Unproven, _) | (_, Self::Unproven) => Self::Unproven,
+            (Self::Contradicted, _) | (_, Self::Contradicted) => Self::Contradicted,
+        }
+    }
+}
+
 /// Where a caller wants to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target<'a> {

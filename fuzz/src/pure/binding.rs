@@ -1,6 +1,6 @@
 //! Templates of certificates' names: what one proves, and that it proves nothing else.
 
-use revtun_core::binding::{Binding, Hole, San, Template};
+use revtun_core::binding::{Binding, Hole, Statement, Template};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict;
 
@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
         Some(Identity { node: names.0, cluster: names.1, tenant: names.2 })
     };
     let claims = [claim(), claim()];
-    for san in [San::Uri(san), San::Dns(san)] {
+    for san in [Statement::Uri(san), Statement::Dns(san)] {
         proves_one(&binding, san, &claims);
     }
     for claim in claims.iter().flatten() {
@@ -37,7 +37,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// One name, with all three holes in it, proves one claim at most.
-fn proves_one(binding: &Binding, san: San<'_>, claims: &[Option<Identity<'_>>; 2]) {
+fn proves_one(binding: &Binding, san: Statement<'_>, claims: &[Option<Identity<'_>>; 2]) {
     let believed = |claim: &&Identity<'_>| binding.judge(&[san], claim) == Verdict::Believed;
     let proven: Vec<_> = claims.iter().flatten().filter(believed).collect();
     assert!(proven.windows(2).all(|pair| pair[0] == pair[1]), "{san:?} proves {proven:?}");
@@ -54,6 +54,6 @@ fn proves_itself(binding: &Binding, template: &str, claim: &Identity<'_>) {
     }
     let [node, cluster, tenant] = names;
     let filled = template.replace("{node}", node).replace("{cluster}", cluster).replace("{tenant}", tenant);
-    let san = if template.contains("://") { San::Uri(&filled) } else { San::Dns(&filled) };
+    let san = if template.contains("://") { Statement::Uri(&filled) } else { Statement::Dns(&filled) };
     assert_eq!(binding.judge(&[san], claim), Verdict::Believed, "{filled:?} of {template:?}");
 }

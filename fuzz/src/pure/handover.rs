@@ -3,8 +3,8 @@
 
 use revtun_core::h2frame::{FrameScanner, protocol};
 use revtun_core::handshake::{
-    Acceptance, Answer, Instance, PATH, ParsedRequest, ParsedResponse, RequestHead, RequestParser, ResponseParser,
-    Rules,
+    Acceptance, Answer, HeaderNames, Instance, PATH, ParsedRequest, ParsedResponse, RequestHead, RequestParser,
+    ResponseParser, Rules,
 };
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::initiator::Protocol;
@@ -46,6 +46,7 @@ pub fn run(data: &[u8]) {
 fn request(upgrade: bool) -> Vec<u8> {
     let name = "names of a fixed request are legal";
     let head = RequestHead {
+        names: &HeaderNames::default(),
         host: "127.0.0.1:1",
         identity: Identity {
             node: NodeId::new("n").expect(name),
@@ -60,6 +61,7 @@ fn request(upgrade: bool) -> Vec<u8> {
         path: PATH,
         upgrade,
         whole_tls: false,
+        token: None,
     };
     let mut bytes = Vec::new();
     head.encode(&mut bytes);

@@ -3,6 +3,7 @@
 use revtun_core::handshake::{
     Instance, MAX_REQUEST_HEAD_BYTES, PATH, ParsedRequest, Request, RequestHead, RequestParser, Rules,
 };
+use revtun_core::token::TokenFault;
 
 use super::segments::cut;
 use super::without_allocation;
@@ -45,6 +46,7 @@ fn is_what_was_sent(rules: &Rules, request: Request<'_>, bytes: &[u8]) {
     assert_eq!(node.map(|header| header.value), Some(request.identity.node.as_str().as_bytes()));
 
     let again = RequestHead {
+        names: &rules.names,
         host: "h",
         identity: request.identity,
         upstream: request.upstream.unwrap_or("up"),
@@ -55,12 +57,14 @@ fn is_what_was_sent(rules: &Rules, request: Request<'_>, bytes: &[u8]) {
         path: PATH,
         upgrade: rules.upgrade,
         whole_tls: rules.whole_tls,
+        token: request.token.ok(),
     };
     let mut bytes = Vec::new();
     again.encode(&mut bytes);
     let ParsedRequest::Complete { request: second, consumed } = parse(&bytes) else { panic!("{again:?}") };
     assert_eq!(consumed, bytes.len());
     assert_eq!(second.identity, request.identity);
+    assert_eq!(second.token, request.token.map_err(|_| TokenFault::Missing));
     assert_eq!(second.instance, Some(again.instance));
     assert_eq!(second.initiation_time_ms, Some(again.initiation_time_ms));
 }

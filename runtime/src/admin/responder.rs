@@ -99,6 +99,8 @@ fn write_handshakes<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition
     page.counter("revtun_responder_handshake_timeouts_total", "Peers that took too long to say who they are.")
         .value(totals.handshake_timeouts);
     page.counter("revtun_responder_tls_failures_total", "Peers whose TLS handshake failed.").value(totals.tls_failures);
+    page.counter("revtun_responder_tokens_refused_total", "Bearer tokens that proved nothing, by reason.")
+        .by("reason", totals.tokens_refused);
     page.counter("revtun_responder_pings_sent_total", "Pings written to idle tunnels.").value(totals.pings_sent);
     page.counter("revtun_responder_pings_echoed_total", "Echoes of pings.").value(totals.pings_echoed);
     page.counter("revtun_responder_tunnels_closed_total", "Tunnels closed, by reason.")

@@ -4,12 +4,16 @@ use super::process::File;
 use crate::cli::CheckArgs;
 use crate::failure::Failure;
 
-/// Reads the file and judges it on its own, without flags.
+/// Reads the file and judges it on its own, without flags; and then the files with certificates, keys and tokens.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let file = File::read(&args.config)?;
     let missing = file.settings.missing();
     if !missing.is_empty() {
         return Err(Failure::problems(&missing, Some(file.source())));
+    }
+    let unusable = file.settings.unusable();
+    if !unusable.is_empty() {
+        return Err(Failure::problems(&unusable, Some(file.source())));
     }
     println!("{}: ok", args.config.display());
     Ok(())

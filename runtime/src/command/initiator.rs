@@ -7,6 +7,7 @@ use revtun::admin::{self, InitiatorSubject};
 use revtun::config::{Fault, InitiatorSettings, Listener, Origin};
 use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::tls::{self, Certificates};
+use revtun::token::TokenFile;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
 use tokio::sync::watch;
@@ -54,7 +55,9 @@ fn with_flags(mut settings: InitiatorSettings, args: &InitiatorArgs) -> Initiato
 }
 
 fn set_tls(settings: &mut InitiatorSettings, args: &InitiatorArgs) {
-    let InitiatorArgs { tls, tls_ca, tls_cert, tls_key, tls_server_name, tls_extent, allow_plaintext, .. } = args;
+    let InitiatorArgs {
+        tls, tls_ca, tls_cert, tls_key, tls_server_name, tls_extent, token_file, allow_plaintext, ..
+    } = args;
     let files = [tls_ca, tls_cert, tls_key];
     if *tls || files.into_iter().any(Option::is_some) || tls_server_name.is_some() || tls_extent.is_some() {
         let tls = settings.tls.get_or_insert_default();
@@ -64,6 +67,7 @@ fn set_tls(settings: &mut InitiatorSettings, args: &InitiatorArgs) {
         process::set(&mut tls.server_name, tls_server_name);
         tls.extent = tls_extent.unwrap_or(tls.extent);
     }
+    settings.token = token_file.clone().map(TokenFile::new).or_else(|| settings.token.take());
     settings.allow_plaintext |= allow_plaintext;
 }
 
@@ -107,6 +111,9 @@ fn secure(
     hup: watch::Receiver<u64>,
     certificates: &mut Certificates,
 ) -> Result<Option<tls::Client>, Fault> {
+    if let Some(token) = &settings.token {
+        token.read()?;
+    }
     let Some(tls) = &settings.tls else { return Ok(None) };
     let config = certificates.keep(world, "upstream", tls.files()?, hup.clone())?;
     let inner = match &settings.inner_tls {

@@ -6,6 +6,7 @@ use revtun::admin::{self, ResponderSubject};
 use revtun::config::{Fault, ResponderSettings};
 use revtun::responder::{self, ResponderConfig};
 use revtun::tls::{Certificates, InnerClient, Server, TunnelServer};
+use revtun::token::Verifier;
 use revtun::trace::Trace;
 use revtun::world::Tokio;
 use tokio::sync::watch;
@@ -64,6 +65,13 @@ fn set_tls(settings: &mut ResponderSettings, args: &ResponderArgs) {
     }
     process::set(&mut settings.egress_tls.cert, &args.egress_tls_cert);
     process::set(&mut settings.egress_tls.key, &args.egress_tls_key);
+    let token = &mut settings.token;
+    process::set(&mut token.jwks, &args.token_jwks);
+    process::set(&mut token.issuer, &args.token_issuer);
+    process::set(&mut token.audience, &args.token_audience);
+    if let Some(templates) = &args.token_identity {
+        token.set_identity(templates.clone());
+    }
     settings.allow_plaintext |= args.allow_plaintext;
 }
 
@@ -75,11 +83,17 @@ fn secure(
 ) -> Result<(ResponderConfig, Certificates), Fault> {
     let mut config = settings.responder.clone();
     let mut certificates = Certificates::default();
-    if let Some((files, binding)) = settings.tls.tunnel()? {
-        let anybody = files.client_ca.is_none();
+    if let Some((keys, policy)) = settings.token.demands()? {
+        let keys = certificates.keep(world, "token", keys, hup.clone())?;
+        config.token = Some(Verifier { keys, policy: Arc::new(policy) });
+    }
+    if let Some((files, binding)) = settings.tls.tunnel(config.token.is_some())? {
+        let anybody = files.client_ca.is_none() && config.token.is_none();
         let server = Server::new(certificates.keep(world, "tunnel", files, hup.clone())?);
         if anybody {
-            tracing::warn!("initiators are believed whoever they say they are: no client CA is set");
+            tracing::warn!(
+                "initiators are believed whoever they say they are: neither a client CA nor a key set for tokens is given"
+            );
         }
         let inner = match &settings.inner_tls {
             None => None,

@@ -7,12 +7,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use revtun_core::address::Address;
+use revtun_core::handshake::HeaderNames;
 use revtun_core::initiator::Config;
 
 use super::section::{Found, Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
-use super::{DRAIN_GRACE, Fault, Origin, Problem, parse_endpoint, parse_path, parse_service, parse_trace};
+use super::token::{read_file, unprotected};
+use super::{
+    DRAIN_GRACE, Fault, Origin, Problem, parse_endpoint, parse_path, parse_prefix, parse_service, parse_trace,
+};
 use crate::initiator::{HostPort, InitiatorConfig};
+use crate::tls::Kept;
+use crate::token::TokenFile;
 
 /// What an operator may set of an initiator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +37,16 @@ pub struct InitiatorSettings {
     pub upstreams: BTreeMap<String, Vec<HostPort>>,
     /// The path of the handshake request.
     pub request_path: String,
+    /// What the headers of the handshake are called that say who we are.
+    pub header_names: HeaderNames,
     /// Whether the handshake asks for an upgrade, and 101 is the answer to hope for.
     pub use_http_upgrade: bool,
     /// TLS towards responders; none is tunnels in the clear.
     pub tls: Option<ClientTlsSettings>,
     /// The second TLS, within tunnels; set if the first one is of the inner extent.
     pub inner_tls: Option<ServerTlsSettings>,
+    /// The token that proves who we are.
+    pub token: Option<TokenFile>,
     /// Whether tunnels in the clear may leave this machine.
     pub allow_plaintext: bool,
     /// Limits and timeouts.
@@ -64,9 +74,11 @@ impl Default for InitiatorSettings {
             listeners: Vec::new(),
             upstreams: BTreeMap::new(),
             request_path: revtun_core::handshake::PATH.to_owned(),
+            header_names: HeaderNames::default(),
             use_http_upgrade: false,
             tls: None,
             inner_tls: None,
+            token: None,
             allow_plaintext: false,
             core: Config::default(),
         }
@@ -86,6 +98,9 @@ impl InitiatorSettings {
         if let Some(found) = section.text("request_path", parse_path) {
             settings.request_path = found.value;
         }
+        if let Some(found) = section.text("header_prefix", parse_prefix) {
+            settings.header_names = found.value;
+        }
         section.switch("use_http_upgrade", &mut settings.use_http_upgrade);
         if let Some(mut table) = section.table("tls") {
             settings.tls = Some(ClientTlsSettings::read(&mut table));
@@ -95,6 +110,7 @@ impl InitiatorSettings {
             settings.inner_tls = Some(ServerTlsSettings::read_pair(&mut table));
             section.absorb(table);
         }
+        settings.token = read_file(section, "token_file").map(TokenFile::new);
         section.switch("allow_plaintext", &mut settings.allow_plaintext);
         settings.read_core(section);
         for table in section.tables("listener") {
@@ -129,9 +145,28 @@ impl InitiatorSettings {
                 "initiator.tls.extent",
                 check_inner(self.tls.as_ref().map(|tls| tls.extent), self.inner_tls.is_some()).err(),
             ),
+            (
+                "initiator.token_file",
+                (self.token.is_some() && self.tls.is_none() && !self.allow_plaintext).then(unprotected),
+            ),
         ];
         let tls = faults.into_iter().filter_map(|(setting, fault)| Some(Problem::new(Origin::Absent, setting, fault?)));
         tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener))).collect()
+    }
+
+    /// What is wrong with the files that the settings name.
+    #[must_use]
+    pub fn unusable(&self) -> Vec<Problem> {
+        let of = |setting: &'static str, faults: Vec<Fault>| {
+            faults.into_iter().map(move |fault| Problem::new(Origin::Absent, setting, fault))
+        };
+        let tls = self.tls.as_ref().and_then(|tls| tls.files().ok());
+        let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok());
+        let token = self.token.as_ref().and_then(|token| token.read().err());
+        of("initiator.tls", tls.map_or(vec![], |files| files.faults()))
+            .chain(of("initiator.inner_tls", inner.map_or(vec![], |files| files.faults())))
+            .chain(of("initiator.token_file", token.into_iter().collect()))
+            .collect()
     }
 
     /// What each listener is to do, but for TLS, which takes files; and the service that it forwards to.
@@ -150,8 +185,10 @@ impl InitiatorSettings {
             endpoints: self.upstreams.get(listener.address.upstream())?.clone(),
             core: self.core,
             request_path: self.request_path.clone(),
+            header_names: self.header_names.clone(),
             upgrade: self.use_http_upgrade,
             tls: None,
+            token: self.token.clone(),
             allow_plaintext: self.allow_plaintext,
         };
         Some((config, listener.forward.clone()?))

@@ -9,10 +9,14 @@ use revtun_core::responder::Config;
 
 use super::section::{Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
+use super::token::TokenSettings;
+use super::token::unprotected;
 use super::{
-    DRAIN_GRACE, Fault, MAX_PER_TUNNEL, MAX_TABLE, Origin, Problem, follow_silence, parse_name, parse_path, parse_trace,
+    DRAIN_GRACE, Fault, MAX_PER_TUNNEL, MAX_TABLE, Origin, Problem, follow_silence, parse_name, parse_path,
+    parse_prefix, parse_trace,
 };
 use crate::responder::ResponderConfig;
+use crate::tls::Kept;
 
 /// What an operator may set of a responder. The default listens on loopback only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub struct ResponderSettings {
     pub inner_tls: Option<ClientTlsSettings>,
     /// TLS for callers.
     pub egress_tls: ServerTlsSettings,
+    /// The tokens of initiators.
+    pub token: TokenSettings,
     /// Whether initiators may come from other machines in the clear.
     pub allow_plaintext: bool,
     /// Everything else that is not about the process. Its TLS is made of the files above.
@@ -48,6 +54,7 @@ impl Default for ResponderSettings {
             tls: ServerTlsSettings::default(),
             inner_tls: None,
             egress_tls: ServerTlsSettings::default(),
+            token: TokenSettings::default(),
             allow_plaintext: false,
             responder: ResponderConfig::at(loopback(15443), loopback(15080)),
         }
@@ -76,6 +83,10 @@ impl ResponderSettings {
             settings.egress_tls = ServerTlsSettings::read_pair(&mut table);
             section.absorb(table);
         }
+        if let Some(mut table) = section.table("token") {
+            settings.token = TokenSettings::read(&mut table);
+            section.absorb(table);
+        }
         section.switch("allow_plaintext", &mut settings.allow_plaintext);
         read_config(section, &mut settings.responder);
         read_core(section, &mut settings.responder.core);
@@ -86,7 +97,9 @@ impl ResponderSettings {
     #[must_use]
     pub fn missing(&self) -> Vec<Problem> {
         let problem = |setting: &str, fault| Problem::new(Origin::Absent, setting, fault);
-        let tunnel = self.tls.tunnel();
+        let token = self.token.demands();
+        let proven = token.as_ref().is_ok_and(Option::is_some);
+        let tunnel = self.tls.tunnel(proven);
         let mut problems = Vec::new();
         let at = self.responder.tunnel_listen;
         if tunnel == Ok(None) && !at.ip().to_canonical().is_loopback() && !self.allow_plaintext {
@@ -94,6 +107,10 @@ impl ResponderSettings {
             let remedy = "give --tls-cert and --tls-key, or --allow-plaintext if something else encrypts them";
             problems.push(problem("responder.tunnel_listen", Fault::new(what, remedy)));
         }
+        if tunnel == Ok(None) && proven && !self.allow_plaintext {
+            problems.push(problem("responder.token", unprotected()));
+        }
+        problems.extend(token.err().map(|fault| problem("responder.token", fault)));
         let extent = tunnel.as_ref().is_ok_and(Option::is_some).then_some(self.tls.extent);
         let inner = check_inner(extent, self.inner_tls.is_some());
         problems.extend(inner.err().map(|fault| problem("responder.tls.extent", fault)));
@@ -102,6 +119,23 @@ impl ResponderSettings {
         problems.extend(tunnel.err().map(|fault| problem("responder.tls", fault)));
         problems.extend(self.egress_tls.egress().err().map(|fault| problem("responder.egress_tls", fault)));
         problems
+    }
+
+    /// What is wrong with the files that the settings name.
+    #[must_use]
+    pub fn unusable(&self) -> Vec<Problem> {
+        let tunnel = self.tls.tunnel(true).ok().flatten().map(|(files, _)| files);
+        let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok());
+        let egress = self.egress_tls.egress().ok().flatten();
+        let keys = self.token.demands().ok().flatten().map(|(keys, _)| keys);
+        let of = |setting: &'static str, faults: Vec<Fault>| {
+            faults.into_iter().map(move |fault| Problem::new(Origin::Absent, setting, fault))
+        };
+        let tls = of("responder.tls", tunnel.map_or(vec![], |files| files.faults()));
+        let inner = of("responder.inner_tls", inner.map_or(vec![], |(files, _)| files.faults()));
+        let egress = of("responder.egress_tls", egress.map_or(vec![], |files| files.faults()));
+        let token = of("responder.token", keys.map_or(vec![], |keys| keys.faults()));
+        tls.chain(inner).chain(egress).chain(token).collect()
     }
 
     /// Sets the ping interval and, if silence was not set on its own, the window that follows from it.
@@ -119,6 +153,9 @@ fn read_config(section: &mut Section<'_>, config: &mut ResponderConfig) {
     section.duration("caller_timeout", Zero::IsWrong, &mut config.caller_timeout);
     if let Some(found) = section.text("request_path", parse_path) {
         config.request_path = found.value;
+    }
+    if let Some(found) = section.text("header_prefix", parse_prefix) {
+        config.header_names = found.value;
     }
     if let Some(found) = section.text("required_cluster_name", parse_name) {
         config.required_cluster = Some(found.value);

@@ -58,11 +58,12 @@ impl ServerTlsSettings {
         (self.node_san, self.cluster_san, self.tenant_san) = (Some(node), Some(cluster), Some(tenant));
     }
 
-    /// The files of a tunnel listener, and what initiators have to prove; none for tunnels in the clear.
+    /// The files of a tunnel listener, and what initiators have to prove by certificates; none for tunnels in the clear.
+    /// Where identities are `proven` in another way, certificates need not do it.
     ///
     /// # Errors
     /// If something is missing beside what is there.
-    pub fn tunnel(&self) -> Result<Option<(ServerFiles, Option<Binding>)>, Fault> {
+    pub fn tunnel(&self, proven: bool) -> Result<Option<(ServerFiles, Option<Binding>)>, Fault> {
         let Some(files) = self.files(&[])? else { return Ok(None) };
         let binding = match (&self.node_san, &self.cluster_san, &self.tenant_san) {
             (Some(node), Some(cluster), Some(tenant)) => {
@@ -82,7 +83,7 @@ impl ServerTlsSettings {
                 "says what certificates of initiators prove, but asks for none",
                 "give client_ca (--tls-client-ca) too",
             )),
-            (Some(_), None) if !self.allow_any_identity => Err(Fault::new(
+            (Some(_), None) if !proven && !self.allow_any_identity => Err(Fault::new(
                 "asks for certificates of initiators, but lets each of them claim any identity",
                 "say where a certificate proves it (--tls-identity), or waive that with allow_any_identity (--allow-any-identity)",
             )),

@@ -20,6 +20,7 @@ use super::Context;
 use super::driver::Input;
 use super::serve::{TunnelService, serve};
 use crate::tls::{self, Extent, Wire};
+use crate::token::TokenText;
 use crate::world::World;
 
 /// Room for one order of each kind.
@@ -85,28 +86,30 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
 
     async fn live(&mut self) -> (Cause, io::Error) {
         match Box::pin(self.connect()).await {
-            Ok(stream) => (Cause::Lost, self.live_on(stream).await.unwrap_or_else(|error| error)),
+            Ok((stream, token)) => (Cause::Lost, self.live_on(stream, token).await.unwrap_or_else(|error| error)),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => (Cause::Refused, error),
             Err(error) => (Cause::Lost, error),
         }
     }
 
-    async fn connect(&self) -> io::Result<Wire<W::Stream>> {
+    /// Without the token that it needs a dial is pointless, and fails before it begins.
+    async fn connect(&self) -> io::Result<(Wire<W::Stream>, Option<TokenText>)> {
+        let token = self.context.token.as_ref().map(|file| file.read().map_err(io::Error::other)).transpose()?;
         let stream = self.context.world.connect(self.peer).await?;
         match &self.context.tls {
-            None => Ok(Wire::plain(stream)),
+            None => Ok((Wire::plain(stream), token)),
             Some(tls) => {
                 let address = self.peer.ip().to_string();
-                tls.connect(stream, self.name.as_deref().unwrap_or(&address)).await
+                Ok((tls.connect(stream, self.name.as_deref().unwrap_or(&address)).await?, token))
             }
         }
     }
 
     /// Ends with the reason either way; a failed read or write is one.
-    async fn live_on(&mut self, mut stream: Wire<W::Stream>) -> io::Result<io::Error> {
+    async fn live_on(&mut self, mut stream: Wire<W::Stream>, token: Option<TokenText>) -> io::Result<io::Error> {
         self.report(Event::Connected { tunnel: self.id }).await;
         self.ordered(Order::SendHandshake).await;
-        self.send_handshake(&mut stream).await?;
+        self.send_handshake(&mut stream, token).await?;
         let (answer, mut rest) = self.read_answer(&mut stream).await?;
         if self.extent().is_some_and(Extent::leaves) {
             let left = stream.leave_tls();
@@ -156,10 +159,11 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         }
     }
 
-    async fn send_handshake(&self, stream: &mut Wire<W::Stream>) -> io::Result<()> {
-        let Context { address, request_path, upgrade, run, .. } = &*self.context;
+    async fn send_handshake(&self, stream: &mut Wire<W::Stream>, token: Option<TokenText>) -> io::Result<()> {
+        let Context { address, request_path, header_names, upgrade, run, .. } = &*self.context;
         let mut head = Vec::with_capacity(512);
         RequestHead {
+            names: header_names,
             host: &self.peer.to_string(),
             identity: address.identity(),
             upstream: address.upstream(),
@@ -170,6 +174,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
             path: request_path,
             upgrade: *upgrade,
             whole_tls: self.extent() == Some(Extent::Whole),
+            token: token.as_ref().map(TokenText::token),
         }
         .encode(&mut head);
         stream.write_all(&head).await?;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use revtun_core::Effects;
 use revtun_core::handshake::{self, Acceptance, ParsedRequest, Rejection, Request, RequestParser, Rules};
-use revtun_core::responder::{CloseReason, Effect, Event, Hello};
+use revtun_core::responder::{CloseReason, Effect, Event, Hello, Verdict};
+use revtun_core::token::TokenFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Context;
@@ -87,7 +88,7 @@ impl<W: World> Tunnel<W> {
                 ParsedRequest::Complete { request, consumed: _ } => return self.answer(stream, &request, proof).await,
                 ParsedRequest::Faulted(rejection) => {
                     let answer = context.shared.step(Event::Faulted { tunnel: self.id, rejection });
-                    return Err(self.obey_rejection(stream, answer).await);
+                    return Err(self.obey_rejection(stream, answer, None).await);
                 }
             }
             tokio::select! {
@@ -111,10 +112,11 @@ impl<W: World> Tunnel<W> {
     ) -> Result<(), Ending> {
         let Request { identity, instance, .. } = *request;
         self.link.call(identity.to_string());
-        let hello = Hello { identity, instance, verdict: proof.judge(&identity) };
+        let (verdict, fault) = self.examine(request);
+        let hello = Hello { identity, instance, verdict: proof.judge(&identity).and(verdict) };
         let effects = self.context.shared.step(Event::Greeted { tunnel: self.id, hello });
         if !effects.iter().any(|effect| effect == Effect::Accept { tunnel: self.id }) {
-            return Err(self.obey_rejection(stream, effects).await);
+            return Err(self.obey_rejection(stream, effects, fault).await);
         }
         let revtun = instance.is_some();
         // One write and not a byte more: an Envoy chokes on what arrives together with it (reference §2.4).
@@ -127,11 +129,30 @@ impl<W: World> Tunnel<W> {
         Ok(())
     }
 
-    async fn obey_rejection(&mut self, stream: &mut Wire<W::Stream>, effects: Effects<Effect>) -> Ending {
+    /// What the token of a request proves, if one is asked for, or why it proves nothing.
+    fn examine(&self, request: &Request<'_>) -> (Verdict, Option<TokenFault>) {
+        let Some(verifier) = &self.context.token else { return (Verdict::Believed, None) };
+        let now = self.context.world.unix_millis() / 1000;
+        match request.token.and_then(|token| verifier.judge(token, now, &request.identity)) {
+            Ok(verdict) => (verdict, None),
+            Err(fault) => {
+                self.context.counters.token_refused(fault);
+                (Verdict::Unproven, Some(fault))
+            }
+        }
+    }
+
+    async fn obey_rejection(
+        &mut self,
+        stream: &mut Wire<W::Stream>,
+        effects: Effects<Effect>,
+        token: Option<TokenFault>,
+    ) -> Ending {
         if let Some(Effect::Reject { rejection, .. }) = effects.iter().next() {
             self.context.counters.rejected(rejection);
             let (tunnel, peer, identity) = (self.id, self.link.peer(), self.link.name());
-            tracing::warn!(%tunnel, %peer, identity, reason = rejection.name(), "handshake rejected");
+            let (reason, token) = (rejection.name(), token.map(TokenFault::name));
+            tracing::warn!(%tunnel, %peer, identity, reason, token, "handshake rejected");
             let answer = handshake::encode_rejection(rejection);
             if stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err() {
                 return Ending::Lost;

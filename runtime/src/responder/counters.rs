@@ -2,6 +2,7 @@
 
 use revtun_core::handshake::Rejection;
 use revtun_core::responder::Refusal;
+use revtun_core::token::TokenFault;
 
 use super::egress::OwnAnswer;
 use super::ending::Ending;
@@ -20,6 +21,7 @@ pub(super) struct Counters {
     pub(super) requests_waited: Counter,
     pub(super) requests_retried: Counter,
     rejections: [Counter; Rejection::ALL.len()],
+    token_faults: [Counter; TokenFault::ALL.len()],
     endings: [Counter; Ending::NAMES.len()],
     refusals: [Counter; REFUSALS.len()],
     answers: [Counter; OwnAnswer::ALL.len()],
@@ -31,6 +33,10 @@ const REFUSALS: [Refusal; 5] =
 impl Counters {
     pub(super) fn rejected(&self, rejection: Rejection) {
         self.rejections[rejection as usize].add(1);
+    }
+
+    pub(super) fn token_refused(&self, fault: TokenFault) {
+        self.token_faults[fault as usize].add(1);
     }
 
     pub(super) fn ended(&self, ending: Ending) {
@@ -52,6 +58,7 @@ impl Counters {
             handshake_timeouts: self.handshake_timeouts.read(),
             tls_failures: self.tls_failures.read(),
             handshakes_rejected: named(Rejection::ALL.map(Rejection::name), &self.rejections),
+            tokens_refused: named(TokenFault::ALL.map(TokenFault::name), &self.token_faults),
             pings_sent: self.pings_sent.read(),
             pings_echoed: self.pings_echoed.read(),
             tunnels_closed: named(Ending::NAMES, &self.endings),
@@ -81,6 +88,8 @@ pub struct Totals {
     pub tls_failures: u64,
     /// Handshakes turned away, by [`Rejection::name`].
     pub handshakes_rejected: Vec<(&'static str, u64)>,
+    /// Tokens that proved nothing, by [`TokenFault::name`].
+    pub tokens_refused: Vec<(&'static str, u64)>,
     /// Pings written.
     pub pings_sent: u64,
     /// Echoes read.

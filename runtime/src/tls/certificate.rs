@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use revtun_core::binding::San;
+use revtun_core::binding::Statement;
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -21,12 +21,12 @@ impl<'a> Certificate<'a> {
     }
 
     /// Its subject alternative names that may prove an identity.
-    pub fn names(&self) -> Vec<San<'_>> {
+    pub fn names(&self) -> Vec<Statement<'_>> {
         let Ok(Some(extension)) = self.0.subject_alternative_name() else { return Vec::new() };
         let names = extension.value.general_names.iter();
         let name = |name: &GeneralName<'a>| match *name {
-            GeneralName::DNSName(name) => Some(San::Dns(name)),
-            GeneralName::URI(name) => Some(San::Uri(name)),
+            GeneralName::DNSName(name) => Some(Statement::Dns(name)),
+            GeneralName::URI(name) => Some(Statement::Uri(name)),
             GeneralName::OtherName(..)
             | GeneralName::RFC822Name(_)
             | GeneralName::X400Address(_)

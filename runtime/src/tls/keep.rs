@@ -37,6 +37,12 @@ pub trait Kept: Clone + Send + Sync + 'static {
     /// # Errors
     /// If one cannot be read, or they do not fit together.
     fn load(&self) -> Result<Self::Config, Fault>;
+
+    /// Everything that is wrong with them: each that cannot be read, or the first thing that cannot be used.
+    fn faults(&self) -> Vec<Fault> {
+        let unreadable: Vec<_> = self.paths().into_iter().filter_map(|path| read(path).err()).collect();
+        if unreadable.is_empty() { self.load().err().into_iter().collect() } else { unreadable }
+    }
 }
 
 /// The configuration as it is now, whenever that is.

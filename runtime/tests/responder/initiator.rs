@@ -8,7 +8,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use revtun_core::handshake::{Instance, PATH, RequestHead};
+use revtun_core::handshake::{HeaderNames, Instance, PATH, RequestHead};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::rping::PING;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -27,6 +27,7 @@ pub(crate) fn hello(node: &str, instance: u128) -> Vec<u8> {
         tenant: TenantId::new(TENANT).unwrap(),
     };
     let head = RequestHead {
+        names: &HeaderNames::default(),
         host: "responder:1",
         identity,
         upstream: "up",
@@ -37,6 +38,7 @@ pub(crate) fn hello(node: &str, instance: u128) -> Vec<u8> {
         path: PATH,
         upgrade: false,
         whole_tls: false,
+        token: None,
     };
     let mut bytes = Vec::new();
     head.encode(&mut bytes);

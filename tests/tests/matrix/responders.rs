@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use revtun_tests::ends::Responder;
-use revtun_tests::envoy::{self, ResponderConfig};
+use revtun_tests::envoy::{self, Accepting, ResponderConfig};
 use revtun_tests::fake::{ACCEPTED, Handshake};
 use revtun_tests::patience::{SOON, within};
 use revtun_tests::port::Port;
@@ -58,18 +58,16 @@ impl Envoy {
         let [tunnel, egress, admin] = [(); 3].map(|()| Port::reserve());
         let filter = match setup {
             Setup::Plain | Setup::Isolated | Setup::Capped => vec![],
-            Setup::Upgrade => vec!["use_http_upgrade: true"],
-            Setup::Named => vec!["required_cluster_name: here"],
+            Setup::Upgrade => vec!["use_http_upgrade: true".to_owned()],
+            Setup::Named => vec!["required_cluster_name: here".to_owned()],
         };
         let config = ResponderConfig {
             tunnel: tunnel.addr(),
             egress: egress.addr(),
             admin: admin.addr(),
             tenant_isolation: setup == Setup::Isolated,
-            filter,
             tunnels_per_node: u32::from(setup == Setup::Capped),
-            tls: None,
-            inner_ca: None,
+            accepting: Accepting { filter, ..Accepting::default() },
         };
         let process = config.start(envoy::executable()?).await;
         Some(Self { tunnel, _others: [egress, admin], _process: process })

@@ -5,18 +5,22 @@
 use std::time::Duration;
 
 use revtun_tests::certificates::{Authority, Files};
+use revtun_tests::client::post;
 use revtun_tests::ends::{Dialling, Initiator, Make, Responder};
+use revtun_tests::envoy::{self, Accepting};
 use revtun_tests::patience::{SOON, throughout, until};
 use revtun_tests::relay::Relay;
 use revtun_tests::service::Service;
 use revtun_tests::settings::Settings;
 
-use super::{ENVOYS_WAY, NODE, contains, responder, shows};
+use super::{ENVOYS_WAY, NODE, SPIFFE, TEMPLATE, contains, counts, metrics, responder, shows};
 
-/// What both ends of the tests below have in common.
+/// What both ends of the tests below have in common: each proves itself by a certificate, the initiator as node-a, in the
+/// handshake and in the second TLS.
 struct Envoys {
     authority: Authority,
-    files: Files,
+    cloud: Files,
+    site: Files,
     settings: Vec<Settings>,
 }
 
@@ -28,31 +32,45 @@ enum Behind {
 }
 
 impl Envoys {
+    /// Envoy compares a node id with a whole name, which is why there is one that says nothing else.
     fn new() -> Self {
+        Self::with_site(&["127.0.0.1", NODE, SPIFFE])
+    }
+
+    fn with_site(names: &[&str]) -> Self {
         let authority = Authority::new();
-        let files = authority.issue("both", &["127.0.0.1"]);
-        Self { authority, files, settings: Vec::new() }
+        let (cloud, site) = (authority.issue("cloud", &["127.0.0.1"]), authority.issue("site", names));
+        Self { authority, cloud, site, settings: Vec::new() }
     }
 
     async fn responder(&mut self, make: Make, behind: Behind) -> Option<Responder> {
         let ca = self.authority.ca();
+        let cloud = self.cloud.clone();
         if make == Make::Envoy {
-            return Responder::envoy_with_tls(&self.files, (behind == Behind::InnerTls).then_some(ca)).await;
+            let filter = vec!["validation: {node_id_format: \"%DOWNSTREAM_PEER_DNS_SAN%\"}".to_owned()];
+            let inner_ca = (behind == Behind::InnerTls).then(|| ca.clone());
+            let accepting = Accepting { filter, tls: Some(cloud), client_ca: Some(ca), inner_ca, header_prefix: None };
+            return Responder::envoy(accepting).await;
         }
-        let text = format!("[responder.inner_tls]\nca = {ca:?}\nserver_name = \"127.0.0.1\"\n");
-        let files = self.files.clone();
-        Some(responder(&[&shows(&files), &self.extent("responder", behind, &text)]).await)
+        let Files { cert, key } = &cloud;
+        let within = format!(
+            "[responder.inner_tls]\nca = {ca:?}\nserver_name = \"127.0.0.1\"\ncert = {cert:?}\nkey = {key:?}\n"
+        );
+        let proof = ["--tls-client-ca", &ca, "--tls-identity", TEMPLATE];
+        Some(responder(&[&shows(&cloud), &proof, &self.extent("responder", behind, &within)]).await)
     }
 
     async fn initiator(&mut self, make: Make, behind: Behind, dialling: Dialling<'_>) -> Option<Initiator> {
         let ca = self.authority.ca();
-        let files = self.files.clone();
-        let Files { cert, key } = &files;
-        let text = format!("[initiator.inner_tls]\ncert = {cert:?}\nkey = {key:?}\n");
-        let extent = self.extent("initiator", behind, &text);
-        let flags = [&["--tls-ca", &ca][..], &extent].concat();
-        let envoy_inner = (behind == Behind::InnerTls).then_some(&files);
-        Initiator::start(Dialling { make, flags: &flags, envoy_tls_ca: Some(&ca), envoy_inner, ..dialling }).await
+        let site = self.site.clone();
+        let Files { cert, key } = &site;
+        let within = format!("[initiator.inner_tls]\ncert = {cert:?}\nkey = {key:?}\nclient_ca = {ca:?}\n");
+        let extent = self.extent("initiator", behind, &within);
+        let flags = [&["--tls-ca", &ca][..], &shows(&site), &extent].concat();
+        let inner = (behind == Behind::InnerTls).then(|| site.clone());
+        let own = Some(site.clone());
+        let theirs = envoy::Dialling { ca: Some(ca.clone()), own, inner, ..envoy::Dialling::default() };
+        Initiator::start(Dialling { make, flags: &flags, envoy: Some(&theirs), ..dialling }).await
     }
 
     /// Flags, with a file of settings where those need one.
@@ -87,6 +105,65 @@ async fn goes_through(initiator: Make, responder: Make, behind: Behind) {
     let seen = relay.lines().first().expect("the tunnel").carried();
     assert_eq!(contains(&seen, "PRI * HTTP/2.0"), behind == Behind::Plaintext, "requests");
     assert!(!contains(&seen, "x-envoy-reverse-tunnel"), "the handshake is never in the clear");
+}
+
+/// A tunnel that no request ever used is let go in an order that the initiator understands: it dials another one before
+/// the old one ends.
+async fn lets_go(initiator: Make, behind: Behind) {
+    let mut envoys = Envoys::new();
+    let end = envoys.responder(Make::Revtun, behind).await.expect("revtun can always be had");
+    let relay = Relay::start(end.tunnel()).await;
+    let service = Service::start("backend").await;
+    let hosts = [relay.addr()];
+    let dialling = Dialling::from_revtun(&hosts, service.addr());
+    let Some(mut dialler) = envoys.initiator(initiator, behind, dialling).await else { return };
+    end.has_within(SOON, NODE, 1).await;
+    assert_eq!(post(end.admin(), &format!("/drain?node={NODE}&grace=20s")).await.expect("an answer").status, 202);
+    if initiator == Make::Revtun {
+        until(SOON, "the initiator is told", async || {
+            dialler.process().stderr().contains("the responder takes the tunnel out of use").then_some(())
+        })
+        .await;
+    }
+    until(SOON, "another tunnel", async || (relay.lines().len() > 1).then_some(())).await;
+    end.reaches(NODE).await;
+    assert_eq!(metrics(end.admin()).await.value("revtun_responder_tls_failures_total"), 0);
+}
+
+/// A certificate of another node proves nothing for this one, whoever checks it.
+async fn is_refused(initiator: Make, responder: Make) {
+    let mut envoys = Envoys::with_site(&["127.0.0.1", "node-b", "spiffe://tenant-a/cluster-a/node-b"]);
+    let Some(end) = envoys.responder(responder, Behind::Plaintext).await else { return };
+    let service = Service::start("backend").await;
+    let hosts = [end.tunnel()];
+    let dialling = Dialling::from_revtun(&hosts, service.addr());
+    let Some(dialler) = envoys.initiator(initiator, Behind::Plaintext, dialling).await else { return };
+    if responder == Make::Revtun {
+        let series = "revtun_responder_handshakes_rejected_total{reason=\"identity-mismatch\"}";
+        counts(end.admin(), series, 1).await;
+    } else {
+        counts(dialler.admin(), "revtun_initiator_handshakes_total{outcome=\"4xx\"}", 1).await;
+    }
+    assert_eq!(end.ask_node(NODE, "/").await.status, 503);
+}
+
+#[tokio::test]
+async fn a_tunnel_never_used_is_let_go_in_order() {
+    lets_go(Make::Revtun, Behind::Plaintext).await;
+    lets_go(Make::Revtun, Behind::InnerTls).await;
+}
+
+#[tokio::test]
+async fn a_tunnel_of_an_envoy_never_used_is_let_go_in_order() {
+    lets_go(Make::Envoy, Behind::Plaintext).await;
+    lets_go(Make::Envoy, Behind::InnerTls).await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_node_is_refused_whoever_checks_it() {
+    is_refused(Make::Envoy, Make::Revtun).await;
+    is_refused(Make::Revtun, Make::Envoy).await;
+    is_refused(Make::Revtun, Make::Revtun).await;
 }
 
 #[tokio::test]

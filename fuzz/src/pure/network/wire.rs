@@ -2,8 +2,8 @@
 
 use revtun_core::TunnelId;
 use revtun_core::handshake::{
-    Acceptance, Answer, Instance, PATH, ParsedRequest, ParsedResponse, Rejection, Request, RequestHead, RequestParser,
-    ResponseParser, Rules, encode_rejection,
+    Acceptance, Answer, HeaderNames, Instance, PATH, ParsedRequest, ParsedResponse, Rejection, Request, RequestHead,
+    RequestParser, ResponseParser, Rules, encode_rejection,
 };
 use revtun_core::identity::Identity;
 
@@ -66,6 +66,7 @@ impl Wire {
 pub(super) fn request(identity: Identity<'_>, instance: Instance) -> Vec<u8> {
     let mut bytes = Vec::new();
     let head = RequestHead {
+        names: &HeaderNames::default(),
         host: "127.0.0.1:1",
         identity,
         upstream: "up",
@@ -76,6 +77,7 @@ pub(super) fn request(identity: Identity<'_>, instance: Instance) -> Vec<u8> {
         path: PATH,
         upgrade: false,
         whole_tls: false,
+        token: None,
     };
     head.encode(&mut bytes);
     bytes

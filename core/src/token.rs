@@ -1,0 +1,174 @@
+//! Bearer tokens: what one says of an initiator, and whether to believe it (reference §8).
+//!
+//! Whether the signature of a token is sound is found out elsewhere. What stands in it is judged here: who issued it, for
+//! whom, for how long, and whom it names.
+
+use alloc::boxed::Box;
+use core::{fmt, str};
+
+use crate::binding::{Binding, Statement};
+use crate::identity::Identity;
+use crate::responder::Verdict;
+
+/// The longest token in bytes. Those of common issuers take one or two KiB.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// How far the clocks of an issuer and a responder may be apart, in seconds (reference §8).
+pub const SKEW_SECONDS: u64 = 60;
+
+/// What stands before a token in its header (RFC 6750 §2.1).
+pub(crate) const SCHEME: &str = "Bearer ";
+
+/// A token of legal form. Whoever has it is who it names: it is never shown, not even for debugging.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token<'a>(&'a str);
+
+impl<'a> Token<'a> {
+    /// Checks the form (RFC 6750 §2.1), so that nothing else can be sent in a token's place.
+    ///
+    /// # Errors
+    /// If it is empty, too long, or holds what no token holds.
+    pub fn new(text: &'a str) -> Result<Self, TokenFault> {
+        let legal =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+        match text {
+            "" => Err(TokenFault::Missing),
+            long if long.len() > MAX_TOKEN_BYTES => Err(TokenFault::TooLong),
+            bad if !bad.bytes().all(legal) => Err(TokenFault::Malformed),
+            good => Ok(Self(good)),
+        }
+    }
+
+    /// The token in the value of an `authorization` header. `Bearer` may be missing (reference §8).
+    pub(crate) fn of_header(value: &'a [u8]) -> Result<Self, TokenFault> {
+        let value = match value.split_at_checked(SCHEME.len()) {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) => token.trim_ascii_start(),
+            Some(_) | None => value,
+        };
+        Self::new(str::from_utf8(value).map_err(|_| TokenFault::Malformed)?)
+    }
+
+    /// The token itself, to be sent or verified.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+/// How long it is.
+impl fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({} bytes)", self.0.len())
+    }
+}
+
+/// What a token says whose signature is sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Claims<'a> {
+    /// `iss`.
+    pub issuer: Option<&'a str>,
+    /// `aud`, one or several.
+    pub audiences: &'a [&'a str],
+    /// `exp`, in seconds since 1970.
+    pub expires: Option<u64>,
+    /// `nbf`, in seconds since 1970.
+    pub not_before: Option<u64>,
+    /// Every claim that is a text, and every text of those that are lists.
+    pub statements: &'a [Statement<'a>],
+}
+
+/// What a responder demands of tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// Who has to have issued them.
+    pub issuer: Box<str>,
+    /// For whom they have to be issued.
+    pub audience: Box<str>,
+    /// Where they have to name the initiator.
+    pub binding: Binding,
+}
+
+impl Policy {
+    /// What a token makes of a claim to be somebody, `now` being in seconds since 1970.
+    ///
+    /// # Errors
+    /// What is wrong with the token: nothing is proven by it.
+    pub fn judge(&self, claims: &Claims<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenFault> {
+        if claims.issuer != Some(&*self.issuer) {
+            return Err(TokenFault::WrongIssuer);
+        }
+        if !claims.audiences.contains(&&*self.audience) {
+            return Err(TokenFault::WrongAudience);
+        }
+        let expires = claims.expires.ok_or(TokenFault::NoExpiry)?;
+        if now >= expires.saturating_add(SKEW_SECONDS) {
+            return Err(TokenFault::Expired);
+        }
+        if claims.not_before.is_some_and(|not_before| now.saturating_add(SKEW_SECONDS) < not_before) {
+            return Err(TokenFault::NotYetValid);
+        }
+        Ok(self.binding.judge(claims.statements, claim))
+    }
+}
+
+/// Why a token proves nothing. Its bearer is [unproven](Verdict::Unproven).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenFault {
+    /// There is none.
+    Missing,
+    /// It is longer than [`MAX_TOKEN_BYTES`].
+    TooLong,
+    /// It is no JSON Web Token that is signed, or asks for more than we understand.
+    Malformed,
+    /// It was signed by none of the keys.
+    UnknownKey,
+    /// It names another algorithm than its key is for.
+    WrongAlgorithm,
+    /// Its key did not make the signature.
+    WrongSignature,
+    /// Somebody else issued it.
+    WrongIssuer,
+    /// It was issued for somebody else.
+    WrongAudience,
+    /// It does not say when it ends.
+    NoExpiry,
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    NotYetValid,
+}
+
+impl TokenFault {
+    /// Every fault, in the order above.
+    pub const ALL: [Self; 11] = [
+        Self::Missing,
+        Self::TooLong,
+        Self::Malformed,
+        Self::UnknownKey,
+        Self::WrongAlgorithm,
+        Self::WrongSignature,
+        Self::WrongIssuer,
+        Self::WrongAudience,
+        Self::NoExpiry,
+        Self::Expired,
+        Self::NotYetValid,
+    ];
+
+    /// The name in logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::TooLong => "too-long",
+            Self::Malformed => "malformed",
+            Self::UnknownKey => "unknown-key",
+            Self::WrongAlgorithm => "wrong-algorithm",
+            Self::WrongSignature => "wrong-signature",
+            Self::WrongIssuer => "wrong-issuer",
+            Self::WrongAudience => "wrong-audience",
+            Self::NoExpiry => "no-expiry",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Bearer tokens: their form, their time, whom they name, and that they are never shown.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+use revtun_core::binding::{Binding, Hole, Statement, Template, TemplateError};
+use revtun_core::handshake::{HeaderNames, Instance, PATH, ParsedRequest, RequestHead, RequestParser, Rules};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::responder::Verdict::{self, Believed, Contradicted, Unproven};
+use revtun_core::token::{Claims, MAX_TOKEN_BYTES, Policy, SKEW_SECONDS, Token, TokenFault};
+
+const SUBJECT: &str = "sub={tenant}/{cluster}/{node}";
+const NOW: u64 = 1_795_381_085;
+
+fn claim<'a>(tenant: &'a str, cluster: &'a str, node: &'a str) -> Identity<'a> {
+    Identity {
+        node: NodeId::new(node).unwrap(),
+        cluster: ClusterId::new(cluster).unwrap(),
+        tenant: TenantId::new(tenant).unwrap(),
+    }
+}
+
+fn policy([node, cluster, tenant]: [&str; 3]) -> Policy {
+    let binding = Binding {
+        node: Template::parse_claim(node, Hole::Node).unwrap(),
+        cluster: Template::parse_claim(cluster, Hole::Cluster).unwrap(),
+        tenant: Template::parse_claim(tenant, Hole::Tenant).unwrap(),
+    };
+    Policy { issuer: "https://issuer.example".into(), audience: "revtun".into(), binding }
+}
+
+fn says<'a>(statements: &'a [Statement<'a>]) -> Claims<'a> {
+    Claims {
+        issuer: Some("https://issuer.example"),
+        audiences: &["other", "revtun"],
+        expires: Some(NOW + 1),
+        not_before: None,
+        statements,
+    }
+}
+
+const NAMED: [Statement<'_>; 1] = [Statement::Claim { name: "sub", value: "t/c/n" }];
+
+#[test]
+fn a_token_names_its_bearer() {
+    let policy = policy([SUBJECT; 3]);
+    assert_eq!(policy.judge(&says(&NAMED), NOW, &claim("t", "c", "n")), Ok(Believed));
+    for (tenant, cluster, node) in [("T", "c", "n"), ("t", "c", "n2"), ("t", "c/n", "n"), ("t/c", "n", "n")] {
+        assert_eq!(policy.judge(&says(&NAMED), NOW, &claim(tenant, cluster, node)), Ok(Contradicted), "{node}");
+    }
+    assert_eq!(policy.judge(&says(&[]), NOW, &claim("t", "c", "n")), Ok(Contradicted));
+    // What a certificate says, or another claim, is not what this claim says.
+    for other in [
+        Statement::Uri("t/c/n"),
+        Statement::Dns("t/c/n"),
+        Statement::Claim { name: "Sub", value: "t/c/n" },
+        Statement::Claim { name: "su", value: "b=t/c/n" },
+    ] {
+        assert_eq!(policy.judge(&says(&[other]), NOW, &claim("t", "c", "n")), Ok(Contradicted), "{other:?}");
+    }
+}
+
+#[test]
+fn each_name_may_stand_in_a_claim_of_its_own_and_one_of_a_list_is_enough() {
+    let policy = policy(["node={node}", "groups=cluster:{cluster}", "https://x/tenant=spiffe://{tenant}"]);
+    let said = [
+        Statement::Claim { name: "node", value: "n" },
+        Statement::Claim { name: "groups", value: "cluster:b" },
+        Statement::Claim { name: "groups", value: "cluster:c" },
+        Statement::Claim { name: "https://x/tenant", value: "spiffe://t" },
+    ];
+    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "c", "n")), Ok(Believed));
+    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "b", "n")), Ok(Believed));
+    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "d", "n")), Ok(Contradicted));
+    for missing in [0, 3] {
+        let mut left = said.to_vec();
+        left.remove(missing);
+        assert_eq!(policy.judge(&says(&left), NOW, &claim("t", "c", "n")), Ok(Contradicted), "without {missing}");
+    }
+}
+
+#[test]
+fn a_token_is_good_from_a_minute_before_its_time_until_a_minute_after_it() {
+    let policy = policy([SUBJECT; 3]);
+    let at = |now, not_before, expires| {
+        let claims = Claims { not_before, expires, ..says(&NAMED) };
+        policy.judge(&claims, now, &claim("t", "c", "n"))
+    };
+    assert_eq!(at(NOW, None, Some(NOW - SKEW_SECONDS + 1)), Ok(Believed));
+    assert_eq!(at(NOW, None, Some(NOW - SKEW_SECONDS)), Err(TokenFault::Expired));
+    assert_eq!(at(NOW, Some(NOW + SKEW_SECONDS), Some(NOW + 99)), Ok(Believed));
+    assert_eq!(at(NOW, Some(NOW + SKEW_SECONDS + 1), Some(NOW + 99)), Err(TokenFault::NotYetValid));
+    assert_eq!(at(NOW, None, None), Err(TokenFault::NoExpiry));
+    // Nothing overflows at either end of time.
+    assert_eq!(at(u64::MAX, Some(u64::MAX), Some(u64::MAX)), Err(TokenFault::Expired));
+    assert_eq!(at(0, Some(0), Some(u64::MAX)), Ok(Believed));
+}
+
+#[test]
+fn a_token_of_or_for_somebody_else_proves_nothing() {
+    let policy = policy([SUBJECT; 3]);
+    let judge = |claims: Claims<'_>| policy.judge(&claims, NOW, &claim("t", "c", "n"));
+    for issuer in [None, Some(""), Some("https://issuer.example/"), Some("HTTPS://issuer.example")] {
+        assert_eq!(judge(Claims { issuer, ..says(&NAMED) }), Err(TokenFault::WrongIssuer), "{issuer:?}");
+    }
+    for audiences in [&[][..], &["Revtun"], &["revtun2", "other"]] {
+        assert_eq!(judge(Claims { audiences, ..says(&NAMED) }), Err(TokenFault::WrongAudience), "{audiences:?}");
+    }
+}
+
+#[test]
+fn two_means_of_proof_have_to_agree() {
+    for (one, other, both) in [
+        (Believed, Believed, Believed),
+        (Believed, Unproven, Unproven),
+        (Believed, Contradicted, Contradicted),
+        (Unproven, Unproven, Unproven),
+        (Unproven, Contradicted, Unproven),
+        (Contradicted, Contradicted, Contradicted),
+    ] {
+        assert_eq!(Verdict::and(one, other), both, "{one:?} and {other:?}");
+        assert_eq!(Verdict::and(other, one), both, "{other:?} and {one:?}");
+    }
+}
+
+#[test]
+fn templates_for_claims_name_a_claim() {
+    for text in [SUBJECT, "node={node}", "a=b={node}", "https://x/n=spiffe://{node}"] {
+        assert_eq!(Template::parse_claim(text, Hole::Node).unwrap().to_string(), text);
+    }
+    for (text, error) in [
+        ("{node}", TemplateError::NoClaim),
+        ("={node}", TemplateError::NoClaim),
+        ("a b={node}", TemplateError::NoClaim),
+        ("{node}={node}", TemplateError::NoClaim),
+        ("sub={tenant}", TemplateError::Missing(Hole::Node)),
+        ("sub={tenant}.{node}", TemplateError::HolesTouch),
+    ] {
+        assert_eq!(Template::parse_claim(text, Hole::Node), Err(error), "{text}");
+    }
+}
+
+#[test]
+fn a_header_may_hold_a_token_with_and_without_its_scheme() {
+    let long = "a".repeat(MAX_TOKEN_BYTES);
+    for (header, token) in [
+        ("", Err(TokenFault::Missing)),
+        ("authorization:\r\n", Err(TokenFault::Missing)),
+        ("authorization: Bearer\r\n", Ok("Bearer")),
+        ("authorization: Bearer a.b.c\r\n", Ok("a.b.c")),
+        ("Authorization: bEARER   a.b.c\r\n", Ok("a.b.c")),
+        ("authorization: a.b.c\r\n", Ok("a.b.c")),
+        ("authorization: Bearer a.b.c\r\nauthorization: Bearer d.e.f\r\n", Ok("a.b.c")),
+        ("authorization: Basic YTpi\r\n", Err(TokenFault::Malformed)),
+        ("authorization: Bearer a.b.c d\r\n", Err(TokenFault::Malformed)),
+        ("authorization: Bearer a,b\r\n", Err(TokenFault::Malformed)),
+        ("authorization: Bearer ä\r\n", Err(TokenFault::Malformed)),
+        (&format!("authorization: Bearer {long}\r\n"), Ok(&long[..])),
+        (&format!("authorization: Bearer {long}a\r\n"), Err(TokenFault::TooLong)),
+    ] {
+        let text = format!(
+            "GET {PATH} HTTP/1.1\r\nx-envoy-reverse-tunnel-node-id: n\r\nx-envoy-reverse-tunnel-cluster-id: c\r\n\
+             x-envoy-reverse-tunnel-tenant-id: t\r\n{header}\r\n"
+        );
+        let rules = Rules::default();
+        let ParsedRequest::Complete { request, .. } = RequestParser::new().parse(&rules, text.as_bytes()) else {
+            panic!("{text}");
+        };
+        assert_eq!(request.token.map(Token::as_str), token, "{header}");
+        assert!(!format!("{request:?}").contains("a.b.c"), "a token is never shown");
+    }
+}
+
+#[test]
+fn a_token_is_sent_and_not_shown() {
+    let head = RequestHead {
+        names: &HeaderNames::default(),
+        host: "h",
+        identity: claim("t", "c", "n"),
+        upstream: "u",
+        initiation_time_ms: 0,
+        worker: 0,
+        connection: 0,
+        instance: Instance(0),
+        path: PATH,
+        upgrade: false,
+        whole_tls: true,
+        token: Some(Token::new("a-secret.b.c").unwrap()),
+    };
+    let mut bytes = Vec::new();
+    head.encode(&mut bytes);
+    assert!(String::from_utf8(bytes).unwrap().contains("\r\nauthorization: Bearer a-secret.b.c\r\n"));
+    assert!(!format!("{head:?}").contains("a-secret"));
+    assert_eq!(Token::new("a\r\nx: y"), Err(TokenFault::Malformed), "no header can be smuggled in");
+}

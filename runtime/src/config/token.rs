@@ -1,0 +1,109 @@
+//! The settings of bearer tokens: the table `[responder.token]`, and what an initiator sets of its own.
+
+use std::path::PathBuf;
+
+use revtun_core::binding::{Binding, Hole, Template};
+use revtun_core::token::Policy;
+
+use super::Fault;
+use super::section::Section;
+use crate::token::JwksFile;
+
+/// What an operator may set of the tokens that a responder takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// The file with the public keys of those who issue them.
+    pub jwks: Option<PathBuf>,
+    /// Who has to have issued them.
+    pub issuer: Option<String>,
+    /// For whom they have to be issued.
+    pub audience: Option<String>,
+    /// Where the node id stands in a token.
+    pub node_claim: Option<Template>,
+    /// Where the cluster id stands.
+    pub cluster_claim: Option<Template>,
+    /// Where the tenant id stands.
+    pub tenant_claim: Option<Template>,
+}
+
+impl TokenSettings {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let mut claim = |key, hole| section.text(key, |text| parse_claim(text, hole)).map(|found| found.value);
+        let node_claim = claim("node_claim", Hole::Node);
+        let cluster_claim = claim("cluster_claim", Hole::Cluster);
+        let tenant_claim = claim("tenant_claim", Hole::Tenant);
+        let mut text = |key| section.text(key, parse_text).map(|found| found.value);
+        let (issuer, audience) = (text("issuer"), text("audience"));
+        Self { jwks: read_file(section, "jwks"), issuer, audience, node_claim, cluster_claim, tenant_claim }
+    }
+
+    /// Lets one template stand for all three names.
+    pub fn set_identity(&mut self, [node, cluster, tenant]: [Template; 3]) {
+        (self.node_claim, self.cluster_claim, self.tenant_claim) = (Some(node), Some(cluster), Some(tenant));
+    }
+
+    /// The file with the keys, and what tokens have to say; none if none are asked for.
+    ///
+    /// # Errors
+    /// If something is missing beside what is there.
+    pub fn demands(&self) -> Result<Option<(JwksFile, Policy)>, Fault> {
+        if *self == Self::default() {
+            return Ok(None);
+        }
+        let missing = |what, remedy: &str| Fault::new(format!("asks for tokens, but {what}"), remedy);
+        let jwks = self.jwks.clone().ok_or_else(|| {
+            missing("has no keys to verify them with", "give jwks (--token-jwks), a file with a JSON Web Key Set")
+        })?;
+        let issuer = self.issuer.as_deref().ok_or_else(|| {
+            missing("does not say who issues them", "give issuer (--token-issuer), which stands in them as iss")
+        })?;
+        let audience = self.audience.as_deref().ok_or_else(|| {
+            let remedy = "give audience (--token-audience), which stands in them as aud";
+            missing("does not say for whom they are issued", remedy)
+        })?;
+        let (Some(node), Some(cluster), Some(tenant)) = (&self.node_claim, &self.cluster_claim, &self.tenant_claim)
+        else {
+            let remedy = "give node_claim, cluster_claim and tenant_claim, or one for all three by --token-identity";
+            return Err(missing("does not say where they prove node, cluster and tenant", remedy));
+        };
+        let binding = Binding { node: node.clone(), cluster: cluster.clone(), tenant: tenant.clone() };
+        Ok(Some((JwksFile::new(jwks), Policy { issuer: issuer.into(), audience: audience.into(), binding })))
+    }
+}
+
+/// What is wrong where a token would be sent in the clear.
+pub(super) fn unprotected() -> Fault {
+    let remedy = "set up TLS (--tls-cert, --tls), or give --allow-plaintext if something else encrypts the way";
+    Fault::new("would have tokens sent in the clear, for everybody on the way to take", remedy)
+}
+
+/// Reads a template for a claim, which proves one of the names.
+///
+/// # Errors
+/// If it does not, or could be read in two ways.
+pub fn parse_claim(text: &str, hole: Hole) -> Result<Template, Fault> {
+    Template::parse_claim(text, hole).map_err(|error| {
+        let remedy = "write the name of a claim, = and a text with holes, such as sub={tenant}/{cluster}/{node}";
+        Fault::new(format!("{text:?} {error}"), remedy)
+    })
+}
+
+/// Reads a template for a claim that serves for all three names of an identity.
+///
+/// # Errors
+/// If it lacks one of them, or could be read in two ways.
+pub fn parse_claims(text: &str) -> Result<[Template; 3], Fault> {
+    Ok([parse_claim(text, Hole::Node)?, parse_claim(text, Hole::Cluster)?, parse_claim(text, Hole::Tenant)?])
+}
+
+pub(super) fn read_file(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let parse = |text: &str| match text {
+        "" => Err(Fault::new("is empty", "write the path of a file")),
+        path => Ok(PathBuf::from(path)),
+    };
+    section.text(key, parse).map(|found| found.value)
+}
+
+fn parse_text(text: &str) -> Result<String, Fault> {
+    if text.is_empty() { Err(Fault::new("is empty", "write what stands in the tokens")) } else { Ok(text.to_owned()) }
+}

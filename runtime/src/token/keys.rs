@@ -1,0 +1,143 @@
+//! The public keys of issuers, from a file with a JSON Web Key Set (RFC 7517 §5).
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
+
+use super::provider;
+use crate::config::Fault;
+use crate::tls::Kept;
+
+/// The longest file that is read, and the most keys in it.
+const MAX_FILE_BYTES: u64 = 256 * 1024;
+const MAX_KEYS: usize = 64;
+
+/// Bytes of the modulus of an RSA key: 2048 to 8192 bits.
+const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
+
+const REMEDY: &str = "give a JSON Web Key Set with public keys for RS256, ES256 or EdDSA";
+
+/// The path of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwksFile(PathBuf);
+
+/// What the file holds.
+#[derive(Debug)]
+pub struct Keys(Vec<Key>);
+
+/// A key, which is good for one algorithm and no other.
+#[derive(Debug)]
+pub(super) struct Key {
+    id: Option<String>,
+    pub(super) algorithm: Algorithm,
+    pub(super) public: DecodingKey,
+}
+
+impl JwksFile {
+    /// The file at `path`.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+}
+
+impl Kept for JwksFile {
+    type Config = Keys;
+
+    fn paths(&self) -> Vec<&Path> {
+        vec![&self.0]
+    }
+
+    fn own(&self) -> Option<&Path> {
+        None
+    }
+
+    fn load(&self) -> Result<Keys, Fault> {
+        provider::install();
+        let bytes = read(&self.0, MAX_FILE_BYTES, REMEDY)?;
+        let unusable = |what: String| Fault::new(format!("{} {what}", self.0.display()), REMEDY);
+        let set: JwkSet =
+            serde_json::from_slice(&bytes).map_err(|error| unusable(format!("is no JSON Web Key Set: {error}")))?;
+        if set.keys.len() > MAX_KEYS {
+            return Err(unusable(format!("holds more than {MAX_KEYS} keys")));
+        }
+        let mut keys = Vec::<Key>::new();
+        for (index, jwk) in set.keys.iter().enumerate() {
+            let Some(algorithm) = algorithm(jwk) else { continue };
+            let number = index + 1;
+            let public = public_key(jwk).ok_or_else(|| {
+                unusable(format!("has as number {number} a key that cannot be used for {algorithm:?}"))
+            })?;
+            let id = jwk.common.key_id.clone();
+            if keys.iter().any(|key| key.id == id) {
+                return Err(unusable(format!("has as number {number} a key with the kid of another one, or none")));
+            }
+            keys.push(Key { id, algorithm, public });
+        }
+        if keys.is_empty() { Err(unusable("holds no key for signatures".to_owned())) } else { Ok(Keys(keys)) }
+    }
+}
+
+impl Keys {
+    /// The key that a token names; a token that names none is of the only one.
+    pub(super) fn find(&self, id: Option<&str>) -> Option<&Key> {
+        match (id, &self.0[..]) {
+            (None, [only]) => Some(only),
+            (None, _) => None,
+            (Some(_), keys) => keys.iter().find(|key| key.id.as_deref() == id),
+        }
+    }
+}
+
+/// What a key is good for; none for keys that serve something else, which a set may hold too.
+fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
+    let common = &jwk.common;
+    let signs = common.public_key_use.as_ref().is_none_or(|is| *is == PublicKeyUse::Signature);
+    let verifies = common.key_operations.as_ref().is_none_or(|may| may.contains(&KeyOperations::Verify));
+    let (algorithm, named) = if let AlgorithmParameters::RSA(_) = &jwk.algorithm {
+        (Algorithm::RS256, KeyAlgorithm::RS256)
+    } else if let AlgorithmParameters::EllipticCurve(key) = &jwk.algorithm
+        && key.curve == EllipticCurve::P256
+    {
+        (Algorithm::ES256, KeyAlgorithm::ES256)
+    } else if let AlgorithmParameters::OctetKeyPair(key) = &jwk.algorithm
+        && key.curve == EllipticCurve::Ed25519
+    {
+        (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
+    } else {
+        return None;
+    };
+    (signs && verifies && common.key_algorithm.is_none_or(|name| name == named)).then_some(algorithm)
+}
+
+/// The key, if it is as long as it has to be.
+fn public_key(jwk: &Jwk) -> Option<DecodingKey> {
+    let public = DecodingKey::from_jwk(jwk).ok()?;
+    let sound = match (public.kind(), algorithm(jwk)?) {
+        (DecodingKeyKind::RsaModulusExponent { n, e }, _) => {
+            RSA_BYTES.contains(&n.len()) && n[0] != 0 && e.first().is_some_and(|first| *first != 0)
+        }
+        (DecodingKeyKind::SecretOrDer(point), Algorithm::ES256) => point.len() == 65,
+        (DecodingKeyKind::SecretOrDer(point), _) => point.len() == 32,
+    };
+    sound.then_some(public)
+}
+
+/// Reads a file of at most `most` bytes.
+pub(super) fn read(path: &Path, most: u64, remedy: &str) -> Result<Vec<u8>, Fault> {
+    let fault = |what: String| Fault::new(what, remedy);
+    let failed = |error: std::io::Error| fault(format!("cannot read {}: {error}", path.display()));
+    // Of something endless, or that somebody has to write to first, we are not going to wait for the end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(fault(format!("{} is no file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(fault(format!("{} is longer than {most} bytes", path.display())));
+    }
+    Ok(bytes)
+}
