@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, SanType,
@@ -62,17 +63,23 @@ impl Authority {
     }
 
     /// The same with the day on which it ends.
+    pub fn issue_until(&self, file: &str, names: &[&str], (year, month, day): (i32, u8, u8)) -> Files {
+        let end = date_time_ymd(year, month, day).unix_timestamp();
+        self.issue_to(file, names, u64::try_from(end).unwrap_or(0))
+    }
+
+    /// The same with the last second in which it is valid, since 1970.
     ///
     /// # Panics
     /// If a name is none.
-    pub fn issue_until(&self, file: &str, names: &[&str], (year, month, day): (i32, u8, u8)) -> Files {
+    pub fn issue_to(&self, file: &str, names: &[&str], end: u64) -> Files {
         let (uris, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.contains("://"));
         let others: Vec<String> = others.into_iter().map(ToOwned::to_owned).collect();
         let mut params = CertificateParams::new(others).expect("legal names");
         params.subject_alt_names.extend(uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("a legal URI"))));
         // Of another name than who signs it, or it passes for self-signed.
         params.distinguished_name.push(DnType::CommonName, file);
-        params.not_after = date_time_ymd(year, month, day);
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(end);
         let key = KeyPair::generate().expect("there is randomness");
         let certificate = params.signed_by(&key, &self.issuer).expect("a sound certificate");
         let files = Files { cert: self.path(&format!("{file}.pem")), key: self.path(&format!("{file}.key")) };

@@ -4,6 +4,7 @@ mod envoys;
 mod refusals;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Request, Version};
@@ -11,10 +12,17 @@ use revtun_tests::body;
 use revtun_tests::certificates::{Authority, Files};
 use revtun_tests::client::{Caller, get, to_node, whole};
 use revtun_tests::ends::{Dialling, Initiator, Responder};
+use revtun_tests::fake::Handshake;
+use revtun_tests::issuer::now;
 use revtun_tests::patience::{SOON, until, within};
 use revtun_tests::prometheus::Metrics;
 use revtun_tests::relay::Relay;
 use revtun_tests::service::Service;
+use rustls::SupportedProtocolVersion;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 const NODE: &str = "node-a";
@@ -32,12 +40,12 @@ async fn responder(flags: &[&[&str]]) -> Responder {
     Responder::revtun(&[&OPEN, &flags.concat()[..]].concat()).await
 }
 
-async fn metrics(admin: std::net::SocketAddr) -> Metrics {
+async fn metrics(admin: SocketAddr) -> Metrics {
     Metrics::parse(&get(admin, "/metrics").await.expect("a page").text())
 }
 
 /// Waits until `series` of the page at `admin` is at least `least`.
-async fn counts(admin: std::net::SocketAddr, series: &str, least: u64) {
+async fn counts(admin: SocketAddr, series: &str, least: u64) {
     until(SOON, series, async || (metrics(admin).await.value(series) >= least).then_some(())).await;
 }
 
@@ -174,22 +182,40 @@ async fn new_files_are_taken_on_sighup_and_no_tunnel_is_dropped() {
     end.process().signal("HUP");
     counts(end.admin(), "revtun_tls_reload_failures_total{use=\"tunnel\"}", 1).await;
     assert_eq!(metrics(end.admin()).await.value(expires), second);
-    assert!(end.process().stderr().contains("cannot be used; the old ones stay"));
+    let told = "cannot be used; the old ones stay";
+    until(SOON, told, async || end.process().stderr().contains(told).then_some(())).await;
     assert_eq!(end.ask_node(NODE, "/").await.status, 200);
     assert_eq!(relay.lines().len(), 1, "the tunnel outlived all of it");
     // Whoever dials now meets the last good one.
     relay.cut();
     end.reaches(NODE).await;
+    // Nobody has to say that there are better ones.
+    let _at_last = authority.issue_until("server", &["127.0.0.1"], (2088, 1, 1));
+    counts(end.admin(), "revtun_tls_reloads_total{use=\"tunnel\"}", 2).await;
+    assert!(metrics(end.admin()).await.value(expires) > second);
 }
 
 #[tokio::test]
 async fn a_certificate_that_ends_soon_is_warned_about() {
+    const DAY: u64 = 24 * 60 * 60;
     let authority = Authority::new();
-    // Long ago: initiators do not take it, but its owner has to hear of it.
-    let server = authority.issue_until("server", &["127.0.0.1"], (2020, 1, 1));
-    let mut end = responder(&[&shows(&server)]).await;
-    until(SOON, "the warning", async || end.process().stderr().contains("the certificate has expired").then_some(()))
-        .await;
+    // One of long ago initiators do not take, but its owner has to hear of it.
+    for (end, told) in [
+        (now() + 13 * DAY, Some("the certificate expires soon what=\"tunnel\" days=12")),
+        (now() - 2000 * DAY, Some("the certificate has expired")),
+        (now() + 15 * DAY, None),
+    ] {
+        let server = authority.issue_to("server", &["127.0.0.1"], end);
+        let mut end = responder(&[&shows(&server)]).await;
+        match told {
+            Some(told) => until(SOON, told, async || end.process().stderr().contains(told).then_some(())).await,
+            None => {
+                let begun = "responder listening";
+                until(SOON, begun, async || end.process().stderr().contains(begun).then_some(())).await;
+                assert!(!end.process().stderr().contains("the certificate"));
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -202,7 +228,7 @@ async fn callers_come_inside_tls_over_http1_and_http2() {
     let _initiator = Initiator::revtun(Dialling::from_revtun(&hosts, service.addr())).await;
     end.has_within(SOON, NODE, 1).await;
     for (version, alpn) in [(Version::HTTP_11, &b"http/1.1"[..]), (Version::HTTP_2, b"h2")] {
-        let stream = tls_to(&end, &authority, alpn).await;
+        let stream = tls_to(end.egress(), &authority, Some(alpn), &[&TLS13, &TLS12]).await;
         let mut caller = Caller::over(stream, version).await.expect("a connection");
         let request = to_node(NODE, "/").body(body::empty()).expect("a request");
         let answer = whole(caller.send(request).await.expect("an answer")).await.expect("a body");
@@ -215,19 +241,41 @@ async fn callers_come_inside_tls_over_http1_and_http2() {
     assert!(caller.send(plain).await.is_err(), "in the clear there is no answer");
 }
 
-async fn tls_to(end: &Responder, authority: &Authority, alpn: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, ServerName};
+#[tokio::test]
+async fn a_peer_that_knows_nothing_newer_is_served_with_tls_1_2() {
+    let authority = Authority::new();
+    let server = authority.issue("server", &["127.0.0.1"]);
+    let Files { cert, key } = &server;
+    let end = responder(&[&shows(&server), &["--egress-tls-cert", cert, "--egress-tls-key", key]]).await;
+    let mut tunnel = tls_to(end.tunnel(), &authority, None, &[&TLS12]).await;
+    let hello = Handshake { node: NODE, cluster: "cluster-a", tenant: "tenant-a" };
+    let request = hello.request_with(&["x-revtun-instance: 00000000000000000000000000000001", "x-revtun-tls: whole"]);
+    within(SOON, "a handshake", tunnel.write_all(request.as_bytes())).await.expect("a tunnel");
+    end.has_within(SOON, NODE, 1).await;
+    let caller = tls_to(end.egress(), &authority, Some(b"h2"), &[&TLS12]).await;
+    let mut caller = Caller::over(caller, Version::HTTP_2).await.expect("HTTP/2");
+    let request = to_node("nobody", "/").body(body::empty()).expect("a request");
+    assert_eq!(caller.send(request).await.expect("an answer").status(), 503);
+}
+
+/// A client of the listener at `to`, which wants one of `versions` and `alpn`.
+async fn tls_to(
+    to: SocketAddr,
+    authority: &Authority,
+    alpn: Option<&[u8]>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> tokio_rustls::client::TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(authority.ca()).expect("a certificate")).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
     let mut config = config.expect("ring").with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(end.egress()).await.expect("a connection");
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    let stream = TcpStream::connect(to).await.expect("a connection");
     let name = ServerName::try_from("127.0.0.1").expect("an address");
     let secured = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream);
     let stream = within(SOON, "TLS", secured).await.expect("TLS");
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn));
+    assert_eq!(stream.get_ref().1.alpn_protocol(), alpn);
+    assert_eq!(stream.get_ref().1.protocol_version(), versions.first().map(|version| version.version));
     stream
 }
