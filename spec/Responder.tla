@@ -28,6 +28,7 @@ CONSTANTS Tunnels,       \* slots for tunnels
           Callers,       \* records [tenant, kind, name, nr]; kind is "node" or "cluster"
           MaxStreams,    \* streams that one tunnel carries at the same time
           MaxPerNode,    \* tunnels of one node that are not on their way out
+          MaxPerTenant,  \* tunnels of one tenant
           MaxWaiting,    \* callers waiting at the same time
           Drains,        \* what the operator drains: "nothing", "parts", "all" or "any" of both
           Bug            \* "none", or the name of a mistake to plant
@@ -71,6 +72,8 @@ Streams(n, t)   == Cardinality(Carried(n, t))
 Waiting(n)      == {c \in Callers : n.at[c] = "waiting"}
 OfNode(n, node) == {t \in Members(n) : NodeSeat(n.peer[t]) = node}
 Active(n, node) == {t \in OfNode(n, node) : n.stage[t] \in Staying}
+
+OfTenant(n, tenant) == {t \in Members(n) : n.peer[t].tenant = tenant}
 
 \* A node is in the clusters that its tunnels name, those on their way out too.
 ClustersOf(n, node) == {ClusterSeat(n.peer[t]) : t \in OfNode(n, node)}
@@ -156,13 +159,16 @@ Accepted(t) ==
   /\ Admitting
   /\ m' = [m EXCEPT !.stage[t] = "handshaking"]
 
-\* The node is at its limit: the tunnel whose ping is unanswered for the longest time has to go, if there is one.
-\* Whether that is long enough to be suspect is left open.
+Full(n, peer) ==
+  \/ Cardinality(Active(n, NodeSeat(peer))) >= MaxPerNode /\ Bug # "NoCap"
+  \/ Cardinality(OfTenant(n, peer.tenant)) >= MaxPerTenant /\ Bug # "NoTenantCap"
+
+\* Where there is no room, the tunnel of the node whose ping is unanswered for the longest time has to go, if there is
+\* one. Whether that is long enough to be suspect is left open.
 Admissions(n, peer) ==
-  LET node == NodeSeat(peer)
-  IN IF Cardinality(Active(n, node)) < MaxPerNode \/ Bug = "NoCap"
-     THEN {n}
-     ELSE {Close(n, t) : t \in {u \in OfNode(n, node) : n.stage[u] = "awaiting"}}
+  IF Full(n, peer)
+  THEN {Close(n, t) : t \in {u \in OfNode(n, NodeSeat(peer)) : n.stage[u] = "awaiting"}}
+  ELSE {n}
 
 Greeted(t, peer, believed) ==
   /\ m.stage[t] = "handshaking"
@@ -170,7 +176,7 @@ Greeted(t, peer, believed) ==
         /\ Admitting
         /\ \E n \in Admissions(m, peer) :
              m' = [Register(n, t, peer) EXCEPT !.forged = IF believed THEN @ ELSE @ \cup {t}]
-     \/ /\ ~believed \/ m.drain # "no" \/ Cardinality(Active(m, NodeSeat(peer))) >= MaxPerNode
+     \/ /\ ~believed \/ m.drain # "no" \/ Full(m, peer)
         /\ m' = [m EXCEPT !.stage[t] = "rejected"]
 
 Faulted(t) ==
@@ -337,6 +343,9 @@ StreamsFit ==
 
 \* S13: no node has more tunnels than it may.
 NodeCap == \A node \in Nodes : Cardinality(Active(m, node)) <= MaxPerNode
+
+\* S13: nor has a tenant.
+TenantCap == \A p \in Peers : Cardinality(OfTenant(m, p.tenant)) <= MaxPerTenant
 
 \* The half of L8 that is a state: nobody waits beside room without being about to be served.
 NobodyWaitsBesideRoom ==

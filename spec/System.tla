@@ -47,7 +47,8 @@ First  == INSTANCE Initiator WITH m <- first, changes <- 0, faults <- 0, Hosts <
                                   MaxCount <- Count, Changes <- 1000, Faults <- 1000
 Second == INSTANCE Initiator WITH m <- second, changes <- 0, faults <- 0, Hosts <- {Host}, Tunnels <- SecondSlots,
                                   MaxCount <- Count, Changes <- 1000, Faults <- 1000
-Cloud  == INSTANCE Responder WITH m <- responder, Tunnels <- Slots, MaxStreams <- 1, MaxWaiting <- 1, Drains <- "all"
+Cloud  == INSTANCE Responder WITH m <- responder, Tunnels <- Slots, MaxStreams <- 1, MaxWaiting <- 1,
+                                  MaxPerTenant <- 1000, Drains <- "all"
 
 Here(t)  == IF t \in FirstSlots THEN first.stage[t] ELSE second.stage[t]
 There(t) == responder.stage[t]
@@ -238,7 +239,10 @@ Stale(t) ==
   /\ \/ NextDown(t) # "nothing" /\ Here(t) = "none"
      \/ NextDown(t) = "goaway" /\ Here(t) \notin Up
      \/ NextDown(t) \in {"yes", "no"} /\ Here(t) # "handshaking"
-  /\ wire' = Taken(t, "down")
+  /\ LET rest == Taken(t, "down")
+     IN wire' = IF Bug = "EchoAfterClose" /\ NextDown(t) = "ping"
+                THEN [rest EXCEPT ![t] = Send(@, "up", <<"echo">>)]
+                ELSE rest
   /\ UNCHANGED <<first, second, responder, running, process, faults>>
 
 (***************************************************************************)

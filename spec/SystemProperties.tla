@@ -55,6 +55,12 @@ RejectIsFinal ==
   \A t \in Slots : wire[t].verdict = "no" =>
     There(t) \in {"rejected", "none"} /\ t \notin responder.listed /\ Here(t) \in {"none"} \cup First!Pending
 
+\* S5: an end that is gone says nothing more. A connection that got no name is turned away with a last word.
+NoUseAfterClose ==
+  [][\A t \in Slots :
+       /\ Here(t) = "none" /\ Here(t)' = "none" => Len(wire'[t].up) <= Len(wire[t].up)
+       /\ There(t) = "none" /\ There(t)' = "none" /\ wire[t].met => Len(wire'[t].down) <= Len(wire[t].down)]_vars
+
 \* S6: a connection once gone from an end does not come back to it; a new one has nothing of it.
 NoResurrection ==
   [][\A t \in Slots :

@@ -29,7 +29,7 @@ use walk::{Walk, Walked};
 const CASES: u32 = 400;
 const STEPS: usize = 400;
 /// So many runs of each machine are traced to the folder `REVTUN_TRACES`, if the environment names one.
-const TRACED: u32 = 100;
+const TRACED: u32 = 120;
 /// How often every effect must have been seen, with every reason.
 const FLOOR: u32 = 8;
 

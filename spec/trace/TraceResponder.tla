@@ -53,10 +53,8 @@ Meant(e) ==
 \* There is room for one more connection: a limit that the specification leaves to the number of its slots.
 HandshakeFits == Cardinality({t \in Tunnels : m.stage[t] \in {"handshaking", "rejected"}}) < MaxHandshakes
 
-\* The limits for tenants and for all tunnels are those for a node once more, and left out of the specification.
-OfTenant(peer) == {t \in Members(m) : m.peer[t].tenant = peer.tenant}
-AllFull        == Cardinality(Members(m)) >= MaxTunnels
-Crowded(peer)  == AllFull \/ Cardinality(OfTenant(peer)) >= MaxPerTenant
+\* The limit for all tunnels is that for a node once more, and left out of the specification.
+AllFull == Cardinality(Members(m)) >= MaxTunnels
 
 GreetedInACrowd(t, peer) ==
   /\ m.stage[t] = "handshaking"
@@ -66,7 +64,7 @@ GreetedInACrowd(t, peer) ==
 \* The action that the record names.
 Action(e) ==
   CASE e.a = "Accepted"         -> HandshakeFits /\ \E t \in Tunnels : Accepted(t)
-    [] e.a = "Greeted"          -> IF e.verdict = "Believed" /\ m.drain = "no" /\ Crowded(PeerOf(e))
+    [] e.a = "Greeted"          -> IF e.verdict = "Believed" /\ m.drain = "no" /\ AllFull
                                    THEN GreetedInACrowd(e.tunnel[1], PeerOf(e))
                                    ELSE Greeted(e.tunnel[1], PeerOf(e), e.verdict = "Believed")
     [] e.a = "Faulted"          -> Faulted(e.tunnel[1])
@@ -127,8 +125,9 @@ Rejections(e) ==
     [] e.verdict = "Contradicted" -> {"identity-mismatch"}
     [] m.drain # "no"             -> {"draining"}
     [] AllFull                    -> {"responder-full"}
-    [] Crowded(PeerOf(e))         -> {"tenant-full"}
-    [] OTHER                      -> {"node-full"}
+    [] OTHER                      -> IF Cardinality(OfTenant(m, PeerOf(e).tenant)) >= MaxPerTenant
+                                     THEN {"tenant-full"}
+                                     ELSE {"node-full"}
 
 \* Why a tunnel that had streams to finish goes is known; who had wanted it to go is not.
 CloseReasons(e, t) ==

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use crate::graph::{Edge, Graph, Views};
 use crate::value::Value;
 
 /// What `spec/check` exits with when TLC cannot be had.
 const UNAVAILABLE: i32 = 3;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("core/ is in the workspace").to_owned()
@@ -22,6 +25,8 @@ pub(crate) fn explore(
     view: impl Fn(&BTreeMap<String, Value>) -> String,
 ) -> Option<Graph> {
     let name = format!("{module}/graph/{world}.cfg");
+    // Two tests may want the same graph.
+    let _alone = ONE_AT_A_TIME.lock();
     let output = Command::new(root().join("spec/check")).arg(&name).output().expect("python3 is there");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(UNAVAILABLE) {
