@@ -5,8 +5,9 @@ mod clock;
 use std::time::Duration;
 
 use clock::Clock;
+use revtun_core::address::MAX_COUNT;
 use revtun_core::handshake::Answer;
-use revtun_core::initiator::{self, Cause, HostId, Initiator, Protocol};
+use revtun_core::initiator::{self, Cause, HostId, Initiator, Protocol, Stage};
 use revtun_core::{Machine as _, TunnelId};
 
 const HOST: HostId = HostId(0);
@@ -54,6 +55,12 @@ fn pauses(dice: u64, times: u32, fail: impl Fn(&mut Clock<Initiator>, TunnelId))
         pause
     });
     pauses.collect()
+}
+
+#[test]
+fn nobody_gets_more_tunnels_than_the_limit() {
+    let mut clock = wanting(u16::MAX);
+    assert_eq!(dials(&clock.run()), usize::from(MAX_COUNT));
 }
 
 #[test]
@@ -250,6 +257,21 @@ fn a_goaway_is_answered_by_a_new_tunnel_before_the_old_one_is_gone() {
     assert_eq!(clock.machine.tunnels().count(), 2, "make before break");
     let _ = clock.tell(initiator::Event::Closed { tunnel: tunnel(0, 0), cause: Cause::Lost });
     assert_eq!(dials(&clock.run()), 0, "nothing is missing");
+}
+
+#[test]
+fn a_responder_that_says_goaway_again_and_again_piles_up_nothing() {
+    let mut clock = Clock::new(Initiator::new(initiator::Config { max_draining: 2, ..initiator::Config::default() }));
+    let _ = clock.tell(initiator::Event::TargetSet { host: HOST, count: 1 });
+    for turn in 0..5 {
+        let _ = clock.run();
+        let up = clock.machine.tunnels().find(|view| view.stage == Stage::Dialing).expect("it is replaced").tunnel;
+        accept(&mut clock, up);
+        let _ = clock.tell(initiator::Event::Used { tunnel: up, protocol: Protocol::Http2 });
+        let closed = initiator::Effect::Close { tunnel: up, reason: initiator::CloseReason::Surplus };
+        let expected = if turn < 2 { vec![] } else { vec![closed] };
+        assert_eq!(clock.tell(initiator::Event::GoawayReceived { tunnel: up }), expected, "turn {turn}");
+    }
 }
 
 #[test]

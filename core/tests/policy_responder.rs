@@ -26,12 +26,21 @@ fn cluster(name: &str) -> Target<'_> {
 
 /// A connection greets. What is due at once is done.
 fn greet(clock: &mut Clock<Responder>, name: &str, instance: Option<Instance>) -> (TunnelId, Vec<responder::Effect>) {
+    greet_for(clock, "t", name, instance)
+}
+
+fn greet_for(
+    clock: &mut Clock<Responder>,
+    tenant: &str,
+    name: &str,
+    instance: Option<Instance>,
+) -> (TunnelId, Vec<responder::Effect>) {
     let admitted = clock.tell(responder::Event::Accepted);
     let [responder::Effect::Admit { tunnel }] = admitted[..] else { panic!("{admitted:?}") };
     let identity = Identity {
         node: NodeId::new(name).expect("legal"),
         cluster: ClusterId::new("c").expect("legal"),
-        tenant: TenantId::new("t").expect("legal"),
+        tenant: TenantId::new(tenant).expect("legal"),
     };
     let hello = Hello { identity, instance, verdict: Verdict::Believed };
     let mut effects = clock.tell(responder::Event::Greeted { tunnel, hello });
@@ -108,6 +117,72 @@ fn a_returning_node_drains_its_ghost_and_two_living_ones_are_reported_once() {
 }
 
 #[test]
+fn three_processes_that_take_turns_are_found_out_and_left_alone() {
+    let contended = |effects: &[responder::Effect]| {
+        effects.iter().filter(|it| matches!(it, responder::Effect::Contended { .. })).count()
+    };
+    let mut clock = responder(responder::Config::default());
+    for process in 1..=3 {
+        let (_, effects) = greet(&mut clock, "n", instance(process));
+        assert_eq!(contended(&effects), 0, "each is the newest so far");
+    }
+    let (_, effects) = greet(&mut clock, "n", instance(1));
+    assert_eq!(contended(&effects), 1, "the first is not forgotten for the second");
+    for process in [2, 3, 4] {
+        let (_, effects) = greet(&mut clock, "n", instance(process));
+        let told = effects.iter().any(|it| matches!(it, responder::Effect::Goaway { .. }));
+        assert!(contended(&effects) == 0 && !told, "from then on nobody is displaced: {effects:?}");
+    }
+}
+
+#[test]
+fn what_is_known_of_processes_ends_with_the_last_tunnel_even_if_somebody_waits() {
+    let mut clock = responder(responder::Config { max_streams: 1, ..responder::Config::default() });
+    let (first, _) = greet(&mut clock, "n", instance(1));
+    let (second, _) = greet(&mut clock, "n", instance(2));
+    assert_eq!(open(&mut clock, 1, node("n")), assigned(1, second));
+    assert_eq!(open(&mut clock, 2, node("n")), responder::Effect::Wait { stream: StreamId(2) });
+    for tunnel in [first, second] {
+        let _ = clock.tell(responder::Event::Closed { tunnel });
+    }
+    let (back, effects) = greet(&mut clock, "n", instance(1));
+    assert!(!effects.contains(&responder::Effect::Contended { tunnel: back }), "{effects:?}");
+    assert!(effects.contains(&assigned(2, back)), "{effects:?}");
+}
+
+#[test]
+fn a_tunnel_without_an_instance_is_nobodys_ghost() {
+    let mut clock = responder(responder::Config::default());
+    let (envoy, _) = greet(&mut clock, "n", None);
+    let _ = clock.fire();
+    let (old, _) = greet(&mut clock, "n", instance(1));
+    let (_, effects) = greet(&mut clock, "n", instance(2));
+    let told: Vec<_> = effects.into_iter().filter(|it| matches!(it, responder::Effect::Goaway { .. })).collect();
+    assert_eq!(told, [responder::Effect::Goaway { tunnel: old }], "{envoy} stays");
+}
+
+#[test]
+fn tunnels_on_their_way_out_leave_room_for_new_ones() {
+    let mut clock = responder(responder::Config { max_tunnels_per_node: 1, ..responder::Config::default() });
+    let (leaving, _) = greet(&mut clock, "n", instance(1));
+    assert_eq!(open(&mut clock, 1, node("n")), assigned(1, leaving));
+    assert_eq!(clock.tell(responder::Event::GoawayReceived { tunnel: leaving }), []);
+    let (new, effects) = greet(&mut clock, "n", instance(1));
+    assert_eq!(effects[0], responder::Effect::Accept { tunnel: new });
+}
+
+#[test]
+fn of_several_suspects_the_one_goes_that_is_silent_for_the_longest_time() {
+    let mut clock = responder(responder::Config { max_tunnels_per_node: 2, ..responder::Config::default() });
+    let (older, _) = greet(&mut clock, "n", instance(1));
+    clock.pass(100);
+    let _ = greet(&mut clock, "n", instance(1));
+    clock.pass(2_000);
+    let (_, effects) = greet(&mut clock, "n", instance(1));
+    assert_eq!(effects[0], closed(older, responder::CloseReason::Displaced));
+}
+
+#[test]
 fn a_full_node_gives_up_the_tunnel_that_has_not_answered_for_the_longest_time() {
     let mut clock = responder(responder::Config { max_tunnels_per_node: 2, ..responder::Config::default() });
     let (older, _) = greet(&mut clock, "n", instance(1));
@@ -154,6 +229,22 @@ fn of_two_tunnels_the_one_with_less_to_do_is_taken() {
 }
 
 #[test]
+fn of_two_nodes_the_one_with_less_to_do_for_each_tunnel_is_taken() {
+    let mut clock = responder(responder::Config::default());
+    let (lone, _) = greet(&mut clock, "n", instance(1));
+    let twins = [greet(&mut clock, "m", instance(2)).0, greet(&mut clock, "m", instance(2)).0];
+    let mut load = [0, 0];
+    for stream in 0..30 {
+        clock.dice = if stream % 3 == 0 { MAX } else { 0 };
+        let effect = open(&mut clock, stream, cluster("c"));
+        let twin = twins.iter().any(|tunnel| effect == assigned(stream, *tunnel));
+        assert!(twin || effect == assigned(stream, lone));
+        load[usize::from(twin)] += 1;
+    }
+    assert_eq!(load, [10, 20]);
+}
+
+#[test]
 fn callers_wait_in_line_and_nobody_overtakes() {
     let mut clock = responder(responder::Config { max_streams: 1, ..responder::Config::default() });
     let (tunnel, _) = greet(&mut clock, "n", instance(1));
@@ -170,6 +261,28 @@ fn callers_wait_in_line_and_nobody_overtakes() {
     let began = clock.now;
     assert_eq!(clock.fire(), [refuse]);
     assert_eq!(clock.now.since(began).as_secs(), 1);
+}
+
+#[test]
+fn a_drain_of_a_part_leaves_the_rest_alone() {
+    let tenant = |name| TenantId::new(name).expect("legal");
+    let scopes = [
+        (DrainScope::Tenant(tenant("t")), vec![0, 1]),
+        (DrainScope::Place(node("n")), vec![0]),
+        (DrainScope::Place(Target { tenant: None, ..node("n") }), vec![0, 2]),
+        (DrainScope::Place(cluster("c")), vec![0, 1]),
+        (DrainScope::Tunnel(TunnelId::new(1, 0)), vec![1]),
+    ];
+    for (scope, expected) in scopes {
+        let mut clock = responder(responder::Config::default());
+        let tunnels = [("t", "n"), ("t", "m"), ("u", "n")].map(|(of, name)| greet_for(&mut clock, of, name, None).0);
+        clock.pass(50);
+        let _ = clock.run();
+        assert_eq!(clock.tell(responder::Event::DrainOrdered { scope, grace: Duration::ZERO }), []);
+        let told: Vec<_> = expected.iter().map(|index| responder::Effect::Goaway { tunnel: tunnels[*index] }).collect();
+        assert_eq!(clock.run(), told, "{scope:?}");
+        assert_eq!(clock.until(clock.now.after(Duration::from_secs(1))).len(), told.len(), "closed one by one");
+    }
 }
 
 #[test]
