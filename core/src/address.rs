@@ -186,10 +186,10 @@ impl fmt::Display for AddressFault {
             Self::Range(count) => {
                 write!(f, "Connection count {count} is outside the supported range [0, {MAX_COUNT}]")
             }
-            Self::Name(Field::Tenant, NameError::Empty) => {
-                f.write_str("Source tenant ID cannot be empty: a responder answers 400 to it")
+            Self::Name(field, NameError::Empty) => {
+                let why = if *field == Field::Tenant { ": a responder answers 400 to it" } else { "" };
+                write!(f, "{} cannot be empty{why}", field.title())
             }
-            Self::Name(field, NameError::Empty) => write!(f, "{} cannot be empty", field.title()),
             Self::Name(field, error) => write!(f, "{} {error}", field.name()),
         }
     }

@@ -10,7 +10,7 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 ///
 /// Zero, since the streams that a GOAWAY counts are those of the peer, and an initiator opens none. An Envoy
 /// initiator dials a replacement on it, but takes 2^31-1 for a protocol error (reference §6.7).
-pub const GOAWAY_NO_ERROR: [u8; 17] = goaway(0);
+pub const GOAWAY_NO_ERROR: [u8; 17] = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// All that a responder ever sends through a tunnel that it lets go unused: preface, empty SETTINGS, GOAWAY.
 pub const GOAWAY_UNUSED: [u8; 24 + 9 + 17] = {
@@ -29,18 +29,13 @@ pub const GOAWAY_UNUSED: [u8; 24 + 9 + 17] = {
 /// revtun understands an initiator that speaks first ([`Answer::Accepted`](crate::handshake::Answer::Accepted)).
 pub const LEAVING: [u8; 9 + 17] = {
     let mut bytes = [0; 9 + 17];
-    let (settings, frame) = bytes.split_at_mut(SETTINGS.len());
+    let (settings, goaway) = bytes.split_at_mut(SETTINGS.len());
     settings.copy_from_slice(&SETTINGS);
-    frame.copy_from_slice(&goaway(i32::MAX as u32));
+    goaway.copy_from_slice(&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
     bytes
 };
 
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-
-const fn goaway(last_stream: u32) -> [u8; 17] {
-    let [a, b, c, d] = last_stream.to_be_bytes();
-    [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0]
-}
 
 const HEADERS: u8 = 1;
 const PUSH_PROMISE: u8 = 5;

@@ -66,10 +66,7 @@ impl<K: Key, T> Table<K, T> {
 
     /// Takes the value out. Its slot is free again, unless its generations are used up: then it stays empty.
     pub(crate) fn remove(&mut self, id: K) -> Option<T> {
-        let slot = self.slots.get_mut(id.slot())?;
-        if slot.generation != id.generation() {
-            return None;
-        }
+        let slot = self.slots.get_mut(id.slot()).filter(|slot| slot.generation == id.generation())?;
         let value = slot.value.take()?;
         self.living -= 1;
         if let Some(next) = slot.generation.checked_add(1) {
@@ -102,4 +99,36 @@ impl<K: Key, T> Table<K, T> {
 /// The same key in its slot's first generation.
 pub(crate) fn bare<K: Key>(key: K) -> K {
     K::new(u32::try_from(key.slot()).expect("slots are counted in 32 bits"), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TunnelId;
+
+    #[test]
+    fn a_slot_whose_generations_are_used_up_stays_empty() {
+        let mut table = Table::<TunnelId, char>::new();
+        table.slots.push(Slot { generation: u32::MAX, value: Some('a') });
+        table.living = 1;
+        let last = TunnelId::new(0, u32::MAX);
+        assert_eq!(table.remove(last), Some('a'));
+        assert_eq!(table.get(last), None);
+        assert_eq!(table.insert('b'), TunnelId::new(1, 0));
+    }
+
+    #[test]
+    fn a_key_of_the_past_or_the_future_opens_nothing() {
+        let mut table = Table::<TunnelId, char>::new();
+        let old = table.insert('a');
+        assert_eq!(table.remove(old), Some('a'));
+        let new = table.insert('b');
+        assert_eq!((new.slot(), new.generation()), (old.slot(), 1));
+        for stranger in [old, TunnelId::new(0, 2), TunnelId::new(1, 0)] {
+            assert_eq!(table.get(stranger), None);
+            assert_eq!(table.get_mut(stranger), None);
+            assert_eq!(table.remove(stranger), None);
+        }
+        assert_eq!((table.get(new), table.len(), table.end()), (Some(&'b'), 1, 1));
+    }
 }

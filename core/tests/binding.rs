@@ -95,6 +95,14 @@ fn templates_that_prove_nothing_for_certain_are_refused() {
     ] {
         assert_eq!(Template::parse(text, Hole::Node), Err(error), "{text}");
     }
+    for (error, said) in [
+        (TemplateError::Illegal, "holds something other than visible ASCII characters"),
+        (TemplateError::UnknownHole, "has a brace that belongs to none of {node}, {cluster} and {tenant}"),
+        (TemplateError::HolesTouch, "has two holes with no separator between them, such as / or ."),
+        (TemplateError::Missing(Hole::Tenant), "has no {tenant}"),
+    ] {
+        assert_eq!(error.to_string(), said);
+    }
     for text in [SPIFFE, "{node}", "{node}.{tenant}", "x{node}y"] {
         assert_eq!(Template::parse(text, Hole::Node).unwrap().to_string(), text);
     }

@@ -99,6 +99,54 @@ at=1500000000 dice=42 DrainOrdered grace=9000000000
 }
 
 #[test]
+fn the_form_for_the_specification_quotes_names_and_lists_what_there_are_several_of() {
+    let mut responder = Responder::new(responder::Config { settle: Duration::ZERO, ..responder::Config::default() });
+    let _ = responder.step(ENV, responder::Event::Accepted);
+    let _ = responder.step(ENV, responder::Event::Accepted);
+    let mut tla = Recorder::new(String::new(), Form::Tla);
+    let identity = Identity {
+        node: NodeId::new("n").unwrap(),
+        cluster: ClusterId::new("c").unwrap(),
+        tenant: TenantId::new("t").unwrap(),
+    };
+    for process in [1, 2, 1] {
+        let effects = responder.step(ENV, responder::Event::Accepted);
+        let Some(responder::Effect::Admit { tunnel }) = effects.iter().next() else { panic!("{effects:?}") };
+        let hello = Hello { identity, instance: Some(Instance(process)), verdict: Verdict::Believed };
+        let _ = tla.step(&mut responder, ENV, responder::Event::Greeted { tunnel, hello });
+    }
+    let told = tla.finish().unwrap();
+    let last = told.lines().next_back().expect("three lines");
+    assert_eq!(
+        last,
+        r#"[a |-> "Greeted", tunnel |-> <<"4", 0>>, node |-> "n", cluster |-> "c", tenant |-> "t", instance |-> "00000000000000000000000000000001", verdict |-> "Believed", effects |-> <<[a |-> "Accept", tunnel |-> <<"4", 0>>], [a |-> "Contended", tunnel |-> <<"4", 0>>]>>, stages |-> {<<"0", "Handshaking">>, <<"1", "Handshaking">>, <<"2", "Draining">>, <<"3", "Settling">>, <<"4", "Settling">>}]"#
+    );
+}
+
+#[test]
+fn values_of_the_wrong_kind_make_no_event() {
+    for text in [
+        "TargetSet host=many count=1",
+        "TargetSet host=1 count=1.0",
+        "Connected tunnel=7",
+        "Answered tunnel=0.0 answer=200",
+        "Answered tunnel=0.0 answer=Accepted revtun=1",
+        "Answered tunnel=0.0",
+    ] {
+        let line = Line::parse(&format!("at=1 dice=2 {text}")).expect("a line");
+        assert_eq!(line.event::<Initiator>(), None, "{text}");
+    }
+    let line = Line::parse("at=1 dice=2 Answered tunnel=0.0 answer=Accepted revtun=false").expect("a line");
+    let answer = Answer::Accepted { revtun: false };
+    assert_eq!(line.event::<Initiator>(), Some(initiator::Event::Answered { tunnel: TunnelId::new(0, 0), answer }));
+    let initiator = Initiator::new(initiator::Config::default());
+    assert!(line.tla(&initiator).to_string().contains("revtun |-> FALSE"));
+    for header in ["# revtun-trace 1 Initiator silence=1 -> Tick", "# revtun-trace 1 Initiator silence=\"x"] {
+        assert!(Header::parse(header).is_err(), "{header}");
+    }
+}
+
+#[test]
 fn names_are_quoted_and_everything_else_stands_bare() {
     let mut responder = Responder::new(responder::Config::default());
     let _ = responder.step(ENV, responder::Event::Accepted);

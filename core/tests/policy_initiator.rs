@@ -275,6 +275,42 @@ fn a_responder_that_says_goaway_again_and_again_piles_up_nothing() {
 }
 
 #[test]
+fn an_initiator_is_ready_once_a_responder_has_proven_itself() {
+    let mut clock = wanting(1);
+    let _ = clock.run();
+    let id = tunnel(0, 0);
+    accept(&mut clock, id);
+    assert!(!clock.machine.is_ready(), "a 200 alone proves nothing");
+    let _ = clock.tell(initiator::Event::Heard { tunnel: id });
+    assert!(clock.machine.is_ready());
+    let _ = clock.tell(initiator::Event::Used { tunnel: id, protocol: Protocol::Http2 });
+    assert!(clock.machine.is_ready());
+    let _ = clock.tell(initiator::Event::GoawayReceived { tunnel: id });
+    assert!(!clock.machine.is_ready());
+    assert_eq!(clock.machine.stale(), 0);
+    let _ = clock.tell(initiator::Event::GoawayReceived { tunnel: id });
+    let _ = clock.tell(initiator::Event::Heard { tunnel: tunnel(7, 7) });
+    assert_eq!(clock.machine.stale(), 2);
+}
+
+#[test]
+fn of_two_orders_to_drain_the_earlier_end_counts() {
+    for graces in [[9, 3], [3, 9]] {
+        let mut clock = wanting(1);
+        let _ = clock.run();
+        accept(&mut clock, tunnel(0, 0));
+        let _ = clock.tell(initiator::Event::Used { tunnel: tunnel(0, 0), protocol: Protocol::Http2 });
+        for grace in graces {
+            let _ = clock.tell(initiator::Event::DrainOrdered { grace: Duration::from_secs(grace) });
+        }
+        let _ = clock.run();
+        let began = clock.now;
+        assert!(clock.fire().contains(&initiator::Effect::Drained));
+        assert_eq!(clock.now.since(began).as_secs(), 3);
+    }
+}
+
+#[test]
 fn an_initiators_drain_tells_waits_closes_and_ends() {
     let mut clock = wanting(2);
     let _ = clock.run();

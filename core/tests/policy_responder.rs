@@ -264,6 +264,14 @@ fn callers_wait_in_line_and_nobody_overtakes() {
 }
 
 #[test]
+fn a_caller_that_waits_cannot_ask_twice() {
+    let mut clock = responder(responder::Config::default());
+    assert_eq!(open(&mut clock, 1, node("n")), responder::Effect::Wait { stream: StreamId(1) });
+    assert_eq!(clock.tell(responder::Event::Opened { stream: StreamId(1), target: node("m") }), []);
+    assert_eq!((clock.machine.counts().waiting, clock.machine.counts().stale), (1, 1));
+}
+
+#[test]
 fn a_drain_of_a_part_leaves_the_rest_alone() {
     let tenant = |name| TenantId::new(name).expect("legal");
     let scopes = [
@@ -293,7 +301,9 @@ fn a_responders_drain_refuses_tells_waits_and_ends() {
     assert_eq!(open(&mut clock, 1, node("m")), assigned(1, busy));
     assert_eq!(open(&mut clock, 2, node("x")), responder::Effect::Wait { stream: StreamId(2) });
     let drain = responder::Event::DrainOrdered { scope: DrainScope::All, grace: Duration::from_secs(30) };
+    assert!(!clock.machine.is_draining());
     assert_eq!(clock.tell(drain), []);
+    assert!(clock.machine.is_draining());
     assert_eq!(
         clock.run(),
         [

@@ -64,18 +64,10 @@ impl Initiator {
     }
 
     pub(super) fn drain_end(&mut self, env: Env) -> Effects<Effect> {
-        let left = self.tunnels.iter().next().map(|(id, _)| id);
+        let (left, _) = self.tunnels.iter().next().expect("a drain without tunnels is over and has no timer");
         let drain = self.drain.as_mut().expect("its timer is armed");
-        match left {
-            Some(id) => {
-                self.timers.set(&mut drain.alarm, env.now, Timer::DrainEnd);
-                self.close(env, id, CloseReason::Drained)
-            }
-            None => {
-                self.timers.clear(&mut drain.alarm);
-                Effects::NONE
-            }
-        }
+        self.timers.set(&mut drain.alarm, env.now, Timer::DrainEnd);
+        self.close(env, left, CloseReason::Drained)
     }
 
     /// Says `Drained` once, when nothing is left.

@@ -94,15 +94,11 @@ impl Responder {
         let left = (slot..self.tunnels.end()).find_map(|slot| {
             self.tunnels.at(slot).filter(|(_, tunnel)| tunnel.member().is_some()).map(|(id, _)| (slot, id))
         });
+        let (slot, id) = left.expect("a drain without tunnels is over and has no timer");
         let drain = self.drain.as_mut().expect("the caller has found it");
-        match left {
-            Some((slot, id)) => {
-                drain.stage = DrainStage::Closing { slot: slot + 1 };
-                self.timers.set(&mut drain.alarm, env.now, Timer::Drain);
-                self.close(id, CloseReason::GraceOver)
-            }
-            None => self.drained(),
-        }
+        drain.stage = DrainStage::Closing { slot: slot + 1 };
+        self.timers.set(&mut drain.alarm, env.now, Timer::Drain);
+        self.close(id, CloseReason::GraceOver)
     }
 
     /// Says `Drained` once, when everybody was told and no tunnel is left.
@@ -195,7 +191,7 @@ impl Responder {
     fn is_in(&self, id: TunnelId, tunnel: &Tunnel, scope: &DrainScope<'_>) -> bool {
         let Some(member) = tunnel.member() else { return false };
         match scope {
-            DrainScope::All => true,
+            DrainScope::All => unreachable!("everything is drained one tunnel a tick"),
             DrainScope::Tunnel(wanted) => *wanted == id,
             DrainScope::Tenant(tenant) => *member.tenant == *tenant.as_str(),
             DrainScope::Place(target) => {

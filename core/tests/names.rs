@@ -1,0 +1,30 @@
+//! How names and ids are told to people.
+
+use revtun_core::TunnelId;
+use revtun_core::identity::{ClusterId, Identity, MAX_NAME_BYTES, NameError, NodeId, TenantId};
+
+#[test]
+fn what_is_wrong_with_a_name_is_said() {
+    let too_long = "n".repeat(MAX_NAME_BYTES + 1);
+    for (name, error, said) in [
+        ("", NameError::Empty, "is empty"),
+        (&*too_long, NameError::TooLong, "exceeds the 255-byte limit for reverse connection identifiers"),
+        ("a\u{7f}", NameError::Illegal, "contains characters that are invalid in an HTTP header value"),
+        ("a ", NameError::Padded, "begins or ends with a space, which an HTTP header does not keep"),
+    ] {
+        assert_eq!(NodeId::new(name), Err(error));
+        assert_eq!(error.to_string(), said);
+    }
+    assert!(ClusterId::new(&too_long[1..]).is_ok());
+}
+
+#[test]
+fn who_somebody_is_reads_from_the_outside_in() {
+    let identity = Identity {
+        node: NodeId::new("n").expect("legal"),
+        cluster: ClusterId::new("c").expect("legal"),
+        tenant: TenantId::new("t").expect("legal"),
+    };
+    assert_eq!(identity.to_string(), "t/c/n");
+    assert_eq!(TunnelId::new(3, 1).to_string(), "3.1");
+}
