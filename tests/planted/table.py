@@ -1,13 +1,13 @@
 """Writes MATRIX.md: which bug is noticed by whom."""
 
-KILLED, ELSEWHERE = "killed", "elsewhere"
-MARKS = {"killed": "●", "survived": "·", "elsewhere": " "}
+KILLED, ELSEWHERE, UNKNOWN = "killed", "elsewhere", "unknown"
+MARKS = {"killed": "●", "survived": "·", "elsewhere": " ", "unknown": "?"}
 
 HEAD = """# Who notices which bug
 
 Written by `tests/planted/run`. Each bug of [`bugs.toml`](bugs.toml) is switched on alone in a copy of the sources, and each
 method is run against it. `●` noticed it, **`◉`** is the only one that did, `·` did not, and where the column is empty the
-method does not run the code that the bug is in. The column *spec* names the mistake of the same kind that is planted in the
+method does not run the code that the bug is in; `?` was not tried yet. The column *spec* names the mistake of the same kind that is planted in the
 specification; TLC notices each of those.
 
 """
@@ -19,7 +19,7 @@ def matrix(bugs, methods, noticed_by_tlc):
     text += "".join(f"- **{method.name}**: {method.about}\n" for method in methods)
     text += f"\n| bug | breaks | {' | '.join(columns)} | spec |\n| --- | --- | {'--- | ' * len(columns)}--- |\n"
     for bug in bugs:
-        alone = len(killers(bug)) == 1
+        alone = is_alone(bug)
         marks = [MARKS[bug["row"][name]["verdict"]] for name in columns]
         marks = ["**◉**" if mark == "●" and alone else mark for mark in marks]
         mistake = bug.get("spec", "")
@@ -33,12 +33,17 @@ def killers(bug):
     return [name for name, word in bug["row"].items() if word["verdict"] == KILLED]
 
 
+def is_alone(bug):
+    """Whether one method notices it and no other can."""
+    return len(killers(bug)) == 1 and all(word["verdict"] != UNKNOWN for word in bug["row"].values())
+
+
 def summary(bugs, columns):
     text = "\n## In numbers\n\n| method | bugs it runs | noticed | noticed by nobody else |\n| --- | --- | --- | --- |\n"
     for name in columns:
         reached = [bug for bug in bugs if bug["row"][name]["verdict"] != ELSEWHERE]
         noticed = [bug for bug in reached if name in killers(bug)]
-        alone = [bug for bug in noticed if len(killers(bug)) == 1]
+        alone = [bug for bug in noticed if is_alone(bug)]
         text += f"| {name} | {len(reached)} | {len(noticed)} | {len(alone)} |\n"
     unnoticed = sum(not killers(bug) for bug in bugs)
     return text + f"\n{len(bugs)} bugs, {unnoticed} of them noticed by nobody.\n"
@@ -49,7 +54,7 @@ def only_killers(bugs):
     text = "\n## Noticed by one method only\n\n"
     alone = {}
     for bug in bugs:
-        if len(killers(bug)) == 1:
+        if is_alone(bug):
             alone.setdefault(killers(bug)[0], []).append(bug["name"])
     text += "".join(f"- {method}: {', '.join(names)}\n" for method, names in alone.items())
     text += "\n## Properties\n\nThe bugs that break each, first those that break nothing else.\n\n"

@@ -56,6 +56,18 @@ async fn http_1_is_served_too_even_if_it_begins_like_a_ping_or_a_preface() {
 }
 
 #[tokio::test]
+async fn what_was_held_back_as_the_start_of_a_ping_is_not_lost() {
+    let responder = FakeResponder::listen().await;
+    let _initiator = pong(config(1, &[responder.address()])).await;
+    let mut peer = responder.tunnel().await;
+    peer.send(b"RPINGR").await;
+    // The echo shows that the letter behind the ping was read, and so is kept apart from what follows.
+    peer.expect(b"RPING").await;
+    peer.send(b" / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    peer.expect(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\npong").await;
+}
+
+#[tokio::test]
 async fn garbage_ends_the_tunnel_and_it_is_replaced() {
     let responder = FakeResponder::listen().await;
     let initiator = pong(config(1, &[responder.address()])).await;

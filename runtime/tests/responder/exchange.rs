@@ -141,6 +141,14 @@ async fn callers_wait_for_a_tunnel_to_come() {
 }
 
 #[tokio::test]
+async fn a_caller_for_whom_no_tunnel_comes_is_told_when_its_wait_is_over() {
+    let responder = responder(|config| config.core.wait = Duration::from_millis(20)).await;
+    let answer = within("an answer", get(responder.egress_addr(), to_node("n"))).await;
+    assert_eq!((answer.status, answer.reason()), (503, "no-tunnel"));
+    assert_eq!((responder.counts().waiting, responder.totals().requests_waited), (0, 1));
+}
+
+#[tokio::test]
 async fn an_answer_that_does_not_come_in_time_is_given_up() {
     let responder = responder(|config| config.request_timeout = Duration::from_millis(50)).await;
     let never = |_| async { std::future::pending::<Response<Full<Bytes>>>().await };
