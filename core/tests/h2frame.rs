@@ -47,6 +47,16 @@ fn the_ready_made_frames_are_what_they_say() {
 }
 
 #[test]
+fn payloads_of_any_length_are_passed_over() {
+    for length in [0, 1, 0xff, 0x100, 0xffff, 0x1_0000, 0x12_3456] {
+        let mut scanner = FrameScanner::server();
+        scanner.scan(&frame(SETTINGS, 0, 0));
+        assert_eq!(scanner.scan(&frame(DATA, 0, length)).goaways, 0, "{length}");
+        assert!(scanner.at_boundary(), "{length}");
+    }
+}
+
+#[test]
 fn no_frame_may_stand_before_the_first_settings() {
     let mut scanner = FrameScanner::client();
     assert!(!scanner.at_boundary());
