@@ -115,6 +115,9 @@ fn the_form_for_the_specification_quotes_names_and_lists_what_there_are_several_
         let hello = Hello { identity, instance: Some(Instance(process)), verdict: Verdict::Believed };
         let _ = tla.step(&mut responder, ENV, responder::Event::Greeted { tunnel, hello });
     }
+    let drain = responder::Event::DrainOrdered { scope: responder::DrainScope::All, grace: Duration::ZERO };
+    let (line, _) = Line::step(&mut responder.clone(), ENV, drain);
+    assert!(line.tla(&responder).to_string().starts_with(r#"[a |-> "DrainOrdered", scope |-> "All", grace |-> 0"#));
     let told = tla.finish().unwrap();
     let last = told.lines().next_back().expect("three lines");
     assert_eq!(
@@ -190,6 +193,7 @@ fn a_header_makes_the_same_machine_again() {
 fn a_bad_line_is_named_with_what_it_lacks() {
     let fault = |text: &str| replay(&mut Initiator::new(initiator::Config::default()), text).unwrap_err();
     let cases = [
+        ("dice=2 at=1 Tick", "line 1: expected at=NANOSECONDS dice=NUMBER at the beginning"),
         ("at=1 dice=x Tick", "line 1: expected at=NANOSECONDS dice=NUMBER at the beginning"),
         ("\n# so far so good\nTick", "line 3: expected at=NANOSECONDS dice=NUMBER at the beginning"),
         ("at=1 dice=2", "line 1: expected the name of an event or an effect"),

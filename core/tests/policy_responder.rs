@@ -162,6 +162,38 @@ fn a_tunnel_without_an_instance_is_nobodys_ghost() {
 }
 
 #[test]
+fn a_process_may_have_as_many_tunnels_as_it_likes() {
+    let mut clock = responder(responder::Config::default());
+    for _ in 0..4 {
+        let (tunnel, effects) = greet(&mut clock, "n", instance(1));
+        assert_eq!(effects, [responder::Effect::Accept { tunnel }, responder::Effect::Ping { tunnel }]);
+    }
+}
+
+#[test]
+fn what_a_tenant_closes_it_may_open_again() {
+    let mut clock = responder(responder::Config { max_tunnels_per_tenant: 1, ..responder::Config::default() });
+    // A second node keeps the tenant known.
+    assert_eq!(open(&mut clock, 1, node("m")), responder::Effect::Wait { stream: StreamId(1) });
+    for _ in 0..3 {
+        let (tunnel, effects) = greet(&mut clock, "n", instance(1));
+        assert_eq!(effects[0], responder::Effect::Accept { tunnel });
+        let _ = clock.tell(responder::Event::Closed { tunnel });
+    }
+}
+
+#[test]
+fn connections_that_have_not_greeted_are_limited() {
+    let mut clock = responder(responder::Config { max_handshakes: 2, ..responder::Config::default() });
+    for slot in 0..2 {
+        let admit = responder::Effect::Admit { tunnel: TunnelId::new(slot, 0) };
+        assert_eq!(clock.tell(responder::Event::Accepted), [admit]);
+    }
+    let shun = responder::Effect::Shun { rejection: Rejection::Busy };
+    assert_eq!(clock.tell(responder::Event::Accepted), [shun]);
+}
+
+#[test]
 fn tunnels_on_their_way_out_leave_room_for_new_ones() {
     let mut clock = responder(responder::Config { max_tunnels_per_node: 1, ..responder::Config::default() });
     let (leaving, _) = greet(&mut clock, "n", instance(1));
@@ -242,6 +274,8 @@ fn of_two_nodes_the_one_with_less_to_do_for_each_tunnel_is_taken() {
         load[usize::from(twin)] += 1;
     }
     assert_eq!(load, [10, 20]);
+    clock.dice = MAX;
+    assert_ne!(open(&mut clock, 30, cluster("c")), assigned(30, lone), "with equal loads the first one drawn");
 }
 
 #[test]
@@ -290,6 +324,33 @@ fn a_drain_of_a_part_leaves_the_rest_alone() {
         let told: Vec<_> = expected.iter().map(|index| responder::Effect::Goaway { tunnel: tunnels[*index] }).collect();
         assert_eq!(clock.run(), told, "{scope:?}");
         assert_eq!(clock.until(clock.now.after(Duration::from_secs(1))).len(), told.len(), "closed one by one");
+    }
+}
+
+#[test]
+fn who_waits_for_a_full_cluster_is_told_that_it_is_full() {
+    let mut clock = responder(responder::Config { max_streams: 1, ..responder::Config::default() });
+    let (tunnel, _) = greet(&mut clock, "n", instance(1));
+    assert_eq!(open(&mut clock, 1, cluster("c")), assigned(1, tunnel));
+    assert_eq!(open(&mut clock, 2, cluster("c")), responder::Effect::Wait { stream: StreamId(2) });
+    let refuse = responder::Effect::Refuse { stream: StreamId(2), refusal: Refusal::Saturated };
+    assert_eq!(clock.fire(), [refuse]);
+}
+
+#[test]
+fn of_two_orders_to_drain_everything_the_earlier_end_counts() {
+    for graces in [[9, 3], [3, 9]] {
+        let mut clock = responder(responder::Config::default());
+        let (tunnel, _) = greet(&mut clock, "n", instance(1));
+        assert_eq!(open(&mut clock, 1, node("n")), assigned(1, tunnel));
+        for grace in graces {
+            let grace = Duration::from_secs(grace);
+            let _ = clock.tell(responder::Event::DrainOrdered { scope: DrainScope::All, grace });
+            let _ = clock.run();
+        }
+        let began = clock.now;
+        while !clock.fire().contains(&responder::Effect::Drained) {}
+        assert_eq!(clock.now.since(began).as_secs(), 3);
     }
 }
 

@@ -108,3 +108,29 @@ impl Pace {
         *self = Self { passed: length, due: limit.min(length * 2 + 1) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// The sizes at which a head is looked at that comes byte by byte.
+    fn looks(bytes: &[u8]) -> Vec<usize> {
+        let mut pace = Pace::default();
+        let mut look = |length: &usize| {
+            let due = pace.is_due(&bytes[..*length]);
+            if due {
+                pace.wait(*length, 50);
+            }
+            due
+        };
+        (1..=bytes.len()).filter(|length| look(length)).collect()
+    }
+
+    #[test]
+    fn a_head_is_looked_at_when_its_size_has_doubled_or_a_line_has_ended() {
+        assert_eq!(looks(&[b'x'; 51]), [1, 3, 7, 15, 31, 50, 51]);
+        assert_eq!(looks(b"xxxxxxxxxx\nxxxxxxx\nxxxxxx"), [1, 3, 7, 11, 19]);
+    }
+}

@@ -178,6 +178,7 @@ mod tests {
             }
             assert_eq!(seen.len(), len * (len - 1));
         }
+        assert_eq!([1, 7, u64::MAX].map(reroll), [0x5692_161d_100b_05e5, 0x12ae_3023_7b17_df14, 0xb4d0_55fc_f2cb_bd7b]);
         assert_eq!(two_of(0, 7), None);
         assert_eq!(two_of(1, u64::MAX), Some((0, 0)));
         assert_eq!(two_of(2, u64::MAX), Some((1, 0)));

@@ -1,0 +1,180 @@
+//! What an initiator makes of trouble, one kind after the other, with exact pauses.
+
+mod clock;
+
+use std::time::Duration;
+
+use clock::Clock;
+use revtun_core::handshake::Answer;
+use revtun_core::initiator::{self, Cause, HostId, Initiator};
+use revtun_core::TunnelId;
+
+const HOST: HostId = HostId(0);
+
+/// Wants `count` tunnels; every pause is the longest it may be.
+fn wanting(count: u16) -> Clock<Initiator> {
+    let mut clock = Clock::new(Initiator::new(initiator::Config::default()));
+    clock.dice = u64::MAX;
+    let _ = clock.tell(initiator::Event::TargetSet { host: HOST, count });
+    clock
+}
+
+fn answer(clock: &mut Clock<Initiator>, tunnel: TunnelId, answer: Answer) {
+    let _ = clock.tell(initiator::Event::Connected { tunnel });
+    let _ = clock.tell(initiator::Event::Answered { tunnel, answer });
+}
+
+fn accept(clock: &mut Clock<Initiator>, tunnel: TunnelId) {
+    answer(clock, tunnel, Answer::Accepted { revtun: true });
+}
+
+fn lose(clock: &mut Clock<Initiator>, tunnel: TunnelId) {
+    let _ = clock.tell(initiator::Event::Closed { tunnel, cause: Cause::Lost });
+}
+
+/// Time goes on to the next dial. The new tunnel, and how many milliseconds that took.
+fn dialled(clock: &mut Clock<Initiator>) -> (TunnelId, u128) {
+    let began = clock.now;
+    let effects = clock.fire();
+    let [initiator::Effect::Dial { tunnel, .. }] = effects[..] else { panic!("{effects:?}") };
+    (tunnel, clock.now.since(began).as_millis())
+}
+
+/// The pauses before each of the dials, where what becomes of the tunnel is `fate`.
+fn pauses(times: usize, fate: impl Fn(&mut Clock<Initiator>, TunnelId, usize)) -> Vec<u128> {
+    let mut clock = wanting(1);
+    let pauses = (0..times).map(|turn| {
+        let (tunnel, pause) = dialled(&mut clock);
+        fate(&mut clock, tunnel, turn);
+        pause
+    });
+    pauses.collect()
+}
+
+#[test]
+fn a_tunnel_that_was_pinged_and_lived_for_a_second_is_no_trouble() {
+    for life in [1_000, 5_000] {
+        let lived = |clock: &mut Clock<Initiator>, tunnel, _| {
+            accept(clock, tunnel);
+            let _ = clock.tell(initiator::Event::Heard { tunnel });
+            clock.pass(life);
+            lose(clock, tunnel);
+        };
+        assert_eq!(pauses(5, lived), [0, 0, 0, 0, 0], "{life} ms");
+    }
+}
+
+#[test]
+fn one_that_went_sooner_or_was_never_pinged_is_a_flap() {
+    for (pinged, life) in [(true, 999), (false, 999), (false, 5_000)] {
+        let flapped = |clock: &mut Clock<Initiator>, tunnel, _| {
+            accept(clock, tunnel);
+            if pinged {
+                let _ = clock.tell(initiator::Event::Heard { tunnel });
+            }
+            clock.pass(life);
+            lose(clock, tunnel);
+        };
+        assert_eq!(pauses(5, flapped), [0, 0, 500, 1_000, 2_000], "pinged: {pinged}, {life} ms");
+    }
+}
+
+#[test]
+fn a_good_tunnel_ends_the_trouble_of_those_before_it() {
+    for (life, last) in [(1_000, [0, 0]), (999, [1_000, 2_000])] {
+        let fate = |clock: &mut Clock<Initiator>, tunnel, turn| {
+            accept(clock, tunnel);
+            if turn == 2 {
+                clock.pass(life);
+                let _ = clock.tell(initiator::Event::Heard { tunnel });
+            }
+            lose(clock, tunnel);
+        };
+        assert_eq!(pauses(5, fate)[..3], [0, 0, 500]);
+        assert_eq!(pauses(5, fate)[3..], last, "the third lived for {life} ms");
+    }
+}
+
+#[test]
+fn one_flap_does_not_stop_the_other_dials_and_two_do() {
+    let mut clock = wanting(2);
+    let ((first, _), (pending, _)) = (dialled(&mut clock), dialled(&mut clock));
+    accept(&mut clock, first);
+    lose(&mut clock, first);
+    let (second, pause) = dialled(&mut clock);
+    assert_eq!(pause, 0, "while the other is still being dialled");
+    clock.pass(10);
+    accept(&mut clock, second);
+    lose(&mut clock, second);
+    assert_eq!(clock.until(clock.now.after(Duration::from_secs(2))), [], "{pending} is the probe");
+}
+
+#[test]
+fn a_wave_that_asks_for_a_pause_is_one_failure_too() {
+    let mut clock = wanting(2);
+    let tunnels = [dialled(&mut clock).0, dialled(&mut clock).0];
+    clock.pass(10);
+    for tunnel in tunnels {
+        answer(&mut clock, tunnel, Answer::Refused { status: 503, retry_after: Some(Duration::from_secs(20)) });
+    }
+    let (probe, pause) = dialled(&mut clock);
+    assert_eq!(pause, 23_000);
+    lose(&mut clock, probe);
+    assert_eq!(dialled(&mut clock).1, 1_000, "the second in a row");
+}
+
+/// How long the tunnel may stay silent after it was heard at these moments, in milliseconds since it was accepted.
+fn patience(heard: &[u64]) -> u128 {
+    let mut clock = wanting(1);
+    let (tunnel, _) = dialled(&mut clock);
+    accept(&mut clock, tunnel);
+    let accepted = clock.now;
+    for at in heard {
+        clock.now = accepted.after(Duration::from_millis(*at));
+        let _ = clock.tell(initiator::Event::Heard { tunnel });
+    }
+    let began = clock.now;
+    let close = initiator::Effect::Close { tunnel, reason: initiator::CloseReason::Silent };
+    assert!(clock.fire().contains(&close));
+    clock.now.since(began).as_millis()
+}
+
+#[test]
+fn the_window_follows_the_last_two_pings() {
+    assert_eq!(patience(&[]), 7_000);
+    assert_eq!(patience(&[6_000]), 21_000, "even one ping shows that they are rare");
+    assert_eq!(patience(&[10]), 7_000, "and not that they are frequent");
+    assert_eq!(patience(&[6_000, 6_001]), 7_000, "a second one does");
+    assert_eq!(patience(&[1_000, 7_000]), 21_000);
+}
+
+/// Of a responder that was slow once, the first ping of a new tunnel does not tell that it has become quick.
+#[test]
+fn the_first_ping_of_a_new_tunnel_shows_no_haste() {
+    let mut clock = wanting(1);
+    let (slow, _) = dialled(&mut clock);
+    accept(&mut clock, slow);
+    clock.pass(6_000);
+    let _ = clock.tell(initiator::Event::Heard { tunnel: slow });
+    lose(&mut clock, slow);
+    let (new, _) = dialled(&mut clock);
+    accept(&mut clock, new);
+    let _ = clock.tell(initiator::Event::Heard { tunnel: new });
+    let began = clock.now;
+    let _ = clock.fire();
+    assert_eq!(clock.now.since(began).as_millis(), 21_000);
+}
+
+#[test]
+fn of_a_surplus_the_idle_tunnel_goes_and_not_the_one_in_use() {
+    let mut clock = wanting(2);
+    let (idle, _) = dialled(&mut clock);
+    let (busy, _) = dialled(&mut clock);
+    for tunnel in [idle, busy] {
+        accept(&mut clock, tunnel);
+    }
+    let _ = clock.tell(initiator::Event::Used { tunnel: busy, protocol: initiator::Protocol::Http2 });
+    let _ = clock.tell(initiator::Event::TargetSet { host: HOST, count: 1 });
+    assert_eq!(clock.run(), [initiator::Effect::Goaway { tunnel: idle }]);
+    assert!(clock.machine.tunnels().any(|view| view.tunnel == busy && view.stage == initiator::Stage::InUse));
+}
