@@ -5,9 +5,9 @@ mod clock;
 use std::time::Duration;
 
 use clock::Clock;
+use revtun_core::TunnelId;
 use revtun_core::handshake::Answer;
 use revtun_core::initiator::{self, Cause, HostId, Initiator};
-use revtun_core::TunnelId;
 
 const HOST: HostId = HostId(0);
 
