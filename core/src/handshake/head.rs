@@ -80,7 +80,9 @@ pub(super) fn value<'b>(headers: &[httparse::Header<'b>], name: &str) -> Option<
 /// A line that ends in LF alone. `httparse` lets it pass; what one end takes for two lines and another for one is
 /// how requests are smuggled.
 pub(super) fn has_bare_newline(head: &[u8]) -> bool {
-    head.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r')
+    // Without an early end, so that it is done for sixteen bytes at a time: a search costs more than all of `httparse`.
+    let pairs = head.iter().zip(head.iter().skip(1));
+    pairs.fold(false, |bare, (&before, &byte)| bare | ((byte == b'\n') & (before != b'\r')))
 }
 
 /// Says when a growing head is worth another look: when a line ended or the size has doubled. So a head that comes
