@@ -27,8 +27,10 @@ impl Instance {
     /// Reads 32 hexadecimal digits; none if the text is anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        u128::from_str_radix(text, 16).ok().filter(|_| digits).map(Self)
+        let (high, low) = text.split_at_checked(16).filter(|(_, low)| low.len() == 16)?;
+        // A sign is the only thing that is read beside digits.
+        let half = |digits: &str| u64::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
+        Some(Self(u128::from(half(high)?) << 64 | u128::from(half(low)?)))
     }
 }
 

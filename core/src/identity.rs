@@ -37,7 +37,7 @@ pub(crate) fn legal_name(name: &str) -> Result<&str, NameError> {
         "" => Err(NameError::Empty),
         long if long.len() > MAX_NAME_BYTES => Err(NameError::TooLong),
         bad if bad.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) => Err(NameError::Illegal),
-        padded if padded.trim_matches([' ', '\t']) != padded => Err(NameError::Padded),
+        padded if padded.starts_with([' ', '\t']) || padded.ends_with([' ', '\t']) => Err(NameError::Padded),
         good => Ok(good),
     }
 }

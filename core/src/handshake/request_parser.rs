@@ -1,9 +1,10 @@
 //! How a responder reads a handshake request (reference §2.2, §2.3).
 
 use alloc::boxed::Box;
+use core::mem::MaybeUninit;
 use core::str;
 
-use httparse::{EMPTY_HEADER, Header, Status};
+use httparse::{Header, Status};
 
 use super::head::{
     AUTHORIZATION, CONTENT_LENGTH, INSTANCE, MAX_HEADERS, Pace, TLS, TLS_WHOLE, TRANSFER_ENCODING, UPGRADE,
@@ -121,15 +122,15 @@ impl RequestParser {
 
 /// The checks in the order of reference §2.2. None while bytes are missing.
 fn read<'a>(rules: &Rules, bytes: &'a [u8]) -> Result<Option<(Request<'a>, usize)>, Rejection> {
-    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-    let mut head = httparse::Request::new(&mut headers);
-    let Some(length) = head_length(&mut head, bytes)? else { return Ok(None) };
+    let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut head = httparse::Request::new(&mut []);
+    let Some(length) = head_length(&mut head, &mut room, bytes)? else { return Ok(None) };
     let Some(body) = body_length(head.headers, &bytes[length..])? else { return Ok(None) };
     if head.method != Some("GET") || head.path != Some(&rules.path) {
         return Err(Rejection::NotATunnelRequest);
     }
-    let asks_upgrade = value(head.headers, UPGRADE).is_some_and(|it| it.eq_ignore_ascii_case(UPGRADE_TOKEN.as_bytes()));
-    if rules.upgrade && !asks_upgrade {
+    let token = |it: &[u8]| it.eq_ignore_ascii_case(UPGRADE_TOKEN.as_bytes());
+    if rules.upgrade && !value(head.headers, UPGRADE).is_some_and(token) {
         return Err(Rejection::UpgradeRequired);
     }
     if rules.whole_tls && value(head.headers, TLS) != Some(TLS_WHOLE.as_bytes()) {
@@ -140,13 +141,17 @@ fn read<'a>(rules: &Rules, bytes: &'a [u8]) -> Result<Option<(Request<'a>, usize
 }
 
 /// The length of the head, if it is all there and HTTP/1.1.
-fn head_length<'a>(head: &mut httparse::Request<'_, 'a>, bytes: &'a [u8]) -> Result<Option<usize>, Rejection> {
+fn head_length<'h, 'a>(
+    head: &mut httparse::Request<'h, 'a>,
+    room: &'h mut [MaybeUninit<Header<'a>>],
+    bytes: &'a [u8],
+) -> Result<Option<usize>, Rejection> {
     // `httparse` skips blank lines before the request, and would so read them again with each one that comes.
     if bytes.first().is_some_and(|first| matches!(first, b'\r' | b'\n')) {
         return Err(Rejection::BadRequest);
     }
     let window = &bytes[..bytes.len().min(MAX_REQUEST_HEAD_BYTES)];
-    match head.parse(window) {
+    match head.parse_with_uninit_headers(window, room) {
         Ok(Status::Partial) if window.len() == MAX_REQUEST_HEAD_BYTES => Err(Rejection::HeadTooLarge),
         Ok(Status::Partial) => Ok(None),
         Err(httparse::Error::TooManyHeaders) => Err(Rejection::HeadTooLarge),
@@ -246,7 +251,7 @@ fn request<'a>(names: &HeaderNames, identity: Identity<'a>, headers: &[Header<'a
         identity,
         instance: optional(INSTANCE).and_then(Instance::parse),
         initiation_time_ms: optional(&names.initiation_time)
-            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+            .filter(|text| !text.starts_with('+'))
             .and_then(|text| text.parse().ok()),
         worker: optional(&names.worker),
         connection: optional(&names.connection),
