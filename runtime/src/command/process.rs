@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use revtun::config::{Settings, Source};
+use tokio::runtime::Builder;
 
 use crate::failure::Failure;
 
@@ -51,15 +53,25 @@ pub(crate) fn on_threads(
     threads: Option<NonZeroUsize>,
     process: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = threads {
-        builder.worker_threads(threads.get());
-    }
-    let runtime = builder.enable_all().build().map_err(|error| Failure::own(format!("no worker threads: {error}")))?;
+    let mut scheduler = scheduler(threads.or_else(|| thread::available_parallelism().ok()));
+    let runtime =
+        scheduler.enable_all().build().map_err(|error| Failure::own(format!("no worker threads: {error}")))?;
     let outcome = runtime.block_on(process);
     // Whatever still runs has been told to end or does not matter; a name lookup must not hold the process up.
     runtime.shutdown_background();
     outcome
+}
+
+/// One thread needs no second one to wait for it, no queue that others may steal from, and no wake-up across threads.
+fn scheduler(threads: Option<NonZeroUsize>) -> Builder {
+    match threads.map_or(1, NonZeroUsize::get) {
+        1 => Builder::new_current_thread(),
+        threads => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    }
 }
 
 /// Prints where a listener is bound, for scripts that let the system pick ports.
