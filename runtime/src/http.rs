@@ -25,11 +25,16 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// Removes what must not pass from one connection to the next (RFC 9110 §7.6.1): the headers above, and those that
 /// `connection` names. `te: trailers` stays, since trailers do pass.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // A look at each name that is there is cheaper than a look-up of each that may be.
+    let present: Vec<_> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
+    if present.is_empty() {
+        return;
+    }
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
     let trailers = tokens(headers, TE).any(|token| token.eq_ignore_ascii_case("trailers"));
-    for name in &HOP_BY_HOP {
+    for name in present {
         headers.remove(name);
     }
     if trailers {
