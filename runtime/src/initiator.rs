@@ -15,6 +15,7 @@ mod counters;
 mod driver;
 mod forward;
 mod hosts;
+mod pool;
 mod serve;
 mod tunnel;
 mod view;

@@ -1,29 +1,28 @@
 //! Takes requests from tunnels to the local service, and its answers back.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
-use hyper_util::client::legacy::{Client, Error as ClientError};
 use revtun_core::initiator::Config;
 use tracing::debug;
 
 use super::connector::Connector;
 use super::hosts::HostPort;
+use super::pool::{Answer, Failure, Pool};
 use super::serve::with_cause;
 use crate::http::{own_answer, strip_hop_by_hop};
-use crate::world::{Executor, Timer, World};
+use crate::world::World;
 
 /// A body that passes through, or a short text of our own.
-pub type ForwardBody = Either<Incoming, Full<Bytes>>;
+pub type ForwardBody<W> = Either<Answer<W>, Full<Bytes>>;
 
 /// Forwards to one local service over HTTP/1.1, with a pool of connections that are kept alive.
 ///
@@ -32,8 +31,7 @@ pub type ForwardBody = Either<Incoming, Full<Bytes>>;
 /// connection that was being closed and none of it was sent. If the service cannot be reached, or hangs up before it
 /// answers, the answer is ours: 502 with `x-revtun-reason`.
 pub struct Forward<W: World> {
-    client: Client<Connector<W>, Incoming>,
-    authority: Authority,
+    pool: Pool<W>,
     /// What a request without a host asks for.
     host: HeaderValue,
 }
@@ -45,15 +43,8 @@ impl<W: World> Forward<W> {
     /// If `service` is neither a name nor an address.
     pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, http::Error> {
         let host = HeaderValue::try_from(service.to_string())?;
-        let authority = Authority::try_from(host.as_bytes())?;
         let connector = Connector::new(world, service, config.service_connect_timeout);
-        let client = Client::builder(Executor::new(world))
-            .timer(Timer::new(world))
-            .pool_timer(Timer::new(world))
-            .pool_idle_timeout(config.service_idle)
-            .set_host(false)
-            .build(connector);
-        Ok(Self { client, authority, host })
+        Ok(Self { pool: Pool::new(world, connector, config.service_idle), host })
     }
 
     /// Makes the request one of HTTP/1.1 to the local service.
@@ -70,11 +61,7 @@ impl<W: World> Forward<W> {
             head.headers.remove(CONTENT_LENGTH);
             head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        let mut target = http::uri::Parts::default();
-        target.scheme = Some(Scheme::HTTP);
-        target.authority = Some(self.authority.clone());
-        target.path_and_query = head.uri.path_and_query().cloned().or_else(|| Some(PathAndQuery::from_static("/")));
-        head.uri = Uri::from_parts(target).expect("scheme, authority and path make a URI");
+        head.uri = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")).into();
         head.version = Version::HTTP_11;
         Request::from_parts(head, body)
     }
@@ -82,45 +69,44 @@ impl<W: World> Forward<W> {
 
 impl<W: World> Clone for Forward<W> {
     fn clone(&self) -> Self {
-        Self { client: self.client.clone(), authority: self.authority.clone(), host: self.host.clone() }
+        Self { pool: self.pool.clone(), host: self.host.clone() }
     }
 }
 
 impl<W: World> Service<Request<Incoming>> for Forward<W> {
-    type Response = Response<ForwardBody>;
+    type Response = Response<ForwardBody<W>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let answer = self.client.request(self.readdress(request));
-        let authority = self.authority.clone();
+        let request = self.readdress(request);
+        let pool = self.pool.clone();
         Box::pin(async move {
-            Ok(match answer.await {
+            Ok(match pool.send(request).await {
                 Ok(mut answer) => {
                     strip_hop_by_hop(answer.headers_mut());
                     answer.map(Either::Left)
                 }
-                Err(error) => {
-                    debug!(service = %authority, error = with_cause(&error), "no answer from the local service");
-                    refusal(&error).map(Either::Right)
-                }
+                Err(failure) => refusal(&failure).map(Either::Right),
             })
         })
     }
 }
 
-fn refusal(error: &ClientError) -> Response<Full<Bytes>> {
-    if error.is_connect() {
-        own_answer(StatusCode::BAD_GATEWAY, "service-unreachable", "the local service cannot be reached\n")
-    } else if is_callers_fault(error) {
-        own_answer(StatusCode::BAD_GATEWAY, "request-lost", "the request did not arrive whole\n")
-    } else {
-        own_answer(StatusCode::BAD_GATEWAY, "service-lost", "the local service hung up before it answered\n")
+fn refusal(failure: &Failure) -> Response<Full<Bytes>> {
+    match failure {
+        Failure::Unreachable(error) => {
+            debug!(%error, "the local service cannot be reached");
+            own_answer(StatusCode::BAD_GATEWAY, "service-unreachable", "the local service cannot be reached\n")
+        }
+        Failure::Lost(error) => {
+            debug!(error = with_cause(error), "no answer from the local service");
+            // Whether the request's body failed, and not the service.
+            if error.is_user() {
+                own_answer(StatusCode::BAD_GATEWAY, "request-lost", "the request did not arrive whole\n")
+            } else {
+                own_answer(StatusCode::BAD_GATEWAY, "service-lost", "the local service hung up before it answered\n")
+            }
+        }
     }
-}
-
-/// Whether the request's body failed, and not the service.
-fn is_callers_fault(error: &ClientError) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<hyper::Error>());
-    cause.is_some_and(hyper::Error::is_user)
 }
