@@ -96,6 +96,17 @@ fn pings_follow_their_echoes_with_a_little_jitter() {
 }
 
 #[test]
+fn the_first_use_of_a_dead_tunnel_does_not_lengthen_its_life() {
+    let mut clock = responder(responder::Config::default());
+    let (tunnel, _) = greet(&mut clock, "n", instance(1));
+    let pinged = clock.now;
+    clock.pass(4_900);
+    assert_eq!(open(&mut clock, 1, node("n")), assigned(1, tunnel));
+    assert_eq!(clock.fire(), [closed(tunnel, responder::CloseReason::Silent)]);
+    assert_eq!(clock.now.since(pinged).as_millis(), 7_000);
+}
+
+#[test]
 fn a_returning_node_drains_its_ghost_and_two_living_ones_are_reported_once() {
     let mut clock = responder(responder::Config::default());
     let (old, _) = greet(&mut clock, "n", instance(1));

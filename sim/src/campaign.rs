@@ -23,6 +23,8 @@ pub struct Tally {
     pub struck: BTreeMap<&'static str, u64>,
     /// What the network did, in all.
     pub toll: Toll,
+    /// The most of what the oracles measured, in thousandths.
+    pub measures: BTreeMap<&'static str, u64>,
     /// Seeds with which a property did not hold, the lowest first.
     pub failures: BTreeMap<u64, Failure>,
 }
@@ -42,6 +44,10 @@ impl Tally {
             *self.struck.entry(kind).or_default() += count;
         }
         self.toll.add(&other.toll);
+        for (what, much) in other.measures {
+            let most = self.measures.entry(what).or_default();
+            *most = (*most).max(much);
+        }
         self.failures.extend(other.failures);
     }
 }
@@ -65,6 +71,7 @@ pub fn play(
         let outcome = scenario.play(seed, cuts, None);
         let mut one = Tally { played: 1, simulated: outcome.elapsed, toll: outcome.toll, ..Tally::default() };
         one.struck = outcome.struck;
+        one.measures = outcome.measures.into_iter().collect();
         one.failures = outcome.failure.into_iter().map(|failure| (seed, failure)).collect();
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.add(one);

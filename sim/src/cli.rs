@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Play one simulation and print what happens in it.
     Replay(ReplayArgs),
+    /// Play what every check of a change plays: remembered seeds, fresh ones of every scenario, and large worlds.
+    Ci(CiArgs),
     /// Prove that equal seeds give equal packets, twice in this process and once in another.
     Meta(MetaArgs),
     /// List the scenarios.
@@ -63,9 +65,22 @@ pub(crate) struct ReplayArgs {
     /// Write what happens to this file instead.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+    /// Draw it: a page that needs nothing else, or the picture alone if the name ends in `.svg`.
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
     /// Trace every machine to a file in this folder, for `revtun check-trace`.
     #[arg(long, value_name = "DIR")]
     pub(crate) machines: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CiArgs {
+    /// What the seeds are drawn from: the name of a commit.
+    #[arg(long)]
+    pub(crate) commit: String,
+    /// Fresh seeds of the swarm.
+    #[arg(long, default_value_t = 2_000)]
+    pub(crate) seeds: u64,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! What the commands do.
 
+pub(crate) mod ci;
 pub(crate) mod meta;
 pub(crate) mod replay;
 pub(crate) mod run;

@@ -71,6 +71,8 @@ pub enum Fact {
     },
     /// An order to drain was carried out.
     Drained(Place),
+    /// A forged claim was not turned away: the first bytes of the answer.
+    Fooled(String),
     /// A task gave up with a panic.
     Panicked {
         /// Where.
@@ -227,6 +229,7 @@ impl fmt::Display for Fact {
             Self::Answered { request, answer } => write!(f, "request {request}: {answer:?}"),
             Self::DrainOrdered { place, grace } => write!(f, "{place} drains for {grace:?}"),
             Self::Drained(place) => write!(f, "{place} is drained"),
+            Self::Fooled(answer) => write!(f, "a forged claim is answered {answer:?}"),
             Self::Panicked { place, said } => write!(f, "{place} panics: {said}"),
             Self::Left { place, tasks, sockets } => write!(f, "{place} leaves {tasks} tasks and {sockets} sockets"),
         }

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Reading order: [`plan`], [`faults`], [`region`], [`net`], [`host`] (the world the runtime sees), [`secrets`], [`cast`],
-//! [`history`], [`oracle`]; then [`scenario`], [`campaign`], [`shrink`].
+//! [`history`], [`oracle`]; then [`scenario`], [`campaign`], [`shrink`], [`report`].
 
 pub mod campaign;
 pub mod cast;
@@ -25,6 +25,7 @@ pub mod net;
 pub mod oracle;
 pub mod plan;
 pub mod region;
+pub mod report;
 pub mod scenario;
 pub mod secrets;
 pub mod shrink;

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => command::run::run(&args),
         Command::Replay(args) => command::replay::replay(&args),
+        Command::Ci(args) => command::ci::ci(&args),
         Command::Meta(args) => command::meta::meta(&args),
         Command::Scenarios => command::scenarios(),
     }

@@ -3,10 +3,12 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "each of them looks at few kinds of facts")]
 
 mod body;
+mod calm;
 mod caps;
 mod drain;
 mod gauges;
 mod half_open;
+mod herd;
 mod isolation;
 mod leak;
 mod panic;
@@ -14,6 +16,7 @@ mod silent_loss;
 mod target_bound;
 mod target_reached;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -56,6 +59,11 @@ trait Oracle {
         Ok(())
     }
 
+    /// What it measured, for people: what, and how much.
+    fn measure(&self) -> Option<(&'static str, f64)> {
+        None
+    }
+
     /// Time passes. For properties with a bound.
     ///
     /// # Errors
@@ -86,6 +94,8 @@ impl Panel {
             Box::new(half_open::HalfOpenReaped::of(plan)),
             Box::new(drain::DrainEnds::default()),
             Box::new(leak::NothingLeft),
+            Box::new(calm::NothingLostInCalm::of(plan)),
+            Box::new(herd::HerdBounded::of(plan)),
         ];
         Self { oracles, seen: 0 }
     }
@@ -107,6 +117,11 @@ impl Panel {
             }
         }
         None
+    }
+
+    /// What was measured.
+    pub(crate) fn measures(&self) -> BTreeMap<&'static str, f64> {
+        self.oracles.iter().filter_map(|oracle| oracle.measure()).collect()
     }
 
     /// Nothing more comes.

@@ -51,6 +51,8 @@ pub struct Outcome {
     pub packets: u64,
     /// How often each fault had an effect.
     pub struck: BTreeMap<&'static str, u64>,
+    /// What the oracles measured, in thousandths.
+    pub measures: Vec<(&'static str, u64)>,
     /// How far it came.
     pub elapsed: Duration,
 }
@@ -189,7 +191,10 @@ impl Region {
         // The tasks that were killed are dropped by their own runtime, and their sockets by their own kernels.
         pause(Duration::from_millis(1)).await;
         let facts = std::mem::take(&mut *self.history.facts());
-        Outcome { facts, failure, toll, packets, struck: self.struck, elapsed }
+        let thousandths =
+            |share: f64| Duration::from_secs_f64(share.max(0.0)).as_millis().try_into().unwrap_or(u64::MAX);
+        let measures = self.oracles.measures().into_iter().map(|(what, much)| (what, thousandths(much))).collect();
+        Outcome { facts, failure, toll, packets, struck: self.struck, measures, elapsed }
     }
 
     /// The responders that the cloud's name stands for.

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use crate::plan::{Cuts, Plan};
+use crate::dice::dice;
+use crate::faults::{Death, Fault, Way};
+use crate::net::Place;
+use crate::plan::{Calls, Cuts, Kernel, Plan, Times};
 use crate::region::{self, Outcome};
 use crate::traces::Traces;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A family of simulations: one for each seed.
 #[derive(Clone, Copy, Debug)]
@@ -16,14 +21,43 @@ pub struct Scenario {
     plan: fn(u64) -> Plan,
 }
 
+/// Simulations that failed once, by scenario and seed, and what was wrong. What a seed brings changes whenever the drawing of
+/// plans does.
+pub const REMEMBERED: [(&str, u64, &str); 0] = [];
+
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 2] = [
+pub const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "swarm",
         about: "Two minutes of whatever the seed brings: a network, faults of every kind, then a part of it is healed.",
         plan: Plan::swarm,
     },
     Scenario { name: "quiet", about: "Nothing goes wrong, and every request is answered by its service.", plan: quiet },
+    Scenario {
+        name: "restart",
+        about: "A responder is killed and started again: a second later every tunnel is there.",
+        plan: restart,
+    },
+    Scenario {
+        name: "blackhole",
+        about: "Links go silent, both ways or one: ten seconds later neither end believes in their tunnels; then they heal.",
+        plan: blackhole,
+    },
+    Scenario {
+        name: "drain",
+        about: "Responders are replaced in good order under load: no request that was sent before is lost.",
+        plan: drain,
+    },
+    Scenario {
+        name: "stall",
+        about: "Half of the callers never read their answers: the others never notice.",
+        plan: stall,
+    },
+    Scenario {
+        name: "fleet",
+        about: "Many initiators lose their responder at once, and come back without trampling it.",
+        plan: fleet,
+    },
 ];
 
 impl Scenario {
@@ -46,11 +80,106 @@ impl Scenario {
     }
 }
 
+/// A good network, usual settings and two responders, for times of its own.
+fn good(seed: u64) -> Plan {
+    let mut plan = Plan::swarm(seed).cut(&Cuts { responders: Some(2), calm: true, ..Cuts::default() });
+    let usual = Kernel { mtu: 1500, send_buffer: 64 * 1024, resends: 10_000 };
+    plan.faults.clear();
+    plan.core = (plan.responders, plan.initiators);
+    (plan.kernel, plan.tick) = (usual, Duration::from_millis(5));
+    (plan.initiator, plan.responder) = Default::default();
+    plan.calls = Calls { per_minute: 120, body: 5_000, takes: Duration::from_millis(50), stall: 0 };
+    plan
+}
+
 fn quiet(seed: u64) -> Plan {
     let mut plan = Plan::swarm(seed);
     plan.faults.clear();
     plan.weather.loss = 0;
     plan.core = (plan.responders, plan.initiators);
-    plan.times.whole = plan.times.heal + Duration::from_secs(1);
+    plan.times.whole = plan.times.heal + SECOND;
+    plan
+}
+
+fn restart(seed: u64) -> Plan {
+    let mut plan = good(seed);
+    let down = Duration::from_millis(dice(seed, "restart").u64(0..6_000));
+    let at = SECOND * 10;
+    plan.faults = vec![(at, Fault::Crash { place: Place::Responder(0), how: Death::Killed, down })];
+    let heal = at + down + plan.tick;
+    plan.times =
+        Times { heal, whole: heal + SECOND, quiet: SECOND * 20, drain: SECOND * 21, end: SECOND * 36, ..plan.times };
+    plan
+}
+
+fn blackhole(seed: u64) -> Plan {
+    let mut plan = good(seed);
+    let mut dice = dice(seed, "blackhole");
+    let ways = [Way::Both, Way::Up, Way::Down];
+    let lasts = SECOND * 20;
+    for initiator in 0..plan.initiators {
+        let (responder, way) = (dice.usize(..plan.responders), ways[dice.usize(..3)]);
+        let at = SECOND * 8 + Duration::from_millis(dice.u64(0..2_000));
+        plan.faults.push((at, Fault::Cut { initiator, responder, way, lasts }));
+    }
+    plan.times = Times {
+        heal: SECOND * 31,
+        whole: SECOND * 63,
+        quiet: SECOND * 64,
+        drain: SECOND * 65,
+        end: SECOND * 80,
+        ..plan.times
+    };
+    plan
+}
+
+fn drain(seed: u64) -> Plan {
+    let mut plan = good(seed);
+    let mut dice = dice(seed, "drain");
+    for responder in 0..plan.responders {
+        let at = SECOND * 10 + SECOND * 8 * u32::from(responder > 0) + Duration::from_millis(dice.u64(0..1_000));
+        plan.faults.push((at, Fault::Drain { place: Place::Responder(responder), grace: SECOND * 4 }));
+    }
+    plan.calls = Calls { per_minute: 600, body: 20_000, takes: SECOND * 2, stall: 0 };
+    plan.times = Times {
+        heal: SECOND * 30,
+        whole: SECOND * 33,
+        quiet: SECOND * 35,
+        drain: SECOND * 40,
+        end: SECOND * 55,
+        ..plan.times
+    };
+    plan
+}
+
+fn stall(seed: u64) -> Plan {
+    let mut plan = good(seed);
+    plan.calls = Calls { per_minute: 120, body: 20_000, takes: Duration::ZERO, stall: 500 };
+    plan.times = Times {
+        heal: SECOND * 40,
+        whole: SECOND * 41,
+        quiet: SECOND * 42,
+        drain: SECOND * 50,
+        end: SECOND * 65,
+        ..plan.times
+    };
+    plan
+}
+
+fn fleet(seed: u64) -> Plan {
+    let mut plan = good(seed).cut(&Cuts { responders: Some(1), initiators: Some(50), ..Cuts::default() });
+    let mut dice = dice(seed, "fleet");
+    plan.tick = Duration::from_millis(10);
+    let how = [Death::Killed, Death::Reset, Death::PowerLoss][dice.usize(..3)];
+    let down = Duration::from_millis(dice.u64(100..4_000));
+    plan.faults = vec![(SECOND * 6, Fault::Crash { place: Place::Responder(0), how, down })];
+    plan.times = Times {
+        warm: SECOND * 5,
+        heal: SECOND * 10 + plan.tick,
+        whole: SECOND * 25,
+        quiet: SECOND * 26,
+        drain: SECOND * 27,
+        end: SECOND * 33,
+    };
     plan
 }

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 
 use super::registry::Seat;
-use super::tunnel::Phase;
+use super::tunnel::{Keepalive, Phase};
 use super::{Effect, Refusal, Responder, StreamId, Target, Timer};
 use crate::identity::TenantId;
 use crate::{Effects, Env, Instant, TunnelId};
@@ -95,9 +95,20 @@ impl Responder {
     pub(super) fn assign(&mut self, now: Instant, stream: StreamId, id: TunnelId) -> Effects<Effect> {
         let tunnel = self.tunnels.get_mut(id).expect("only living tunnels are listed");
         if matches!(tunnel.phase, Phase::Settling(_) | Phase::Idle(..)) {
+            // A ping that waits for its echo already counts: the first use of a dead tunnel must not lengthen its life.
+            let quiet_since = match tunnel.phase {
+                Phase::Idle(_, Keepalive::Awaiting { since }) => since,
+                Phase::Idle(_, Keepalive::Resting)
+                | Phase::Settling(_)
+                | Phase::Handshaking
+                | Phase::Rejected
+                | Phase::InUse(_)
+                | Phase::Draining(..) => now,
+            };
             tunnel.change(Phase::InUse);
             tunnel.heard = now;
-            self.timers.set(&mut tunnel.alarm, now.after(self.config.silence), Timer::Silence(id));
+            let silence = self.config.silence.max(self.config.echo_timeout);
+            self.timers.set(&mut tunnel.alarm, quiet_since.after(silence), Timer::Silence(id));
         }
         let member = tunnel.member_mut().expect("only accepted tunnels are listed");
         member.streams += 1;

@@ -1,13 +1,20 @@
 //! Peers that speak bytes of their own to a responder.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use revtun::world::World;
+use revtun_core::address::Address;
+use revtun_core::handshake::{Instance, PATH, RequestHead};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
 
-use super::TUNNELS;
+use super::{CLOUD, TUNNELS, ends};
+use crate::history::{Fact, History};
 use crate::host::{Local, pause};
+use crate::plan::Plan;
+use crate::secrets::Authority;
 
 /// What a stranger does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +31,13 @@ pub enum Manner {
     Endless,
     /// Many connections at once, none of which says anything.
     Flood,
+    /// Has a certificate of its own, and claims to be a node of another tenant. In the clear it claims to be nobody's.
+    Forges,
 }
 
 impl Manner {
-    const ALL: [Self; 6] = [Self::Silent, Self::HangsUp, Self::Noise, Self::Trickles, Self::Endless, Self::Flood];
+    const ALL: [Self; 7] =
+        [Self::Silent, Self::HangsUp, Self::Noise, Self::Trickles, Self::Endless, Self::Flood, Self::Forges];
 
     /// Any.
     pub fn draw(dice: &mut fastrand::Rng) -> Self {
@@ -38,27 +48,39 @@ impl Manner {
 /// The longest that a stranger stays.
 const STAY: Duration = Duration::from_secs(20);
 
-/// Visits `responder`.
-pub async fn visit(world: Local, manner: Manner, responder: IpAddr) {
+/// What a stranger knows.
+#[derive(Clone)]
+pub struct Knowledge {
+    /// Where the responder is.
+    pub responder: IpAddr,
+    /// Who signs certificates; none where nobody asks for one.
+    pub authority: Option<Arc<Authority>>,
+    /// Where it is noted if a lie was believed.
+    pub history: History,
+}
+
+/// Visits a responder.
+pub async fn visit(world: Local, manner: Manner, knowledge: Knowledge) {
     let connections = if manner == Manner::Flood { 50 } else { 1 };
     for _ in 0..connections {
-        let here = world.clone();
+        let (here, knowledge) = (world.clone(), knowledge.clone());
         world.spawn(async move {
             tokio::select! {
                 biased;
-                () = speak(&here, manner, responder) => {}
+                () = speak(&here, manner, &knowledge) => {}
                 () = pause(STAY) => {}
             }
         });
     }
 }
 
-async fn speak(world: &Local, manner: Manner, responder: IpAddr) {
-    let Ok(mut stream) = world.connect(SocketAddr::new(responder, TUNNELS)).await else { return };
+async fn speak(world: &Local, manner: Manner, knowledge: &Knowledge) {
+    let Ok(mut stream) = world.connect(SocketAddr::new(knowledge.responder, TUNNELS)).await else { return };
     let head = b"GET /reverse_connections/request HTTP/1.1\r\nhost: cloud\r\n";
     // Whatever becomes of it, the stranger has no claim.
     let _sent = match manner {
         Manner::HangsUp => return,
+        Manner::Forges => return forge(stream, knowledge).await,
         Manner::Silent | Manner::Flood => Ok(()),
         Manner::Noise => stream.write_all(&(0..5000).map(|at: u32| at.to_be_bytes()[3]).collect::<Vec<_>>()).await,
         Manner::Trickles => {
@@ -82,4 +104,35 @@ async fn speak(world: &Local, manner: Manner, responder: IpAddr) {
     // Until the other end hangs up.
     let mut space = [0; 1024];
     while matches!(stream.read(&mut space).await, Ok(1..)) {}
+}
+
+/// Claims to be a node of one tenant with the certificate of another tenant's node of the same name.
+async fn forge(stream: <Local as World>::Stream, knowledge: &Knowledge) {
+    let Some(authority) = &knowledge.authority else { return };
+    let connector = TlsConnector::from(Arc::clone(&authority.client(&ends::identity(1)).borrow()));
+    let name = CLOUD.try_into().expect("a legal name");
+    let Ok(mut stream) = connector.connect(name, stream).await else { return };
+    let claim = format!("rc://{}:edge:tenant-{}@{CLOUD}:1", Plan::node(0), Plan::tenant(0));
+    let claim = Address::parse(&claim).expect("legal names");
+    let mut head = Vec::new();
+    RequestHead {
+        host: CLOUD,
+        identity: claim.identity(),
+        upstream: claim.upstream(),
+        initiation_time_ms: 0,
+        worker: 0,
+        connection: 0,
+        instance: Instance(7),
+        path: PATH,
+        upgrade: false,
+        whole_tls: true,
+    }
+    .encode(&mut head);
+    let mut answer = [0; 12];
+    if stream.write_all(&head).await.is_ok()
+        && stream.read_exact(&mut answer).await.is_ok()
+        && !answer.starts_with(b"HTTP/1.1 4")
+    {
+        knowledge.history.add(Fact::Fooled(String::from_utf8_lossy(&answer).into_owned()));
+    }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use revtun_sim::plan::Cuts;
 use revtun_sim::region::Outcome;
+use revtun_sim::report;
 use revtun_sim::traces::Traces;
 
 use crate::cli::ReplayArgs;
@@ -18,14 +19,19 @@ pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
         traces.finish();
     }
     let text = log(&outcome);
+    let drawn = args.report.as_ref().map_or(Ok(()), |file| {
+        let alone = file.extension().is_some_and(|extension| extension == "svg");
+        std::fs::write(file, if alone { report::picture(&plan, &outcome) } else { report::page(&plan, &outcome) })
+    });
     let written = match &args.trace {
+        None if args.report.is_some() => Ok(()),
         None => {
             print!("{plan}{text}");
             Ok(())
         }
         Some(file) => std::fs::write(file, format!("{plan}{text}")),
     };
-    if let Err(error) = written {
+    if let Err(error) = drawn.and(written) {
         eprintln!("cannot write: {error}");
         return ExitCode::FAILURE;
     }

@@ -50,6 +50,9 @@ pub(crate) fn summarize(tally: &Tally, took: Duration) {
     let struck: Vec<String> = tally.struck.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     println!("faults: {}", struck.join(", "));
     println!("network: {:?}", tally.toll);
+    for (what, much) in &tally.measures {
+        println!("at most {:.3} {what}", Duration::from_millis(*much).as_secs_f64());
+    }
 }
 
 /// Tells of what failed, cut down.

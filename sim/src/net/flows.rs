@@ -69,24 +69,27 @@ impl Flows {
         }
     }
 
-    /// Takes note of a packet between public addresses.
-    pub fn note(&mut self, packet: &Packet) {
-        let (Transport::Tcp(segment), Some((from, to))) = (&packet.payload, ends(packet)) else { return };
+    /// Takes note of a packet between public addresses, and says whether it begins a connection.
+    pub fn note(&mut self, packet: &Packet) -> bool {
+        let (Transport::Tcp(segment), Some((from, to))) = (&packet.payload, ends(packet)) else { return false };
         if segment.flags.syn && !segment.flags.ack {
             let kernel = self.public.get(&to.ip()).copied().unwrap_or(to.ip());
             let flow = Flow { kernel, over: false, dead: false };
             match self.flows.get_mut(&(from, to)) {
-                Some(known) if known.kernel == kernel && !known.over => {}
+                Some(known) if known.kernel == kernel && !known.over => return false,
                 Some(known) => *known = flow,
                 None => _ = self.flows.insert((from, to), flow),
             }
-        } else if segment.flags.rst || segment.flags.fin {
+            return true;
+        }
+        if segment.flags.rst || segment.flags.fin {
             for key in [(from, to), (to, from)] {
                 if let Some(flow) = self.flows.get_mut(&key) {
                     flow.over = true;
                 }
             }
         }
+        false
     }
 
     /// Whether a NAT has forgotten the connection of `packet`.

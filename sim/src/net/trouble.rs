@@ -43,6 +43,34 @@ impl Weather {
     };
 }
 
+impl Weather {
+    /// Whether nothing is lost, late or narrow.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        let usual = Duration::from_millis(300);
+        self.loss == 0 && self.bandwidth.is_none() && self.latency.most() <= usual && self.latency.is_steady()
+    }
+}
+
+impl Latency {
+    /// The longest that a packet takes.
+    #[must_use]
+    pub fn most(self) -> Duration {
+        match self {
+            Self::Fixed(time) => time,
+            Self::Between(_, most) => most,
+            Self::Tailed(time) => time * TAIL,
+        }
+    }
+
+    const fn is_steady(self) -> bool {
+        !matches!(self, Self::Tailed(_))
+    }
+}
+
+/// How many times as long the latest packets take.
+const TAIL: u32 = 15;
+
 impl fmt::Display for Weather {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { latency, loss, duplicate, overtake, bandwidth } = self;
@@ -104,7 +132,7 @@ impl Latency {
         match self {
             Self::Fixed(time) => time,
             Self::Between(least, most) => Duration::from_micros(dice.u64(micros(least)..=micros(most))),
-            Self::Tailed(time) if dice.u8(..50) == 0 => time * dice.u32(2..=15),
+            Self::Tailed(time) if dice.u8(..50) == 0 => time * dice.u32(2..=TAIL),
             Self::Tailed(time) => time,
         }
     }

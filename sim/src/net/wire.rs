@@ -186,11 +186,11 @@ impl Wire {
 
     fn route(&mut self, now: Duration, packet: Packet) {
         digest(&mut self.hasher, now, &packet);
-        self.flows.note(&packet);
+        let begins = self.flows.note(&packet);
         let place = |address| self.places.get(address).copied();
         let (Some(from), Some(to)) = (place(&packet.src), place(&packet.dst)) else { return };
         let opens = matches!(&packet.payload, Transport::Tcp(segment) if segment.flags.syn && !segment.flags.ack);
-        if opens {
+        if begins {
             self.dials.push((from, to));
         }
         if self.flows.is_dead(&packet) {

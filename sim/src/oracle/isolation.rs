@@ -1,4 +1,5 @@
-//! S4 TenantIsolation: a request reaches the node or the cluster that it names, of the tenant that it names, and no other.
+//! S4 TenantIsolation: a request reaches the node or the cluster that it names, of the tenant that it names, and no other;
+//! and nobody gets to be a node whose certificate it does not have.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,6 +41,7 @@ impl Oracle for TenantIsolation {
             Fact::Served { request, by, .. } | Fact::Answered { request, answer: Answer::Served { by, .. } } => {
                 self.judge(*request, *by)
             }
+            Fact::Fooled(_) => Err(fact.to_string()),
             _ => Ok(()),
         }
     }
@@ -62,5 +64,6 @@ mod tests {
         see(served(2, 0)).expect("a node of the tenant");
         see(served(2, 1)).expect_err("another tenant's node");
         see(served(3, 0)).expect_err("a request that nobody sent");
+        see(Fact::Fooled("HTTP/1.1 200".to_owned())).expect_err("a forged claim was believed");
     }
 }

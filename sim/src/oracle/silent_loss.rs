@@ -1,7 +1,7 @@
 //! S14 NoSilentLoss: a request is answered once, or fails for a reason that the caller is told, or was lost together with the
 //! responder that had it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Oracle;
@@ -15,8 +15,16 @@ pub(super) struct NoSilentLoss {
     asked: BTreeMap<u64, Asked>,
     /// Something has gone wrong already.
     disturbed: bool,
-    /// The responders that are not what they should be: not started, going away, standing still.
-    unwell: BTreeMap<usize, u32>,
+    /// Responders that cannot be asked for an answer, and why.
+    unwell: BTreeSet<(usize, Ailment)>,
+}
+
+/// What may be the matter with a responder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ailment {
+    Down,
+    Leaving,
+    Frozen,
 }
 
 struct Asked {
@@ -29,17 +37,17 @@ struct Asked {
 
 impl NoSilentLoss {
     pub(super) fn of(_: &Plan) -> Self {
-        Self { asked: BTreeMap::new(), disturbed: false, unwell: BTreeMap::new() }
+        Self { asked: BTreeMap::new(), disturbed: false, unwell: BTreeSet::new() }
     }
 
-    fn unwell(&mut self, responder: usize) {
-        *self.unwell.entry(responder).or_default() += 1;
+    fn unwell(&mut self, responder: usize, ailment: Ailment) {
+        self.unwell.insert((responder, ailment));
         let open = self.asked.values_mut().filter(|asked| !asked.answered && asked.question.via == responder);
         open.for_each(|asked| asked.excused = true);
     }
 
-    fn well(&mut self, responder: usize) {
-        self.unwell.remove(&responder);
+    fn started(&mut self, responder: usize) {
+        self.unwell.retain(|(unwell, _)| *unwell != responder);
     }
 
     fn served(&mut self, request: u64) -> Result<(), String> {
@@ -75,7 +83,7 @@ impl Oracle for NoSilentLoss {
     fn see(&mut self, _: Duration, fact: &Fact) -> Result<(), String> {
         match fact {
             Fact::Asked(question) => {
-                let excused = self.unwell.contains_key(&question.via);
+                let excused = self.unwell.iter().any(|(responder, _)| *responder == question.via);
                 let asked = Asked { question: question.clone(), answered: false, served: 0, excused };
                 self.asked.insert(question.request, asked);
             }
@@ -84,17 +92,19 @@ impl Oracle for NoSilentLoss {
             Fact::Struck(fault) => {
                 self.disturbed = true;
                 if let Fault::Freeze { place: Place::Responder(responder), .. } = fault {
-                    self.unwell(*responder);
+                    self.unwell(*responder, Ailment::Frozen);
                 }
             }
-            Fact::Relieved(Fault::Freeze { place: Place::Responder(responder), .. })
-            | Fact::Started(Place::Responder(responder)) => self.well(*responder),
-            Fact::Stopped(Place::Responder(responder)) => self.unwell(*responder),
+            Fact::Relieved(Fault::Freeze { place: Place::Responder(responder), .. }) => {
+                self.unwell.remove(&(*responder, Ailment::Frozen));
+            }
+            Fact::Started(Place::Responder(responder)) => self.started(*responder),
+            Fact::Stopped(Place::Responder(responder)) => self.unwell(*responder, Ailment::Down),
             Fact::DrainOrdered { place, .. } => {
                 // What has not ended with the grace is broken off.
                 self.disturbed = true;
                 if let Place::Responder(responder) = place {
-                    self.unwell(*responder);
+                    self.unwell(*responder, Ailment::Leaving);
                 }
             }
             _ => {}

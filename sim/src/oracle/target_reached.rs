@@ -16,6 +16,8 @@ pub(super) struct TargetReached {
     /// Caps that are in the way make targets unreachable.
     capped: bool,
     deadline: Option<Duration>,
+    healed: Option<Duration>,
+    whole_after: Option<Duration>,
     initiators: BTreeMap<(usize, usize), InitiatorView>,
     responders: BTreeMap<usize, Vec<u32>>,
 }
@@ -27,6 +29,8 @@ impl TargetReached {
             times: plan.times,
             capped: plan.is_capped(),
             deadline: None,
+            healed: None,
+            whole_after: None,
             initiators: BTreeMap::new(),
             responders: BTreeMap::new(),
         }
@@ -53,9 +57,9 @@ impl Oracle for TargetReached {
         "TargetReached"
     }
 
-    fn see(&mut self, _: Duration, fact: &Fact) -> Result<(), String> {
+    fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
         match fact {
-            Fact::Phase(Phase::Healed) => self.deadline = Some(self.times.whole),
+            Fact::Phase(Phase::Healed) => (self.deadline, self.healed) = (Some(self.times.whole), Some(at)),
             Fact::Initiator { place: Place::Initiator(initiator), to, view } => {
                 self.initiators.insert((*initiator, *to), *view);
             }
@@ -67,7 +71,17 @@ impl Oracle for TargetReached {
         Ok(())
     }
 
+    fn measure(&self) -> Option<(&'static str, f64)> {
+        self.whole_after.map(|after| ("seconds from healing to the last tunnel", after.as_secs_f64()))
+    }
+
     fn pass(&mut self, now: Duration) -> Result<(), String> {
+        if let Some(healed) = self.healed
+            && self.missing().is_none()
+        {
+            self.healed = None;
+            self.whole_after = Some(now.saturating_sub(healed));
+        }
         if self.capped || self.deadline.is_none_or(|deadline| now < deadline) {
             return Ok(());
         }

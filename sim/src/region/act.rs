@@ -152,8 +152,12 @@ impl Region {
                 let dice = dice(self.plan.seed, &format!("stranger at {now:?}"));
                 let trace = revtun::trace::Trace::OFF;
                 let world = Local::new(Arc::clone(&process), self.names.clone(), dice, Arc::clone(&site.skew), trace);
-                let public = self.sites[&Place::Responder(responder)].public.expect("responders are known");
-                process.spawn(stranger::visit(world, manner, public));
+                let knowledge = stranger::Knowledge {
+                    responder: self.sites[&Place::Responder(responder)].public.expect("responders are known"),
+                    authority: self.plan.tls.then(|| Arc::clone(&self.authority)),
+                    history: self.history.clone(),
+                };
+                process.spawn(stranger::visit(world, manner, knowledge));
             }
         }
         true

@@ -1,6 +1,7 @@
 //! What every process has, as its own handle tells it, and who dialled whom.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use revtun::initiator::InitiatorHandle;
@@ -41,6 +42,7 @@ impl Region {
             self.seen.next = now + SELDOM;
         }
         let Self { sites, seen, history, plan, .. } = self;
+        let publics: Vec<IpAddr> = sites.values().filter_map(|site| site.public).collect();
         for (place, site) in &*sites {
             for process in site.process.iter().chain(&site.service) {
                 if let Some(said) = process.panic().filter(|_| seen.panicked.insert(*place)) {
@@ -49,7 +51,7 @@ impl Region {
             }
             match *place {
                 Place::Initiator(_) => {
-                    let views = view_initiator(site.initiator.get().as_deref(), site.count, sites.iter());
+                    let views = view_initiator(site.initiator.get().as_deref(), site.count, &publics);
                     for (to, view) in views.into_iter().enumerate() {
                         if seen.initiators.insert((*place, to), view) != Some(view) {
                             history.add(Fact::Initiator { place: *place, to, view });
@@ -69,12 +71,7 @@ impl Region {
     }
 }
 
-fn view_initiator<'a>(
-    handle: Option<&InitiatorHandle<Local>>,
-    count: u16,
-    sites: impl Iterator<Item = (&'a Place, &'a super::Site)>,
-) -> Vec<InitiatorView> {
-    let publics: Vec<_> = sites.filter_map(|(_, site)| site.public).collect();
+fn view_initiator(handle: Option<&InitiatorHandle<Local>>, count: u16, publics: &[IpAddr]) -> Vec<InitiatorView> {
     let mut views = vec![InitiatorView { target: count, ..InitiatorView::default() }; publics.len()];
     for tunnel in handle.map(InitiatorHandle::tunnels).unwrap_or_default() {
         let to = tunnel.host.and_then(|host| publics.iter().position(|public| *public == host.ip()));

@@ -1,0 +1,115 @@
+//! S14, L10 NothingLostInCalm: where nobody disturbs anything, every request is answered by its service; and where processes
+//! are only replaced in good order, so is every request that was sent before. Readers that have stopped stop nobody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Oracle;
+use crate::faults::Fault;
+use crate::history::{Answer, Fact, Phase, Question};
+use crate::net::Place;
+use crate::plan::Plan;
+
+/// How long before an order a request has to be sent, so that it is there before it.
+const UNDER_WAY: Duration = Duration::from_millis(100);
+
+/// See above.
+pub(super) struct NothingLostInCalm {
+    /// The world is such that it has to hold.
+    calm: bool,
+    warm: bool,
+    open: BTreeMap<u64, (Duration, Question)>,
+    /// Who was told to drain, so that requests sent from then on may be turned away.
+    leaving: BTreeSet<Place>,
+    /// Requests that were sent too late for somebody who leaves.
+    late: BTreeSet<u64>,
+}
+
+impl NothingLostInCalm {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let in_order = |fault: &Fault| matches!(fault, Fault::Drain { .. } | Fault::Scrape { .. } | Fault::Skew { .. });
+        let usual = revtun_core::responder::Config::default();
+        let calm = plan.weather.is_calm()
+            && plan.faults.iter().all(|(_, fault)| in_order(fault))
+            && plan.responder.max_streams == usual.max_streams
+            && plan.responder.max_waiting == usual.max_waiting
+            && !plan.is_capped();
+        Self { calm, warm: false, open: BTreeMap::new(), leaving: BTreeSet::new(), late: BTreeSet::new() }
+    }
+
+    fn concerns(place: Place, question: &Question) -> bool {
+        match place {
+            Place::Responder(responder) => question.via == responder,
+            // A cluster has other nodes, but which one is asked is not known here.
+            Place::Initiator(initiator) => Plan::tenant(initiator) == question.tenant,
+            Place::Caller | Place::Stranger => false,
+        }
+    }
+
+    fn leave(&mut self, at: Duration, place: Place) {
+        let late = self
+            .open
+            .iter()
+            .filter(|(_, (asked, question))| at < *asked + UNDER_WAY && Self::concerns(place, question));
+        self.late.extend(late.map(|(request, _)| *request));
+        self.leaving.insert(place);
+    }
+}
+
+impl Oracle for NothingLostInCalm {
+    fn property(&self) -> &'static str {
+        "NothingLostInCalm"
+    }
+
+    fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
+        if !self.calm {
+            return Ok(());
+        }
+        match fact {
+            Fact::Phase(Phase::Faults) => self.warm = true,
+            Fact::Asked(question) => {
+                if !self.warm || self.leaving.iter().any(|place| Self::concerns(*place, question)) {
+                    self.late.insert(question.request);
+                }
+                self.open.insert(question.request, (at, question.clone()));
+            }
+            Fact::DrainOrdered { place, .. } => self.leave(at, *place),
+            // Its successor needs a moment for its tunnels; until healing requests to it prove nothing.
+            Fact::Phase(Phase::Healed) => self.leaving.clear(),
+            Fact::Answered { request, answer } => {
+                let question = self.open.remove(request).map(|(_, question)| question);
+                let served = matches!(answer, Answer::Served { .. } | Answer::Stalled);
+                if !served && !self.late.contains(request) {
+                    return Err(format!("request {request} ({question:?}): {answer:?}"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::trouble::Weather;
+    use crate::oracle::tests::question;
+
+    #[test]
+    fn only_what_came_behind_an_order_may_be_turned_away() {
+        let mut plan = Plan { faults: Vec::new(), weather: Weather::CALM, ..Plan::swarm(0) };
+        plan.responder = revtun_core::responder::Config::default();
+        let second = Duration::from_secs(1);
+        let mut oracle = NothingLostInCalm::of(&plan);
+        let mut see = |at: u32, fact| oracle.see(second * at, &fact);
+        let own =
+            |request| Fact::Answered { request, answer: Answer::Own { status: 503, reason: Some("x".to_owned()) } };
+        see(5, Fact::Phase(Phase::Faults)).expect("it begins");
+        (1..4).for_each(|request| see(6, Fact::Asked(question(request))).expect("a request"));
+        see(7, own(1)).expect_err("nothing was wrong");
+        see(8, Fact::DrainOrdered { place: Place::Responder(0), grace: second }).expect("an order");
+        see(8, own(2)).expect_err("it was under way");
+        see(9, Fact::Asked(question(4))).expect("a request");
+        see(9, own(4)).expect("it came too late");
+    }
+}
