@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use revtun::world::World;
 use revtun_core::address::Address;
-use revtun_core::handshake::{Instance, PATH, RequestHead};
+use revtun_core::handshake::{HeaderNames, Instance, PATH, RequestHead};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
@@ -126,6 +126,8 @@ async fn forge(stream: <Local as World>::Stream, knowledge: &Knowledge) {
         path: PATH,
         upgrade: false,
         whole_tls: true,
+        names: &HeaderNames::default(),
+        token: None,
     }
     .encode(&mut head);
     let mut answer = [0; 12];
