@@ -7,7 +7,7 @@ mod request_parser;
 mod response;
 mod response_parser;
 
-pub use head::HeaderNames;
+pub use head::{HeaderNames, MAX_HEADERS};
 pub use rejection::Rejection;
 pub use request::{PATH, RequestHead, is_path};
 pub use request_parser::{MAX_REQUEST_HEAD_BYTES, ParsedRequest, Request, RequestParser, Rules};

@@ -90,9 +90,35 @@ pub struct Identity<'a> {
     pub tenant: TenantId<'a>,
 }
 
-/// `tenant/cluster/node`, as in logs.
+/// `tenant/cluster/node`, as in logs: what would break a line, or turn the order of what is shown, is escaped.
 impl fmt::Display for Identity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.tenant, self.cluster, self.node)
+        for (separator, name) in [("", self.tenant.0), ("/", self.cluster.0), ("/", self.node.0)] {
+            f.write_str(separator)?;
+            for letter in name.chars() {
+                match letter {
+                    ' '..='~' => fmt::Write::write_char(f, letter)?,
+                    _ => write!(f, "{}", letter.escape_debug())?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn an_identity_in_a_log_is_one_line_and_reads_from_left_to_right() {
+        let identity = Identity {
+            node: NodeId::new("n\t\u{85}\u{2028}x").expect("legal"),
+            cluster: ClusterId::new("\"\u{202e}c").expect("legal"),
+            tenant: TenantId::new("Łódź 'a'").expect("legal"),
+        };
+        assert_eq!(identity.to_string(), "Łódź 'a'/\"\\u{202e}c/n\\t\\u{85}\\u{2028}x");
     }
 }

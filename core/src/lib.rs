@@ -15,8 +15,8 @@
 //! in an exhaustive search, and behaves the same in each.
 //!
 //! Reading order: [`machine`] (the one door), [`initiator`], [`responder`], then the bytes: [`address`],
-//! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`journal`] is how runs are written down and
-//! replayed.
+//! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`patience`] is about bodies that lie still,
+//! and [`journal`] is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;
@@ -32,6 +32,7 @@ pub mod identity;
 pub mod initiator;
 pub mod journal;
 pub mod machine;
+pub mod patience;
 pub mod responder;
 pub mod rping;
 mod table;

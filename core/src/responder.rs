@@ -11,12 +11,13 @@
 //!                                  GOAWAY, drain, newer process:  Idle, InUse ──▶ Draining ──▶ (nothing)
 //! ```
 //!
-//! A tunnel of a revtun initiator skips `Settling`. Where it is looked up by name is in [`registry`], how a request
-//! finds one in [`pick`], who waits for one in [`waiting`], what a returning node does to its ghost in [`ghosts`],
+//! A tunnel of a revtun initiator skips `Settling`. Who may knock is in [`door`], where a tunnel is looked up by name in
+//! [`registry`], how a request finds one in [`pick`], who waits for one in [`waiting`], what a returning node does to its ghost in [`ghosts`],
 //! how tunnels are taken out of use in [`drain`].
 
 mod canonical;
 mod config;
+mod door;
 mod drain;
 mod event;
 mod ghosts;
@@ -32,12 +33,14 @@ mod waiting;
 #[doc(hidden)]
 pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
+pub use door::Source;
 pub use event::{CloseReason, DrainScope, Effect, Event, Hello, Place, Refusal, StreamId, Target, Verdict};
 pub use registry::{ClusterKey, NodeKey, Seat};
 #[doc(hidden)]
 pub use sketch::{NodeSketch, SeatSketch, Sketch, TunnelSketch};
 pub use tunnel::{Counts, Stage, TunnelView};
 
+use self::door::Door;
 use self::drain::Drain;
 use self::registry::Registry;
 use self::tunnel::{Phase, Tunnel};
@@ -54,6 +57,7 @@ const LINGER: core::time::Duration = core::time::Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Responder {
     config: Config,
+    door: Door,
     tunnels: Table<TunnelId, Tunnel>,
     registry: Registry,
     waiting: Waiting,
@@ -96,7 +100,7 @@ impl Machine for Responder {
 
     fn step(&mut self, env: Env, event: Event<'_>) -> Effects<Effect> {
         match event {
-            Event::Accepted => self.accepted(env),
+            Event::Accepted { source } => self.accepted(env, source),
             Event::Greeted { tunnel, hello } => self.greeted(env, tunnel, &hello),
             Event::Faulted { tunnel, rejection } => self.faulted(env, tunnel, rejection),
             Event::Echoed { tunnel } => self.echoed(env, tunnel),
@@ -126,6 +130,7 @@ impl Responder {
     pub const fn new(config: Config) -> Self {
         Self {
             config,
+            door: Door::new(),
             tunnels: Table::new(),
             registry: Registry::new(),
             waiting: Waiting::new(),
@@ -164,14 +169,14 @@ impl Responder {
         self.timers.first().map(|(_, timer)| timer)
     }
 
-    fn accepted(&mut self, env: Env) -> Effects<Effect> {
+    fn accepted(&mut self, env: Env, source: Source) -> Effects<Effect> {
         if self.drain.is_some() {
             return Effects::one(Effect::Shun { rejection: Rejection::Draining });
         }
-        if self.counts.handshakes >= self.config.max_handshakes {
-            return Effects::one(Effect::Shun { rejection: Rejection::Busy });
+        if let Err(rejection) = self.door.enter(&self.config, env.now, source, self.counts.handshakes) {
+            return Effects::one(Effect::Shun { rejection });
         }
-        let id = self.tunnels.insert(Tunnel { phase: Phase::Handshaking, heard: env.now, alarm: Alarm::OFF });
+        let id = self.tunnels.insert(Tunnel { phase: Phase::Handshaking, source, heard: env.now, alarm: Alarm::OFF });
         self.counts.handshakes += 1;
         self.arm(id, env.now.after(self.config.handshake_timeout), Timer::HandshakeTimeout(id));
         Effects::one(Effect::Admit { tunnel: id })
@@ -201,18 +206,23 @@ impl Responder {
             return Err(Rejection::Draining);
         }
         let tenant = self.tenant_key(hello.identity.tenant);
-        let node = self.registry.find_node(tenant, hello.identity.node).map(|node| self.registry.node(node));
+        let known = self.registry.tenants.get(tenant);
+        let node = known.and_then(|tenant| tenant.node(hello.identity.node)).map(|node| self.registry.node(node));
+        let cluster = known.and_then(|tenant| tenant.cluster(hello.identity.cluster));
+        let crowded = cluster.filter(|key| self.registry.cluster(*key).tunnels >= self.config.max_tunnels_per_cluster);
         let full = if self.counts.tunnels >= self.config.max_tunnels {
             Rejection::ResponderFull
-        } else if self.registry.tunnels_of_tenant(tenant) >= self.config.max_tunnels_per_tenant {
+        } else if known.is_some_and(|tenant| tenant.tunnels >= self.config.max_tunnels_per_tenant) {
             Rejection::TenantFull
+        } else if crowded.is_some() {
+            Rejection::ClusterFull
         } else if node.is_some_and(|node| node.active() >= self.config.max_tunnels_per_node) {
             Rejection::NodeFull
         } else {
             return Ok(None);
         };
-        // A returning node must not be kept out by what is left of itself.
-        let corpse = node.and_then(|node| ghosts::longest_unanswered(node, &self.tunnels, now));
+        // A returning node must not be kept out by what is left of itself, where that makes room.
+        let corpse = node.and_then(|node| ghosts::longest_unanswered(node, crowded, &self.tunnels, now));
         corpse.map(Some).ok_or(full)
     }
 
@@ -223,6 +233,7 @@ impl Responder {
         let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
         tunnel.phase = Phase::Settling(member);
         tunnel.heard = env.now;
+        self.door.leave(tunnel.source);
         self.counts.handshakes -= 1;
         self.counts.tunnels += 1;
         self.counts.nodes = self.registry.peopled;
@@ -286,7 +297,10 @@ impl Responder {
         let mut tunnel = self.tunnels.remove(id).expect("the caller has found it");
         self.timers.clear(&mut tunnel.alarm);
         match tunnel.phase {
-            Phase::Handshaking | Phase::Rejected => self.counts.handshakes -= 1,
+            Phase::Handshaking | Phase::Rejected => {
+                self.door.leave(tunnel.source);
+                self.counts.handshakes -= 1;
+            }
             Phase::Settling(member) | Phase::Idle(member, _) | Phase::InUse(member) | Phase::Draining(member, _) => {
                 self.counts.tunnels -= 1;
                 self.counts.streams -= member.streams;

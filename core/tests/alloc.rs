@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{Config, Effect, Event, Hello, Place, Responder, StreamId, Target, Verdict};
+use revtun_core::responder::{Config, Effect, Event, Hello, Place, Responder, Source, StreamId, Target, Verdict};
 use revtun_core::{Env, Instant, Machine, TunnelId};
 
 const TUNNELS: u32 = 10_000;
@@ -18,7 +18,8 @@ fn crowded() -> (Responder, Vec<String>, Vec<String>) {
     let nodes: Vec<_> = (0..TUNNELS / TUNNELS_A_NODE).map(|node| format!("node-{node}")).collect();
     let clusters: Vec<_> =
         (0..nodes.len() as u32 / NODES_A_CLUSTER).map(|cluster| format!("cluster-{cluster}")).collect();
-    let mut machine = Responder::new(Config::default());
+    let mut machine =
+        Responder::new(Config { max_accepts_per_second: 0, max_handshakes_per_source: 4096, ..Config::default() });
     for tunnel in 0..TUNNELS {
         let node = (tunnel / TUNNELS_A_NODE) as usize;
         let identity = Identity {
@@ -27,7 +28,7 @@ fn crowded() -> (Responder, Vec<String>, Vec<String>) {
             tenant: TenantId::new("acme").unwrap(),
         };
         let id = TunnelId::new(tunnel, 0);
-        assert!(step(&mut machine, 0, Event::Accepted) == Some(Effect::Admit { tunnel: id }));
+        assert!(step(&mut machine, 0, Event::Accepted { source: Source(1) }) == Some(Effect::Admit { tunnel: id }));
         let hello = Hello { identity, instance: None, verdict: Verdict::Believed };
         assert!(step(&mut machine, 0, Event::Greeted { tunnel: id, hello }) == Some(Effect::Accept { tunnel: id }));
     }

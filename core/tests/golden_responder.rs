@@ -8,7 +8,7 @@ use golden::{Scene, compare};
 use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{Config, DrainScope, Event, Hello, Place, Responder, StreamId, Target, Verdict};
+use revtun_core::responder::{Config, DrainScope, Event, Hello, Place, Responder, Source, StreamId, Target, Verdict};
 
 const A: TunnelId = TunnelId::new(0, 0);
 const B: TunnelId = TunnelId::new(1, 0);
@@ -21,7 +21,7 @@ fn every_event_in_every_situation() {
 fn scenes() -> Vec<(&'static str, Scene<Responder>)> {
     let small = Config { max_streams: 2, max_tunnels_per_node: 1, max_waiting: 1, ..Config::default() };
     let nothing = Scene::new(Responder::new(small));
-    let handshaking = nothing.clone().then(0, Event::Accepted);
+    let handshaking = nothing.clone().then(0, Event::Accepted { source: Source(1) });
     let settling = handshaking.clone().then(10, greeted(A, None));
     let awaiting = settling.clone().fire();
     let revtun = handshaking.clone().then(10, greeted(A, Some(1)));
@@ -30,7 +30,7 @@ fn scenes() -> Vec<(&'static str, Scene<Responder>)> {
     let full = in_use.clone().then(10, opened(2, node("n")));
     let unused = in_use.clone().then(10, released());
     let told = in_use.clone().then(10, drain(DrainScope::Tunnel(A))).ticks();
-    let returned = in_use_at(1).then(10, Event::Accepted).then(10, greeted(B, Some(2)));
+    let returned = in_use_at(1).then(10, Event::Accepted { source: Source(1) }).then(10, greeted(B, Some(2)));
     let all = drain(DrainScope::All);
     vec![
         ("== nothing", nothing.clone()),
@@ -41,7 +41,7 @@ fn scenes() -> Vec<(&'static str, Scene<Responder>)> {
         ("== idle, ping not answered yet", awaiting.clone()),
         ("== idle, ping not answered for 2 s, and the node is back", ghost(awaiting)),
         ("== idle, ping answered", resting.clone()),
-        ("== idle, and the node wants a second tunnel", resting.clone().then(0, Event::Accepted)),
+        ("== idle, and the node wants a second tunnel", resting.clone().then(0, Event::Accepted { source: Source(1) })),
         ("== in use, one stream", in_use.clone()),
         ("== in use, full", full.clone()),
         ("== in use, full, one waits", full.clone().then(10, opened(3, node("n")))),
@@ -64,16 +64,16 @@ fn scenes() -> Vec<(&'static str, Scene<Responder>)> {
 
 /// A revtun's tunnel in use, at a responder with room for two.
 fn in_use_at(instance: u128) -> Scene<Responder> {
-    let scene = Scene::new(Responder::new(Config::default())).then(0, Event::Accepted);
+    let scene = Scene::new(Responder::new(Config::default())).then(0, Event::Accepted { source: Source(1) });
     scene.then(10, greeted(A, Some(instance))).ticks().then(10, opened(1, node("n")))
 }
 
 fn ghost(awaiting: Scene<Responder>) -> Scene<Responder> {
-    awaiting.then(2_000, Event::Accepted)
+    awaiting.then(2_000, Event::Accepted { source: Source(1) })
 }
 
 fn events() -> Vec<Event<'static>> {
-    let mut events = vec![Event::Accepted];
+    let mut events = vec![Event::Accepted { source: Source(1) }];
     events.extend([A, B].map(|tunnel| greeted(tunnel, None)));
     events.extend([A, B].map(|tunnel| greeted(tunnel, Some(1))));
     events.extend([Verdict::Unproven, Verdict::Contradicted].map(|verdict| {

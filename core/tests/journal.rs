@@ -101,8 +101,8 @@ at=1500000000 dice=42 DrainOrdered grace=9000000000
 #[test]
 fn the_form_for_the_specification_quotes_names_and_lists_what_there_are_several_of() {
     let mut responder = Responder::new(responder::Config { settle: Duration::ZERO, ..responder::Config::default() });
-    let _ = responder.step(ENV, responder::Event::Accepted);
-    let _ = responder.step(ENV, responder::Event::Accepted);
+    let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
+    let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
     let mut tla = Recorder::new(String::new(), Form::Tla);
     let identity = Identity {
         node: NodeId::new("n").unwrap(),
@@ -110,7 +110,7 @@ fn the_form_for_the_specification_quotes_names_and_lists_what_there_are_several_
         tenant: TenantId::new("t").unwrap(),
     };
     for process in [1, 2, 1] {
-        let effects = responder.step(ENV, responder::Event::Accepted);
+        let effects = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
         let Some(responder::Effect::Admit { tunnel }) = effects.iter().next() else { panic!("{effects:?}") };
         let hello = Hello { identity, instance: Some(Instance(process)), verdict: Verdict::Believed };
         let _ = tla.step(&mut responder, ENV, responder::Event::Greeted { tunnel, hello });
@@ -152,7 +152,7 @@ fn values_of_the_wrong_kind_make_no_event() {
 #[test]
 fn names_are_quoted_and_everything_else_stands_bare() {
     let mut responder = Responder::new(responder::Config::default());
-    let _ = responder.step(ENV, responder::Event::Accepted);
+    let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
     let identity = Identity {
         node: NodeId::new("a \"b\"\t\\").unwrap(),
         cluster: ClusterId::new("é -> + =").unwrap(),
@@ -233,7 +233,13 @@ fn a_full_disk_stops_the_journal_and_not_the_machine() {
     let mut recorder = Recorder::new(Full, Form::Text);
     let mut responder = Responder::new(responder::Config::default());
     for _ in 0..2 {
-        assert_eq!(recorder.step(&mut responder, ENV, responder::Event::Accepted).iter().count(), 1);
+        assert_eq!(
+            recorder
+                .step(&mut responder, ENV, responder::Event::Accepted { source: responder::Source(1) })
+                .iter()
+                .count(),
+            1
+        );
     }
     assert!(recorder.finish().is_err());
 }

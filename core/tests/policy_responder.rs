@@ -8,7 +8,7 @@ use clock::Clock;
 use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{self, DrainScope, Hello, Place, Refusal, Responder, StreamId, Target, Verdict};
+use revtun_core::responder::{self, DrainScope, Hello, Place, Refusal, Responder, Source, StreamId, Target, Verdict};
 
 const MAX: u64 = u64::MAX;
 
@@ -35,7 +35,7 @@ fn greet_for(
     name: &str,
     instance: Option<Instance>,
 ) -> (TunnelId, Vec<responder::Effect>) {
-    let admitted = clock.tell(responder::Event::Accepted);
+    let admitted = clock.tell(responder::Event::Accepted { source: Source(1) });
     let [responder::Effect::Admit { tunnel }] = admitted[..] else { panic!("{admitted:?}") };
     let identity = Identity {
         node: NodeId::new(name).expect("legal"),
@@ -198,10 +198,10 @@ fn connections_that_have_not_greeted_are_limited() {
     let mut clock = responder(responder::Config { max_handshakes: 2, ..responder::Config::default() });
     for slot in 0..2 {
         let admit = responder::Effect::Admit { tunnel: TunnelId::new(slot, 0) };
-        assert_eq!(clock.tell(responder::Event::Accepted), [admit]);
+        assert_eq!(clock.tell(responder::Event::Accepted { source: Source(1) }), [admit]);
     }
     let shun = responder::Effect::Shun { rejection: Rejection::Busy };
-    assert_eq!(clock.tell(responder::Event::Accepted), [shun]);
+    assert_eq!(clock.tell(responder::Event::Accepted { source: Source(1) }), [shun]);
 }
 
 #[test]

@@ -172,7 +172,7 @@ impl Stage {
 
     fn dial(&mut self, who: usize, [node, cluster]: [usize; 2], instance: Option<u8>, verdict: Verdict) {
         const LEGAL: &str = "a legal name";
-        let admitted = self.step(Ev::Accepted);
+        let admitted = self.step(Ev::Accepted { source: revtun_core::responder::Source(1) });
         let [E::Admit { tunnel }] = admitted[..] else { panic!("nothing common is full: {admitted:?}") };
         self.owners.insert(tunnel, (who, self.tunnels[who].len()));
         self.tunnels[who].push(tunnel);

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use revtun::config::{
     self, LogFormat, LogSettings, duration, parse_address, parse_claims, parse_extent, parse_identity, parse_interval,
-    parse_level, parse_listen, parse_server_name, parse_service, parse_threads, parse_upstream,
+    parse_level, parse_listen, parse_server_name, parse_service, parse_threads, parse_threshold, parse_upstream,
 };
 use revtun::initiator::HostPort;
 use revtun::tls::Extent;
@@ -81,6 +81,9 @@ pub(crate) struct ResponderArgs {
     /// From one answered ping of a tunnel to the next: 2s, 500ms, 1m30s [default: 2s]
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     pub(crate) ping_interval: Option<Duration>,
+    /// How many such intervals a ping may stay unanswered, until the tunnel is closed [default: 5s, whatever the interval]
+    #[arg(long, value_name = "N", value_parser = parse_threshold)]
+    pub(crate) ping_failure_threshold: Option<u32>,
     /// The responder's certificate for tunnels, in PEM, and those between it and a root [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_cert: Option<PathBuf>,

@@ -26,8 +26,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use revtun_core::handshake::HeaderNames;
-use section::Section;
+use section::{Section, Zero};
 use toml::de::DeTable;
+
+use crate::flow::HttpLimits;
 
 /// The most worker threads that can be asked for.
 const MAX_THREADS: u32 = 1024;
@@ -35,6 +37,15 @@ const MAX_THREADS: u32 = 1024;
 const MAX_PER_TUNNEL: u32 = 100_000;
 /// The most tunnels, handshakes or waiting callers that can be asked for.
 const MAX_TABLE: u32 = 10_000_000;
+/// The most intervals that a ping may stay unanswered.
+const MAX_MISSES: u32 = 1000;
+/// The least and the most bytes of a head, or before HTTP begins, that can be asked for.
+const MIN_HEAD_BYTES: u32 = 1024;
+const MAX_HEAD_BYTES: u32 = 1024 * 1024;
+/// The least headers that can be asked for: those of a handshake, and some that proxies add.
+const MIN_HEADERS: u32 = 16;
+/// The most streams reset at once that can be asked for.
+const MAX_RESETS: u32 = 10_000;
 /// How long requests may go on after SIGTERM, unless an operator says otherwise.
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
 
@@ -105,6 +116,23 @@ impl Settings {
     }
 }
 
+fn read_http(section: &mut Section<'_>, limits: &mut HttpLimits) {
+    section.number("max_header_bytes", MIN_HEAD_BYTES..=MAX_HEAD_BYTES, &mut limits.header_bytes);
+    section.number("max_pending_resets", 1..=MAX_RESETS, &mut limits.pending_resets);
+    section.duration("body_timeout", Zero::IsOff, &mut limits.body_timeout);
+}
+
+/// Reads how many intervals between pings one may stay unanswered.
+///
+/// # Errors
+/// If it is no number, zero or too large.
+pub fn parse_threshold(text: &str) -> Result<u32, Fault> {
+    let number = text.parse().ok().filter(|number| (1..=MAX_MISSES).contains(number));
+    number.ok_or_else(|| {
+        Fault::new(format!("{text:?} is no threshold"), format!("write a whole number from 1 to {MAX_MISSES}"))
+    })
+}
+
 /// Reads a number of worker threads.
 ///
 /// # Errors
@@ -121,7 +149,7 @@ pub fn parse_threads(text: &str) -> Result<NonZeroUsize, Fault> {
 /// # Errors
 /// If it is anything else.
 pub fn parse_interval(text: &str) -> Result<Duration, Fault> {
-    section::nonzero(duration::parse(text)?, section::Zero::IsWrong)
+    section::nonzero(duration::parse(text)?, Zero::IsWrong)
 }
 
 fn parse_path(text: &str) -> Result<String, Fault> {

@@ -1,4 +1,6 @@
-//! How much may be under way in one HTTP/2 connection, at either end of a tunnel and at the egress listener.
+//! How much may be under way in one HTTP connection, at either end of a tunnel and at the egress listener.
+
+use std::time::Duration;
 
 /// Bytes of one stream that its reader may leave unread: enough for 20 MiB/s over a path of 50 ms, and the most that
 /// a reader who has stopped keeps in memory.
@@ -11,5 +13,38 @@ pub const STREAMS: u32 = 1024;
 /// stopped never stop the others.
 pub const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
 
+/// Streams that a peer may have opened and reset again before anybody looked at them. One more is a flood, and ends the
+/// connection (h2 says ENHANCE_YOUR_CALM).
+pub const PENDING_RESETS: u32 = 20;
+
+/// Streams of a connection that may have been reset because the peer broke the rules. One more ends the connection.
+pub const FAULTY_STREAMS: u32 = 1024;
+
+/// Headers that one HTTP/1.1 message may have. In HTTP/2 the size of the list alone counts.
+pub const HEADERS: usize = 100;
+
+/// Bytes that may come through a tunnel before HTTP begins, from one ping to the next; each needs five.
+pub const IDLE_BYTES: u32 = 64 * 1024;
+
+/// How long a body may lie still.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// The longest list of headers, names and values, that is taken from a peer (reference §2.2: an Envoy's limit).
 pub const HEADER_LIST_BYTES: u32 = 60 * 1024;
+
+/// What an operator may set of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Bytes of the headers of one message, names and values, each with 32 more (RFC 9113 §6.5.2).
+    pub header_bytes: u32,
+    /// See [`PENDING_RESETS`].
+    pub pending_resets: u32,
+    /// How long a body may lie still, in either direction; zero is for ever.
+    pub body_timeout: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { header_bytes: HEADER_LIST_BYTES, pending_resets: PENDING_RESETS, body_timeout: BODY_TIMEOUT }
+    }
+}

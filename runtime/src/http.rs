@@ -42,6 +42,12 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// The size of a list of headers as HTTP/2 counts it (RFC 9113 §6.5.2).
+#[must_use]
+pub fn list_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+}
+
 /// An answer of our own: `text` for people, `reason` for machines.
 #[must_use]
 pub fn own_answer(status: StatusCode, reason: &'static str, text: impl Into<Bytes>) -> Response<Full<Bytes>> {

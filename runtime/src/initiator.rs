@@ -39,6 +39,7 @@ use tracing::{Instrument, info_span};
 use self::counters::Counters;
 use self::driver::{Driver, Input, State};
 use self::hosts::{Hosts, Resolved, keep_resolving};
+use crate::flow::{HttpLimits, IDLE_BYTES, STREAMS};
 use crate::pump::pump;
 use crate::tls;
 use crate::token::TokenFile;
@@ -63,6 +64,12 @@ pub struct InitiatorConfig {
     pub request_path: String,
     /// What the headers are called that say who we are (reference §2.1).
     pub header_names: HeaderNames,
+    /// What is taken from responders: requests on one tunnel at the same time.
+    pub max_streams: u32,
+    /// Bytes of pings that may come at once, before HTTP begins.
+    pub max_idle_bytes: u32,
+    /// What is taken from responders otherwise.
+    pub http: HttpLimits,
     /// Whether to ask for an upgrade, so that 101 and not 200 accepts (reference §2.1).
     pub upgrade: bool,
     /// TLS towards responders; none is tunnels in the clear.
@@ -83,6 +90,9 @@ impl InitiatorConfig {
             core: Config::default(),
             request_path: PATH.to_owned(),
             header_names: HeaderNames::default(),
+            max_streams: STREAMS,
+            max_idle_bytes: IDLE_BYTES,
+            http: HttpLimits::default(),
             upgrade: false,
             tls: None,
             token: None,
@@ -114,6 +124,9 @@ struct Context<W, S> {
     core: Config,
     request_path: String,
     header_names: HeaderNames,
+    max_streams: u32,
+    max_idle_bytes: u32,
+    http: HttpLimits,
     upgrade: bool,
     tls: Option<tls::Client>,
     token: Option<TokenFile>,
@@ -138,8 +151,9 @@ pub async fn start<W: World, S: TunnelService>(
     run: Run,
     service: S,
 ) -> Result<InitiatorHandle<W>, Unresolvable> {
-    let InitiatorConfig { address, endpoints, core, request_path, header_names, upgrade, tls, token, allow_plaintext } =
+    let InitiatorConfig { address, endpoints, core, request_path, header_names, max_streams, max_idle_bytes, .. } =
         config;
+    let InitiatorConfig { http, upgrade, tls, token, allow_plaintext, .. } = config;
     let anywhere = tls.is_some() || allow_plaintext;
     let mut answers = Vec::with_capacity(endpoints.len());
     for (endpoint, place) in endpoints.iter().enumerate() {
@@ -163,6 +177,9 @@ pub async fn start<W: World, S: TunnelService>(
         core,
         request_path,
         header_names,
+        max_streams,
+        max_idle_bytes,
+        http,
         upgrade,
         tls,
         token,

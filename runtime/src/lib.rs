@@ -12,7 +12,8 @@
 //!
 //! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
 //! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`token`], [`tunnel_io`], [`http`],
-//! [`flow`], [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are its own.
+//! [`flow`], `still`, [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are
+//! its own.
 
 pub mod admin;
 mod behind;
@@ -24,6 +25,7 @@ pub mod initiator;
 pub mod metrics;
 pub mod pump;
 pub mod responder;
+mod still;
 mod sync;
 pub mod tls;
 pub mod token;

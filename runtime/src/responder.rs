@@ -33,13 +33,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use revtun_core::handshake::{HeaderNames, PATH, Rules};
+use revtun_core::handshake::{HeaderNames, MAX_HEADERS, MAX_REQUEST_HEAD_BYTES, PATH, Rules};
 use revtun_core::responder::retry::{CALLERS_FIRST, LAST_REQUEST};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use tokio::sync::watch;
 
 use self::counters::Counters;
 use self::shared::Shared;
+use crate::flow::{HttpLimits, IDLE_BYTES};
+use crate::still::Watcher;
 use crate::tls::{Extent, Server, TunnelServer};
 use crate::token::Verifier;
 use crate::world::World;
@@ -63,6 +65,14 @@ pub struct ResponderConfig {
     pub required_cluster: Option<String>,
     /// How long a request may wait for the head of its answer, the wait for a tunnel included; zero is for ever.
     pub request_timeout: Duration,
+    /// The longest head of a handshake in bytes.
+    pub max_head_bytes: u32,
+    /// Headers that a handshake may have.
+    pub max_headers: u32,
+    /// Bytes that an initiator may send from one ping to the next, before HTTP begins.
+    pub max_idle_bytes: u32,
+    /// What is taken from callers, and from initiators in answers.
+    pub http: HttpLimits,
     /// How long a caller's HTTP/1.1 connection may wait for the head of a request, and after how much silence one of
     /// HTTP/2 has to prove that it lives.
     pub caller_timeout: Duration,
@@ -87,6 +97,10 @@ impl ResponderConfig {
             upgrade: false,
             required_cluster: None,
             request_timeout: Duration::ZERO,
+            max_head_bytes: MAX_REQUEST_HEAD_BYTES as u32,
+            max_headers: MAX_HEADERS as u32,
+            max_idle_bytes: IDLE_BYTES,
+            http: HttpLimits::default(),
             caller_timeout: Duration::from_secs(300),
             tls: None,
             token: None,
@@ -102,6 +116,8 @@ impl ResponderConfig {
             tenant_isolation: self.core.tenant_isolation,
             required_cluster: self.required_cluster.as_deref().map(Into::into),
             whole_tls: self.tls.as_ref().is_some_and(|tls| tls.extent == Extent::Whole),
+            max_head_bytes: self.max_head_bytes as usize,
+            max_headers: self.max_headers as usize,
         }
     }
 }
@@ -111,6 +127,8 @@ struct Context<W: World> {
     world: W,
     config: Config,
     rules: Rules,
+    max_idle_bytes: usize,
+    http: HttpLimits,
     request_timeout: Duration,
     tls: Option<TunnelServer>,
     token: Option<Verifier>,
@@ -120,6 +138,11 @@ struct Context<W: World> {
 }
 
 impl<W: World> Context<W> {
+    /// What breaks off the requests of callers whose bodies lie still.
+    fn watcher(&self) -> Watcher<W> {
+        Watcher::new(&self.world, self.http.body_timeout, &self.counters.requests_broken_off)
+    }
+
     /// Tells the machine of something that it answers to others, if at all.
     fn report(&self, event: Event<'_>) {
         let _for_others = self.shared.step(event);
@@ -148,6 +171,8 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
         shared: Shared::new(world.clone(), config.core),
         config: config.core,
         rules: config.rules(),
+        max_idle_bytes: config.max_idle_bytes as usize,
+        http: config.http,
         request_timeout: config.request_timeout,
         tls: config.tls,
         token: config.token,
@@ -155,14 +180,15 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
         counters: Counters::default(),
         world: world.clone(),
     });
-    let server = egress::server(&world, config.core.max_streams, config.caller_timeout);
+    let server = egress::server(&context, config.caller_timeout);
     let (phase, _) = watch::channel(Phase::Serving);
     world.spawn(tick::until_drained(world.clone(), Arc::clone(&context.shared)));
     world.spawn({
+        let pauses = Arc::clone(&context.counters.accept_pauses);
         let context = Arc::clone(&context);
         let spawner = world.clone();
         let serve = move |stream, peer| spawner.spawn(accept::serve(Arc::clone(&context), stream, peer));
-        listen::accept_all(world.clone(), tunnels, phase.subscribe(), serve)
+        listen::accept_all(world.clone(), tunnels, phase.subscribe(), pauses, serve)
     });
     world.spawn(egress::listen(Arc::clone(&context), server, callers, phase.subscribe()));
     tracing::info!(tunnel = %tunnel_addr, egress = %egress_addr, "responder listening");

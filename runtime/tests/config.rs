@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use revtun::config::{LogFormat, Problem, Settings, Source};
+use revtun::flow::HttpLimits;
 
 /// Every problem of a file, as `revtun check` prints it.
 fn problems(text: &str) -> Vec<String> {
@@ -54,9 +55,20 @@ fn every_key_of_a_responder_is_read() {
         wait = "2s"
         peer_drain_grace = "5m"
         max_streams = 1
+        max_streams_per_tenant = 7
         max_waiting = 0
+        max_waiting_per_tenant = 8
         max_handshakes = 3
+        max_handshakes_per_source = 2
+        max_accepts_per_second = 9
         max_tunnels_per_node = 4
+        max_tunnels_per_cluster = 10
+        max_head_bytes = 1024
+        max_headers = 16
+        max_idle_bytes = 2048
+        max_header_bytes = 4096
+        max_pending_resets = 11
+        body_timeout = "12s"
         max_tunnels_per_tenant = 5
         max_tunnels = 6
     "#;
@@ -84,13 +96,35 @@ fn every_key_of_a_responder_is_read() {
         wait: Duration::from_secs(2),
         drain_grace: Duration::from_secs(300),
         max_streams: 1,
+        max_streams_per_tenant: 7,
         max_waiting: 0,
+        max_waiting_per_tenant: 8,
         max_handshakes: 3,
+        max_handshakes_per_source: 2,
+        max_accepts_per_second: 9,
         max_tunnels_per_node: 4,
+        max_tunnels_per_cluster: 10,
         max_tunnels_per_tenant: 5,
         max_tunnels: 6,
     };
     assert_eq!(responder.responder.core, expected);
+    assert_eq!((responder.responder.max_head_bytes, responder.responder.max_headers), (1024, 16));
+    assert_eq!(responder.responder.max_idle_bytes, 2048);
+    let http = HttpLimits { header_bytes: 4096, pending_resets: 11, body_timeout: Duration::from_secs(12) };
+    assert_eq!(responder.responder.http, http);
+}
+
+#[test]
+fn a_threshold_for_pings_counts_intervals_and_stands_alone() {
+    let text = "[responder]\nping_failure_threshold = 3\nping_interval = \"4s\"\n";
+    let mut responder = Settings::parse(text).unwrap().responder.unwrap();
+    assert_eq!(responder.responder.core.echo_timeout, Duration::from_secs(12));
+    responder.set_ping_interval(Duration::from_secs(1));
+    assert_eq!(responder.responder.core.echo_timeout, Duration::from_secs(3));
+
+    let told = problems(&format!("{text}echo_timeout = \"5s\"\n"));
+    let expected = "responder.ping_failure_threshold: says again what echo_timeout says; write one of the two";
+    assert_eq!(told, [format!("f.toml:2:26: {expected}")]);
 }
 
 #[test]

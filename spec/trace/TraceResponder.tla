@@ -50,11 +50,32 @@ Meant(e) ==
                                 THEN {t \in Members(m) : ours(t) /\ m.peer[t].node = e.node}
                                 ELSE {t \in Members(m) : ours(t) /\ m.peer[t].cluster = e.cluster}
 
-\* There is room for one more connection: a limit that the specification leaves to the number of its slots.
+\* There is room for one more connection: a limit that the specification leaves to the number of its slots. Where
+\* connections come from and how fast is left out of it: one may be turned away for that at any time.
 HandshakeFits == Cardinality({t \in Tunnels : m.stage[t] \in {"handshaking", "rejected"}}) < MaxHandshakes
 
-\* The limit for all tunnels is that for a node once more, and left out of the specification.
-AllFull == Cardinality(Members(m)) >= MaxTunnels
+TurnedAway(e) ==
+  /\ e.a = "Accepted" /\ m.drain = "no" /\ HandshakeFits
+  /\ e.effects \in {<<[a |-> "Shun", rejection |-> rejection]>> : rejection \in {"source-busy", "too-fast"}}
+  /\ UNCHANGED m
+
+\* The limits for clusters and for all tunnels are those for a node once more, and left out of the specification.
+OfCluster(peer)  == {t \in Members(m) : ClusterSeat(m.peer[t]) = ClusterSeat(peer)}
+AllFull          == Cardinality(Members(m)) >= MaxTunnels
+TenantFull(peer) == Cardinality(OfTenant(m, peer.tenant)) >= MaxPerTenant
+Crowded(peer)    == AllFull \/ Cardinality(OfCluster(peer)) >= MaxPerCluster
+
+\* So are those for the requests of a tenant, and for those of them that wait.
+Asking(e)    == {c \in Callers : c.tenant = (IF HasTenant(e) THEN Names(e.tenant) ELSE "")}
+Saturated(e) == Cardinality({c \in Asking(e) : m.at[c] # "away"}) >= MaxStreamsPerTenant
+QueueFull(e) == Cardinality({c \in Asking(e) : m.at[c] = "waiting"}) >= MaxWaitingPerTenant
+
+OpenedInACrowd(e) ==
+  LET seat       == SeatOf(e)
+      has_to_wait == m.queue[seat] # <<>> \/ Candidates(m, seat) = {}
+  IN IF Saturated(e) \/ (has_to_wait /\ QueueFull(e))
+     THEN m.drain = "no" /\ UNCHANGED m
+     ELSE Opened(CallerOf(e))
 
 GreetedInACrowd(t, peer) ==
   /\ m.stage[t] = "handshaking"
@@ -64,14 +85,14 @@ GreetedInACrowd(t, peer) ==
 \* The action that the record names.
 Action(e) ==
   CASE e.a = "Accepted"         -> HandshakeFits /\ \E t \in Tunnels : Accepted(t)
-    [] e.a = "Greeted"          -> IF e.verdict = "Believed" /\ m.drain = "no" /\ AllFull
+    [] e.a = "Greeted"          -> IF e.verdict = "Believed" /\ m.drain = "no" /\ Crowded(PeerOf(e))
                                    THEN GreetedInACrowd(e.tunnel[1], PeerOf(e))
                                    ELSE Greeted(e.tunnel[1], PeerOf(e), e.verdict = "Believed")
     [] e.a = "Faulted"          -> Faulted(e.tunnel[1])
     [] e.a = "Echoed"           -> Echoed(e.tunnel[1])
     [] e.a = "Heard"            -> Heard(e.tunnel[1])
     [] e.a = "Closed"           -> Closed(e.tunnel[1])
-    [] e.a = "Opened"           -> (HasTenant(e) \/ ~Isolation) /\ Opened(CallerOf(e))
+    [] e.a = "Opened"           -> (HasTenant(e) \/ ~Isolation) /\ OpenedInACrowd(e)
     \* Which of the requests on a tunnel is over is all the same to the machine.
     [] e.a = "Released"         -> /\ Released(e.tunnel[1])
                                    /\ m'.at[CHOOSE c \in Carried(m, e.tunnel[1]) : TRUE] = "away"
@@ -125,9 +146,9 @@ Rejections(e) ==
     [] e.verdict = "Contradicted" -> {"identity-mismatch"}
     [] m.drain # "no"             -> {"draining"}
     [] AllFull                    -> {"responder-full"}
-    [] OTHER                      -> IF Cardinality(OfTenant(m, PeerOf(e).tenant)) >= MaxPerTenant
-                                     THEN {"tenant-full"}
-                                     ELSE {"node-full"}
+    [] TenantFull(PeerOf(e))      -> {"tenant-full"}
+    [] Crowded(PeerOf(e))         -> {"cluster-full"}
+    [] OTHER                      -> {"node-full"}
 
 \* Why a tunnel that had streams to finish goes is known; who had wanted it to go is not.
 CloseReasons(e, t) ==
@@ -142,7 +163,9 @@ CloseReasons(e, t) ==
 Refusals(e) ==
   CASE e.a = "Drain" \/ (e.a = "Opened" /\ m.drain # "no") -> {"Draining"}
     [] e.a = "Opened" /\ Isolation /\ ~HasTenant(e)         -> {"NoTenant"}
-    [] e.a = "Opened" /\ ~WaitIsOff                         -> {"TooManyWaiting"}
+    [] e.a = "Opened" /\ Saturated(e)                       -> {"TenantSaturated"}
+    [] e.a = "Opened" /\ ~WaitIsOff                         -> {IF Cardinality(Waiting(m)) >= MaxWaiting
+                                                                THEN "TooManyWaiting" ELSE "TenantWaiting"}
     [] OTHER                                                -> {"Absent", "Saturated"}
 
 \* What is said to the sender of a request that now is at `at`.
@@ -164,7 +187,9 @@ Effects(e) ==
       contended   == \E node \in Nodes : ~m.process[node].contended /\ m'.process[node].contended
       closed      == IF e.a = "Closed" THEN {} ELSE Gone
       answered    == IF e.a \in {"Serve", "GiveUp", "Drain"} THEN Answered ELSE {}
-  IN If(shunned, [a : {"Shun"}, rejection : {IF m.drain = "no" THEN "busy" ELSE "draining"}])
+  IN If(shunned, [a : {"Shun"}, rejection : {CASE m.drain # "no" -> "draining"
+                                                 [] ~HandshakeFits  -> "busy"
+                                                 [] OTHER           -> e.effects[1].rejection}])
      \o One(into("handshaking"), LAMBDA t : [a : {"Admit"}, tunnel : {Id(t)}])
      \o One(closed, LAMBDA t : [a : {"Close"}, tunnel : {Id(t)}, reason : CloseReasons(e, t)])
      \o One(into("rejected"), LAMBDA t : [a : {"Reject"}, tunnel : {Id(t)}, rejection : Rejections(e)])
@@ -186,7 +211,7 @@ AreEffects(reported, allowed) ==
 NoCallers == [stream \in {} |-> "nobody"]
 
 Taken(e) ==
-  /\ (Fresh(e) /\ Action(e)) \/ Stale(e)
+  /\ (Fresh(e) /\ Action(e)) \/ Stale(e) \/ TurnedAway(e)
   /\ e.stages = ShownStages
   /\ AreEffects(e.effects, Effects(e))
   /\ generation' = [t \in Tunnels |-> IF t \in Gone THEN generation[t] + 1 ELSE generation[t]]

@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use alloc::format;
 
-/// Headers that a head may have (reference §2.2).
-pub(super) const MAX_HEADERS: usize = 100;
+/// The most headers that a head may have (reference §2.2).
+pub const MAX_HEADERS: usize = 100;
 
 /// What all the names of [`HeaderNames`] begin with, unless both ends agreed on something else (reference §2.1).
 const PREFIX: &str = "x-envoy";

@@ -43,19 +43,25 @@ pub enum Rejection {
     IdentityMismatch,
     /// The node has as many tunnels as it may have.
     NodeFull,
+    /// The cluster has as many tunnels as it may have.
+    ClusterFull,
     /// The tenant has as many tunnels as it may have.
     TenantFull,
     /// The responder has as many tunnels as it may have.
     ResponderFull,
     /// As many handshakes are under way as may be.
     Busy,
+    /// As many handshakes are under way from one place as may be.
+    SourceBusy,
+    /// More new connections come than may in a second.
+    TooFast,
     /// The responder is being drained.
     Draining,
 }
 
 impl Rejection {
     /// Every rejection, in the order above.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::NotATunnelRequest,
         Self::UpgradeRequired,
         Self::TlsNotKept,
@@ -75,9 +81,12 @@ impl Rejection {
         Self::Unauthenticated,
         Self::IdentityMismatch,
         Self::NodeFull,
+        Self::ClusterFull,
         Self::TenantFull,
         Self::ResponderFull,
         Self::Busy,
+        Self::SourceBusy,
+        Self::TooFast,
         Self::Draining,
     ];
 
@@ -109,10 +118,15 @@ impl Rejection {
             Self::TlsNotKept | Self::IdentityMismatch => (403, "Forbidden"),
             Self::NotATunnelRequest => (404, "Not Found"),
             Self::UpgradeRequired | Self::ObsoleteVersion => (426, "Upgrade Required"),
-            Self::NodeFull | Self::TenantFull => (429, "Too Many Requests"),
+            Self::NodeFull
+            | Self::ClusterFull
+            | Self::TenantFull
+            | Self::ResponderFull
+            | Self::SourceBusy
+            | Self::TooFast => (429, "Too Many Requests"),
             Self::HeadTooLarge => (431, "Request Header Fields Too Large"),
             Self::UnknownCoding => (501, "Not Implemented"),
-            Self::ResponderFull | Self::Busy | Self::Draining => (503, "Service Unavailable"),
+            Self::Busy | Self::Draining => (503, "Service Unavailable"),
         }
     }
 
@@ -138,9 +152,11 @@ impl Rejection {
             Self::HeadTooLarge => "Request Header Fields Too Large",
             Self::Unauthenticated => "JWT authentication failed",
             Self::IdentityMismatch => "validation_failed",
-            Self::NodeFull | Self::TenantFull => "rejected",
+            Self::NodeFull | Self::ClusterFull | Self::TenantFull => "rejected",
             Self::ResponderFull => "Too many reverse tunnels",
             Self::Busy => "Too many handshakes",
+            Self::SourceBusy => "Too many handshakes from one address",
+            Self::TooFast => "Too many new connections",
             Self::Draining => "Draining",
         }
     }
@@ -149,8 +165,8 @@ impl Rejection {
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::NodeFull | Self::TenantFull | Self::ResponderFull => Some(Duration::from_secs(5)),
-            Self::Busy | Self::Draining => Some(Duration::from_secs(1)),
+            Self::NodeFull | Self::ClusterFull | Self::TenantFull | Self::ResponderFull => Some(Duration::from_secs(5)),
+            Self::Busy | Self::SourceBusy | Self::TooFast | Self::Draining => Some(Duration::from_secs(1)),
             Self::NotATunnelRequest
             | Self::UpgradeRequired
             | Self::TlsNotKept
@@ -195,9 +211,12 @@ impl Rejection {
             Self::Unauthenticated => "unauthenticated",
             Self::IdentityMismatch => "identity-mismatch",
             Self::NodeFull => "node-full",
+            Self::ClusterFull => "cluster-full",
             Self::TenantFull => "tenant-full",
             Self::ResponderFull => "responder-full",
             Self::Busy => "busy",
+            Self::SourceBusy => "source-busy",
+            Self::TooFast => "too-fast",
             Self::Draining => "draining",
         }
     }

@@ -15,7 +15,8 @@ use super::{HeaderNames, Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
 use crate::token::{Token, TokenFault};
 
-/// The longest request head in bytes, the blank line at its end included (reference §2.2).
+/// The longest request head in bytes, the blank line at its end included, unless [`Rules`] say otherwise
+/// (reference §2.2).
 pub const MAX_REQUEST_HEAD_BYTES: usize = 60 * 1024;
 
 /// The only body that a handshake may have.
@@ -36,6 +37,10 @@ pub struct Rules {
     pub required_cluster: Option<Box<str>>,
     /// Whether the initiator has to say that the whole tunnel stays inside TLS.
     pub whole_tls: bool,
+    /// The longest head in bytes, the blank line at its end included.
+    pub max_head_bytes: usize,
+    /// Headers that a head may have; of more than [`MAX_HEADERS`] none is taken.
+    pub max_headers: usize,
 }
 
 impl Default for Rules {
@@ -47,6 +52,8 @@ impl Default for Rules {
             tenant_isolation: true,
             required_cluster: None,
             whole_tls: false,
+            max_head_bytes: MAX_REQUEST_HEAD_BYTES,
+            max_headers: MAX_HEADERS,
         }
     }
 }
@@ -104,7 +111,7 @@ impl RequestParser {
         Self::default()
     }
 
-    /// Looks at all bytes that came so far. Of more than [`MAX_REQUEST_HEAD_BYTES`] and a few bytes it has no need.
+    /// Looks at all bytes that came so far. Of more than [`Rules::max_head_bytes`] and a few bytes it has no need.
     pub fn parse<'a>(&mut self, rules: &Rules, bytes: &'a [u8]) -> ParsedRequest<'a> {
         if !self.pace.is_due(bytes) {
             return ParsedRequest::Incomplete;
@@ -112,7 +119,7 @@ impl RequestParser {
         match read(rules, bytes) {
             Ok(Some((request, consumed))) => ParsedRequest::Complete { request, consumed },
             Ok(None) => {
-                self.pace.wait(bytes.len(), MAX_REQUEST_HEAD_BYTES);
+                self.pace.wait(bytes.len(), rules.max_head_bytes);
                 ParsedRequest::Incomplete
             }
             Err(rejection) => ParsedRequest::Faulted(rejection),
@@ -123,8 +130,9 @@ impl RequestParser {
 /// The checks in the order of reference §2.2. None while bytes are missing.
 fn read<'a>(rules: &Rules, bytes: &'a [u8]) -> Result<Option<(Request<'a>, usize)>, Rejection> {
     let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let room = &mut room[..rules.max_headers.min(MAX_HEADERS)];
     let mut head = httparse::Request::new(&mut []);
-    let Some(length) = head_length(&mut head, &mut room, bytes)? else { return Ok(None) };
+    let Some(length) = head_length(&mut head, room, bytes, rules.max_head_bytes)? else { return Ok(None) };
     let Some(body) = body_length(head.headers, &bytes[length..])? else { return Ok(None) };
     if head.method != Some("GET") || head.path != Some(&rules.path) {
         return Err(Rejection::NotATunnelRequest);
@@ -145,14 +153,15 @@ fn head_length<'h, 'a>(
     head: &mut httparse::Request<'h, 'a>,
     room: &'h mut [MaybeUninit<Header<'a>>],
     bytes: &'a [u8],
+    limit: usize,
 ) -> Result<Option<usize>, Rejection> {
     // `httparse` skips blank lines before the request, and would so read them again with each one that comes.
     if bytes.first().is_some_and(|first| matches!(first, b'\r' | b'\n')) {
         return Err(Rejection::BadRequest);
     }
-    let window = &bytes[..bytes.len().min(MAX_REQUEST_HEAD_BYTES)];
+    let window = &bytes[..bytes.len().min(limit)];
     match head.parse_with_uninit_headers(window, room) {
-        Ok(Status::Partial) if window.len() == MAX_REQUEST_HEAD_BYTES => Err(Rejection::HeadTooLarge),
+        Ok(Status::Partial) if window.len() == limit => Err(Rejection::HeadTooLarge),
         Ok(Status::Partial) => Ok(None),
         Err(httparse::Error::TooManyHeaders) => Err(Rejection::HeadTooLarge),
         Err(_) => Err(Rejection::BadRequest),

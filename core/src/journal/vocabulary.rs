@@ -9,7 +9,7 @@ use crate::handshake::{Answer, Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
 use crate::initiator::{self, Cause, HostId, Initiator, Protocol};
 use crate::responder::{
-    self, ClusterKey, DrainScope, Hello, NodeKey, Place, Refusal, Responder, Seat, StreamId, Target, Verdict,
+    self, ClusterKey, DrainScope, Hello, NodeKey, Place, Refusal, Responder, Seat, Source, StreamId, Target, Verdict,
 };
 use crate::table::Key;
 use crate::{Machine, TunnelId};
@@ -212,7 +212,7 @@ words!(initiator::CloseReason {
 });
 
 words!(responder::Event<'a> {
-    Accepted;
+    Accepted { source };
     Greeted { tunnel, hello };
     Faulted { tunnel, rejection };
     Echoed { tunnel };
@@ -260,7 +260,7 @@ words!(Verdict { Believed; Unproven; Contradicted; });
 words!(Place<'a> { Node(node); Cluster(cluster); });
 words!(DrainScope<'a> { All; Tenant(tenant); Place(target); Tunnel(tunnel); });
 words!(Seat { Node(node); Cluster(cluster); });
-words!(Refusal { NoTenant; Absent; Saturated; TooManyWaiting; Draining; });
+words!(Refusal { NoTenant; Absent; Saturated; TooManyWaiting; TenantSaturated; TenantWaiting; Draining; });
 
 words!(responder::CloseReason {
     HandshakeTimeout;
@@ -304,9 +304,14 @@ parts!(responder::Config {
     wait,
     drain_grace,
     max_streams,
+    max_streams_per_tenant,
     max_waiting,
+    max_waiting_per_tenant,
     max_handshakes,
+    max_handshakes_per_source,
+    max_accepts_per_second,
     max_tunnels_per_node,
+    max_tunnels_per_cluster,
     max_tunnels_per_tenant,
     max_tunnels,
 });
@@ -316,6 +321,7 @@ values! {
     u16: |it| Value::Number((*it).into()), Value::Number(number) => (*number).try_into().ok();
     u32: |it| Value::Number((*it).into()), Value::Number(number) => (*number).try_into().ok();
     HostId: |it| Value::Number(it.0.into()), Value::Number(number) => (*number).try_into().ok().map(Self);
+    Source: |it| Value::Number(it.0.into()), Value::Number(number) => (*number).try_into().ok().map(Self);
     StreamId: |it| Value::Number(it.0.into()), Value::Number(number) => (*number).try_into().ok().map(Self);
     Duration: |it| Value::Number(it.as_nanos()), Value::Number(number) => duration(*number);
     TunnelId: |it| id(*it), Value::Id(slot, generation) => Some(Key::new(*slot, *generation));

@@ -28,7 +28,7 @@ pub enum Moment {
 
 impl Responder {
     /// This state with every moment counted from `now`, every generation forgotten, callers numbered from zero and
-    /// every counter at zero. The result is a legal state of the machine at
+    /// every counter at zero, and how fast connections came forgotten. The result is a legal state of the machine at
     /// [`CANONICAL_NOW`](crate::CANONICAL_NOW), so a search may go on from it.
     #[doc(hidden)]
     #[must_use]
@@ -65,7 +65,8 @@ impl Responder {
         });
         let counts = Counts { stale: 0, ..self.counts };
         let waiting = Waiting(callers);
-        Self { config: self.config, tunnels, registry, waiting, timers: to.timers, drain, counts }
+        let door = self.door.canonical();
+        Self { config: self.config, door, tunnels, registry, waiting, timers: to.timers, drain, counts }
     }
 }
 
@@ -92,7 +93,7 @@ impl<C: FnMut(Moment, Instant) -> Instant> Renaming<C> {
             }
         };
         // When a tunnel was last heard is shown to people and decides nothing.
-        Tunnel { phase, heard: Instant::EPOCH, alarm: self.alarm(&tunnel.alarm) }
+        Tunnel { phase, source: tunnel.source, heard: Instant::EPOCH, alarm: self.alarm(&tunnel.alarm) }
     }
 
     fn node(&mut self, node: &Node) -> Node {
@@ -148,9 +149,9 @@ impl<C: FnMut(Moment, Instant) -> Instant> Renaming<C> {
 
 fn tenant(tenant: &Tenant) -> Tenant {
     Tenant {
-        tunnels: tenant.tunnels,
         nodes: tenant.nodes.iter().map(|(name, key)| (name.clone(), bare(*key))).collect(),
         clusters: tenant.clusters.iter().map(|(name, key)| (name.clone(), bare(*key))).collect(),
+        ..*tenant
     }
 }
 

@@ -27,12 +27,22 @@ pub struct Config {
     pub drain_grace: Duration,
     /// Streams that one tunnel carries at the same time.
     pub max_streams: u32,
+    /// Requests of one tenant at the same time, those that wait for a tunnel included.
+    pub max_streams_per_tenant: u32,
     /// Callers waiting at the same time.
     pub max_waiting: u32,
+    /// Callers of one tenant waiting at the same time.
+    pub max_waiting_per_tenant: u32,
     /// Connections whose handshake is not done.
     pub max_handshakes: u32,
+    /// Those of them that come from one place: see [`Source`](super::Source).
+    pub max_handshakes_per_source: u32,
+    /// New connections in a second, and as many at once after a quiet one; zero is any number.
+    pub max_accepts_per_second: u32,
     /// Tunnels of one node.
     pub max_tunnels_per_node: u32,
+    /// Tunnels of one cluster.
+    pub max_tunnels_per_cluster: u32,
     /// Tunnels of one tenant.
     pub max_tunnels_per_tenant: u32,
     /// Tunnels in all.
@@ -51,9 +61,14 @@ impl Default for Config {
             wait: Duration::from_secs(1),
             drain_grace: Duration::from_secs(600),
             max_streams: 1024,
+            max_streams_per_tenant: 16_384,
             max_waiting: 4096,
+            max_waiting_per_tenant: 1024,
             max_handshakes: 4096,
+            max_handshakes_per_source: 1024,
+            max_accepts_per_second: 5000,
             max_tunnels_per_node: 128,
+            max_tunnels_per_cluster: 100_000,
             max_tunnels_per_tenant: 100_000,
             max_tunnels: 1_000_000,
         }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::door::Source;
 use crate::TunnelId;
 use crate::handshake::{Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
@@ -14,7 +15,10 @@ pub struct StreamId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event<'a> {
     /// A connection was accepted at the tunnel listener. Answered by `Admit` or `Shun`.
-    Accepted,
+    Accepted {
+        /// Where it comes from.
+        source: Source,
+    },
     /// A handshake request was read in full and is well-formed.
     Greeted {
         /// The tunnel.
@@ -226,6 +230,10 @@ pub enum Refusal {
     Saturated,
     /// As many callers wait already as may.
     TooManyWaiting,
+    /// The tenant has as many requests under way or waiting as it may.
+    TenantSaturated,
+    /// As many callers of the tenant wait already as may.
+    TenantWaiting,
     /// The responder is being drained.
     Draining,
 }

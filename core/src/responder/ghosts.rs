@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::Responder;
-use super::registry::{Node, NodeKey};
-use super::tunnel::{Keepalive, Phase, Tunnel, Why};
+use super::registry::{ClusterKey, Node, NodeKey};
+use super::tunnel::{Keepalive, Member, Phase, Tunnel, Why};
 use crate::handshake::Instance;
 use crate::table::Table;
 use crate::{Instant, TunnelId};
@@ -62,10 +62,19 @@ impl Generations {
     }
 }
 
-/// The tunnel of `node` whose ping is unanswered for the longest time, if that is suspiciously long.
-pub(super) fn longest_unanswered(node: &Node, tunnels: &Table<TunnelId, Tunnel>, now: Instant) -> Option<TunnelId> {
-    let unanswered = node.tunnels.iter().filter_map(|id| match tunnels.get(*id)?.phase {
-        Phase::Idle(_, Keepalive::Awaiting { since }) if now.since(since) >= SUSPECT_AFTER => Some((since, *id)),
+/// The tunnel of `node`, and of `cluster` if it has to be of one, whose ping is unanswered for the longest time, if that
+/// is suspiciously long.
+pub(super) fn longest_unanswered(
+    node: &Node,
+    cluster: Option<ClusterKey>,
+    tunnels: &Table<TunnelId, Tunnel>,
+    now: Instant,
+) -> Option<TunnelId> {
+    let fits = |member: &Member| cluster.is_none_or(|cluster| member.cluster == cluster);
+    let unanswered = node.tunnels.iter().filter_map(|id| match &tunnels.get(*id)?.phase {
+        Phase::Idle(member, Keepalive::Awaiting { since }) if now.since(*since) >= SUSPECT_AFTER && fits(member) => {
+            Some((*since, *id))
+        }
         Phase::Handshaking
         | Phase::Rejected
         | Phase::Settling(_)

@@ -38,6 +38,8 @@ impl Responder {
         assert!(counts.tunnels <= self.config.max_tunnels && counts.waiting <= self.config.max_waiting, "limits hold");
         self.check_nodes(&nodes);
         self.check_clusters(&nodes);
+        self.check_tenants();
+        self.check_door();
         self.check_waiting();
         self.check_timers();
     }
@@ -103,10 +105,47 @@ impl Responder {
         }
     }
 
+    fn check_tenants(&self) {
+        let mut seen = BTreeMap::<&str, (u32, u32, u32)>::new();
+        for (_, node) in self.registry.nodes.iter() {
+            let (tunnels, requests, waiting) = seen.entry(&node.tenant).or_default();
+            let queue = u32::try_from(node.queue.callers.len()).expect("fewer waiting than streams");
+            *tunnels += u32::try_from(node.tunnels.len()).expect("tunnels are counted in 32 bits");
+            *requests += node.streams + queue;
+            *waiting += queue;
+        }
+        for (_, cluster) in self.registry.clusters.iter() {
+            let (_, requests, waiting) = seen.entry(&cluster.tenant).or_default();
+            let queue = u32::try_from(cluster.queue.callers.len()).expect("fewer waiting than streams");
+            *requests += queue;
+            *waiting += queue;
+        }
+        let counted = self.registry.tenants.iter().map(|(name, it)| (&**name, (it.tunnels, it.requests, it.waiting)));
+        assert_eq!(counted.collect::<BTreeMap<_, _>>(), seen, "a tenant's counts agree");
+        for (tunnels, requests, waiting) in seen.into_values() {
+            assert!(tunnels <= self.config.max_tunnels_per_tenant, "a tenant has no more tunnels than it may");
+            assert!(requests <= self.config.max_streams_per_tenant, "a tenant has no more requests than it may");
+            assert!(waiting <= self.config.max_waiting_per_tenant, "no more callers of a tenant wait than may");
+        }
+    }
+
+    fn check_door(&self) {
+        let mut pending = BTreeMap::new();
+        for (_, tunnel) in self.tunnels.iter().filter(|(_, tunnel)| tunnel.member().is_none()) {
+            *pending.entry(tunnel.source).or_default() += 1;
+        }
+        assert_eq!(self.door.pending, pending, "the door remembers who stands before it, and nobody else");
+        let most = pending.into_values().max().unwrap_or(0);
+        assert!(most <= self.config.max_handshakes_per_source, "no place has more handshakes under way than it may");
+    }
+
     fn check_clusters(&self, seen: &BTreeMap<NodeKey, SeenNode>) {
         for (key, cluster) in self.registry.clusters.iter() {
             let members = seen.values().filter(|node| node.clusters.contains_key(&key)).count();
             assert_eq!(cluster.nodes as usize, members, "a cluster counts its nodes");
+            let tunnels: u32 = seen.values().filter_map(|node| node.clusters.get(&key)).sum();
+            assert_eq!(cluster.tunnels, tunnels, "a cluster counts its tunnels");
+            assert!(tunnels <= self.config.max_tunnels_per_cluster, "a cluster has no more tunnels than it may");
             let listed: BTreeSet<_> = cluster.listed.iter().copied().collect();
             let able = seen.iter().filter(|(_, node)| node.clusters.contains_key(&key) && !node.listed.is_empty());
             assert_eq!(listed, able.map(|(node, _)| *node).collect(), "a cluster lists the nodes that can take work");

@@ -27,7 +27,11 @@ impl Responder {
             return Effects::one(Effect::Refuse { stream, refusal });
         }
         let tenant = target.tenant.map_or(SHARED, |tenant| self.tenant_key(tenant));
-        let Some(seat) = self.registry.find(tenant, target.place) else {
+        let known = self.registry.tenants.get(tenant);
+        if known.is_some_and(|tenant| tenant.requests >= self.config.max_streams_per_tenant) {
+            return Effects::one(Effect::Refuse { stream, refusal: Refusal::TenantSaturated });
+        }
+        let Some(seat) = known.and_then(|tenant| tenant.seat(target.place)) else {
             return self.wait(env, stream, tenant, target.place, Refusal::Absent);
         };
         // Nobody overtakes those who wait.
@@ -51,6 +55,7 @@ impl Responder {
         member.streams -= 1;
         let node = member.node;
         self.registry.node_mut(node).streams -= 1;
+        self.registry.tenant_of(Seat::Node(node)).requests -= 1;
         self.counts.streams -= 1;
         match self.tunnels.get(id).map(|tunnel| &tunnel.phase) {
             Some(Phase::InUse(_)) if was_full => {
@@ -115,6 +120,7 @@ impl Responder {
         let full = member.streams >= self.config.max_streams;
         let node = member.node;
         self.registry.node_mut(node).streams += 1;
+        self.registry.tenant_of(Seat::Node(node)).requests += 1;
         self.counts.streams += 1;
         if full {
             self.unlist(id);

@@ -68,6 +68,10 @@ pub(super) struct Registry {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Tenant {
     pub(super) tunnels: u32,
+    /// Requests under way or waiting.
+    pub(super) requests: u32,
+    /// Those of them that wait.
+    pub(super) waiting: u32,
     pub(super) nodes: BTreeMap<Arc<str>, NodeKey>,
     pub(super) clusters: BTreeMap<Arc<str>, ClusterKey>,
 }
@@ -101,8 +105,26 @@ pub(super) struct Cluster {
     pub(super) tenant: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) nodes: u32,
+    pub(super) tunnels: u32,
     pub(super) listed: Vec<NodeKey>,
     pub(super) queue: Queue,
+}
+
+impl Tenant {
+    pub(super) fn node(&self, name: NodeId<'_>) -> Option<NodeKey> {
+        self.nodes.get(name.as_str()).copied()
+    }
+
+    pub(super) fn cluster(&self, name: ClusterId<'_>) -> Option<ClusterKey> {
+        self.clusters.get(name.as_str()).copied()
+    }
+
+    pub(super) fn seat(&self, place: Place<'_>) -> Option<Seat> {
+        match place {
+            Place::Node(node) => self.node(node).map(Seat::Node),
+            Place::Cluster(cluster) => self.cluster(cluster).map(Seat::Cluster),
+        }
+    }
 }
 
 impl Node {
@@ -148,21 +170,13 @@ impl Registry {
         ClusterId::new(&self.cluster(key).name).expect("it was a cluster id when it was registered")
     }
 
-    pub(super) fn tunnels_of_tenant(&self, tenant: &str) -> u32 {
-        self.tenants.get(tenant).map_or(0, |tenant| tenant.tunnels)
-    }
-
-    pub(super) fn find_node(&self, tenant: &str, node: NodeId<'_>) -> Option<NodeKey> {
-        self.tenants.get(tenant)?.nodes.get(node.as_str()).copied()
-    }
-
-    pub(super) fn find(&self, tenant: &str, place: Place<'_>) -> Option<Seat> {
-        match place {
-            Place::Node(node) => self.find_node(tenant, node).map(Seat::Node),
-            Place::Cluster(cluster) => {
-                self.tenants.get(tenant)?.clusters.get(cluster.as_str()).copied().map(Seat::Cluster)
-            }
-        }
+    /// The tenant that a seat belongs to.
+    pub(super) fn tenant_of(&mut self, seat: Seat) -> &mut Tenant {
+        let name = match seat {
+            Seat::Node(key) => &self.nodes.get(key).expect("whoever has a key keeps the node alive").tenant,
+            Seat::Cluster(key) => &self.clusters.get(key).expect("whoever has a key keeps the cluster alive").tenant,
+        };
+        self.tenants.get_mut(name).expect("a tenant outlives its nodes and clusters")
     }
 
     /// The seat for `place`, made if it is not there. [`prune`](Self::prune) takes it away when nobody needs it.
@@ -190,10 +204,11 @@ impl Registry {
         let node = self.nodes.get_mut(node_key).expect("made above");
         self.peopled += u32::from(node.tunnels.is_empty());
         node.tunnels.insert(id);
+        let cluster = self.clusters.get_mut(cluster_key).expect("made above");
+        cluster.tunnels += 1;
         match node.clusters.iter_mut().find(|membership| membership.cluster == cluster_key) {
             Some(membership) => membership.tunnels += 1,
             None => {
-                let cluster = self.clusters.get_mut(cluster_key).expect("made above");
                 cluster.nodes += 1;
                 let mut membership = Membership { cluster: cluster_key, tunnels: 1, listed: None };
                 if !node.listed.is_empty() {
@@ -218,7 +233,9 @@ impl Registry {
             node.generations = Generations::NONE;
         }
         let tenant = node.tenant.clone();
-        self.tenants.get_mut(&tenant).expect("a node's tenant outlives it").tunnels -= 1;
+        let tenant = self.tenants.get_mut(&tenant).expect("a node's tenant outlives it");
+        tenant.tunnels -= 1;
+        tenant.requests -= member.streams;
         self.peopled -= u32::from(deserted);
         self.leave_cluster(member.node, member.cluster);
         self.prune(Seat::Node(member.node));
@@ -230,8 +247,10 @@ impl Registry {
         let place = node.clusters.iter().position(|membership| membership.cluster == cluster_key);
         let place = place.expect("a tunnel's node is in the tunnel's cluster");
         node.clusters[place].tunnels -= 1;
-        if node.clusters[place].tunnels == 0 {
-            let membership = node.clusters.swap_remove(place);
+        let left = node.clusters[place].tunnels;
+        self.cluster_mut(cluster_key).tunnels -= 1;
+        if left == 0 {
+            let membership = self.node_mut(node_key).clusters.swap_remove(place);
             self.cluster_mut(cluster_key).nodes -= 1;
             if let Some(listed) = membership.listed {
                 self.unlist_node(cluster_key, listed);
@@ -317,7 +336,7 @@ impl Registry {
     }
 
     fn node_key(&mut self, tenant: &str, name: NodeId<'_>) -> NodeKey {
-        if let Some(key) = self.find_node(tenant, name) {
+        if let Some(key) = self.tenants.get(tenant).and_then(|tenant| tenant.node(name)) {
             return key;
         }
         let (tenant, name) = (self.tenant_name(tenant), Arc::<str>::from(name.as_str()));
@@ -337,15 +356,15 @@ impl Registry {
     }
 
     fn cluster_key(&mut self, tenant: &str, name: ClusterId<'_>) -> ClusterKey {
-        let known = self.tenants.get(tenant).and_then(|tenant| tenant.clusters.get(name.as_str()));
-        if let Some(key) = known {
-            return *key;
+        if let Some(key) = self.tenants.get(tenant).and_then(|tenant| tenant.cluster(name)) {
+            return key;
         }
         let (tenant, name) = (self.tenant_name(tenant), Arc::<str>::from(name.as_str()));
         let key = self.clusters.insert(Cluster {
             tenant: tenant.clone(),
             name: name.clone(),
             nodes: 0,
+            tunnels: 0,
             listed: Vec::new(),
             queue: Queue::EMPTY,
         });

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use super::door::Source;
 use super::registry::{ClusterKey, NodeKey, Registry};
 use super::{CloseReason, Timer};
 use crate::handshake::Instance;
@@ -12,6 +13,7 @@ use crate::{Instant, TunnelId};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tunnel {
     pub(super) phase: Phase,
+    pub(super) source: Source,
     pub(super) heard: Instant,
     pub(super) alarm: Alarm<Timer>,
 }

@@ -54,11 +54,18 @@ impl Responder {
         if self.counts.waiting >= self.config.max_waiting {
             return Effects::one(Effect::Refuse { stream, refusal: Refusal::TooManyWaiting });
         }
+        let of_tenant = self.registry.tenants.get(tenant).map_or(0, |tenant| tenant.waiting);
+        if of_tenant >= self.config.max_waiting_per_tenant {
+            return Effects::one(Effect::Refuse { stream, refusal: Refusal::TenantWaiting });
+        }
         let seat = self.registry.seat(tenant, place);
         let mut alarm = Alarm::OFF;
         self.timers.set(&mut alarm, env.now.after(self.config.wait), Timer::GiveUp(stream));
         self.waiting.0.insert(stream, Caller { seat, alarm });
         self.registry.queue_mut(seat).callers.insert(stream);
+        let of_tenant = self.registry.tenant_of(seat);
+        of_tenant.waiting += 1;
+        of_tenant.requests += 1;
         self.counts.waiting += 1;
         Effects::one(Effect::Wait { stream })
     }
@@ -106,6 +113,9 @@ impl Responder {
         let mut caller = self.waiting.0.remove(&stream)?;
         self.timers.clear(&mut caller.alarm);
         self.counts.waiting -= 1;
+        let of_tenant = self.registry.tenant_of(caller.seat);
+        of_tenant.waiting -= 1;
+        of_tenant.requests -= 1;
         let queue = self.registry.queue_mut(caller.seat);
         queue.callers.remove(&stream);
         if queue.is_empty() {

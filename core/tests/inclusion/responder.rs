@@ -6,7 +6,7 @@ use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{
-    Config, DrainScope, Effect, Event, Hello, Place, Responder, Stage, StreamId, Target, Timer, Verdict,
+    Config, DrainScope, Effect, Event, Hello, Place, Responder, Source, Stage, StreamId, Target, Timer, Verdict,
 };
 
 use crate::fingerprint::fingerprint;
@@ -172,7 +172,7 @@ impl Gateway {
         let views: Vec<_> = self.machine.tunnels().map(|view| (view.tunnel, view.stage)).collect();
         let ids = views.iter().map(|(id, _)| *id);
         if views.len() < self.bounds.tunnels {
-            steps.extend(self.step(None, plain, Event::Accepted));
+            steps.extend(self.step(None, plain, Event::Accepted { source: Source(1) }));
         }
         for (tunnel, stage) in views.iter().copied() {
             for event in [

@@ -73,7 +73,7 @@ impl ResponderModel {
                 }
             }
             Event::DrainOrdered { scope: DrainScope::All, .. } => self.draining = true,
-            Event::Accepted
+            Event::Accepted { .. }
             | Event::Greeted { .. }
             | Event::Faulted { .. }
             | Event::Heard { .. }
@@ -86,13 +86,13 @@ impl ResponderModel {
     fn asked(&mut self, event: Event<'static>, effect: Effect) {
         match effect {
             Effect::Admit { tunnel } => {
-                assert!(event == Event::Accepted && !self.draining);
+                assert!(matches!(event, Event::Accepted { .. }) && !self.draining);
                 assert!(self.used_ids.insert(tunnel), "no id is used twice");
                 let handshakes = self.tunnels.values().filter(|it| it.identity().is_none()).count();
                 assert!(handshakes < self.config.max_handshakes as usize, "handshakes are limited");
                 self.tunnels.insert(tunnel, Tunnel { stage: Stage::Handshaking, streams: 0, pinged: false });
             }
-            Effect::Shun { .. } => assert_eq!(event, Event::Accepted),
+            Effect::Shun { .. } => assert!(matches!(event, Event::Accepted { .. })),
             Effect::Accept { tunnel } => self.accepted(event, tunnel),
             Effect::Reject { tunnel, .. } => {
                 assert_eq!(self.tunnels[&tunnel].stage, Stage::Handshaking, "answered once");
@@ -115,7 +115,8 @@ impl ResponderModel {
             Effect::Refuse { stream, refusal } => {
                 let waited = self.waiting.remove(&stream).is_some();
                 assert!(waited || is_opened(event, stream), "each caller gets one answer");
-                assert!(refusal != Refusal::TooManyWaiting || !waited);
+                let at_once = [Refusal::TooManyWaiting, Refusal::TenantWaiting, Refusal::TenantSaturated];
+                assert!(!waited || !at_once.contains(&refusal));
             }
             Effect::Goaway { tunnel } => {
                 let tunnel = self.alive(tunnel);
@@ -206,7 +207,7 @@ impl super::Model<Responder> for ResponderModel {
             // A number that a waiting caller has already is stale.
             Event::Opened { .. } => assert!(answered <= 1, "one answer for one question"),
             Event::Tick => assert!(answered <= 1, "waiting callers are served one by one"),
-            Event::Accepted
+            Event::Accepted { .. }
             | Event::Greeted { .. }
             | Event::Faulted { .. }
             | Event::Echoed { .. }

@@ -119,7 +119,7 @@ impl Alone for Responder {
                 let place = usize::try_from(stream.0).expect("a place in the queue");
                 Event::Abandoned { stream: streams.waiting.get(place).copied().unwrap_or(stream) }
             }
-            Event::Accepted | Event::DrainOrdered { .. } | Event::Tick => event,
+            Event::Accepted { .. } | Event::DrainOrdered { .. } | Event::Tick => event,
         }
     }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{Config, DrainScope, Event, Hello, Place, Responder, Stage, StreamId, Target, Verdict};
+use revtun_core::responder::{
+    Config, DrainScope, Event, Hello, Place, Responder, Source, Stage, StreamId, Target, Verdict,
+};
 use revtun_core::{CANONICAL_NOW, Env, Machine, TunnelId};
 
 use super::alone::{self, Move};
@@ -114,7 +116,7 @@ impl World for Gate {
         let mut moves = Vec::with_capacity(24);
         let free = |event| Move { event, dice: 0, counted: false, heals: true };
         if self.machine.tunnels().count() < self.scope.connections {
-            moves.push(free(Event::Accepted));
+            moves.push(free(Event::Accepted { source: Source(1) }));
         }
         for view in self.machine.tunnels() {
             let tunnel = view.tunnel;

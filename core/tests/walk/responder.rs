@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{Config, DrainScope, Event, Hello, Place, Responder, Stage, StreamId, Target, Verdict};
+use revtun_core::responder::{
+    Config, DrainScope, Event, Hello, Place, Responder, Source, Stage, StreamId, Target, Verdict,
+};
 
 use revtun_core::{Instant, TunnelId};
 
@@ -18,9 +20,14 @@ pub(crate) fn small(tenant_isolation: bool, wait: bool) -> Config {
         drain_grace: Duration::from_secs(5),
         wait: Duration::from_secs(u64::from(wait)),
         max_streams: 2,
-        max_waiting: 3,
+        max_streams_per_tenant: 5,
+        max_waiting: 4,
+        max_waiting_per_tenant: 3,
         max_handshakes: 3,
+        max_handshakes_per_source: 2,
+        max_accepts_per_second: 4,
         max_tunnels_per_node: 3,
+        max_tunnels_per_cluster: 3,
         max_tunnels_per_tenant: 5,
         max_tunnels: 7,
         ..Config::default()
@@ -33,7 +40,7 @@ impl Walked for Responder {
     fn draw(&self, kind: usize, luck: &mut Luck, past: &Past) -> Event<'static> {
         let tunnel = past.tunnel(self, luck);
         match kind {
-            0 => Event::Accepted,
+            0 => Event::Accepted { source: Source(luck.below(2)) },
             1 => Event::Greeted { tunnel: fitting(self, tunnel, luck), hello: hello(luck) },
             2 => Event::Faulted { tunnel: fitting(self, tunnel, luck), rejection: fault(luck) },
             3 => Event::Echoed { tunnel },

@@ -101,6 +101,11 @@ fn write_handshakes<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition
     page.counter("revtun_responder_tls_failures_total", "Peers whose TLS handshake failed.").value(totals.tls_failures);
     page.counter("revtun_responder_tokens_refused_total", "Bearer tokens that proved nothing, by reason.")
         .by("reason", totals.tokens_refused);
+    page.counter(
+        "revtun_responder_accept_pauses_total",
+        "Times that a listener rested, for want of descriptors or memory.",
+    )
+    .value(totals.accept_pauses);
     page.counter("revtun_responder_pings_sent_total", "Pings written to idle tunnels.").value(totals.pings_sent);
     page.counter("revtun_responder_pings_echoed_total", "Echoes of pings.").value(totals.pings_echoed);
     page.counter("revtun_responder_tunnels_closed_total", "Tunnels closed, by reason.")
@@ -115,8 +120,15 @@ fn write_requests<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition) 
         .value(totals.requests_waited);
     page.counter("revtun_responder_requests_retried_total", "Requests tried again after their tunnel was lost.")
         .value(totals.requests_retried);
+    page.counter("revtun_responder_requests_broken_off_total", "Requests whose bodies lay still for too long.")
+        .value(totals.requests_broken_off);
     page.counter("revtun_responder_requests_refused_total", "Requests that got no tunnel, by reason.")
         .by("reason", totals.requests_refused);
+    page.counter(
+        "revtun_responder_callers_cut_off_total",
+        "Connections of callers that ended before their time, by reason.",
+    )
+    .by("reason", totals.callers_cut_off);
     page.counter("revtun_responder_own_answers_total", "Answers of our own, by x-revtun-reason.")
         .by("reason", totals.own_answers);
 }

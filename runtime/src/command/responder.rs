@@ -45,6 +45,9 @@ fn with_flags(mut settings: ResponderSettings, args: &ResponderArgs) -> Responde
     if let Some(interval) = ping_interval {
         settings.set_ping_interval(*interval);
     }
+    if let Some(threshold) = args.ping_failure_threshold {
+        settings.set_ping_failure_threshold(threshold);
+    }
     let responder = &mut settings.responder;
     responder.tunnel_listen = tunnel_listen.unwrap_or(responder.tunnel_listen);
     responder.egress_listen = egress_listen.unwrap_or(responder.egress_listen);

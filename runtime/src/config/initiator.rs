@@ -14,8 +14,10 @@ use super::section::{Found, Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::{read_file, unprotected};
 use super::{
-    DRAIN_GRACE, Fault, Origin, Problem, parse_endpoint, parse_path, parse_prefix, parse_service, parse_trace,
+    DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, Problem, parse_endpoint, parse_path,
+    parse_prefix, parse_service, parse_trace, read_http,
 };
+use crate::flow::{HttpLimits, IDLE_BYTES, STREAMS};
 use crate::initiator::{HostPort, InitiatorConfig};
 use crate::tls::Kept;
 use crate::token::TokenFile;
@@ -39,6 +41,12 @@ pub struct InitiatorSettings {
     pub request_path: String,
     /// What the headers of the handshake are called that say who we are.
     pub header_names: HeaderNames,
+    /// Requests that one tunnel carries at the same time.
+    pub max_streams: u32,
+    /// Bytes that may come before HTTP begins, see [`InitiatorConfig`].
+    pub max_idle_bytes: u32,
+    /// What is taken from responders otherwise.
+    pub http: HttpLimits,
     /// Whether the handshake asks for an upgrade, and 101 is the answer to hope for.
     pub use_http_upgrade: bool,
     /// TLS towards responders; none is tunnels in the clear.
@@ -75,6 +83,9 @@ impl Default for InitiatorSettings {
             upstreams: BTreeMap::new(),
             request_path: revtun_core::handshake::PATH.to_owned(),
             header_names: HeaderNames::default(),
+            max_streams: STREAMS,
+            max_idle_bytes: IDLE_BYTES,
+            http: HttpLimits::default(),
             use_http_upgrade: false,
             tls: None,
             inner_tls: None,
@@ -102,6 +113,9 @@ impl InitiatorSettings {
             settings.header_names = found.value;
         }
         section.switch("use_http_upgrade", &mut settings.use_http_upgrade);
+        section.number("max_streams", 1..=MAX_PER_TUNNEL, &mut settings.max_streams);
+        section.number("max_idle_bytes", MIN_HEAD_BYTES..=MAX_HEAD_BYTES, &mut settings.max_idle_bytes);
+        read_http(section, &mut settings.http);
         if let Some(mut table) = section.table("tls") {
             settings.tls = Some(ClientTlsSettings::read(&mut table));
             section.absorb(table);
@@ -186,6 +200,9 @@ impl InitiatorSettings {
             core: self.core,
             request_path: self.request_path.clone(),
             header_names: self.header_names.clone(),
+            max_streams: self.max_streams,
+            max_idle_bytes: self.max_idle_bytes,
+            http: self.http,
             upgrade: self.use_http_upgrade,
             tls: None,
             token: self.token.clone(),

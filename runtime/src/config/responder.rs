@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use revtun_core::handshake::MAX_HEADERS;
 use revtun_core::responder::Config;
 
 use super::section::{Section, Zero};
@@ -12,8 +13,8 @@ use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
 use super::token::unprotected;
 use super::{
-    DRAIN_GRACE, Fault, MAX_PER_TUNNEL, MAX_TABLE, Origin, Problem, follow_silence, parse_name, parse_path,
-    parse_prefix, parse_trace,
+    DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_MISSES, MAX_PER_TUNNEL, MAX_TABLE, MIN_HEAD_BYTES, MIN_HEADERS, Origin,
+    Problem, follow_silence, parse_name, parse_path, parse_prefix, parse_trace, read_http,
 };
 use crate::responder::ResponderConfig;
 use crate::tls::Kept;
@@ -29,6 +30,8 @@ pub struct ResponderSettings {
     pub drain_grace: Duration,
     /// Where every step of the machine is written to, for `revtun check-trace`.
     pub trace: Option<PathBuf>,
+    /// How many intervals between pings one may stay unanswered; none is as long as the machine's `echo_timeout`.
+    pub ping_failure_threshold: Option<u32>,
     /// TLS for initiators.
     pub tls: ServerTlsSettings,
     /// The second TLS, within tunnels; set if the first one is of the inner extent.
@@ -51,6 +54,7 @@ impl Default for ResponderSettings {
             threads: None,
             drain_grace: DRAIN_GRACE,
             trace: None,
+            ping_failure_threshold: None,
             tls: ServerTlsSettings::default(),
             inner_tls: None,
             egress_tls: ServerTlsSettings::default(),
@@ -89,7 +93,14 @@ impl ResponderSettings {
         }
         section.switch("allow_plaintext", &mut settings.allow_plaintext);
         read_config(section, &mut settings.responder);
+        read_http(section, &mut settings.responder.http);
+        section.either("ping_failure_threshold", "echo_timeout");
         read_core(section, &mut settings.responder.core);
+        let mut threshold = 0;
+        section.number("ping_failure_threshold", 1..=MAX_MISSES, &mut threshold);
+        if threshold > 0 {
+            settings.set_ping_failure_threshold(threshold);
+        }
         settings
     }
 
@@ -143,6 +154,16 @@ impl ResponderSettings {
         let core = &mut self.responder.core;
         core.ping_interval = interval;
         core.silence = follow_silence(interval, core.silence);
+        if let Some(threshold) = self.ping_failure_threshold {
+            core.echo_timeout = interval * threshold;
+        }
+    }
+
+    /// Sets how many intervals between pings one may stay unanswered. There is never a second one under way: Envoy's
+    /// initiators break on that (reference §3).
+    pub fn set_ping_failure_threshold(&mut self, threshold: u32) {
+        self.ping_failure_threshold = Some(threshold);
+        self.responder.core.echo_timeout = self.responder.core.ping_interval * threshold;
     }
 }
 
@@ -161,6 +182,9 @@ fn read_config(section: &mut Section<'_>, config: &mut ResponderConfig) {
         config.required_cluster = Some(found.value);
     }
     section.switch("use_http_upgrade", &mut config.upgrade);
+    section.number("max_head_bytes", MIN_HEAD_BYTES..=MAX_HEAD_BYTES, &mut config.max_head_bytes);
+    section.number("max_headers", MIN_HEADERS..=MAX_HEADERS as u32, &mut config.max_headers);
+    section.number("max_idle_bytes", MIN_HEAD_BYTES..=MAX_HEAD_BYTES, &mut config.max_idle_bytes);
 }
 
 fn read_core(section: &mut Section<'_>, core: &mut Config) {
@@ -173,9 +197,14 @@ fn read_core(section: &mut Section<'_>, core: &mut Config) {
     section.duration("wait", Zero::IsOff, &mut core.wait);
     section.duration("peer_drain_grace", Zero::IsOff, &mut core.drain_grace);
     section.number("max_streams", 1..=MAX_PER_TUNNEL, &mut core.max_streams);
+    section.number("max_streams_per_tenant", 1..=MAX_TABLE, &mut core.max_streams_per_tenant);
     section.number("max_waiting", 0..=MAX_TABLE, &mut core.max_waiting);
+    section.number("max_waiting_per_tenant", 0..=MAX_TABLE, &mut core.max_waiting_per_tenant);
     section.number("max_handshakes", 1..=MAX_TABLE, &mut core.max_handshakes);
+    section.number("max_handshakes_per_source", 1..=MAX_TABLE, &mut core.max_handshakes_per_source);
+    section.number("max_accepts_per_second", 0..=MAX_TABLE, &mut core.max_accepts_per_second);
     section.number("max_tunnels_per_node", 1..=MAX_TABLE, &mut core.max_tunnels_per_node);
+    section.number("max_tunnels_per_cluster", 1..=MAX_TABLE, &mut core.max_tunnels_per_cluster);
     section.number("max_tunnels_per_tenant", 1..=MAX_TABLE, &mut core.max_tunnels_per_tenant);
     section.number("max_tunnels", 1..=MAX_TABLE, &mut core.max_tunnels);
 }

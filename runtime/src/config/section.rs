@@ -70,6 +70,14 @@ impl<'i> Section<'i> {
         self.left.contains_key(key)
     }
 
+    /// Notes if `key` is there beside `other`, where one of them says it all. Neither was read yet.
+    pub(super) fn either(&mut self, key: &'static str, other: &str) {
+        let span = self.left.get(key).filter(|_| self.has(other)).map(Spanned::span);
+        if let Some(span) = span {
+            self.fault(key, span, Fault::new(format!("says again what {other} says"), "write one of the two"));
+        }
+    }
+
     /// The value of `key`, if it is there.
     fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'i>>> {
         self.asked.push(key);

@@ -1,5 +1,7 @@
 //! What happened since the start, in numbers.
 
+use std::sync::Arc;
+
 use revtun_core::initiator::CloseReason;
 use serde::Serialize;
 
@@ -86,6 +88,7 @@ pub(super) struct Counters {
     pub(super) dials: Counter,
     pub(super) pings_echoed: Counter,
     pub(super) requests: Counter,
+    pub(super) requests_broken_off: Arc<Counter>,
     handshakes: [Counter; Outcome::NAMES.len()],
     endings: [Counter; Ending::NAMES.len()],
 }
@@ -105,6 +108,7 @@ impl Counters {
             handshakes: named(Outcome::NAMES, &self.handshakes),
             pings_echoed: self.pings_echoed.read(),
             requests: self.requests.read(),
+            requests_broken_off: self.requests_broken_off.read(),
             tunnels_closed: named(Ending::NAMES, &self.endings),
         }
     }
@@ -125,6 +129,8 @@ pub struct Totals {
     pub pings_echoed: u64,
     /// Requests that came through tunnels.
     pub requests: u64,
+    /// Those of them that were broken off since a body of theirs lay still.
+    pub requests_broken_off: u64,
     /// Dials, handshakes and tunnels that came to an end, by reason.
     pub tunnels_closed: Vec<(&'static str, u64)>,
 }

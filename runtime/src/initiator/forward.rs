@@ -19,10 +19,14 @@ use super::hosts::HostPort;
 use super::pool::{Answer, Failure, Pool};
 use super::serve::with_cause;
 use crate::http::{own_answer, strip_hop_by_hop};
+use crate::still::Moving;
 use crate::world::World;
 
 /// A body that passes through, or a short text of our own.
 pub type ForwardBody<W> = Either<Answer<W>, Full<Bytes>>;
+
+/// The body of a request on its way to the service.
+type Forwarded = Moving<Incoming>;
 
 /// Forwards to one local service over HTTP/1.1, with a pool of connections that are kept alive.
 ///
@@ -48,7 +52,7 @@ impl<W: World> Forward<W> {
     }
 
     /// Makes the request one of HTTP/1.1 to the local service.
-    fn readdress(&self, request: Request<Incoming>) -> Request<Incoming> {
+    fn readdress(&self, request: Request<Incoming>) -> Request<Forwarded> {
         let (mut head, body) = request.into_parts();
         strip_hop_by_hop(&mut head.headers);
         // In HTTP/2 the caller's host is not a header, and goes before one (RFC 9113 §8.3.1).
@@ -63,7 +67,7 @@ impl<W: World> Forward<W> {
         }
         head.uri = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")).into();
         head.version = Version::HTTP_11;
-        Request::from_parts(head, body)
+        Request::from_parts(head, Moving::of(body))
     }
 }
 

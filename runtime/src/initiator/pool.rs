@@ -22,6 +22,7 @@ use revtun_core::Instant;
 
 use super::connector::Connector;
 use crate::flow::STREAMS;
+use crate::still::Moving;
 use crate::world::World;
 
 /// Connections that are kept: as many as one tunnel can have in use.
@@ -53,7 +54,7 @@ struct Inner<W> {
 
 /// A connection that is up. Its task ends it when it was free for too long, or when this is dropped.
 struct Kept {
-    requests: SendRequest<Incoming>,
+    requests: SendRequest<Moving<Incoming>>,
     /// The moment since when it is free, or [`IN_USE`].
     free: Arc<AtomicU64>,
 }
@@ -65,7 +66,7 @@ impl<W: World> Pool<W> {
 
     /// The service's answer. A request that met a connection which was being closed, and of which nothing was sent, goes
     /// to the next one.
-    pub(super) async fn send(&self, mut request: Request<Incoming>) -> Result<Response<Answer<W>>, Failure> {
+    pub(super) async fn send(&self, mut request: Request<Moving<Incoming>>) -> Result<Response<Answer<W>>, Failure> {
         loop {
             let kept = self.take();
             let fresh = kept.is_none();

@@ -15,10 +15,11 @@ use revtun_core::initiator::{Event, Protocol};
 use tokio::sync::mpsc;
 
 use super::tunnel::{Order, Tunnel, Used, end_of_stream};
-use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW, STREAMS};
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, STREAM_WINDOW};
+use crate::still::{Answering, Watcher};
 use crate::tls::Wire;
 use crate::tunnel_io::{Notice, TunnelIo};
-use crate::world::{Executor, Timer, World};
+use crate::world::{Timer, World};
 
 /// What answers the requests that come through tunnels: any hyper service that can be cloned for each tunnel.
 ///
@@ -62,18 +63,22 @@ pub(super) async fn serve<W: World, S: TunnelService>(
     let counted = Arc::clone(&context);
     let service = service_fn(move |request| {
         counted.counters.requests.add(1);
-        counted.service.call(request)
+        let context = Arc::clone(&counted);
+        Answering::to(move || context.service.call(request))
     });
+    let watcher = Watcher::new(&context.world, context.http.body_timeout, &context.counters.requests_broken_off);
     match used.protocol {
         Protocol::Http2 => {
-            let mut server = http2::Builder::new(Executor::new(&context.world));
+            let mut server = http2::Builder::new(watcher);
             server
                 .timer(Timer::new(&context.world))
                 .auto_date_header(false)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_concurrent_streams(STREAMS)
-                .max_header_list_size(HEADER_LIST_BYTES)
+                .max_concurrent_streams(context.max_streams)
+                .max_header_list_size(context.http.header_bytes)
+                .max_pending_accept_reset_streams(context.http.pending_resets as usize)
+                .max_local_error_reset_streams(FAULTY_STREAMS as usize)
                 .keep_alive_interval(context.core.probe_interval)
                 // Later than the machine, which is the one to decide.
                 .keep_alive_timeout(context.core.silence);
@@ -83,7 +88,11 @@ pub(super) async fn serve<W: World, S: TunnelService>(
         Protocol::Http1 => {
             let mut server = http1::Builder::new();
             // Between two requests of a tunnel there may be any time.
-            server.timer(Timer::new(&context.world)).auto_date_header(false).header_read_timeout(None);
+            server
+                .timer(Timer::new(&context.world))
+                .auto_date_header(false)
+                .max_headers(HEADERS)
+                .header_read_timeout(None);
             let connection = pin!(server.serve_connection(io, service));
             drive(tunnel, notices, used.leaving, connection, http1::Connection::graceful_shutdown).await
         }

@@ -50,6 +50,8 @@ pub(super) struct Tunnel<W, S> {
     wanted_since: u64,
     orders: mpsc::Receiver<Order>,
     heard: Option<Instant>,
+    /// Bytes that came since then, while nothing but pings is expected.
+    idle_bytes: usize,
 }
 
 /// A tunnel that was used for the first time.
@@ -81,7 +83,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         wanted_since: u64,
         orders: mpsc::Receiver<Order>,
     ) -> Self {
-        Self { context: Arc::clone(context), id, peer, name, wanted_since, orders, heard: None }
+        Self { context: Arc::clone(context), id, peer, name, wanted_since, orders, heard: None, idle_bytes: 0 }
     }
 
     async fn live(&mut self) -> (Cause, io::Error) {
@@ -236,6 +238,10 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
             return Ok(None);
         }
         self.hear().await;
+        self.idle_bytes += bytes.len();
+        if self.idle_bytes > self.context.max_idle_bytes as usize {
+            return Err(io::Error::other("a flood of pings"));
+        }
         let fed = idle.pings.feed(bytes);
         if !idle.leaving {
             self.echo(stream, fed.pings).await?;
@@ -260,6 +266,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         let now = self.context.world.now();
         if self.heard.is_none_or(|heard| now.since(heard) >= HEARD_GRANULARITY) {
             self.heard = Some(now);
+            self.idle_bytes = 0;
             self.report(Event::Heard { tunnel: self.id }).await;
         }
     }

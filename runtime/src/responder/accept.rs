@@ -171,7 +171,7 @@ impl<W: World> Tunnel<W> {
                 tracing::warn!(%tunnel, %peer, reason = ending.name(), "connection closed: no whole handshake came");
             }
             Ending::Ordered(_) => {}
-            Ending::PeerClosed | Ending::Lost | Ending::Intruded => {
+            Ending::PeerClosed | Ending::Lost | Ending::Intruded | Ending::Flooded => {
                 self.context.report(Event::Closed { tunnel });
             }
         }

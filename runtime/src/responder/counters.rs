@@ -1,10 +1,12 @@
 //! What happened since the start, in numbers.
 
+use std::sync::Arc;
+
 use revtun_core::handshake::Rejection;
 use revtun_core::responder::Refusal;
 use revtun_core::token::TokenFault;
 
-use super::egress::OwnAnswer;
+use super::egress::{CutOff, OwnAnswer};
 use super::ending::Ending;
 use crate::counter::Counter;
 
@@ -20,15 +22,25 @@ pub(super) struct Counters {
     pub(super) requests_assigned: Counter,
     pub(super) requests_waited: Counter,
     pub(super) requests_retried: Counter,
+    pub(super) requests_broken_off: Arc<Counter>,
+    pub(super) accept_pauses: Arc<Counter>,
     rejections: [Counter; Rejection::ALL.len()],
     token_faults: [Counter; TokenFault::ALL.len()],
     endings: [Counter; Ending::NAMES.len()],
     refusals: [Counter; REFUSALS.len()],
     answers: [Counter; OwnAnswer::ALL.len()],
+    cut_off: [Counter; CutOff::ALL.len()],
 }
 
-const REFUSALS: [Refusal; 5] =
-    [Refusal::NoTenant, Refusal::Absent, Refusal::Saturated, Refusal::TooManyWaiting, Refusal::Draining];
+const REFUSALS: [Refusal; 7] = [
+    Refusal::NoTenant,
+    Refusal::Absent,
+    Refusal::Saturated,
+    Refusal::TooManyWaiting,
+    Refusal::TenantSaturated,
+    Refusal::TenantWaiting,
+    Refusal::Draining,
+];
 
 impl Counters {
     pub(super) fn rejected(&self, rejection: Rejection) {
@@ -51,6 +63,10 @@ impl Counters {
         self.answers[answer as usize].add(1);
     }
 
+    pub(super) fn cut_off(&self, why: CutOff) {
+        self.cut_off[why as usize].add(1);
+    }
+
     pub(super) fn totals(&self) -> Totals {
         Totals {
             handshakes_accepted: self.handshakes_accepted.read(),
@@ -65,8 +81,11 @@ impl Counters {
             requests_assigned: self.requests_assigned.read(),
             requests_waited: self.requests_waited.read(),
             requests_retried: self.requests_retried.read(),
+            requests_broken_off: self.requests_broken_off.read(),
+            accept_pauses: self.accept_pauses.read(),
             requests_refused: named(REFUSALS.map(|refusal| OwnAnswer::from(refusal).reason()), &self.refusals),
             own_answers: named(OwnAnswer::ALL.map(OwnAnswer::reason), &self.answers),
+            callers_cut_off: named(CutOff::ALL.map(CutOff::reason), &self.cut_off),
         }
     }
 }
@@ -102,8 +121,14 @@ pub struct Totals {
     pub requests_waited: u64,
     /// Requests that were tried again since their tunnel was lost.
     pub requests_retried: u64,
+    /// Requests of callers that were broken off since a body of theirs lay still.
+    pub requests_broken_off: u64,
+    /// How often a listener had to pause, for want of file descriptors or memory.
+    pub accept_pauses: u64,
     /// Requests that got no tunnel, by reason.
     pub requests_refused: Vec<(&'static str, u64)>,
     /// Answers of our own, by `x-revtun-reason`.
     pub own_answers: Vec<(&'static str, u64)>,
+    /// Callers' connections that ended before their time, by reason.
+    pub callers_cut_off: Vec<(&'static str, u64)>,
 }

@@ -2,10 +2,12 @@
 
 mod answer;
 mod body;
+mod cut;
 mod exchange;
 mod request;
 
 pub use self::answer::OwnAnswer;
+pub(super) use self::cut::CutOff;
 
 use std::convert::Infallible;
 use std::io;
@@ -28,9 +30,10 @@ use tokio::sync::watch;
 use self::answer::OwnBody;
 use self::body::{RequestBody, ResponseBody};
 use super::{Context, Phase, listen};
-use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW};
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, STREAM_WINDOW};
+use crate::still::{Watch, Watcher};
 use crate::tls::Wire;
-use crate::world::{Executor, Timer, World};
+use crate::world::{Timer, World};
 
 /// Sends requests through a tunnel in use.
 pub(super) type Client = SendRequest<RequestBody>;
@@ -38,7 +41,7 @@ pub(super) type Client = SendRequest<RequestBody>;
 /// Takes connections while the responder serves.
 pub(super) async fn listen<W: World>(
     context: Arc<Context<W>>,
-    server: Builder<Executor<W>>,
+    server: Builder<Watcher<W>>,
     listener: W::Listener,
     phase: watch::Receiver<Phase>,
 ) {
@@ -47,15 +50,26 @@ pub(super) async fn listen<W: World>(
     let of_connection = phase.clone();
     let serve = |stream, peer| {
         let (context, server, phase) = (Arc::clone(&context), Arc::clone(&server), of_connection.clone());
-        world.spawn(converse(context, server, stream, peer, phase));
+        let watcher = context.watcher();
+        // In HTTP/1.1 a connection has one request at a time, and ends with it.
+        world.spawn(async move {
+            watcher.watch(converse(context, server, stream, peer, phase)).await;
+        });
     };
-    listen::accept_all(world.clone(), listener, phase, serve).await;
+    let pauses = Arc::clone(&context.counters.accept_pauses);
+    listen::accept_all(world.clone(), listener, phase, pauses, serve).await;
 }
 
 /// HTTP/1.1 and HTTP/2 by prior knowledge, told apart by the first bytes.
-pub(super) fn server<W: World>(world: &W, max_streams: u32, caller_timeout: Duration) -> Builder<Executor<W>> {
-    let mut builder = Builder::new(Executor::new(world));
-    builder.http1().timer(Timer::new(world)).header_read_timeout(caller_timeout).auto_date_header(false);
+pub(super) fn server<W: World>(context: &Context<W>, caller_timeout: Duration) -> Builder<Watcher<W>> {
+    let (world, limits) = (&context.world, &context.http);
+    let mut builder = Builder::new(context.watcher());
+    builder
+        .http1()
+        .timer(Timer::new(world))
+        .header_read_timeout(caller_timeout)
+        .max_headers(HEADERS)
+        .auto_date_header(false);
     builder
         .http2()
         .timer(Timer::new(world))
@@ -63,15 +77,17 @@ pub(super) fn server<W: World>(world: &W, max_streams: u32, caller_timeout: Dura
         .auto_date_header(false)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(HEADER_LIST_BYTES)
-        .max_concurrent_streams(max_streams);
+        .max_header_list_size(limits.header_bytes)
+        .max_pending_accept_reset_streams(limits.pending_resets as usize)
+        .max_local_error_reset_streams(FAULTY_STREAMS as usize)
+        .max_concurrent_streams(context.config.max_streams);
     builder
 }
 
 /// One caller's connection.
 async fn converse<W: World>(
     context: Arc<Context<W>>,
-    server: Arc<Builder<Executor<W>>>,
+    server: Arc<Builder<Watcher<W>>>,
     stream: W::Stream,
     peer: SocketAddr,
     mut phase: watch::Receiver<Phase>,
@@ -80,7 +96,7 @@ async fn converse<W: World>(
     let http2 = Arc::new(AtomicBool::new(false));
     let Some(stream) = secure(&context, stream, peer).await else { return };
     let service = service_fn({
-        let (http2, phase) = (Arc::clone(&http2), phase.clone());
+        let (context, http2, phase) = (Arc::clone(&context), Arc::clone(&http2), phase.clone());
         move |request: Request<Incoming>| {
             http2.fetch_or(request.version() == Version::HTTP_2, Ordering::Relaxed);
             answer(Arc::clone(&context), peer, phase.clone(), request)
@@ -104,7 +120,14 @@ async fn converse<W: World>(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "caller's connection broke");
+        let why = CutOff::of(&*error);
+        context.counters.cut_off(why);
+        match why {
+            CutOff::Flood => tracing::warn!(%peer, %error, reason = why.reason(), "caller cut off"),
+            CutOff::Malformed | CutOff::Slow | CutOff::Lost => {
+                tracing::debug!(%peer, %error, reason = why.reason(), "caller's connection broke");
+            }
+        }
     }
 }
 
@@ -143,7 +166,15 @@ async fn answer<W: World>(
     request: Request<Incoming>,
 ) -> Result<Response<Either<OwnBody, ResponseBody>>, Infallible> {
     let http2 = request.version() == Version::HTTP_2;
-    let mut response = match exchange::exchange(&context, peer.ip(), request).await {
+    let answered = async {
+        let Some(watch) = Watch::current() else { return exchange::exchange(&context, peer.ip(), request).await };
+        tokio::select! {
+            biased;
+            answered = exchange::exchange(&context, peer.ip(), request) => answered,
+            () = watch.broken() => Err(OwnAnswer::Still),
+        }
+    };
+    let mut response = match answered.await {
         Ok(response) => response.map(Either::Right),
         Err(own) => {
             context.counters.answered(own);

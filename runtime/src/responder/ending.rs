@@ -13,11 +13,13 @@ pub(super) enum Ending {
     Lost,
     /// The peer sent something that is no echo through a tunnel never used.
     Intruded,
+    /// The peer sent more echoes through a tunnel never used than anybody could have asked for.
+    Flooded,
 }
 
 impl Ending {
     /// The names of all endings, by [`Self::index`].
-    pub(super) const NAMES: [&'static str; 11] = [
+    pub(super) const NAMES: [&'static str; 12] = [
         "handshake-timeout",
         "lingered",
         "ping-timeout",
@@ -29,6 +31,7 @@ impl Ending {
         "peer-closed",
         "lost",
         "unexpected-bytes",
+        "echo-flood",
     ];
 
     pub(super) fn index(self) -> usize {
@@ -44,6 +47,7 @@ impl Ending {
             Self::PeerClosed => 8,
             Self::Lost => 9,
             Self::Intruded => 10,
+            Self::Flooded => 11,
         }
     }
 

@@ -5,11 +5,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use revtun_core::responder::retry::ACCEPT_PAUSE;
 use tokio::sync::watch;
 
 use super::Phase;
+use crate::counter::Counter;
 use crate::world::World;
 
 /// How many may stand in line when the order to stop comes: as many as the system keeps for us.
@@ -21,6 +23,7 @@ pub(super) async fn accept_all<W: World>(
     world: W,
     listener: W::Listener,
     mut phase: watch::Receiver<Phase>,
+    pauses: Arc<Counter>,
     mut serve: impl FnMut(W::Stream, SocketAddr) + Send,
 ) {
     let mut resting = false;
@@ -43,6 +46,7 @@ pub(super) async fn accept_all<W: World>(
                     tracing::error!(%error, "cannot accept connections; trying again and again");
                 }
                 resting = true;
+                pauses.add(1);
                 world.sleep_until(world.now().after(ACCEPT_PAUSE)).await;
             }
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use revtun_core::handshake::Rejection;
-use revtun_core::responder::{Config, Effect, Event, Refusal, Responder, StreamId, Target};
+use revtun_core::responder::{Config, Effect, Event, Refusal, Responder, Source, StreamId, Target};
 use revtun_core::{Effects, Instant, Machine, TunnelId};
 
 use super::lease::{Lease, Opening, Waiting};
@@ -53,7 +53,8 @@ impl<W: World> Shared<W> {
     /// A connection came in, and `link` reaches it.
     pub(super) fn accept(self: &Arc<Self>, link: &Arc<Link>) -> Result<TunnelId, Rejection> {
         let mut state = self.lock();
-        let effects = self.advance(&mut state, Event::Accepted);
+        let source = Source::of(link.peer().ip());
+        let effects = self.advance(&mut state, Event::Accepted { source });
         let answer = effects.iter().find_map(|effect| {
             if let Effect::Admit { tunnel } = effect {
                 Some(Ok(tunnel))

@@ -22,7 +22,7 @@ use super::Context;
 use super::ending::Ending;
 use super::link::{Link, Order};
 use super::severable::Severable;
-use crate::flow::{CONNECTION_WINDOW, HEADER_LIST_BYTES, STREAM_WINDOW};
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, STREAM_WINDOW};
 use crate::tls::Wire;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::{Executor, Timer, World};
@@ -77,6 +77,7 @@ impl<W: World> Tunnel<W> {
     async fn idle(&mut self, stream: &mut Wire<W::Stream>) -> Result<(Next, PingFilter), Ending> {
         let mut echoes = PingFilter::new();
         let mut space = [0; IDLE_READ];
+        let mut unasked = 0;
         loop {
             tokio::select! {
                 biased;
@@ -85,6 +86,7 @@ impl<W: World> Tunnel<W> {
                     Order::Ping => {
                         stream.write_all(&PING).await.map_err(|_| Ending::Lost)?;
                         self.context.counters.pings_sent.add(1);
+                        unasked = 0;
                     }
                     Order::Start => return Ok((Next::Serve, echoes)),
                     Order::Goaway => return Ok((Next::LetGo, echoes)),
@@ -92,6 +94,10 @@ impl<W: World> Tunnel<W> {
                 },
                 read = stream.read(&mut space) => {
                     let bytes = &space[..some(read)?];
+                    unasked += bytes.len();
+                    if unasked > self.context.max_idle_bytes {
+                        return Err(Ending::Flooded);
+                    }
                     let fed = echoes.feed(bytes);
                     if fed.pings > 0 {
                         self.context.counters.pings_echoed.add(fed.pings.into());
@@ -217,7 +223,8 @@ impl<W: World> Tunnel<W> {
             .timer(Timer::new(&self.context.world))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(HEADER_LIST_BYTES)
+            .max_header_list_size(self.context.http.header_bytes)
+            .max_local_error_reset_streams(FAULTY_STREAMS as usize)
             .max_send_buf_size(SEND_BUFFER)
             .initial_max_send_streams(max_streams as usize)
             .max_concurrent_reset_streams(max_streams as usize)
@@ -233,7 +240,7 @@ impl<W: World> Tunnel<W> {
         match ending {
             // The machine has forgotten the tunnel already.
             Ending::Ordered(_) => {}
-            Ending::PeerClosed | Ending::Lost | Ending::Intruded => {
+            Ending::PeerClosed | Ending::Lost | Ending::Intruded | Ending::Flooded => {
                 self.context.report(Event::Closed { tunnel: self.id });
             }
         }
@@ -244,6 +251,9 @@ impl<W: World> Tunnel<W> {
         match ending {
             Ending::Intruded => {
                 tracing::warn!(%tunnel, %peer, identity, reason, "tunnel closed: bytes that are no echo came unasked");
+            }
+            Ending::Flooded => {
+                tracing::warn!(%tunnel, %peer, identity, reason, "tunnel closed: far more echoes came than were asked for");
             }
             Ending::Ordered(_) | Ending::PeerClosed | Ending::Lost => {
                 tracing::info!(%tunnel, %peer, identity, reason, "tunnel closed");

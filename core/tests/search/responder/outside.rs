@@ -118,7 +118,7 @@ impl Outside {
                 assert_eq!(scope, DrainScope::All);
                 self.draining = true;
             }
-            Event::Accepted
+            Event::Accepted { .. }
             | Event::Greeted { .. }
             | Event::Faulted { .. }
             | Event::Heard { .. }
@@ -138,12 +138,12 @@ impl Outside {
     fn see(&mut self, event: Event<'static>, effect: Effect, config: &Config) {
         match effect {
             Effect::Admit { tunnel } => {
-                assert!(event == Event::Accepted && !self.draining, "NoRegisterWhileDraining");
+                assert!(matches!(event, Event::Accepted { .. }) && !self.draining, "NoRegisterWhileDraining");
                 assert!(self.tunnels.iter().all(|it| it.id != tunnel), "NoResurrection");
                 let stage = Stage::Handshaking;
                 self.tunnels.push(Tunnel { id: tunnel, stage, who: None, process: None, streams: 0, pinged: false });
             }
-            Effect::Shun { .. } => assert_eq!(event, Event::Accepted),
+            Effect::Shun { .. } => assert!(matches!(event, Event::Accepted { .. })),
             Effect::Accept { tunnel } => self.accepted(event, tunnel),
             Effect::Reject { tunnel, .. } => {
                 let tunnel = self.at(tunnel);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use revtun_core::handshake::Instance;
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::initiator::{self, Cause, Initiator, Protocol};
-use revtun_core::responder::{self, Effect, Event, Hello, Responder, StreamId, Target, Verdict};
+use revtun_core::responder::{self, Effect, Event, Hello, Responder, Source, StreamId, Target, Verdict};
 use revtun_core::{Env, Instant, Machine, TunnelId};
 
 use super::super::model::Model;
@@ -167,7 +167,7 @@ impl Town {
     }
 
     fn accept(&mut self, wire: usize) {
-        let effects: Vec<_> = self.step(Event::Accepted);
+        let effects: Vec<_> = self.step(Event::Accepted { source: Source(0) });
         self.wires[wire].down.push_back(Down::Connected);
         if let Some(Effect::Admit { tunnel }) = effects.first() {
             self.wires[wire].far = Some(*tunnel);

@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use revtun_core::responder::retry::{LINGER, LINGER_BYTES};
 
+use crate::still::Pace;
 use crate::world::World;
 
 /// A lease as bodies see it: something to let go of in the end.
@@ -24,6 +25,7 @@ type Rest = Box<dyn FnOnce(Incoming) + Send + Sync>;
 /// What a caller sends through a tunnel.
 pub(in crate::responder) struct RequestBody {
     caller: Option<(Incoming, Rest)>,
+    pace: Pace,
     held: Option<Held>,
 }
 
@@ -33,14 +35,14 @@ impl RequestBody {
         if caller.is_end_stream() {
             return Self::none();
         }
-        let world = world.clone();
+        let (pace, world) = (Pace::of(&caller), world.clone());
         let rest: Rest = Box::new(move |caller| world.spawn(throw_away(world.clone(), caller)));
-        Self { caller: Some((caller, rest)), held: None }
+        Self { caller: Some((caller, rest)), pace, held: None }
     }
 
     /// Nothing.
     pub(super) fn none() -> Self {
-        Self { caller: None, held: None }
+        Self { caller: None, pace: Pace::NONE, held: None }
     }
 
     /// Keeps `lease` until the end of the body, in place of an earlier one.
@@ -58,7 +60,11 @@ impl Body for RequestBody {
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.caller {
-            Some((caller, _)) => Pin::new(caller).poll_frame(task),
+            Some((caller, _)) => {
+                let frame = ready!(Pin::new(caller).poll_frame(task));
+                self.pace.moved();
+                Poll::Ready(frame)
+            }
             None => Poll::Ready(None),
         }
     }
@@ -108,13 +114,14 @@ async fn throw_away<W: World>(world: W, mut caller: Incoming) {
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     service: Incoming,
+    pace: Pace,
     _held: Held,
 }
 
 impl ResponseBody {
     /// The body of an answer that came through the tunnel of `lease`.
     pub(super) fn of(service: Incoming, lease: Held) -> Self {
-        Self { service, _held: lease }
+        Self { pace: Pace::of(&service), service, _held: lease }
     }
 }
 
@@ -123,7 +130,12 @@ impl Body for ResponseBody {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        Poll::Ready(match ready!(Pin::new(&mut self.service).poll_frame(task)) {
+        if self.pace.is_broken() {
+            return Poll::Ready(Some(Err(Broken(None))));
+        }
+        let frame = ready!(Pin::new(&mut self.service).poll_frame(task));
+        self.pace.moved();
+        Poll::Ready(match frame {
             Some(Ok(frame)) => Some(Ok(frame)),
             Some(Err(error)) => Some(Err(Broken(Some(error)))),
             // hyper takes a stream that was reset without an error (an Envoy does that when its service breaks off)

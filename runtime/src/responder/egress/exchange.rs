@@ -4,7 +4,7 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -14,7 +14,7 @@ use revtun_core::responder::retry::{Attempt, Next, Reach, after_loss};
 use super::answer::OwnAnswer;
 use super::body::{Held, RequestBody, ResponseBody};
 use super::request::{self, Destination};
-use crate::http::strip_hop_by_hop;
+use crate::http::{list_bytes, strip_hop_by_hop};
 use crate::responder::Context;
 use crate::responder::lease::{Lease, Opening};
 use crate::world::World;
@@ -27,6 +27,10 @@ pub(super) async fn exchange<W: World>(
 ) -> Result<Response<ResponseBody>, OwnAnswer> {
     let (mut head, body) = request.into_parts();
     let body = RequestBody::of(body, &context.world);
+    // In HTTP/2 the library has seen to it.
+    if head.version < Version::HTTP_2 && list_bytes(&head.headers) > context.http.header_bytes as usize {
+        return Err(OwnAnswer::HeadersTooLarge);
+    }
     let destination = Destination::of(&head.headers, context.config.tenant_isolation)?;
     request::prepare(&mut head, from, context.egress_tls.is_some())?;
     let request = Request::from_parts(head, body);

@@ -27,12 +27,15 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Reads `x-node-id`, or else `x-cluster-id`, and `x-tenant-id` if tenants are kept apart. Of several the first
-    /// counts.
+    /// Reads `x-node-id`, or else `x-cluster-id`, and `x-tenant-id` if tenants are kept apart. Of several values none
+    /// counts: whoever put the last one there may not know of the first.
     pub(super) fn of(headers: &HeaderMap, tenant_isolation: bool) -> Result<Self, OwnAnswer> {
-        let node = headers.get(NODE);
-        let name = node.or_else(|| headers.get(CLUSTER)).ok_or(OwnAnswer::NoTarget)?.clone();
-        let tenant = match headers.get(TENANT) {
+        let node = only(headers, NODE)?;
+        let name = match node {
+            Some(node) => node.clone(),
+            None => only(headers, CLUSTER)?.ok_or(OwnAnswer::NoTarget)?.clone(),
+        };
+        let tenant = match only(headers, TENANT)? {
             Some(tenant) if tenant_isolation => Some(tenant.clone()),
             None if tenant_isolation => return Err(OwnAnswer::NoTenant),
             Some(_) | None => None,
@@ -50,6 +53,15 @@ impl Destination {
         };
         let tenant = self.tenant.as_ref().map(|tenant| parsed(tenant, TenantId::new)).transpose()?;
         Ok(Target { tenant, place })
+    }
+}
+
+/// The value of a header that may stand there once.
+fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, OwnAnswer> {
+    let mut values = headers.get_all(name).into_iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(OwnAnswer::IllegalTarget),
     }
 }
 
@@ -83,6 +95,9 @@ pub(super) fn prepare(head: &mut Parts, from: IpAddr, tls: bool) -> Result<(), O
 
 /// The host that the caller means: that of the request target, or else of the header (RFC 9112 §3.2.2).
 fn authority(head: &Parts) -> Result<Option<Authority>, OwnAnswer> {
+    if head.headers.get_all(HOST).into_iter().nth(1).is_some() {
+        return Err(OwnAnswer::IllegalHost);
+    }
     if let Some(authority) = head.uri.authority() {
         return Ok(Some(authority.clone()));
     }
@@ -141,6 +156,7 @@ mod tests {
         assert_eq!(turned_away(get("/"), false), OwnAnswer::NoTarget);
         assert_eq!(turned_away(get("/").header(NODE, "n"), true), OwnAnswer::NoTenant);
         assert_eq!(turned_away(get("/").header(NODE, ""), false), OwnAnswer::IllegalTarget);
+        assert_eq!(turned_away(get("/").header(NODE, "n").header(NODE, "n"), false), OwnAnswer::IllegalTarget);
         assert_eq!(turned_away(get("/").header(NODE, "n".repeat(256)), false), OwnAnswer::IllegalTarget);
         assert_eq!(turned_away(get("/").header(NODE, &b"\xff"[..]), false), OwnAnswer::IllegalTarget);
         assert_eq!(turned_away(get("/").header(NODE, "n").header(TENANT, ""), true), OwnAnswer::IllegalTarget);
@@ -174,6 +190,7 @@ mod tests {
     fn what_cannot_be_passed_on_is_turned_away() {
         let turned_away = |request| prepare(&mut head(request), CALLER, false).unwrap_err();
         assert_eq!(turned_away(get("/").header(HOST, "a b")), OwnAnswer::IllegalHost);
+        assert_eq!(turned_away(get("/").header(HOST, "a").header(HOST, "a")), OwnAnswer::IllegalHost);
         assert_eq!(
             turned_away(http::Request::builder().method(Method::CONNECT).uri("a:1")),
             OwnAnswer::ConnectUnsupported

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use revtun_core::handshake::{HeaderNames, Instance, PATH, ParsedRequest, RequestHead, RequestParser, Rules};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{Config, Effect, Event, Hello, Place, Responder, StreamId, Target, Verdict};
+use revtun_core::responder::{Config, Effect, Event, Hello, Place, Responder, Source, StreamId, Target, Verdict};
 use revtun_core::{Env, Instant, Machine, TunnelId};
 
 const USAGE: &str = "usage: steps request|deadline TUNNELS TIMES, or steps handshake|httparse TIMES";
@@ -120,12 +120,20 @@ impl Crowd {
         let count = (nodes.len() as u64).div_ceil(NODES_A_CLUSTER);
         let clusters: Vec<_> = (0..count).map(|cluster| format!("cluster-{cluster}")).collect();
         let most = u32::MAX;
-        let mut machine =
-            Responder::new(Config { max_tunnels: most, max_tunnels_per_tenant: most, ..Config::default() });
+        // They all come at once, and from one place.
+        let mut machine = Responder::new(Config {
+            max_accepts_per_second: 0,
+            max_handshakes_per_source: most,
+            max_tunnels: most,
+            max_tunnels_per_tenant: most,
+            max_tunnels_per_cluster: most,
+            max_streams_per_tenant: most,
+            ..Config::default()
+        });
         for tunnel in 0..tunnels {
             let node = tunnel / TUNNELS_A_NODE;
             let cluster = &clusters[(node / NODES_A_CLUSTER) as usize];
-            let id = match machine.step(env(0), Event::Accepted).iter().next() {
+            let id = match machine.step(env(0), Event::Accepted { source: Source(1) }).iter().next() {
                 Some(Effect::Admit { tunnel }) => tunnel,
                 other => panic!("a connection is admitted, not {other:?}"),
             };

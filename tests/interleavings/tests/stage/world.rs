@@ -102,7 +102,7 @@ impl Witness {
             Event::Released { .. } => seen.released += 1,
             Event::Abandoned { .. } => seen.abandoned += 1,
             Event::Closed { tunnel } => drop(seen.closed.insert(tunnel)),
-            Event::Accepted
+            Event::Accepted { .. }
             | Event::Greeted { .. }
             | Event::Faulted { .. }
             | Event::Echoed { .. }

@@ -1,0 +1,120 @@
+//! Who may knock: how many connections may be unheard, in all and from one place, and how fast new ones may come.
+
+use alloc::collections::BTreeMap;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use super::Config;
+use crate::Instant;
+use crate::handshake::Rejection;
+
+/// The span that the rate of new connections is about, and that may be used up at once.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Where a connection comes from, as far as limits are concerned: an IPv4 address, or the first 64 bits of an IPv6
+/// address, since whoever has one address there usually has all that begin like it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(pub u64);
+
+impl Source {
+    /// The place that `address` belongs to. An IPv4 address written as one of IPv6 is the same place.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(address.to_bits() as u64),
+            IpAddr::V6(address) => Self((address.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+/// What is remembered of those who knock: nothing but what a limit is about, and no place without a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Door {
+    /// Connections without a tunnel, by where they come from: at most as many places as there may be of them.
+    pub(super) pending: BTreeMap<Source, u32>,
+    /// The bucket of tokens, as the moment at which it will be full again.
+    full_at: Instant,
+}
+
+impl Door {
+    pub(super) const fn new() -> Self {
+        Self { pending: BTreeMap::new(), full_at: Instant::EPOCH }
+    }
+
+    /// Takes one more connection from `source`; `pending` are there already.
+    pub(super) fn enter(
+        &mut self,
+        config: &Config,
+        now: Instant,
+        source: Source,
+        pending: u32,
+    ) -> Result<(), Rejection> {
+        if pending >= config.max_handshakes {
+            return Err(Rejection::Busy);
+        }
+        let of_source = self.pending.get(&source).copied().unwrap_or(0);
+        if of_source >= config.max_handshakes_per_source {
+            return Err(Rejection::SourceBusy);
+        }
+        if config.max_accepts_per_second > 0 {
+            let full_at = self.full_at.max(now).after(SECOND / config.max_accepts_per_second);
+            if full_at.since(now) > SECOND {
+                return Err(Rejection::TooFast);
+            }
+            self.full_at = full_at;
+        }
+        self.pending.insert(source, of_source + 1);
+        Ok(())
+    }
+
+    /// A connection from `source` has become a tunnel, or is gone.
+    pub(super) fn leave(&mut self, source: Source) {
+        let pending = self.pending.get_mut(&source).expect("it has entered");
+        *pending -= 1;
+        if *pending == 0 {
+            self.pending.remove(&source);
+        }
+    }
+
+    /// The same with the past forgotten: worlds to be searched have no rate.
+    pub(super) fn canonical(&self) -> Self {
+        Self { pending: self.pending.clone(), full_at: Instant::EPOCH }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_an_address_of_the_old_kind_or_a_network_of_the_new() {
+        let of = |text: &str| Source::of(text.parse().expect("an address"));
+        assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
+        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
+        assert_eq!(of("2001:db8:1:2::7"), of("2001:db8:1:2:ffff::8"));
+        assert_ne!(of("2001:db8:1:2::7"), of("2001:db8:1:3::7"));
+    }
+
+    #[test]
+    fn a_rate_is_a_seconds_worth_at_once_and_then_one_by_one() {
+        let config = Config { max_accepts_per_second: 4, ..Config::default() };
+        let mut door = Door::new();
+        let mut enter = |millis| door.enter(&config, Instant::EPOCH.after(Duration::from_millis(millis)), Source(1), 0);
+        for (now, outcome) in [
+            (0, [Ok(()), Ok(()), Ok(()), Ok(()), Err(Rejection::TooFast)]),
+            (
+                250,
+                [
+                    Ok(()),
+                    Err(Rejection::TooFast),
+                    Err(Rejection::TooFast),
+                    Err(Rejection::TooFast),
+                    Err(Rejection::TooFast),
+                ],
+            ),
+            (5_000, [Ok(()), Ok(()), Ok(()), Ok(()), Err(Rejection::TooFast)]),
+        ] {
+            assert_eq!([(); 5].map(|()| enter(now)), outcome, "at {now} ms");
+        }
+    }
+}

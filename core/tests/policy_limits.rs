@@ -1,0 +1,98 @@
+//! The limits of the responder, one by one.
+
+mod clock;
+
+use clock::Clock;
+use revtun_core::TunnelId;
+use revtun_core::handshake::{Instance, Rejection};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::responder::{self, Hello, Place, Refusal, Responder, Source, StreamId, Target, Verdict};
+
+const fn instance(number: u128) -> Option<Instance> {
+    Some(Instance(number))
+}
+
+fn node(name: &str) -> Target<'_> {
+    Target { tenant: TenantId::new("t").ok(), place: Place::Node(NodeId::new(name).expect("legal")) }
+}
+
+/// A connection greets. What is due at once is done.
+fn greet(clock: &mut Clock<Responder>, name: &str, instance: Option<Instance>) -> (TunnelId, Vec<responder::Effect>) {
+    let admitted = clock.tell(responder::Event::Accepted { source: Source(1) });
+    let [responder::Effect::Admit { tunnel }] = admitted[..] else { panic!("{admitted:?}") };
+    let identity = Identity {
+        node: NodeId::new(name).expect("legal"),
+        cluster: ClusterId::new("c").expect("legal"),
+        tenant: TenantId::new("t").expect("legal"),
+    };
+    let hello = Hello { identity, instance, verdict: Verdict::Believed };
+    let mut effects = clock.tell(responder::Event::Greeted { tunnel, hello });
+    effects.extend(clock.run());
+    (tunnel, effects)
+}
+
+fn open(clock: &mut Clock<Responder>, stream: u64, target: Target<'_>) -> responder::Effect {
+    let effects = clock.tell(responder::Event::Opened { stream: StreamId(stream), target });
+    let [effect] = effects[..] else { panic!("{effects:?}") };
+    effect
+}
+
+fn assigned(stream: u64, tunnel: TunnelId) -> responder::Effect {
+    responder::Effect::Assign { stream: StreamId(stream), tunnel }
+}
+
+fn responder(config: responder::Config) -> Clock<Responder> {
+    Clock::new(Responder::new(config))
+}
+
+#[test]
+fn each_limit_of_new_tunnels_has_its_own_name() {
+    let roomy = responder::Config::default();
+    for (config, rejection) in [
+        (responder::Config { max_tunnels: 1, ..roomy }, Rejection::ResponderFull),
+        (responder::Config { max_tunnels_per_tenant: 1, ..roomy }, Rejection::TenantFull),
+        (responder::Config { max_tunnels_per_cluster: 1, ..roomy }, Rejection::ClusterFull),
+        (responder::Config { max_tunnels_per_node: 1, ..roomy }, Rejection::NodeFull),
+    ] {
+        let mut clock = responder(config);
+        let _ = greet(&mut clock, "n", instance(1));
+        // Not long enough for its ping to be suspect.
+        clock.pass(100);
+        let (tunnel, effects) = greet(&mut clock, "n", instance(1));
+        assert_eq!(effects, [responder::Effect::Reject { tunnel, rejection }]);
+        assert_eq!(rejection.status(), 429);
+        assert!(rejection.retry_after().is_some());
+    }
+}
+
+#[test]
+fn one_place_leaves_room_at_the_door_for_the_others() {
+    let mut clock = responder(responder::Config { max_handshakes_per_source: 2, ..responder::Config::default() });
+    let mut knock = |source| clock.tell(responder::Event::Accepted { source: Source(source) });
+    let admitted = |effects: Vec<_>| matches!(effects[..], [responder::Effect::Admit { .. }]);
+    assert!(admitted(knock(1)) && admitted(knock(1)));
+    assert_eq!(knock(1), [responder::Effect::Shun { rejection: Rejection::SourceBusy }]);
+    assert!(admitted(knock(2)));
+    let late = clock.fire();
+    assert!(matches!(late[..], [responder::Effect::Close { .. }]), "{late:?}");
+    assert!(admitted(clock.tell(responder::Event::Accepted { source: Source(1) })), "who is gone does not count");
+}
+
+#[test]
+fn a_tenant_that_asks_for_too_much_leaves_room_for_the_others() {
+    let limits =
+        responder::Config { max_streams_per_tenant: 3, max_waiting_per_tenant: 2, ..responder::Config::default() };
+    let mut clock = responder(responder::Config { max_streams: 1, ..limits });
+    let (tunnel, _) = greet(&mut clock, "n", instance(1));
+    let refused = |stream, refusal| responder::Effect::Refuse { stream: StreamId(stream), refusal };
+    let waits = |stream| responder::Effect::Wait { stream: StreamId(stream) };
+    let of_other = |name| Target { tenant: TenantId::new("u").ok(), ..node(name) };
+    assert_eq!(open(&mut clock, 1, node("x")), waits(1));
+    assert_eq!(open(&mut clock, 2, node("y")), waits(2));
+    assert_eq!(open(&mut clock, 3, node("z")), refused(3, Refusal::TenantWaiting));
+    assert_eq!(open(&mut clock, 4, node("n")), assigned(4, tunnel));
+    assert_eq!(open(&mut clock, 5, node("n")), refused(5, Refusal::TenantSaturated));
+    assert_eq!(open(&mut clock, 6, of_other("n")), waits(6));
+    assert_eq!(clock.tell(responder::Event::Released { tunnel }), []);
+    assert_eq!(open(&mut clock, 7, node("n")), assigned(7, tunnel));
+}
