@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::request;
 
+pub use crate::dialling::Dialling;
+
 use crate::body;
 use crate::client::{Answer, ask, ask_for, get, to_cluster, to_node};
 use crate::envoy;
@@ -37,6 +39,7 @@ pub struct Responder {
     flags: Vec<String>,
     accepting: envoy::Accepting,
     settings: Option<Settings>,
+    descriptors: Option<u32>,
     process: Option<Process>,
 }
 
@@ -55,6 +58,14 @@ impl Responder {
     /// Starts a revtun responder with `flags`.
     pub async fn revtun(flags: &[&str]) -> Self {
         Self::begin(Make::Revtun, flags).await
+    }
+
+    /// Starts a revtun responder that may have `most` file descriptors open.
+    pub async fn with_descriptors(most: u32) -> Self {
+        let mut responder = Self::new(Make::Revtun, &[]);
+        responder.descriptors = Some(most);
+        responder.start_again().await;
+        responder
     }
 
     /// Starts a revtun responder with `settings`, the text of a configuration file.
@@ -91,6 +102,7 @@ impl Responder {
             flags,
             accepting: envoy::Accepting::default(),
             settings: None,
+            descriptors: None,
             process: None,
         }
     }
@@ -112,7 +124,7 @@ impl Responder {
                     args.extend([flag.to_owned(), addr.to_string()]);
                 }
                 args.extend(self.flags.iter().cloned());
-                let mut process = revtun::start(&args);
+                let mut process = revtun::start_with(self.descriptors, &args);
                 assert_eq!(revtun::listener(&mut process, "tunnel").await, self.tunnel());
                 assert_eq!(revtun::listener(&mut process, "egress").await, self.egress());
                 assert_eq!(revtun::listener(&mut process, "admin").await, self.admin());
@@ -227,47 +239,6 @@ impl Responder {
     /// As [`reaches_within`](Self::reaches_within), with the usual patience.
     pub async fn reaches(&self, node: &str) {
         self.reaches_within(SOON, node).await;
-    }
-}
-
-/// What an initiator is started with.
-#[derive(Clone, Copy, Debug)]
-pub struct Dialling<'a> {
-    /// Who made it.
-    pub make: Make,
-    /// Its node id.
-    pub node: &'a str,
-    /// Its cluster id.
-    pub cluster: &'a str,
-    /// Its tenant id.
-    pub tenant: &'a str,
-    /// Tunnels for each host.
-    pub count: u16,
-    /// The hosts to dial.
-    pub hosts: &'a [SocketAddr],
-    /// The service behind it.
-    pub forward: SocketAddr,
-    /// More flags, for revtun alone.
-    pub flags: &'a [&'a str],
-    /// How an Envoy dials; none is in the clear.
-    pub envoy: Option<&'a envoy::Dialling>,
-}
-
-impl<'a> Dialling<'a> {
-    /// One tunnel of revtun's for each of `hosts`, from node `node-a` of cluster `cluster-a` of tenant `tenant-a`.
-    #[must_use]
-    pub fn from_revtun(hosts: &'a [SocketAddr], forward: SocketAddr) -> Self {
-        Self {
-            make: Make::Revtun,
-            node: "node-a",
-            cluster: "cluster-a",
-            tenant: "tenant-a",
-            count: 1,
-            hosts,
-            forward,
-            flags: &[],
-            envoy: None,
-        }
     }
 }
 

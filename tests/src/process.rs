@@ -100,6 +100,15 @@ impl Process {
         pages * PAGE
     }
 
+    /// File descriptors that are open.
+    ///
+    /// # Panics
+    /// If the process has ended.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it is running").count()
+    }
+
     /// What it wrote on standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {

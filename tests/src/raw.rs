@@ -1,11 +1,11 @@
 //! A TCP connection driven byte by byte.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::patience::{SOON, within};
@@ -41,6 +41,15 @@ impl Raw {
     pub async fn connect(to: SocketAddr) -> Self {
         let stream = within(SOON, "a connection", TcpStream::connect(to)).await;
         Self::new(stream.unwrap_or_else(|error| panic!("{to}: {error}")))
+    }
+
+    /// Connects to `to` from another address of this machine; none if that fails, as it may under attack.
+    pub async fn connect_from(source: IpAddr, to: SocketAddr) -> Option<Self> {
+        let socket = TcpSocket::new_v4().ok()?;
+        socket.bind(SocketAddr::new(source, 0)).ok()?;
+        let stream = timeout(SOON, socket.connect(to)).await.ok()?.ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Self { stream, received: Vec::new(), ended: None })
     }
 
     /// Goes on with `stream`.

@@ -43,8 +43,21 @@ pub fn profile_dir() -> PathBuf {
 /// Starts `revtun` with `args`. If the environment names a folder `REVTUN_TRACES`, either end is traced to a file there.
 #[must_use]
 pub fn start(args: &[String]) -> Process {
+    start_with(None, args)
+}
+
+/// The same with at most so many file descriptors.
+#[must_use]
+pub fn start_with(descriptors: Option<u32>, args: &[String]) -> Process {
     static STARTED: AtomicUsize = AtomicUsize::new(0);
-    let mut command = Command::new(binary());
+    let mut command = match descriptors {
+        None => Command::new(binary()),
+        Some(most) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]).arg(binary());
+            shell
+        }
+    };
     command.args(args);
     let is_an_end = ["initiator", "responder"].contains(&args[0].as_str()) && !args.contains(&"--trace".to_owned());
     if let (Some(folder), true) = (std::env::var_os("REVTUN_TRACES"), is_an_end) {

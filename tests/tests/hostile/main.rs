@@ -1,5 +1,14 @@
 //! Peers that mean harm, or have lost their mind: none may stop, crash or swell either end.
 
+mod descriptors;
+mod floods;
+mod limits;
+mod names;
+mod scene;
+mod smuggling;
+mod soak;
+mod still;
+
 use std::time::Duration;
 
 use revtun_tests::body::MIB;
