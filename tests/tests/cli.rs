@@ -39,11 +39,9 @@ fn the_readme_names_every_flag_and_no_other() {
         assert!(output.status.success());
         known.extend(flags(&text(&output.stdout)));
     }
-    let mut named = flags(&read("README.md"));
-    // Those of cargo.
-    for foreign in ["--release", "--workspace"] {
-        named.remove(foreign);
-    }
+    // Behind cargo stand its own, and those of the simulator.
+    let of_revtun = |line: &&str| !line.starts_with("cargo ");
+    let mut named = flags(&read("README.md").lines().filter(of_revtun).collect::<Vec<_>>().join("\n"));
     named.extend(["--help".to_owned(), "--version".to_owned()]);
     assert_eq!(named, known);
 }
@@ -115,10 +113,27 @@ fn every_link_of_the_documents_leads_somewhere() {
     for document in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md"] {
         let text = read(document);
         let folder = root().join(document).parent().expect("a folder").to_owned();
+        let heading = |line: &str| line.starts_with('#').then(|| anchor(line.trim_start_matches('#')));
+        let headings: BTreeSet<_> = text.lines().filter_map(heading).collect();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            assert!(link.starts_with("https://") || folder.join(link).exists(), "{document} links to {link}");
+            let leads = match link.strip_prefix('#') {
+                Some(place) => headings.contains(place),
+                None => link.starts_with("https://") || folder.join(link).exists(),
+            };
+            assert!(leads, "{document} links to {link}");
         }
     }
+}
+
+/// What a heading is called in links.
+fn anchor(heading: &str) -> String {
+    heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || *c == ' ')
+        .collect::<String>()
+        .replace(' ', "-")
 }
 
 #[test]
