@@ -58,4 +58,13 @@ mod tests {
         assert_eq!(patience.look(false), Next::Drop);
         assert_eq!(patience.look(true), Next::Drop, "too late");
     }
+
+    #[test]
+    fn nothing_is_broken_off_before_its_time() {
+        let timeout = Duration::from_secs(300);
+        let mut patience = Patience::default();
+        let looks = (1..).take_while(|_| patience.look(false) == Next::Wait).count();
+        let still = u32::try_from(looks).expect("few") + 1;
+        assert_eq!(Patience::pause(timeout) * still, timeout);
+    }
 }

@@ -96,6 +96,7 @@ fn templates_that_prove_nothing_for_certain_are_refused() {
         assert_eq!(Template::parse(text, Hole::Node), Err(error), "{text}");
     }
     for (error, said) in [
+        (TemplateError::NoClaim, "names no claim before an ="),
         (TemplateError::Illegal, "holds something other than visible ASCII characters"),
         (TemplateError::UnknownHole, "has a brace that belongs to none of {node}, {cluster} and {tenant}"),
         (TemplateError::HolesTouch, "has two holes with no separator between them, such as / or ."),

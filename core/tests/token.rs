@@ -1,6 +1,9 @@
 //! Bearer tokens: their form, their time, whom they name, and that they are never shown.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::collections::BTreeSet;
+
 use revtun_core::binding::{Binding, Hole, Statement, Template, TemplateError};
 use revtun_core::handshake::{HeaderNames, Instance, PATH, ParsedRequest, RequestHead, RequestParser, Rules};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
@@ -190,4 +193,12 @@ fn a_token_is_sent_and_not_shown() {
     assert!(String::from_utf8(bytes).unwrap().contains("\r\nauthorization: Bearer a-secret.b.c\r\n"));
     assert!(!format!("{head:?}").contains("a-secret"));
     assert_eq!(Token::new("a\r\nx: y"), Err(TokenFault::Malformed), "no header can be smuggled in");
+}
+
+/// They are labels of a metric, which a second fault of the same name would share.
+#[test]
+fn each_fault_has_a_name_of_its_own() {
+    let names: BTreeSet<_> = TokenFault::ALL.into_iter().map(TokenFault::name).collect();
+    assert_eq!(names.len(), TokenFault::ALL.len());
+    assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')), "{names:?}");
 }
