@@ -63,6 +63,6 @@ pub const RACES: [Race; 6] = [
         file: "shared.rs",
         right: "seat.take_if(|(seated, _)| *seated == tunnel)",
         wrong: "seat.take_if(|_| true)",
-        found_by: ("shuttle", "random_orders_of_whole_lives", "deadlock"),
+        found_by: ("shuttle", "random_orders_of_whole_lives", "assigns only tunnels that it has"),
     },
 ];
