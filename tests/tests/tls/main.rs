@@ -201,7 +201,7 @@ async fn a_certificate_that_ends_soon_is_warned_about() {
     let authority = Authority::new();
     // One of long ago initiators do not take, but its owner has to hear of it.
     for (end, told) in [
-        (now() + 13 * DAY, Some("the certificate expires soon what=\"tunnel\" days=12")),
+        (now() + 12 * DAY + DAY / 2, Some("the certificate expires soon what=\"tunnel\" days=12")),
         (now() - 2000 * DAY, Some("the certificate has expired")),
         (now() + 15 * DAY, None),
     ] {
