@@ -23,7 +23,22 @@ pub struct Scenario {
 
 /// Simulations in which a property is known not to hold yet, by scenario, seed and property. `revtun-sim ci` demands that
 /// no other one fails, and that whoever mends one takes it off the list. What a seed brings changes with the drawing of plans.
-pub const OPEN: [(&str, u64, &str); 0] = [];
+pub const OPEN: [(&str, u64, &str); 14] = [
+    ("swarm", 94, "HalfOpenReaped"),
+    ("swarm", 105, "NoSilentLoss"),
+    ("swarm", 119, "HalfOpenReaped"),
+    ("swarm", 194, "NoSilentLoss"),
+    ("swarm", 227, "HalfOpenReaped"),
+    ("swarm", 390, "NoSilentLoss"),
+    ("swarm", 556, "NoSilentLoss"),
+    ("swarm", 577, "HalfOpenReaped"),
+    ("swarm", 740, "HalfOpenReaped"),
+    ("swarm", 796, "NoSilentLoss"),
+    ("swarm", 801, "NoSilentLoss"),
+    ("swarm", 803, "NoSilentLoss"),
+    ("swarm", 808, "NoSilentLoss"),
+    ("swarm", 976, "NoSilentLoss"),
+];
 
 /// Every scenario.
 pub const SCENARIOS: [Scenario; 7] = [
