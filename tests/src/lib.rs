@@ -24,6 +24,7 @@ pub mod patience;
 pub mod port;
 pub mod process;
 pub mod prometheus;
+pub mod queues;
 pub mod raw;
 pub mod recorder;
 pub mod relay;

@@ -9,6 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::patience::{SOON, within};
+use crate::queues::until_read;
 
 /// The five bytes of a ping (reference §3).
 pub const PING: &[u8] = b"RPING";
@@ -65,6 +66,17 @@ impl Raw {
     /// Sends `bytes` in one write. A peer that is gone is no error: what it said before is still to be read.
     pub async fn send(&mut self, bytes: &[u8]) {
         let _gone_already = within(SOON, "a write", self.stream.write_all(bytes)).await;
+    }
+
+    /// Sends each of `parts` in a write of its own, so that the peer, a process of this machine, reads them apart: one
+    /// follows when all before was read, and `gap` later, in which the peer makes something of it. A peer that does not
+    /// read is waited for no longer than `limit`.
+    pub async fn send_apart(&mut self, parts: &[Vec<u8>], gap: Duration, limit: Duration) {
+        for part in parts {
+            self.send(part).await;
+            until_read(&self.stream, limit).await;
+            self.read_for(gap).await;
+        }
     }
 
     /// All that was received so far and not [taken](Self::take).

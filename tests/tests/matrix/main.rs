@@ -2,6 +2,7 @@
 //!
 //! Every way in which the answers differ stands in `differences.md` with the reason, and nothing else does.
 
+mod cuts;
 mod differences;
 mod initiators;
 mod requests;
