@@ -14,9 +14,10 @@
 //!
 //! Everything about the number of tunnels of a host is decided in one place, [`Initiator::reconcile`], which arms at
 //! most one timer for the host: dial one more, or shed one. A tunnel that leaves is replaced at once; what happens
-//! after failures is in [`trouble`], how long silence may last in [`host`], how tunnels are taken out of use in
+//! after failures is in [`trouble`], how long silence may last in [`cadence`], how tunnels are taken out of use in
 //! [`drain`].
 
+mod cadence;
 mod canonical;
 mod config;
 mod drain;
@@ -42,7 +43,7 @@ use core::time::Duration;
 use self::drain::Drain;
 use self::host::Host;
 use self::trouble::Kind;
-use self::tunnel::{Phase, Tunnel};
+use self::tunnel::{Phase, Pings, Tunnel};
 use crate::address::MAX_COUNT;
 use crate::handshake::Answer;
 use crate::table::Table;
@@ -183,11 +184,11 @@ impl Initiator {
         let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
         let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
         host.leave(tunnel.phase);
-        tunnel.phase = Phase::Idle { accepted: env.now, proven: false, revtun };
+        tunnel.phase = Phase::Idle { accepted: env.now, pings: Pings::None, revtun };
         host.enter(tunnel.phase);
         host.trouble.accepted();
         tunnel.heard = env.now;
-        self.timers.set(&mut tunnel.alarm, env.now.after(host.patience(&self.config)), Timer::Silence(id));
+        self.timers.set(&mut tunnel.alarm, env.now.after(host.cadence.patience(&self.config)), Timer::Silence(id));
         let host = tunnel.host;
         Effects::one(Effect::Deliver { tunnel: id }).then(self.reconcile(env.now, host))
     }
@@ -197,15 +198,20 @@ impl Initiator {
         let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
         match &mut tunnel.phase {
             Phase::Dialing | Phase::Handshaking => return self.stale_event(),
-            Phase::Idle { accepted, proven, .. } => {
+            Phase::Idle { accepted, pings, .. } => {
                 let gap = env.now.since(tunnel.heard);
-                if core::mem::replace(proven, true) {
-                    host.pinged_after(gap)
-                } else {
-                    host.first_pinged_after(gap)
-                }
+                *pings = match pings {
+                    Pings::None => {
+                        host.cadence.first_pinged_after(gap);
+                        Pings::One
+                    }
+                    Pings::One | Pings::Regular => {
+                        host.cadence.pinged_after(gap);
+                        Pings::Regular
+                    }
+                };
                 host.trouble.lived(env.now.since(*accepted));
-                let deadline = env.now.after(host.patience(&self.config));
+                let deadline = env.now.after(host.cadence.patience(&self.config));
                 self.timers.set(&mut tunnel.alarm, deadline, Timer::Silence(id));
             }
             Phase::InUse { protocol: Protocol::Http2 } => {
@@ -248,8 +254,8 @@ impl Initiator {
         let kind = match (tunnel.phase, cause) {
             (Phase::Dialing, Cause::Refused) => Some(Kind::Absent),
             (Phase::Dialing, Cause::Lost) | (Phase::Handshaking, Cause::Refused | Cause::Lost) => Some(Kind::Failing),
-            (Phase::Idle { accepted, proven, .. }, Cause::Refused | Cause::Lost) => {
-                trouble::is_flap(proven, env.now.since(accepted)).then_some(Kind::Flapping)
+            (Phase::Idle { accepted, pings, .. }, Cause::Refused | Cause::Lost) => {
+                trouble::is_flap(pings, env.now.since(accepted)).then_some(Kind::Flapping)
             }
             (Phase::InUse { .. } | Phase::Draining, Cause::Refused | Cause::Lost) => None,
         };
@@ -301,12 +307,19 @@ impl Initiator {
         let tunnel = self.tunnels.get(id).expect("a tunnel with a timer is known");
         let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
         match tunnel.phase {
-            Phase::Idle { proven, .. } => {
-                host.fell_silent(env.now.since(tunnel.heard).min(host.patience(&self.config)));
-                if proven {
-                    self.close(env, id, CloseReason::Silent)
-                } else {
-                    self.fail(env, id, Kind::Failing, None, CloseReason::Silent)
+            Phase::Idle { pings, .. } => {
+                let waited = env.now.since(tunnel.heard).min(host.cadence.patience(&self.config));
+                match pings {
+                    Pings::None => {
+                        host.cadence.fell_silent(waited);
+                        self.fail(env, id, Kind::Failing, None, CloseReason::Silent)
+                    }
+                    Pings::One => {
+                        host.cadence.fell_silent(waited);
+                        self.close(env, id, CloseReason::Silent)
+                    }
+                    // Who pinged like a clock and stopped is not slow.
+                    Pings::Regular => self.close(env, id, CloseReason::Silent),
                 }
             }
             Phase::InUse { .. } => self.close(env, id, CloseReason::Silent),

@@ -212,7 +212,7 @@ fn a_responder_that_pings_rarely_is_not_left_for_it() {
     let _ = clock.tell(initiator::Event::Heard { tunnel: up });
     let mut lost = 0;
     for _ in 0..8 {
-        let ping = clock.now.after(Duration::from_secs(20));
+        let mut ping = clock.now.after(Duration::from_secs(20));
         while clock.machine.deadline().is_some_and(|deadline| deadline < ping) {
             for effect in clock.fire() {
                 if let initiator::Effect::Dial { tunnel, .. } = effect {
@@ -220,6 +220,7 @@ fn a_responder_that_pings_rarely_is_not_left_for_it() {
                     lost += 1;
                     accept(&mut clock, up);
                     let _ = clock.tell(initiator::Event::Heard { tunnel: up });
+                    ping = clock.now.after(Duration::from_secs(20));
                 }
             }
         }

@@ -145,7 +145,34 @@ fn the_window_follows_the_last_two_pings() {
     assert_eq!(patience(&[6_000]), 21_000, "even one ping shows that they are rare");
     assert_eq!(patience(&[10]), 7_000, "and not that they are frequent");
     assert_eq!(patience(&[6_000, 6_001]), 7_000, "a second one does");
-    assert_eq!(patience(&[1_000, 7_000]), 21_000);
+    assert_eq!(patience(&[2_000, 8_000]), 7_500, "one late ping says little");
+    assert_eq!(patience(&[2_000, 8_000, 14_000]), 21_000, "two do");
+    assert_eq!(patience(&[2_000, 8_000, 10_000]), 7_000);
+}
+
+/// How long a tunnel may stay silent whose predecessor was heard at these moments, in milliseconds, and then no more.
+fn patience_after(heard: &[u64]) -> u128 {
+    let mut clock = wanting(1);
+    let (dead, _) = dialled(&mut clock);
+    accept(&mut clock, dead);
+    let accepted = clock.now;
+    for at in heard {
+        clock.now = accepted.after(Duration::from_millis(*at));
+        let _ = clock.tell(initiator::Event::Heard { tunnel: dead });
+    }
+    while !clock.fire().iter().any(|effect| matches!(effect, initiator::Effect::Close { .. })) {}
+    let (next, _) = dialled(&mut clock);
+    accept(&mut clock, next);
+    let began = clock.now;
+    let _ = clock.fire();
+    clock.now.since(began).as_millis()
+}
+
+#[test]
+fn only_who_has_not_shown_how_often_it_pings_is_given_more_time() {
+    assert_eq!(patience_after(&[]), 14_000);
+    assert_eq!(patience_after(&[10]), 14_000, "it may ping rarely");
+    assert_eq!(patience_after(&[10, 2_010]), 7_000, "it was no slow one, it is dead");
 }
 
 /// Of a responder that was slow once, the first ping of a new tunnel does not tell that it has become quick.

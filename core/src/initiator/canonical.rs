@@ -58,8 +58,8 @@ struct Retiming<C> {
 impl<C: FnMut(Moment, Instant) -> Instant> Retiming<C> {
     fn tunnel(&mut self, id: TunnelId, tunnel: &Tunnel) -> Tunnel {
         let phase = match tunnel.phase {
-            Phase::Idle { accepted, proven, revtun } => {
-                Phase::Idle { accepted: (self.clock)(Moment::Accepted(id), accepted), proven, revtun }
+            Phase::Idle { accepted, pings, revtun } => {
+                Phase::Idle { accepted: (self.clock)(Moment::Accepted(id), accepted), pings, revtun }
             }
             other @ (Phase::Dialing | Phase::Handshaking | Phase::InUse { .. } | Phase::Draining) => other,
         };

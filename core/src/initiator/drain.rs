@@ -19,8 +19,8 @@ pub(super) struct Drain {
 impl Initiator {
     pub(super) fn goaway_received(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
         match self.tunnels.get(id).map(|tunnel| tunnel.phase) {
-            Some(Phase::Idle { accepted, proven, .. }) => {
-                if trouble::is_flap(proven, env.now.since(accepted)) {
+            Some(Phase::Idle { accepted, pings, .. }) => {
+                if trouble::is_flap(pings, env.now.since(accepted)) {
                     self.blame(env, id, Kind::Flapping, None);
                 }
                 self.start_draining(env, id)

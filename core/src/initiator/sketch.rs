@@ -1,6 +1,6 @@
 //! A state in the words of `spec/Initiator.tla`, for comparing the two.
 
-use super::tunnel::Phase;
+use super::tunnel::{Phase, Pings};
 use super::{HostId, Initiator, Protocol};
 use crate::TunnelId;
 
@@ -55,8 +55,8 @@ const fn stage(phase: Phase) -> &'static str {
     match phase {
         Phase::Dialing => "dialing",
         Phase::Handshaking => "handshaking",
-        Phase::Idle { proven: false, .. } => "unproven",
-        Phase::Idle { proven: true, .. } => "proven",
+        Phase::Idle { pings: Pings::None, .. } => "unproven",
+        Phase::Idle { pings: Pings::One | Pings::Regular, .. } => "proven",
         Phase::InUse { protocol: Protocol::Http1 } => "http1",
         Phase::InUse { protocol: Protocol::Http2 } => "http2",
         Phase::Draining => "draining",

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::canonical::Moment;
+use super::tunnel::Pings;
 use super::{Config, HostId};
 use crate::backoff::{Backoff, jitter};
 use crate::{Env, Instant};
@@ -11,8 +12,8 @@ use crate::{Env, Instant};
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 
 /// Whether the end of an idle tunnel that lived for `life` speaks against its host.
-pub(super) fn is_flap(proven: bool, life: Duration) -> bool {
-    !proven || life < SHORT_LIFE
+pub(super) fn is_flap(pings: Pings, life: Duration) -> bool {
+    !pings.prove() || life < SHORT_LIFE
 }
 
 /// The kinds of failure, each with its own way of coming back.

@@ -19,8 +19,7 @@ pub(super) enum Phase {
     Handshaking,
     Idle {
         accepted: Instant,
-        /// A ping came: the responder means it. A 200 alone proves nothing (reference §2.3).
-        proven: bool,
+        pings: Pings,
         /// The responder is revtun, which understands an HTTP/2 server that speaks first.
         revtun: bool,
     },
@@ -28,6 +27,26 @@ pub(super) enum Phase {
         protocol: Protocol,
     },
     Draining,
+}
+
+/// What the pings of an idle tunnel have told so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Pings {
+    /// Nothing: a 200 alone proves nothing (reference §2.3).
+    None,
+    /// One came: the responder means it.
+    One,
+    /// It is known how often they come.
+    Regular,
+}
+
+impl Pings {
+    pub(super) const fn prove(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::One | Self::Regular => true,
+        }
+    }
 }
 
 impl Phase {
@@ -52,7 +71,7 @@ impl Phase {
 impl Tunnel {
     pub(super) const fn is_proven(&self) -> bool {
         match self.phase {
-            Phase::Idle { proven, .. } => proven,
+            Phase::Idle { pings, .. } => pings.prove(),
             Phase::InUse { .. } => true,
             Phase::Dialing | Phase::Handshaking | Phase::Draining => false,
         }
