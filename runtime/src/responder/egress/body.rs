@@ -115,21 +115,18 @@ async fn throw_away<W: World>(world: W, mut caller: Incoming) {
 pub(super) struct ResponseBody {
     service: Incoming,
     pace: Pace,
+    /// It has broken off, which is said with the next turn.
+    broken: Option<Broken>,
     _held: Held,
 }
 
 impl ResponseBody {
     /// The body of an answer that came through the tunnel of `lease`.
     pub(super) fn of(service: Incoming, lease: Held) -> Self {
-        Self { pace: Pace::of(&service), service, _held: lease }
+        Self { pace: Pace::of(&service), service, broken: None, _held: lease }
     }
-}
 
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_service(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if self.pace.is_broken() {
             return Poll::Ready(Some(Err(Broken(None))));
         }
@@ -143,6 +140,27 @@ impl Body for ResponseBody {
             None if self.service.is_end_stream() => None,
             None => Some(Err(Broken(None))),
         })
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(broken) = self.broken.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        match ready!(self.poll_service(task)) {
+            // With an error hyper drops what it has not written yet, and that may be the head of the answer: the caller
+            // would not even learn that there was one.
+            Some(Err(broken)) => {
+                self.broken = Some(broken);
+                task.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
