@@ -33,6 +33,13 @@ impl<S> Behind<S> {
     }
 }
 
+impl<S> Behind<S> {
+    /// The stream itself.
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Behind<S> {
     fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { stream, first, echoes } = self.get_mut();

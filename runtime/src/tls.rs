@@ -14,6 +14,7 @@
 
 mod certificate;
 mod client;
+mod counted;
 mod files;
 mod keep;
 mod records;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use self::certificate::{Certificate, Unreadable};
 pub use self::client::{Client, InnerClient};
+pub(crate) use self::counted::Moved;
 pub use self::files::{ClientFiles, ServerFiles};
 pub use self::keep::{Certificates, Current, Kept};
 pub use self::server::{Proof, Server, TunnelServer};

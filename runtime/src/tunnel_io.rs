@@ -7,6 +7,9 @@
 //!
 //! It adds what the HTTP libraries cannot: a client of theirs never sends GOAWAY, and neither end tells when a
 //! byte or a GOAWAY came. Payloads are passed through untouched and uncopied.
+//!
+//! Where a slow path is full of data, a PING waits behind it for longer than a tunnel may be silent. So it is a sign of
+//! life as well when a path that was full takes more: the peer has acknowledged something.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -23,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::behind::Behind;
+use crate::tls::{Moved, Wire};
 use crate::world::World;
 
 /// Notices that wait for the tunnel's task: one `Heard`, and room that only `GoawayReceived` takes.
@@ -31,7 +35,8 @@ const NOTICES: usize = 2;
 /// What a tunnel's stream noticed, for the task that reports to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// At least one byte came. At most once every `HEARD_GRANULARITY` of the machine.
+    /// At least one byte came, or was taken by the peer after a time in which none could be sent. At most once every
+    /// `HEARD_GRANULARITY` of the machine.
     Heard,
     /// The peer sent an HTTP/2 GOAWAY. Once.
     GoawayReceived,
@@ -53,54 +58,86 @@ impl GoawayOrder {
 #[derive(Debug)]
 pub struct TunnelIo<W, S> {
     world: W,
-    stream: Behind<S>,
+    stream: Behind<Wire<S>>,
     inbound: Inbound,
     outbound: Option<Outbound>,
+    /// The last that was to be sent found no room.
+    full: bool,
+    /// What had moved by then, below TLS.
+    moved: Moved,
 }
 
 impl<W: World, S> TunnelIo<W, S> {
     /// The initiator's end: serves `protocol`; `first` are the bytes that gave it away, read before.
-    pub fn serving(world: &W, stream: S, protocol: Protocol, first: Bytes) -> (Self, mpsc::Receiver<Notice>) {
+    pub fn serving(world: &W, stream: Wire<S>, protocol: Protocol, first: Bytes) -> (Self, mpsc::Receiver<Notice>) {
         let scanner = match protocol {
             Protocol::Http2 => Some(FrameScanner::client()),
             Protocol::Http1 => None,
         };
         let (inbound, notices) = Inbound::new(initiator::HEARD_GRANULARITY, scanner);
+        let moved = stream.moved();
         let stream = Behind::replaying(stream, first);
-        (Self { world: world.clone(), stream, inbound, outbound: None }, notices)
+        (Self { world: world.clone(), stream, inbound, outbound: None, full: false, moved }, notices)
     }
 
     /// The responder's end: sends HTTP/2 requests. `echoes` has seen all that was read so far; echoes of late pings
     /// are still taken out.
-    pub fn requesting(world: &W, stream: S, echoes: PingFilter) -> (Self, mpsc::Receiver<Notice>, GoawayOrder) {
+    pub fn requesting(world: &W, stream: Wire<S>, echoes: PingFilter) -> (Self, mpsc::Receiver<Notice>, GoawayOrder) {
         let scanner = Some(FrameScanner::server());
         let (inbound, notices) = Inbound::new(responder::HEARD_GRANULARITY, scanner);
+        let moved = stream.moved();
         let stream = Behind::past(stream, echoes);
         let (order, ordered) = oneshot::channel();
         let outbound = Some(Outbound { scanner: FrameScanner::client(), goaway: Goaway::Awaited(ordered) });
-        (Self { world: world.clone(), stream, inbound, outbound }, notices, GoawayOrder(order))
+        (Self { world: world.clone(), stream, inbound, outbound, full: false, moved }, notices, GoawayOrder(order))
+    }
+}
+
+impl<W: World, S> TunnelIo<W, S> {
+    /// Sends something by `send`, and listens for whether the peer takes it.
+    fn sending<T>(
+        &mut self,
+        send: impl FnOnce(&mut Behind<Wire<S>>, Option<&mut Outbound>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let sent = send(&mut self.stream, self.outbound.as_mut());
+        self.listen();
+        self.full = sent.is_pending();
+        sent
+    }
+
+    /// Takes note of signs of life below TLS, which holds back what has come or gone in part. That bytes are taken says
+    /// nothing of the peer unless the path was full before.
+    fn listen(&mut self) {
+        let before = std::mem::replace(&mut self.moved, self.stream.get_ref().moved());
+        let taken = self.full && self.moved.sent != before.sent;
+        if taken || self.moved.received != before.received {
+            self.inbound.hear(|| self.world.now());
+        }
     }
 }
 
 /// Nothing in here is pinned; a stream that must be is pinned by its owner.
 impl<W, S: Unpin> Unpin for TunnelIo<W, S> {}
 
-impl<W: World, S: AsyncRead + Unpin> AsyncRead for TunnelIo<W, S> {
+impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TunnelIo<W, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { world, stream, inbound, .. } = self.get_mut();
+        let this = self.get_mut();
         let before = buf.filled().len();
-        ready!(Pin::new(stream).poll_read(cx, buf))?;
-        inbound.watch(&buf.filled()[before..], || world.now());
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        this.listen();
+        ready!(read)?;
+        this.inbound.watch(&buf.filled()[before..], || this.world.now());
         Poll::Ready(Ok(()))
     }
 }
 
-impl<W: World, S: AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> {
+impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, outbound, .. } = self.get_mut();
-        let Some(outbound) = outbound else { return Pin::new(stream).poll_write(cx, buf) };
-        ready!(outbound.poll_goaway(cx, stream))?;
-        outbound.poll_write(cx, stream, buf)
+        self.get_mut().sending(|stream, outbound| {
+            let Some(outbound) = outbound else { return Pin::new(stream).poll_write(cx, buf) };
+            ready!(outbound.poll_goaway(cx, stream))?;
+            outbound.poll_write(cx, stream, buf)
+        })
     }
 
     fn poll_write_vectored(
@@ -108,10 +145,11 @@ impl<W: World, S: AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Self { stream, outbound, .. } = self.get_mut();
-        let Some(outbound) = outbound else { return Pin::new(stream).poll_write_vectored(cx, bufs) };
-        ready!(outbound.poll_goaway(cx, stream))?;
-        outbound.poll_write_vectored(cx, stream, bufs)
+        self.get_mut().sending(|stream, outbound| {
+            let Some(outbound) = outbound else { return Pin::new(stream).poll_write_vectored(cx, bufs) };
+            ready!(outbound.poll_goaway(cx, stream))?;
+            outbound.poll_write_vectored(cx, stream, bufs)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -119,11 +157,12 @@ impl<W: World, S: AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, outbound, .. } = self.get_mut();
-        if let Some(outbound) = outbound {
-            ready!(outbound.poll_goaway(cx, stream))?;
-        }
-        Pin::new(stream).poll_flush(cx)
+        self.get_mut().sending(|stream, outbound| {
+            if let Some(outbound) = outbound {
+                ready!(outbound.poll_goaway(cx, stream))?;
+            }
+            Pin::new(stream).poll_flush(cx)
+        })
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

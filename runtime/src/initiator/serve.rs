@@ -15,7 +15,7 @@ use revtun_core::initiator::{Event, Protocol};
 use tokio::sync::mpsc;
 
 use super::tunnel::{Order, Tunnel, Used, end_of_stream};
-use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, STREAM_WINDOW};
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, PING_PATIENCE, STREAM_WINDOW};
 use crate::still::{Answering, Watcher};
 use crate::tls::Wire;
 use crate::tunnel_io::{Notice, TunnelIo};
@@ -80,8 +80,7 @@ pub(super) async fn serve<W: World, S: TunnelService>(
                 .max_pending_accept_reset_streams(context.http.pending_resets as usize)
                 .max_local_error_reset_streams(FAULTY_STREAMS as usize)
                 .keep_alive_interval(context.core.probe_interval)
-                // Later than the machine, which is the one to decide.
-                .keep_alive_timeout(context.core.silence);
+                .keep_alive_timeout(PING_PATIENCE);
             let connection = pin!(server.serve_connection(io, service));
             drive(tunnel, notices, used.leaving, connection, http2::Connection::graceful_shutdown).await
         }

@@ -22,7 +22,7 @@ use super::Context;
 use super::ending::Ending;
 use super::link::{Link, Order};
 use super::severable::Severable;
-use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, STREAM_WINDOW};
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, PING_PATIENCE, STREAM_WINDOW};
 use crate::tls::Wire;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::{Executor, Timer, World};
@@ -185,8 +185,8 @@ impl<W: World> Tunnel<W> {
             Ok(within) => within,
             Err(ending) => return ending,
         };
-        let (stream, _knife) = Severable::new(stream);
         let (io, mut notices, goaway) = TunnelIo::requesting(&self.context.world, stream, echoes);
+        let (io, _knife) = Severable::new(io);
         let Ok((client, mut connection)) = self.http2().handshake(TokioIo::new(io)).await else {
             return Ending::Lost;
         };
@@ -228,10 +228,9 @@ impl<W: World> Tunnel<W> {
             .max_send_buf_size(SEND_BUFFER)
             .initial_max_send_streams(max_streams as usize)
             .max_concurrent_reset_streams(max_streams as usize)
-            // A living initiator is so heard in time. Whether it is dead, the machine decides: it counts from the last
-            // byte, hyper from the ping that followed.
+            // A living initiator is so heard in time.
             .keep_alive_interval(config.ping_interval)
-            .keep_alive_timeout(config.silence)
+            .keep_alive_timeout(PING_PATIENCE)
             .keep_alive_while_idle(true);
         builder
     }

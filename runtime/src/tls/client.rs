@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::Extent;
+use super::counted::Counted;
 use super::keep::Current;
 use super::records::Records;
 use super::server::Server;
@@ -40,7 +41,7 @@ impl Client {
             None => ServerName::try_from(dialled.to_owned()).map_err(io::Error::other)?,
         };
         let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
-        Ok(Wire::tls(connector.connect(name, Records::new(stream, self.extent.leaves())).await?))
+        Ok(Wire::tls(connector.connect(name, Counted::new(Records::new(stream, self.extent.leaves()))).await?))
     }
 }
 
@@ -71,6 +72,6 @@ impl InnerClient {
     {
         let stream = tunnel.into_plain()?;
         let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
-        Ok(Wire::inner(connector.connect(self.server_name.clone(), Behind::past(stream, echoes)).await?))
+        Ok(Wire::inner(connector.connect(self.server_name.clone(), Counted::new(Behind::past(stream, echoes))).await?))
     }
 }

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Extent;
 use super::certificate::Certificate;
 use super::client::InnerClient;
+use super::counted::Counted;
 use super::keep::Current;
 use super::records::Records;
 use super::wire::Wire;
@@ -44,7 +45,7 @@ impl Server {
     /// # Errors
     /// If the client does not do its part, or the connection is lost.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<Wire<S>> {
-        Ok(Wire::tls(self.acceptor().accept(Records::new(stream, false)).await?))
+        Ok(Wire::tls(self.acceptor().accept(Counted::new(Records::new(stream, false))).await?))
     }
 
     /// The same within a tunnel, of which `first` was read already.
@@ -53,7 +54,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
-        Ok(Wire::inner(self.acceptor().accept(Behind::replaying(stream, first)).await?))
+        Ok(Wire::inner(self.acceptor().accept(Counted::new(Behind::replaying(stream, first))).await?))
     }
 
     fn acceptor(&self) -> TlsAcceptor {
@@ -80,7 +81,7 @@ impl TunnelServer {
     /// # Errors
     /// As [`Server::accept`].
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(Wire<S>, Proof)> {
-        let records = Records::new(stream, self.extent.leaves());
+        let records = Counted::new(Records::new(stream, self.extent.leaves()));
         let stream = self.server.acceptor().accept(records).await?;
         let own = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let proof = Proof { binding: self.binding.clone(), certificate: own.map(|own| own.clone().into_owned()) };

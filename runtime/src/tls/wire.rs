@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
+use super::counted::{Counted, Moved};
 use super::records::Records;
 use crate::behind::Behind;
 
@@ -16,30 +17,39 @@ pub struct Wire<S>(Kind<S>);
 
 #[derive(Debug)]
 enum Kind<S> {
-    Plain(S),
-    Tls(Box<TlsStream<Records<S>>>),
+    Plain(Counted<S>),
+    Tls(Box<TlsStream<Counted<Records<S>>>>),
     /// Inside a tunnel that left TLS behind the handshake.
-    Inner(Box<TlsStream<Behind<S>>>),
+    Inner(Box<TlsStream<Counted<Behind<S>>>>),
 }
 
 impl<S> Wire<S> {
     /// In the clear.
     pub fn plain(stream: S) -> Self {
-        Self(Kind::Plain(stream))
+        Self(Kind::Plain(Counted::new(stream)))
     }
 
-    pub(super) fn tls(stream: impl Into<TlsStream<Records<S>>>) -> Self {
+    pub(super) fn tls(stream: impl Into<TlsStream<Counted<Records<S>>>>) -> Self {
         Self(Kind::Tls(Box::new(stream.into())))
     }
 
-    pub(super) fn inner(stream: impl Into<TlsStream<Behind<S>>>) -> Self {
+    pub(super) fn inner(stream: impl Into<TlsStream<Counted<Behind<S>>>>) -> Self {
         Self(Kind::Inner(Box::new(stream.into())))
+    }
+
+    /// What has moved so far, below TLS.
+    pub(crate) fn moved(&self) -> Moved {
+        match &self.0 {
+            Kind::Plain(stream) => stream.moved(),
+            Kind::Tls(stream) => stream.get_ref().0.moved(),
+            Kind::Inner(stream) => stream.get_ref().0.moved(),
+        }
     }
 
     /// The stream, which has to be in the clear.
     pub(super) fn into_plain(self) -> io::Result<S> {
         match self.0 {
-            Kind::Plain(stream) => Ok(stream),
+            Kind::Plain(stream) => Ok(stream.into_inner()),
             Kind::Tls(_) | Kind::Inner(_) => Err(io::Error::other("the tunnel is inside TLS already")),
         }
     }
@@ -63,7 +73,7 @@ impl<S> Wire<S> {
                 }
             },
         };
-        (Self::plain(records.into_inner()), rest)
+        (Self::plain(records.into_inner().into_inner()), rest)
     }
 }
 
