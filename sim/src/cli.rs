@@ -75,8 +75,11 @@ pub(crate) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CiArgs {
-    /// Seeds of the swarm, from 0 on.
-    #[arg(long, default_value_t = 1_000)]
+    /// The first seed of the swarm. With another for each change, other worlds are seen each time.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// So many seeds of the swarm, and at most so many of each other scenario.
+    #[arg(long, default_value_t = 2_000)]
     pub(crate) seeds: u64,
 }
 

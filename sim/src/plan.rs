@@ -194,6 +194,16 @@ impl Plan {
         u32::from(most) > self.responder.max_tunnels_per_node
     }
 
+    /// How long a caller waits for more of an answer: longer than any reason to wait lasts. Where less gets through than
+    /// callers ask for, and stacks that send everything again make that worse, there is no such time.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let Self { weather, kernel, calls, .. } = self;
+        let narrow = weather.bandwidth.is_some() || kernel.send_buffer < 10_000;
+        let wasteful = weather.loss > 0 || weather.overtake > 0;
+        if narrow || (wasteful && calls.body > 10_000) { self.times.end } else { Duration::from_secs(40) }
+    }
+
     /// Whether `place` is healed in the end.
     #[must_use]
     pub const fn is_core(&self, place: Place) -> bool {
@@ -219,9 +229,10 @@ impl Plan {
     /// The initiator that goes by these names.
     #[must_use]
     pub fn initiator_of(&self, node: &str, tenant: &str) -> Option<usize> {
-        (0..self.initiators).find(|initiator| {
-            Self::node(*initiator) == node && format!("tenant-{}", Self::tenant(*initiator)) == tenant
-        })
+        let number = |name: &str, of: &str| name.strip_prefix(of)?.parse::<usize>().ok();
+        let initiator = number(node, "node-")?.checked_mul(2)?.checked_add(number(tenant, "tenant-")?)?;
+        let is_one = initiator < self.initiators && Self::node(initiator) == node;
+        (is_one && format!("tenant-{}", Self::tenant(initiator)) == tenant).then_some(initiator)
     }
 }
 

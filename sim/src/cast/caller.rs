@@ -19,20 +19,14 @@ use crate::history::{Answer, Fact, History, Question};
 use crate::host::{Local, pause};
 use crate::plan::Plan;
 
-/// How long a caller waits for the end of an answer: longer than any reason to wait lasts.
-pub const PATIENCE: Duration = Duration::from_secs(40);
 /// How long a caller that does not read holds on to what it does not read.
 const STALL: Duration = Duration::from_secs(30);
 
-/// Asks `question` at `responder`.
-pub async fn ask(world: Local, history: History, question: Question, responder: IpAddr) {
+/// Asks `question` at `responder`, and waits for the beginning of an answer, and then for more of it, with this `patience`.
+pub async fn ask(world: Local, history: History, question: Question, responder: IpAddr, patience: Duration) {
     let request = question.request;
     history.add(Fact::Asked(question.clone()));
-    let answer = tokio::select! {
-        biased;
-        answer = attempt(&world, &question, responder) => answer,
-        () = pause(PATIENCE) => (Answer::Silence, None),
-    };
+    let answer = attempt(&world, &question, responder, patience).await;
     history.add(Fact::Answered { request, answer: answer.0 });
     if let Some(unread) = answer.1 {
         pause(STALL).await;
@@ -42,22 +36,38 @@ pub async fn ask(world: Local, history: History, question: Question, responder: 
 
 type Sent = Result<Response<Incoming>, hyper::Error>;
 
-async fn attempt(world: &Local, question: &Question, responder: IpAddr) -> (Answer, Option<Response<Incoming>>) {
-    let Ok(stream) = world.connect(SocketAddr::new(responder, EGRESS)).await else {
-        return (Answer::Unreachable, None);
-    };
-    let sent = if question.request.is_multiple_of(2) {
-        send_http1(world, TokioIo::new(stream), question).await
-    } else {
-        send_http2(world, TokioIo::new(stream), question).await
-    };
-    match sent {
-        Err(error) => (Answer::Lost(with_cause(&error)), None),
+async fn attempt(
+    world: &Local,
+    question: &Question,
+    responder: IpAddr,
+    patience: Duration,
+) -> (Answer, Option<Response<Incoming>>) {
+    let sent = in_time(patience, async {
+        let stream = world.connect(SocketAddr::new(responder, EGRESS)).await.map_err(|_| Answer::Unreachable)?;
+        let io = TokioIo::new(stream);
+        let sent = if question.request.is_multiple_of(2) {
+            send_http1(world, io, question).await
+        } else {
+            send_http2(world, io, question).await
+        };
+        sent.map_err(|error| Answer::Lost(with_cause(&error)))
+    });
+    match sent.await.unwrap_or(Err(Answer::Silence)) {
+        Err(answer) => (answer, None),
         Ok(answer) if question.stalls => match judge_head(&answer) {
             Some(own) => (own, None),
             None => (Answer::Stalled, Some(answer)),
         },
-        Ok(answer) => (read(answer, question).await, None),
+        Ok(answer) => (read(answer, question, patience).await, None),
+    }
+}
+
+/// What comes of `work`, unless `patience` ends before.
+async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = pause(patience) => None,
     }
 }
 
@@ -103,17 +113,19 @@ fn judge_head(answer: &Response<Incoming>) -> Option<Answer> {
     Some(Answer::Own { status: answer.status().as_u16(), reason: reason.map(ToOwned::to_owned) })
 }
 
-async fn read(answer: Response<Incoming>, question: &Question) -> Answer {
+async fn read(answer: Response<Incoming>, question: &Question, patience: Duration) -> Answer {
     if let Some(own) = judge_head(&answer) {
         return own;
     }
     let by = usize::try_from(number(answer.headers(), BY)).unwrap_or(usize::MAX);
     let mut reader = Reader::new(question.request);
     let mut body = answer.into_body();
-    while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => frame.data_ref().into_iter().for_each(|piece| reader.take(piece)),
-            Err(_) => return Answer::Broken,
+    loop {
+        match in_time(patience, body.frame()).await {
+            None => return Answer::Silence,
+            Some(None) => break,
+            Some(Some(Ok(frame))) => frame.data_ref().into_iter().for_each(|piece| reader.take(piece)),
+            Some(Some(Err(_))) => return Answer::Broken,
         }
     }
     Answer::Served { by, exact: reader.is_exactly(question.down) }

@@ -1,4 +1,6 @@
-//! L3, L4 HalfOpenReaped: ten seconds after one way of a link went silent neither end believes in a tunnel over it.
+//! L3, L4 HalfOpenReaped: ten seconds after a link went silent no end that cannot hear the other believes in a tunnel over it.
+//! One that still can hears the other close it; or else, since what a full window holds back is the close as well, counts from
+//! when the other gave up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +14,9 @@ use crate::plan::Plan;
 /// With the default settings, and a late tick.
 const BOUND: Duration = Duration::from_millis(10_300);
 
+/// After so long an end that hears nothing gives a tunnel up, with the default settings.
+const SILENCE: Duration = Duration::from_secs(7);
+
 /// An initiator and a responder.
 type Link = (usize, usize);
 
@@ -21,6 +26,8 @@ pub(super) struct HalfOpenReaped {
     cuts: BTreeMap<(Link, bool), (u32, Duration)>,
     up: BTreeMap<Link, u16>,
     there: BTreeMap<usize, Vec<u32>>,
+    /// Until when these processes stand still. One that does notices nothing, however long that takes.
+    frozen: BTreeMap<Place, Duration>,
     /// What is under way when a link is cut arrives as late as this.
     latest: Duration,
     gone_after: Duration,
@@ -37,6 +44,7 @@ impl HalfOpenReaped {
             cuts: BTreeMap::new(),
             up: BTreeMap::new(),
             there: BTreeMap::new(),
+            frozen: BTreeMap::new(),
             latest: slow.sum::<Duration>() + plan.weather.latency.most() + narrow,
             gone_after: Duration::ZERO,
         }
@@ -52,8 +60,11 @@ impl HalfOpenReaped {
     }
 
     fn begin(&mut self, at: Duration, link: Link, way: Way) {
+        let (initiator, responder) = link;
+        let frozen = [Place::Initiator(initiator), Place::Responder(responder)].map(|place| self.frozen.get(&place));
+        let since = frozen.into_iter().flatten().fold(at, |since, until| since.max(*until));
         for up in ways(way) {
-            self.cuts.entry((link, *up)).or_insert((0, at)).0 += 1;
+            self.cuts.entry((link, *up)).or_insert((0, since)).0 += 1;
         }
     }
 
@@ -90,8 +101,10 @@ impl Oracle for HalfOpenReaped {
                 self.end_cut((*initiator, *responder), *way);
             }
             Fact::Relieved(Fault::Freeze { place, .. }) | Fact::Started(place) => self.spare(at, *place),
-            // A process that stands still notices nothing, however long that takes.
-            Fact::Struck(Fault::Freeze { place, lasts }) => self.spare(at + *lasts, *place),
+            Fact::Struck(Fault::Freeze { place, lasts }) => {
+                self.spare(at + *lasts, *place);
+                self.frozen.insert(*place, at + *lasts);
+            }
             Fact::Phase(Phase::Healed) => self.cuts.clear(),
             Fact::Initiator { place: Place::Initiator(initiator), to, view: InitiatorView { up, .. } } => {
                 self.up.insert((*initiator, *to), *up);
@@ -109,18 +122,19 @@ impl Oracle for HalfOpenReaped {
     }
 
     fn pass(&mut self, now: Duration) -> Result<(), String> {
-        for ((link, _), (_, since)) in &self.cuts {
-            let waited = now.saturating_sub(*since + self.latest);
+        for ((link, upwards), (_, since)) in &self.cuts {
             let (initiator, responder) = *link;
             let up = self.up.get(link).copied().unwrap_or_default();
             let there = self.there.get(&responder).and_then(|there| there.get(initiator)).copied().unwrap_or_default();
-            if up == 0 && there == 0 {
-                continue;
+            let (deaf, hearing) = if *upwards { (there, u32::from(up)) } else { (u32::from(up), there) };
+            let waited = now.saturating_sub(*since + self.latest);
+            if deaf > 0 {
+                self.gone_after = self.gone_after.max(waited);
             }
-            self.gone_after = self.gone_after.max(waited);
-            if waited > BOUND {
+            if (deaf > 0 && waited > BOUND) || (hearing > 0 && waited > SILENCE + BOUND) {
+                let way = if *upwards { "up" } else { "down" };
                 return Err(format!(
-                    "nothing passes since {since:?}, yet initiator-{initiator} has {up} tunnels to \
+                    "nothing passes {way} since {since:?}, yet initiator-{initiator} has {up} tunnels to \
                      responder-{responder}, which has {there}"
                 ));
             }
@@ -132,6 +146,16 @@ impl Oracle for HalfOpenReaped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::ResponderView;
+
+    fn tunnels(oracle: &mut HalfOpenReaped, up: u16, there: u32) {
+        let at = Duration::from_secs(1);
+        let initiator = InitiatorView { target: 1, up, ..InitiatorView::default() };
+        let responder = ResponderView { tunnels: vec![there], ..ResponderView::default() };
+        let place = Place::Initiator(0);
+        oracle.see(at, &Fact::Initiator { place, to: 0, view: initiator }).expect("a view");
+        oracle.see(at, &Fact::Responder { place: Place::Responder(0), view: responder }).expect("a view");
+    }
 
     #[test]
     fn a_tunnel_over_a_silent_link_has_to_go() {
@@ -139,12 +163,16 @@ mod tests {
         for way in [Way::Both, Way::Up, Way::Down] {
             let fault = Fault::Cut { initiator: 0, responder: 0, way, lasts: second * 20 };
             let mut oracle = HalfOpenReaped { latest: second, ..HalfOpenReaped::of(&Plan::swarm(0)) };
-            let view = InitiatorView { target: 1, up: 1, ..InitiatorView::default() };
-            oracle.see(second, &Fact::Initiator { place: Place::Initiator(0), to: 0, view }).expect("a tunnel");
+            tunnels(&mut oracle, 1, 1);
             oracle.see(second, &Fact::Struck(fault)).expect("a cut");
             oracle.pass(second * 10).expect("there is time");
             oracle.pass(second * 13).expect_err("it should be gone");
-            oracle.see(second * 16, &Fact::Relieved(fault)).expect("the cut is over");
+            let deaf = if way == Way::Up { (1, 0) } else { (0, 1) };
+            tunnels(&mut oracle, deaf.0, deaf.1);
+            let hears = oracle.pass(second * 13);
+            assert_eq!(hears.is_ok(), way != Way::Both, "who hears has more time");
+            oracle.pass(second * 20).expect_err("but not for ever");
+            oracle.see(second * 21, &Fact::Relieved(fault)).expect("the cut is over");
             oracle.pass(second * 30).expect("the link is as good as new");
         }
     }

@@ -48,7 +48,7 @@ impl Region {
         let trace = revtun::trace::Trace::OFF;
         let world = Local::new(Arc::clone(process), self.names.clone(), dice, Arc::clone(&site.skew), trace);
         let public = self.sites[&Place::Responder(question.via)].public.expect("responders are known");
-        process.spawn(caller::ask(world, self.history.clone(), question, public));
+        process.spawn(caller::ask(world, self.history.clone(), question, public, self.plan.patience()));
     }
 
     fn draw(&mut self, responder: Option<usize>) -> Question {
