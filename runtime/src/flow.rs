@@ -13,9 +13,10 @@ pub const STREAMS: u32 = 1024;
 /// stopped never stop the others.
 pub const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
 
-/// How long an HTTP library waits for the answer to a PING in a tunnel: as good as for ever. Whether a tunnel is dead, the
-/// machines decide, who know of every sign of life; a PING alone waits behind whatever a slow path has still to carry.
-pub const PING_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long an HTTP library waits for the answer to a PING in a tunnel: a last resort, for tunnels that are leaving. Whether
+/// any other is dead, the machines decide long before, who know of every sign of life; a PING alone waits behind whatever a
+/// slow path has still to carry.
+pub const PING_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Streams that a peer may have opened and reset again before anybody looked at them. One more is a flood, and ends the
 /// connection (h2 says ENHANCE_YOUR_CALM).

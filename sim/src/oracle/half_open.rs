@@ -11,11 +11,14 @@ use crate::history::{Fact, InitiatorView, Phase};
 use crate::net::Place;
 use crate::plan::Plan;
 
-/// With the default settings, and a late tick.
-const BOUND: Duration = Duration::from_millis(10_300);
+/// With the default settings, a late tick, and a ping before that was as late as could be, which stretches patience a little.
+const BOUND: Duration = Duration::from_millis(10_800);
 
 /// After so long an end that hears nothing gives a tunnel up, with the default settings.
 const SILENCE: Duration = Duration::from_secs(7);
+
+/// For so long before a link went silent it matters what befell its tunnels.
+const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// An initiator and a responder.
 type Link = (usize, usize);
@@ -28,6 +31,9 @@ pub(super) struct HalfOpenReaped {
     there: BTreeMap<usize, Vec<u32>>,
     /// Until when these processes stand still. One that does notices nothing, however long that takes.
     frozen: BTreeMap<Place, Duration>,
+    /// When an initiator's tunnels were last silenced by a NAT. If that meets tunnels too young to have shown how often they
+    /// are pinged, the next ones are given twice the time.
+    rebound: BTreeMap<usize, Duration>,
     /// What is under way when a link is cut arrives as late as this.
     latest: Duration,
     gone_after: Duration,
@@ -45,6 +51,7 @@ impl HalfOpenReaped {
             up: BTreeMap::new(),
             there: BTreeMap::new(),
             frozen: BTreeMap::new(),
+            rebound: BTreeMap::new(),
             latest: slow.sum::<Duration>() + plan.weather.latency.most() + narrow,
             gone_after: Duration::ZERO,
         }
@@ -105,6 +112,7 @@ impl Oracle for HalfOpenReaped {
                 self.spare(at + *lasts, *place);
                 self.frozen.insert(*place, at + *lasts);
             }
+            Fact::Struck(Fault::Rebind { initiator }) => _ = self.rebound.insert(*initiator, at),
             Fact::Phase(Phase::Healed) => self.cuts.clear(),
             Fact::Initiator { place: Place::Initiator(initiator), to, view: InitiatorView { up, .. } } => {
                 self.up.insert((*initiator, *to), *up);
@@ -131,7 +139,9 @@ impl Oracle for HalfOpenReaped {
             if deaf > 0 {
                 self.gone_after = self.gone_after.max(waited);
             }
-            if (deaf > 0 && waited > BOUND) || (hearing > 0 && waited > SILENCE + BOUND) {
+            let rebound = self.rebound.get(&initiator).is_some_and(|at| *at + REMEMBERED > *since);
+            let bound = if rebound { SILENCE + BOUND } else { BOUND };
+            if (deaf > 0 && waited > bound) || (hearing > 0 && waited > SILENCE + bound) {
                 let way = if *upwards { "up" } else { "down" };
                 return Err(format!(
                     "nothing passes {way} since {since:?}, yet initiator-{initiator} has {up} tunnels to \
