@@ -56,32 +56,38 @@ impl Kept for JwksFile {
     }
 
     fn load(&self) -> Result<Keys, Fault> {
-        provider::install();
         let bytes = read(&self.0, MAX_FILE_BYTES, REMEDY)?;
-        let unusable = |what: String| Fault::new(format!("{} {what}", self.0.display()), REMEDY);
-        let set: JwkSet =
-            serde_json::from_slice(&bytes).map_err(|error| unusable(format!("is no JSON Web Key Set: {error}")))?;
+        Keys::parse(&bytes).map_err(|what| Fault::new(format!("{} {what}", self.0.display()), REMEDY))
+    }
+}
+
+impl Keys {
+    /// Reads a JSON Web Key Set. Keys that serve something else than signatures are left out.
+    ///
+    /// # Errors
+    /// Why it cannot be used, in words to follow the name of the set: it is none, has more than 64 keys, none for
+    /// signatures, one that is not sound, or two of the same `kid`.
+    pub fn parse(set: &[u8]) -> Result<Self, String> {
+        provider::install();
+        let set: JwkSet = serde_json::from_slice(set).map_err(|error| format!("is no JSON Web Key Set: {error}"))?;
         if set.keys.len() > MAX_KEYS {
-            return Err(unusable(format!("holds more than {MAX_KEYS} keys")));
+            return Err(format!("holds more than {MAX_KEYS} keys"));
         }
         let mut keys = Vec::<Key>::new();
         for (index, jwk) in set.keys.iter().enumerate() {
             let Some(algorithm) = algorithm(jwk) else { continue };
             let number = index + 1;
-            let public = public_key(jwk).ok_or_else(|| {
-                unusable(format!("has as number {number} a key that cannot be used for {algorithm:?}"))
-            })?;
+            let public = public_key(jwk)
+                .ok_or_else(|| format!("has as number {number} a key that cannot be used for {algorithm:?}"))?;
             let id = jwk.common.key_id.clone();
             if keys.iter().any(|key| key.id == id) {
-                return Err(unusable(format!("has as number {number} a key with the kid of another one, or none")));
+                return Err(format!("has as number {number} a key with the kid of another one, or none"));
             }
             keys.push(Key { id, algorithm, public });
         }
-        if keys.is_empty() { Err(unusable("holds no key for signatures".to_owned())) } else { Ok(Keys(keys)) }
+        if keys.is_empty() { Err("holds no key for signatures".to_owned()) } else { Ok(Self(keys)) }
     }
-}
 
-impl Keys {
     /// The key that a token names; a token that names none is of the only one.
     pub(super) fn find(&self, id: Option<&str>) -> Option<&Key> {
         match (id, &self.0[..]) {

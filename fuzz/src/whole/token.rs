@@ -1,0 +1,205 @@
+//! Bearer tokens: whoever has no key is not believed, and of whoever has one what was agreed, and nothing more.
+
+use std::sync::{Arc, LazyLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use revtun::token::{Keys, Verifier};
+use revtun_core::binding::{Binding, Hole, Template};
+use revtun_core::handshake::{PATH, ParsedRequest, RequestParser, Rules};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
+use revtun_core::responder::Verdict;
+use revtun_core::token::{MAX_TOKEN_BYTES, Policy, Token, TokenFault};
+use ring::hmac;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+const ISSUER: &str = "https://i";
+const AUDIENCE: &str = "revtun";
+/// In seconds since 1970.
+const NOW: u64 = 1_700_000_000;
+/// May be between two clocks.
+const SKEW: f64 = 60.0;
+
+/// The keys of the issuer: the `kid` of each and what it is for.
+const KEYS: [(&str, &str); 2] = [("d", "EdDSA"), ("e", "ES256")];
+
+/// The first byte says who signs, and what stands before the token. Then lines: header and claims of the token (or
+/// all of it, if nobody signs), and a node, a cluster and a tenant that its bearer claims to be.
+pub fn run(data: &[u8]) {
+    let Some((choice, text)) = data.split_first() else { return };
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let hands = &*HANDS;
+    let scheme = ["Bearer ", "bearer  ", ""][usize::from(choice >> 2) % 3];
+    let (signer, header) = (choice & 3, line());
+    let (claims, token) = match signer {
+        3 => (&[][..], header.to_vec()),
+        _ => {
+            let claims = line();
+            (claims, hands.sign(signer, &format!("{}.{}", encode(header), encode(claims))).into_bytes())
+        }
+    };
+    let mut name = || str::from_utf8(line()).unwrap_or_default();
+    let (node, cluster, tenant) = (NodeId::new(name()), ClusterId::new(name()), TenantId::new(name()));
+    let (Ok(node), Ok(cluster), Ok(tenant)) = (node, cluster, tenant) else { return };
+    let claim = Identity { node, cluster, tenant };
+
+    let value = [scheme.as_bytes(), &token].concat();
+    let head = head(&value);
+    let ParsedRequest::Complete { request, .. } = RequestParser::new().parse(&Rules::default(), &head) else {
+        assert_eq!(signer, 3, "what is signed can be sent");
+        return;
+    };
+    assert_eq!(request.token.map(Token::as_str), form(&value), "{}", value.escape_ascii());
+    let Ok(token) = request.token else { return };
+    let judged = hands.verifier.judge(token, NOW, &claim);
+    assert_eq!(judged, hands.verifier.judge(token, NOW, &claim), "the same again");
+    match KEYS.get(usize::from(signer)) {
+        None => assert!(judged.is_err(), "nobody signed this: {token:?}"),
+        Some(key) => is_what_was_agreed(judged, *key, header, claims, &claim),
+    }
+}
+
+/// Of a plain header and plain claims the outcome is known; of others, that nobody is believed who should not be.
+fn is_what_was_agreed(
+    judged: Result<Verdict, TokenFault>,
+    key: (&str, &str),
+    header: &[u8],
+    claims: &[u8],
+    claim: &Identity<'_>,
+) {
+    let plain = |value: &Value, text: &[u8]| value.to_string().as_bytes() == text;
+    let [Ok(said_of_it), Ok(said)] = [header, claims].map(serde_json::from_slice::<Value>) else {
+        assert!(judged.is_err(), "this is no JSON");
+        return;
+    };
+    let [kid, algorithm] = ["kid", "alg"].map(|name| said_of_it[name].as_str());
+    let names_only_these = said_of_it.as_object().is_some_and(|object| object.len() == 2);
+    let expected = match KEYS.iter().find(|(name, _)| Some(*name) == kid) {
+        None => Err(TokenFault::UnknownKey),
+        Some((_, of_key)) if algorithm != Some(of_key) => Err(TokenFault::WrongAlgorithm),
+        Some(named) if *named != key => Err(TokenFault::WrongSignature),
+        Some(_) => said.as_object().map_or(Err(TokenFault::Malformed), |said| model(said, claim)),
+    };
+    let known = matches!(algorithm, Some("EdDSA" | "ES256" | "RS256" | "HS256"));
+    if plain(&said_of_it, header) && names_only_these && kid.is_some() && known && plain(&said, claims) {
+        assert_eq!(judged, expected);
+    } else if judged.is_ok() {
+        assert_eq!(judged, expected);
+        assert!(said_of_it.get("crit").is_none(), "it asks for more than is understood");
+    }
+}
+
+/// What claims make of somebody, by another reading of the rules.
+fn model(said: &Map<String, Value>, claim: &Identity<'_>) -> Result<Verdict, TokenFault> {
+    let holds = |name: &str, text: &str| match said.get(name) {
+        Some(Value::Array(list)) => list.iter().any(|entry| entry == text),
+        Some(one) => one == text,
+        None => false,
+    };
+    let time = |name: &str| match said.get(name).map(Value::as_f64) {
+        None => Ok(None),
+        Some(Some(seconds)) if seconds >= 0.0 => Ok(Some(seconds.floor())),
+        Some(_) => Err(TokenFault::Malformed),
+    };
+    let (expires, not_before) = (time("exp")?, time("nbf")?);
+    // A subject is one text (RFC 7519 §4.1.2), whether it is asked for or not.
+    if said.get("sub").is_some_and(|subject| subject.is_array() || subject.is_object()) {
+        return Err(TokenFault::Malformed);
+    }
+    let now = NOW as f64;
+    if !said.get("iss").is_some_and(|issuer| issuer == ISSUER) {
+        return Err(TokenFault::WrongIssuer);
+    }
+    if !holds("aud", AUDIENCE) {
+        return Err(TokenFault::WrongAudience);
+    }
+    if expires.ok_or(TokenFault::NoExpiry)? + SKEW <= now {
+        return Err(TokenFault::Expired);
+    }
+    if not_before.is_some_and(|begin| begin - SKEW > now) {
+        return Err(TokenFault::NotYetValid);
+    }
+    let names = [claim.tenant.as_str(), claim.cluster.as_str(), claim.node.as_str()];
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let apart = names.iter().all(|name| name.bytes().all(part));
+    Ok(if apart && holds("who", &names.join("/")) { Verdict::Believed } else { Verdict::Contradicted })
+}
+
+/// The token in the value of a header, by another reading of the rules.
+fn form(value: &[u8]) -> Result<&str, TokenFault> {
+    let value = value.trim_ascii();
+    let scheme = value.len() >= 7 && value[..7].eq_ignore_ascii_case(b"bearer ");
+    let text = str::from_utf8(if scheme { value[7..].trim_ascii_start() } else { value });
+    let text = text.map_err(|_| TokenFault::Malformed)?;
+    let legal = |char: char| char.is_ascii_alphanumeric() || "-._~+/=".contains(char);
+    match text.len() {
+        0 => Err(TokenFault::Missing),
+        length if length > MAX_TOKEN_BYTES => Err(TokenFault::TooLong),
+        _ if text.chars().all(legal) => Ok(text),
+        _ => Err(TokenFault::Malformed),
+    }
+}
+
+fn head(value: &[u8]) -> Vec<u8> {
+    let names = ["node", "cluster", "tenant"].map(|name| format!("x-envoy-reverse-tunnel-{name}-id: x\r\n")).concat();
+    let start = format!("GET {PATH} HTTP/1.1\r\n{names}authorization: ");
+    [start.as_bytes(), value, b"\r\ncontent-length: 0\r\n\r\n"].concat()
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Whoever can sign, and the responder that verifies.
+struct Hands {
+    eddsa: Ed25519KeyPair,
+    es256: EcdsaKeyPair,
+    random: SystemRandom,
+    verifier: Verifier,
+}
+
+static HANDS: LazyLock<Hands> = LazyLock::new(Hands::new);
+
+impl Hands {
+    fn new() -> Self {
+        let random = SystemRandom::new();
+        let eddsa = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("any seed is a key");
+        // The number one is a private key, and the generator of the curve (SEC 2 §2.4.2) its public key.
+        let [mut one, x, y] = [&[0; 32][..], &GENERATOR[..32], &GENERATOR[32..]].map(<[u8]>::to_vec);
+        one[31] = 1;
+        let point = [&[4][..], &x, &y].concat();
+        let es256 =
+            EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, &one, &point, &random)
+                .expect("they fit together");
+        let keys = json!({ "keys": [
+            { "kty": "OKP", "crv": "Ed25519", "kid": "d", "x": encode(eddsa.public_key()) },
+            { "kty": "EC", "crv": "P-256", "kid": "e", "x": encode(x), "y": encode(y) },
+        ]});
+        let keys = Keys::parse(keys.to_string().as_bytes()).expect("two keys");
+        let template = |hole| Template::parse_claim("who={tenant}/{cluster}/{node}", hole).expect("a template");
+        let binding =
+            Binding { node: template(Hole::Node), cluster: template(Hole::Cluster), tenant: template(Hole::Tenant) };
+        let policy = Policy { issuer: ISSUER.into(), audience: AUDIENCE.into(), binding };
+        let verifier = Verifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::new(policy) };
+        Self { eddsa, es256, random, verifier }
+    }
+
+    /// The message with a signature: by either key, or a code whose secret is what everybody knows of one of them.
+    fn sign(&self, signer: u8, message: &str) -> String {
+        let bytes = message.as_bytes();
+        let signature = match signer {
+            0 => encode(self.eddsa.sign(bytes)),
+            1 => encode(self.es256.sign(&self.random, bytes).expect("there is randomness")),
+            _ => encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.eddsa.public_key().as_ref()), bytes)),
+        };
+        format!("{message}.{signature}")
+    }
+}
+
+const GENERATOR: [u8; 64] = *b"\
+    \x6b\x17\xd1\xf2\xe1\x2c\x42\x47\xf8\xbc\xe6\xe5\x63\xa4\x40\xf2\x77\x03\x7d\x81\x2d\xeb\x33\xa0\xf4\xa1\x39\x45\xd8\x98\xc2\x96\
+    \x4f\xe3\x42\xe2\xfe\x1a\x7f\x9b\x8e\xe7\xeb\x4a\x7c\x0f\x9e\x16\x2b\xce\x33\x57\x6b\x31\x5e\xce\xcb\xb6\x40\x68\x37\xbf\x51\xf5";
