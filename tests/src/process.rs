@@ -109,6 +109,15 @@ impl Process {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it is running").count()
     }
 
+    /// Threads that it runs.
+    ///
+    /// # Panics
+    /// If the process has ended.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it is running").count()
+    }
+
     /// What it wrote on standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {

@@ -23,6 +23,10 @@ use crate::service::Service;
 /// What a process may have more at the end than after a quarter of the time: buffers that are kept and reused.
 const MORE_BYTES: u64 = 48 * MIB;
 const MORE_DESCRIPTORS: usize = 64;
+const MORE_THREADS: usize = 8;
+
+/// A process that was started so lately has not met everybody yet: what it uses says nothing of growth.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// How soon after a restart requests have to be answered again.
 const HEALED: Duration = Duration::from_secs(10);
@@ -57,7 +61,7 @@ pub struct Report {
     pub attempts: BTreeMap<String, u64>,
     /// Restarts.
     pub restarts: u64,
-    /// Of each process: memory and descriptors, after a quarter of the time (or the last restart) and at the end.
+    /// Of each process: what it used after a quarter of the time, or soon after its last restart, and at the end.
     pub usage: BTreeMap<String, (Usage, Usage)>,
 }
 
@@ -66,11 +70,19 @@ pub struct Report {
 pub struct Usage {
     bytes: u64,
     descriptors: usize,
+    threads: usize,
 }
 
 impl Usage {
     fn of(process: &Process) -> Self {
-        Self { bytes: process.resident_bytes(), descriptors: process.descriptors() }
+        Self { bytes: process.resident_bytes(), descriptors: process.descriptors(), threads: process.threads() }
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes, descriptors, threads } = self;
+        write!(f, "{} MiB, {descriptors} descriptors, {threads} threads", bytes / MIB)
     }
 }
 
@@ -82,12 +94,7 @@ impl fmt::Display for Report {
             writeln!(f, "{count:>8} attempts: {attack}")?;
         }
         for (process, (first, last)) in usage {
-            let (before, after) = (first.bytes / MIB, last.bytes / MIB);
-            writeln!(
-                f,
-                "{process}: {before} -> {after} MiB, {} -> {} descriptors",
-                first.descriptors, last.descriptors
-            )?;
+            writeln!(f, "{process}: {first}, and at the end {last}")?;
         }
         Ok(())
     }
@@ -192,6 +199,7 @@ impl Town {
         let begun = Instant::now();
         let mut report = Report::default();
         let mut restarted = begun;
+        let mut fresh = BTreeMap::<String, Instant>::new();
         while begun.elapsed() < plan.duration {
             tokio::time::sleep(LOOK).await;
             if plan.restarts.is_some_and(|pause| restarted.elapsed() >= pause) {
@@ -199,11 +207,12 @@ impl Town {
                 report.usage.remove(&which);
                 report.restarts += 1;
                 restarted = Instant::now();
+                fresh.insert(which, restarted + FRESH);
             }
             for (name, process) in self.processes() {
                 assert_eq!(process.ended(), None, "{name} has ended");
                 let now = Usage::of(process);
-                if begun.elapsed() > plan.duration / 4 {
+                if begun.elapsed() > plan.duration / 4 && fresh.get(&name).is_none_or(|until| *until < Instant::now()) {
                     report.usage.entry(name).or_insert((now, now)).1 = now;
                 }
             }
@@ -231,7 +240,7 @@ impl Town {
         std::iter::once(("responder".to_owned(), self.responder.process())).chain(initiators).collect()
     }
 
-    /// Once everybody is gone nothing is left of them.
+    /// Once everybody is gone nothing is left of them: no task of a request, a handshake or a tunnel.
     async fn comes_to_rest(&mut self) {
         let honest = self.initiators.len() as u64;
         let admin = self.responder.admin();
@@ -247,10 +256,15 @@ impl Town {
 impl Report {
     fn holds(&self, plan: Plan) {
         assert!(self.served > 0, "nobody was served");
+        assert!(
+            plan.restarts.is_none_or(|pause| pause > plan.duration / 2 || self.restarts > 0),
+            "nothing was restarted"
+        );
         assert!(!plan.attacks || self.attempts.values().all(|count| *count > 0), "{self}");
         for (process, (first, last)) in &self.usage {
             assert!(last.bytes <= first.bytes + MORE_BYTES, "{process} grows\n{self}");
             assert!(last.descriptors <= first.descriptors + MORE_DESCRIPTORS, "{process} keeps descriptors\n{self}");
+            assert!(last.threads <= first.threads + MORE_THREADS, "{process} keeps threads\n{self}");
         }
     }
 }
