@@ -21,7 +21,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Play one simulation and print what happens in it.
     Replay(ReplayArgs),
-    /// Play what every check of a change plays: the first seeds of every scenario, a fleet of 200 initiators among them.
+    /// Play what every check of a change plays: seeds of the swarm, every scenario, and large worlds.
     Ci(CiArgs),
     /// Prove that equal seeds give equal packets, twice in this process and once in another.
     Meta(MetaArgs),
@@ -37,6 +37,9 @@ pub(crate) struct RunArgs {
     /// Each of these seeds: FIRST..END, without END.
     #[arg(long, value_parser = parse_seeds, conflicts_with = "minutes")]
     pub(crate) seeds: Option<Range<u64>>,
+    /// Go no further than to the first failure, and only name it.
+    #[arg(long, conflicts_with = "minutes")]
+    pub(crate) first: bool,
     /// Fresh seeds for so long; the first is printed.
     #[arg(long)]
     pub(crate) minutes: Option<f64>,

@@ -183,6 +183,12 @@ impl Plan {
         self
     }
 
+    /// Whether what takes time in proportion to everything that there is has to be done seldom.
+    #[must_use]
+    pub const fn is_large(&self) -> bool {
+        self.initiators > 10
+    }
+
     /// Whether caps keep initiators from having what they want.
     #[must_use]
     pub fn is_capped(&self) -> bool {

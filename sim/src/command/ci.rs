@@ -13,14 +13,13 @@ use crate::cli::CiArgs;
 /// Seeds of every scenario that is not the swarm.
 const EACH: u64 = 20;
 
-/// Fleets, and how many initiators they have.
-const FLEETS: [(u64, usize); 2] = [(20, 200), (2, 1_000)];
+/// Scenarios in large worlds with one responder: how many seeds, and how many initiators with three tunnels each.
+const LARGE: [(&str, u64, usize); 3] = [("restart", 8, 20), ("fleet", 20, 200), ("fleet", 2, 1_000)];
 
 pub(crate) fn ci(args: &CiArgs) -> ExitCode {
     let mut good = true;
     let mut all = Tally::default();
-    let mut check = |scenario: &Scenario, initiators: Option<usize>, seeds: Range<u64>| {
-        let cuts = Cuts { initiators, ..Cuts::default() };
+    let mut check = |scenario: &Scenario, cuts: Cuts, seeds: Range<u64>| {
         let begun = begin();
         let tally = play(scenario, &cuts, &seeds);
         summarize(&tally, begun.elapsed());
@@ -29,22 +28,21 @@ pub(crate) fn ci(args: &CiArgs) -> ExitCode {
     };
     for scenario in SCENARIOS {
         println!("\n{}: {}", scenario.name, scenario.about);
-        match scenario.name {
-            "swarm" => {
-                for (seed, matter) in REMEMBERED {
-                    println!("\nseed {seed}, once: {matter}");
-                    check(&scenario, None, seed..seed + 1);
-                }
-                println!("\nseeds from {} on", args.from);
-                check(&scenario, None, args.from..args.from + args.seeds);
-            }
-            "fleet" => {
-                for (seeds, initiators) in FLEETS {
-                    println!("\nof {initiators} initiators");
-                    check(&scenario, Some(initiators), 0..args.seeds.min(seeds));
-                }
-            }
-            _ => check(&scenario, None, 0..args.seeds.min(EACH)),
+        let swarm = scenario.name == "swarm";
+        for (seed, matter) in REMEMBERED.into_iter().filter(|_| swarm) {
+            println!("\nseed {seed}, once: {matter}");
+            check(&scenario, Cuts::default(), seed..seed + 1);
+        }
+        if swarm {
+            println!("\nseeds from {} on", args.from);
+            check(&scenario, Cuts::default(), args.from..args.from + args.seeds);
+        } else {
+            check(&scenario, Cuts::default(), 0..args.seeds.min(EACH));
+        }
+        for (_, seeds, initiators) in LARGE.into_iter().filter(|(name, ..)| *name == scenario.name) {
+            println!("\nwith {initiators} initiators");
+            let cuts = Cuts { responders: Some(1), initiators: Some(initiators), ..Cuts::default() };
+            check(&scenario, cuts, 0..args.seeds.min(seeds));
         }
     }
     let inert = all.inert();

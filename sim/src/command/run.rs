@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use revtun_sim::campaign::{self, Tally};
@@ -20,11 +21,10 @@ const TOLD: usize = 3;
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
     let cuts = args.size.cuts();
     let begun = begin();
+    let seeds = args.seed.map_or_else(|| args.seeds.clone().unwrap_or(0..100), |seed| seed..seed + 1);
     let tally = match args.minutes {
-        None => {
-            let seeds = args.seed.map_or_else(|| args.seeds.clone().unwrap_or(0..100), |seed| seed..seed + 1);
-            play(&args.scenario, &cuts, &seeds)
-        }
+        None if args.first => return first(&args.scenario, &cuts, &seeds),
+        None => play(&args.scenario, &cuts, &seeds),
         Some(minutes) => {
             let end = begun + Duration::from_secs_f64(minutes * 60.0);
             let first = fresh();
@@ -34,6 +34,20 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
     };
     summarize(&tally, begun.elapsed());
     report(&args.scenario, &cuts, &tally)
+}
+
+/// Plays `seeds` until one fails.
+fn first(scenario: &Scenario, cuts: &Cuts, seeds: &Range<u64>) -> ExitCode {
+    let failed = AtomicBool::new(false);
+    let more = |seed| seed < seeds.end && !failed.load(Ordering::Relaxed);
+    let told = |tally: &Tally| failed.store(!tally.failures.is_empty(), Ordering::Relaxed);
+    match campaign::play(scenario, cuts, seeds.start, more, told).failures.first_key_value() {
+        None => ExitCode::SUCCESS,
+        Some((seed, failure)) => {
+            println!("seed {seed}: {failure}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Plays each of `seeds` and shows how far it is.

@@ -13,9 +13,7 @@ use crate::host::Local;
 use crate::net::Place;
 use crate::plan::Plan;
 
-/// More machines than this are looked at less often.
-const MANY: usize = 12;
-/// How often they are.
+/// How often the machines of a large world are looked at.
 const SELDOM: Duration = Duration::from_millis(250);
 
 /// What was seen last.
@@ -35,7 +33,7 @@ impl Region {
                 self.history.add(Fact::Dialled { from, to });
             }
         }
-        if self.sites.len() > MANY {
+        if self.plan.is_large() {
             if now < self.seen.next {
                 return;
             }
