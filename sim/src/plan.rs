@@ -204,10 +204,15 @@ impl Plan {
     /// callers ask for, and stacks that send everything again make that worse, there is no such time.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        let Self { weather, kernel, calls, .. } = self;
-        let narrow = weather.bandwidth.is_some() || kernel.send_buffer < 10_000;
-        let wasteful = weather.loss > 0 || weather.overtake > 0;
-        if narrow || (wasteful && calls.body > 10_000) { self.times.end } else { Duration::from_secs(40) }
+        let wasteful = self.weather.loss > 0 || self.weather.overtake > 0;
+        let crowded = self.is_narrow() || (wasteful && self.calls.body > 10_000);
+        if crowded { self.times.end } else { Duration::from_secs(40) }
+    }
+
+    /// Whether less may get through than callers ask for.
+    #[must_use]
+    pub const fn is_narrow(&self) -> bool {
+        self.weather.bandwidth.is_some() || self.kernel.send_buffer < 10_000
     }
 
     /// Whether `place` is healed in the end.

@@ -31,9 +31,9 @@ pub(super) struct HalfOpenReaped {
     there: BTreeMap<usize, Vec<u32>>,
     /// Until when these processes stand still. One that does notices nothing, however long that takes.
     frozen: BTreeMap<Place, Duration>,
-    /// When an initiator's tunnels were last silenced by a NAT. If that meets tunnels too young to have shown how often they
-    /// are pinged, the next ones are given twice the time.
-    rebound: BTreeMap<usize, Duration>,
+    /// When something last befell a process or its links. What delays pings twice in a row, or silences tunnels too young to
+    /// have shown how often they are pinged, makes an initiator patient.
+    befallen: BTreeMap<Place, Duration>,
     /// What is under way when a link is cut arrives as late as this.
     latest: Duration,
     gone_after: Duration,
@@ -51,7 +51,7 @@ impl HalfOpenReaped {
             up: BTreeMap::new(),
             there: BTreeMap::new(),
             frozen: BTreeMap::new(),
-            rebound: BTreeMap::new(),
+            befallen: BTreeMap::new(),
             latest: slow.sum::<Duration>() + plan.weather.latency.most() + narrow,
             gone_after: Duration::ZERO,
         }
@@ -100,6 +100,9 @@ impl Oracle for HalfOpenReaped {
     }
 
     fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
+        if let Fact::Struck(fault) | Fact::Relieved(fault) = fact {
+            self.befallen.extend(fault.places().into_iter().map(|place| (place, at)));
+        }
         match fact {
             Fact::Struck(Fault::Cut { initiator, responder, way, .. }) => {
                 self.begin(at, (*initiator, *responder), *way);
@@ -112,7 +115,6 @@ impl Oracle for HalfOpenReaped {
                 self.spare(at + *lasts, *place);
                 self.frozen.insert(*place, at + *lasts);
             }
-            Fact::Struck(Fault::Rebind { initiator }) => _ = self.rebound.insert(*initiator, at),
             Fact::Phase(Phase::Healed) => self.cuts.clear(),
             Fact::Initiator { place: Place::Initiator(initiator), to, view: InitiatorView { up, .. } } => {
                 self.up.insert((*initiator, *to), *up);
@@ -139,8 +141,10 @@ impl Oracle for HalfOpenReaped {
             if deaf > 0 {
                 self.gone_after = self.gone_after.max(waited);
             }
-            let rebound = self.rebound.get(&initiator).is_some_and(|at| *at + REMEMBERED > *since);
-            let bound = if rebound { SILENCE + BOUND } else { BOUND };
+            let befallen = [Place::Initiator(initiator), Place::Responder(responder)];
+            let befallen = befallen.iter().filter_map(|place| self.befallen.get(place));
+            let patient = befallen.into_iter().any(|at| at < since && *at + REMEMBERED > *since);
+            let bound = if patient { SILENCE + BOUND } else { BOUND };
             if (deaf > 0 && waited > bound) || (hearing > 0 && waited > SILENCE + bound) {
                 let way = if *upwards { "up" } else { "down" };
                 return Err(format!(
