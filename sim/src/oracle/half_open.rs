@@ -17,7 +17,7 @@ const BOUND: Duration = Duration::from_millis(10_800);
 /// After so long an end that hears nothing gives a tunnel up, with the default settings.
 const SILENCE: Duration = Duration::from_secs(7);
 
-/// For so long before a link went silent it matters what befell its tunnels.
+/// For so long before a link went silent it matters what befell its ends, and meanwhile.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// An initiator and a responder.
@@ -100,7 +100,9 @@ impl Oracle for HalfOpenReaped {
     }
 
     fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
-        if let Fact::Struck(fault) | Fact::Relieved(fault) = fact {
+        if let Fact::Struck(fault) | Fact::Relieved(fault) = fact
+            && !matches!(fact, Fact::Struck(Fault::Cut { .. }))
+        {
             self.befallen.extend(fault.places().into_iter().map(|place| (place, at)));
         }
         match fact {
@@ -143,7 +145,7 @@ impl Oracle for HalfOpenReaped {
             }
             let befallen = [Place::Initiator(initiator), Place::Responder(responder)];
             let befallen = befallen.iter().filter_map(|place| self.befallen.get(place));
-            let patient = befallen.into_iter().any(|at| at < since && *at + REMEMBERED > *since);
+            let patient = befallen.into_iter().any(|at| *at + REMEMBERED > *since);
             let bound = if patient { SILENCE + BOUND } else { BOUND };
             if (deaf > 0 && waited > bound) || (hearing > 0 && waited > SILENCE + bound) {
                 let way = if *upwards { "up" } else { "down" };
