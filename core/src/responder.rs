@@ -23,6 +23,7 @@ mod event;
 mod ghosts;
 mod invariants;
 mod keepalive;
+mod names;
 mod pick;
 mod registry;
 pub mod retry;

@@ -148,11 +148,7 @@ impl<C: FnMut(Moment, Instant) -> Instant> Renaming<C> {
 }
 
 fn tenant(tenant: &Tenant) -> Tenant {
-    Tenant {
-        nodes: tenant.nodes.iter().map(|(name, key)| (name.clone(), bare(*key))).collect(),
-        clusters: tenant.clusters.iter().map(|(name, key)| (name.clone(), bare(*key))).collect(),
-        ..*tenant
-    }
+    Tenant { nodes: tenant.nodes.map(bare), clusters: tenant.clusters.map(bare), ..*tenant }
 }
 
 fn member(member: &Member) -> Member {

@@ -82,7 +82,7 @@ impl Responder {
         if self.config.tenant_isolation {
             let tenant = self.registry.tenants.get(&member.tenant).expect("a tunnel's tenant is known");
             let name = self.registry.node_name(member.node);
-            assert_eq!(tenant.nodes.get(name.as_str()), Some(&member.node), "a tunnel is its own tenant's");
+            assert_eq!(tenant.nodes.get(name.as_str()), Some(member.node), "a tunnel is its own tenant's");
         }
         seen.tunnels.insert(id);
         seen.streams += member.streams;

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use super::Place;
 use super::ghosts::Generations;
+use super::names::Names;
 use super::tunnel::{Member, Tunnel};
 use super::waiting::Queue;
 use crate::TunnelId;
@@ -72,8 +73,8 @@ pub(super) struct Tenant {
     pub(super) requests: u32,
     /// Those of them that wait.
     pub(super) waiting: u32,
-    pub(super) nodes: BTreeMap<Arc<str>, NodeKey>,
-    pub(super) clusters: BTreeMap<Arc<str>, ClusterKey>,
+    pub(super) nodes: Names<NodeKey>,
+    pub(super) clusters: Names<ClusterKey>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -112,11 +113,11 @@ pub(super) struct Cluster {
 
 impl Tenant {
     pub(super) fn node(&self, name: NodeId<'_>) -> Option<NodeKey> {
-        self.nodes.get(name.as_str()).copied()
+        self.nodes.get(name.as_str())
     }
 
     pub(super) fn cluster(&self, name: ClusterId<'_>) -> Option<ClusterKey> {
-        self.clusters.get(name.as_str()).copied()
+        self.clusters.get(name.as_str())
     }
 
     pub(super) fn seat(&self, place: Place<'_>) -> Option<Seat> {

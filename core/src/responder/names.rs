@@ -1,0 +1,128 @@
+//! Keys by name, found about as fast among a million names as among a thousand.
+//!
+//! Names are compared by a hash, which stands in the tree itself; the names would each have to be fetched from elsewhere.
+//! Anybody can make up names with the same hash: those are told apart in a tree of their own, so that nobody gains by it.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Names<K>(BTreeMap<u64, Namesakes<K>>);
+
+/// All names with one hash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Namesakes<K> {
+    One(Arc<str>, K),
+    /// At least two.
+    Several(BTreeMap<Arc<str>, K>),
+}
+
+impl<K: Copy> Names<K> {
+    pub(super) fn get(&self, name: &str) -> Option<K> {
+        match self.0.get(&hash(name))? {
+            Namesakes::One(known, key) => (**known == *name).then_some(*key),
+            Namesakes::Several(names) => names.get(name).copied(),
+        }
+    }
+
+    /// Enters a name that is not there.
+    pub(super) fn insert(&mut self, name: Arc<str>, key: K) {
+        let hash = hash(&name);
+        let namesakes = match self.0.remove(&hash) {
+            None => Namesakes::One(name, key),
+            Some(Namesakes::One(other, its)) => Namesakes::Several([(other, its), (name, key)].into()),
+            Some(Namesakes::Several(mut names)) => {
+                names.insert(name, key);
+                Namesakes::Several(names)
+            }
+        };
+        self.0.insert(hash, namesakes);
+    }
+
+    /// Takes out a name that is there.
+    pub(super) fn remove(&mut self, name: &str) {
+        let hash = hash(name);
+        if let Some(Namesakes::Several(mut names)) = self.0.remove(&hash) {
+            names.remove(name);
+            let left = match names.len() {
+                1 => names.pop_first().map(|(name, key)| Namesakes::One(name, key)),
+                _ => Some(Namesakes::Several(names)),
+            };
+            self.0.insert(hash, left.expect("there were at least two"));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The same names for other keys.
+    pub(super) fn map(&self, mut to: impl FnMut(K) -> K) -> Self {
+        let mut mapped = self.clone();
+        for namesakes in mapped.0.values_mut() {
+            match namesakes {
+                Namesakes::One(_, key) => *key = to(*key),
+                Namesakes::Several(names) => names.values_mut().for_each(|key| *key = to(*key)),
+            }
+        }
+        mapped
+    }
+}
+
+impl<K> Default for Names<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+/// FNV-1a.
+fn hash(name: &str) -> u64 {
+    #[cfg(test)]
+    if name.starts_with(tests::ALIKE) {
+        return 0;
+    }
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names that begin so have the same hash.
+    pub(super) const ALIKE: &str = "alike-";
+
+    fn names(of: &[(&str, u8)]) -> Names<u8> {
+        let mut names = Names::default();
+        for (name, key) in of {
+            names.insert(Arc::from(*name), *key);
+        }
+        names
+    }
+
+    #[test]
+    fn each_name_has_its_own_key() {
+        let names = names(&[("a", 1), ("b", 2), ("", 3)]);
+        assert_eq!(["a", "b", "", "c"].map(|name| names.get(name)), [Some(1), Some(2), Some(3), None]);
+        assert_eq!(names.map(|key| key + 1).get("b"), Some(3));
+    }
+
+    #[test]
+    fn names_with_the_same_hash_are_told_apart() {
+        let one = names(&[("alike-a", 1)]);
+        assert_eq!(one.get("alike-b"), None);
+        let mut several = names(&[("alike-a", 1), ("alike-b", 2), ("alike-c", 3)]);
+        assert_eq!(["alike-b", "alike-c", "alike-d"].map(|name| several.get(name)), [Some(2), Some(3), None]);
+        assert_eq!(several.map(|key| key + 1).get("alike-c"), Some(4));
+        several.remove("alike-b");
+        several.remove("alike-c");
+        assert_eq!(several, one, "what is left looks as if the others had never been there");
+        several.remove("alike-a");
+        assert!(several.is_empty());
+    }
+
+    #[test]
+    fn hashes_are_those_that_the_definition_gives() {
+        assert_eq!(hash(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash("foobar"), 0x8594_4171_f739_67e8);
+    }
+}
