@@ -1,5 +1,6 @@
 """What every measure is given: the programs, a folder for its files, and how long to load."""
 
+import resource
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,9 @@ class Bench:
         self.envoy = envoy
         self.seconds = seconds
         self.threads = 1
+        # Thousands of tunnels need as many files, in whatever is started here.
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     def file(self, name, text):
         path = self.folder / name

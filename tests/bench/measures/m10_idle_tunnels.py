@@ -21,7 +21,7 @@ def take(bench, contender):
             # Whatever the establishment has left behind is over.
             time.sleep(5)
             before, begun = process.cpu_seconds(), time.monotonic()
-            time.sleep(3 * bench.seconds)
+            time.sleep(2 * bench.seconds)
             spent, seconds = process.cpu_seconds() - before, time.monotonic() - begun
             process.check()
             return {"idle-bytes": (process.resident_bytes() - empty) / TUNNELS, "idle-cpu": spent / seconds}

@@ -4,10 +4,13 @@ from pairs import End
 
 NAME = "revtun"
 COMMON = ["--log-level", "warn", "--admin-listen", "127.0.0.1:0"]
+# Else a limit would be measured; Envoy has none.
+SETTINGS = "[responder]\nmax_accepts_per_second = 0\n"
 
 
 def responder(bench, tls=False, tunnel_port=0, egress_port=0):
-    command = [bench.revtun, "responder", "--threads", bench.threads, *COMMON]
+    settings = bench.file("responder.toml", SETTINGS)
+    command = [bench.revtun, "responder", "--threads", bench.threads, *COMMON, "--config", settings]
     command += ["--tunnel-listen", f"127.0.0.1:{tunnel_port}", "--egress-listen", f"127.0.0.1:{egress_port}"]
     if tls:
         cert, key = bench.certificate()
