@@ -1,38 +1,42 @@
 //! Writes a module for each planted race: copies of the files that ship, one of them spoilt, and the models.
 
 #[path = "src/planted.rs"]
-#[allow(unreachable_pub)]
+#[allow(dead_code, unreachable_pub)]
 mod planted;
 
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
-use planted::{RACES, Race};
+use planted::{LIST, Race, races};
 
-const RESPONDER: &str = "../../runtime/src/responder";
+const ROOT: &str = "../..";
+const RESPONDER: &str = "runtime/src/responder";
 const SHIPPED: [&str; 5] = ["lease.rs", "link.rs", "severable.rs", "shared.rs", "tick.rs"];
 const STAGE: [&str; 2] = ["egress.rs", "town.rs"];
 
 fn main() {
-    println!("cargo::rerun-if-changed={RESPONDER}");
+    println!("cargo::rerun-if-changed={ROOT}/{RESPONDER}");
     println!("cargo::rerun-if-changed=tests");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/planted.rs");
+    println!("cargo::rerun-if-changed={LIST}");
+    let races = races(&read(LIST));
     let out = env::var("OUT_DIR").expect("cargo sets it");
     for tool in ["loom", "shuttle"] {
-        let races: String = RACES.iter().filter(|race| race.found_by.0 == tool).map(module).collect();
-        fs::write(Path::new(&out).join(format!("{tool}.rs")), races).expect("cargo's folder is writable");
+        let modules: String = races.iter().filter(|race| race.tool == tool).map(module).collect();
+        fs::write(Path::new(&out).join(format!("{tool}.rs")), modules).expect("cargo's folder is writable");
     }
 }
 
 fn module(race: &Race) -> String {
     let mut text = format!("pub(crate) mod {} {{\n", race.name);
     for file in SHIPPED {
-        let mut source = read(&format!("{RESPONDER}/{file}"));
-        if file == race.file {
-            assert_eq!(source.matches(race.right).count(), 1, "{}: {file} no longer has {:?}", race.name, race.right);
-            source = source.replace(race.right, race.wrong);
+        let path = format!("{RESPONDER}/{file}");
+        let mut source = read(&format!("{ROOT}/{path}"));
+        if path == race.file {
+            assert_eq!(source.matches(&race.right).count(), 1, "{}: {file} no longer has {:?}", race.name, race.right);
+            source = source.replace(&race.right, &race.wrong);
         }
         submodule(&mut text, file, &source);
     }
@@ -40,7 +44,7 @@ fn module(race: &Race) -> String {
         submodule(&mut text, file, &read(&format!("tests/stage/{file}")));
     }
     // The others wait until they are called by name.
-    let models = read(&format!("tests/{}/models.rs", race.found_by.0)).replace("#[test]\n", "#[test]\n#[ignore]\n");
+    let models = read(&format!("tests/{}/models.rs", race.tool)).replace("#[test]\n", "#[test]\n#[ignore]\n");
     submodule(&mut text, "models.rs", &models);
     text + "}\n"
 }

@@ -1,13 +1,17 @@
 """Writes MATRIX.md: which bug is noticed by whom."""
 
+import re
+
 KILLED, ELSEWHERE, UNKNOWN = "killed", "elsewhere", "unknown"
+# The ways that look at all that a machine can do. `drives` says what they are about.
+WAYS = ["search", "graph", "trace"]
 MARKS = {"killed": "●", "survived": "·", "elsewhere": " ", "unknown": "?"}
 
 HEAD = """# Who notices which bug
 
 Written by `tests/planted/run`. Each bug of [`bugs.toml`](bugs.toml) is switched on alone in a copy of the sources, and each
 method is run against it. `●` noticed it, **`◉`** is the only one that did, `·` did not, and where the column is empty the
-method does not run the code that the bug is in; `?` was not tried yet. The column *spec* names the mistake of the same kind that is planted in the
+bug is in code that the method is not about; `?` was not tried yet. The column *spec* names the mistake of the same kind that is planted in the
 specification; `spec/check` sees to it that TLC notices each of those.
 
 """
@@ -43,12 +47,36 @@ def summary(bugs, columns):
         alone = [bug for bug in noticed if is_alone(bug)]
         text += f"| {name} | {len(reached)} | {len(noticed)} | {len(alone)} |\n"
     unnoticed = sum(not killers(bug) for bug in bugs)
-    return text + f"\n{len(bugs)} bugs, {unnoticed} of them noticed by nobody.\n"
+    return text + f"\n{len(bugs)} bugs, {unnoticed} of them noticed by nobody.\n" + three_ways(bugs)
+
+
+def three_ways(bugs):
+    """How the bugs of the two machines fare with the ways that look at all that those can do."""
+    inside = [bug for bug in bugs if any(bug["row"][way]["verdict"] != ELSEWHERE for way in WAYS)]
+    known = [bug for bug in by_way(inside) if all(word["verdict"] != UNKNOWN for word in bug["row"].values())]
+    numbers = [len(killers(bug)) for bug in known]
+    counted = ", ".join(f"{numbers.count(number)} by {number}" for number in reversed(range(len(WAYS) + 1)))
+    text = f"\n{len(inside)} bugs are in the two machines, and {', '.join(WAYS)} are three ways to notice them. "
+    text += f"By at least one: {sum(bool(killers(bug)) for bug in by_way(inside))}. "
+    text += f"{len(known)} were tried with all three: {counted}"
+    only = [f"{way} {sum(killers(bug) == [way] for bug in known)}" for way in WAYS]
+    text += f"; by one only: {', '.join(only)}.\n"
+    missed = [bug for bug in known if not killers(bug)]
+    return text + "".join(f"- `{bug['name']}` by none of them: {bug.get('beyond', 'no reason is known')}\n" for bug in missed)
+
+
+def by_way(bugs):
+    """The bugs with nothing but the three ways in their rows."""
+    return [{**bug, "row": {way: bug["row"][way] for way in WAYS}} for bug in bugs]
 
 
 def only_killers(bugs):
     """Methods that stand alone, and properties that a bug breaks alone."""
     text = "\n## Noticed by one method only\n\n"
+    alone_with = {}
+    for bug in bugs:
+        for name in bug["breaks"] if is_alone(bug) else []:
+            alone_with.setdefault(name, {}).setdefault(killers(bug)[0], []).append(bug["name"])
     alone = {}
     for bug in bugs:
         if is_alone(bug):
@@ -59,7 +87,11 @@ def only_killers(bugs):
     for bug in sorted(bugs, key=lambda bug: len(bug["breaks"])):
         for name in bug["breaks"]:
             broken.setdefault(name, []).append(bug["name"] if len(bug["breaks"]) > 1 else f"**{bug['name']}**")
-    return text + "".join(f"- {name}: {', '.join(names)}\n" for name, names in sorted(broken.items()))
+    for name, names in sorted(broken.items()):
+        alone = alone_with.get(name, {})
+        only = "; ".join(f"{', '.join(bugs)} only by {method}" for method, bugs in alone.items())
+        text += f"- {name}: {', '.join(names)}{f' ({only})' if only else ''}\n"
+    return text
 
 
 def witnesses(bugs, columns):
@@ -75,4 +107,6 @@ def witnesses(bugs, columns):
 
 
 def quoted(text):
+    # Names of temporary folders tell nothing.
+    text = re.sub(r"\S*/(?=[\w-]+\.trace)", "", text)
     return "`" + text.replace("`", "'") + "`"

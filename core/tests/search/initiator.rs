@@ -134,6 +134,16 @@ impl Upstream {
         }
     }
 
+    /// However long a responder sends the machine away for, that has a limit.
+    fn comes_back(&self, tunnel: TunnelId) {
+        let mut twin = self.machine.clone();
+        let answer = Answer::Refused { status: 503, retry_after: Some(Duration::from_secs(365 * 86_400)) };
+        let env = Env { now: CANONICAL_NOW, dice: u64::MAX };
+        let _closed = twin.step(env, Event::Answered { tunnel, answer });
+        let limit = CANONICAL_NOW.after(Duration::from_secs(3_600));
+        assert!(twin.deadline().is_none_or(|deadline| deadline <= limit), "a pause that is asked for has its limit");
+    }
+
     fn told(&self) -> Vec<Told> {
         self.machine.tunnels().map(|view| (view.tunnel, view.host, view.stage)).collect()
     }
@@ -199,6 +209,20 @@ impl World for Upstream {
         }
         assert_eq!(twin.stale(), 12, "NoResurrection");
         assert!(twin.canonical(CANONICAL_NOW) == self.machine, "NoResurrection");
+        if self.outside.draining {
+            // DrainEnds: whoever orders it once more, for later, does not put its end off.
+            let mut again = self.machine.clone();
+            let env = Env { now: CANONICAL_NOW, dice: 0 };
+            let _nothing = again.step(env, Event::DrainOrdered { grace: UNIT * 2 });
+            assert!(again == self.machine, "DrainEnds");
+        }
+        // TargetBound: whatever is asked for.
+        let _dials =
+            twin.step(Env { now: CANONICAL_NOW, dice: 0 }, Event::TargetSet { host: HostId(0), count: u16::MAX });
+        twin.check();
+        for view in self.machine.tunnels().filter(|view| view.stage == Stage::Handshaking) {
+            self.comes_back(view.tunnel);
+        }
     }
 
     /// Every host has what it shall have; or, in a drain, nothing is left and nothing will come.

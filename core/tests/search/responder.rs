@@ -10,7 +10,7 @@ use std::time::Duration;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{
-    Config, DrainScope, Event, Hello, Place, Responder, Source, Stage, StreamId, Target, Verdict,
+    CloseReason, Config, DrainScope, Effect, Event, Hello, Place, Responder, Source, Stage, StreamId, Target, Verdict,
 };
 use revtun_core::{CANONICAL_NOW, Env, Machine, TunnelId};
 
@@ -39,6 +39,8 @@ pub(crate) struct Scope {
     pub(crate) max_waiting: u32,
     pub(crate) max_per_node: u32,
     pub(crate) max_per_tenant: u32,
+    /// Tunnels in all.
+    pub(crate) max_tunnels: u32,
     /// How much harm is done: tunnels that end, forgeries, orders.
     pub(crate) faults: u8,
     /// Whether the operator may drain everything; if not, he drains the node of the first peer.
@@ -68,10 +70,16 @@ impl Gate {
             max_waiting: scope.max_waiting,
             max_tunnels_per_node: scope.max_per_node,
             max_tunnels_per_tenant: scope.max_per_tenant,
+            max_tunnels: scope.max_tunnels,
             max_handshakes: 2,
             ..Config::default()
         };
-        Self { machine: Responder::new(config), scope, faults: 0, outside: Outside::default() }
+        let machine = Responder::new(config);
+        let counts = machine.counts();
+        let is_empty =
+            (counts.handshakes, counts.tunnels, counts.nodes, counts.streams, counts.waiting) == (0, 0, 0, 0, 0);
+        assert!(is_empty && machine.deadline().is_none(), "DownIsEmpty");
+        Self { machine, scope, faults: 0, outside: Outside::default() }
     }
 
     fn greetings(&self, tunnel: TunnelId, moves: &mut Vec<Move<Event<'static>>>) {
@@ -81,6 +89,29 @@ impl Gate {
             self.harm(greeted(Verdict::Contradicted), moves);
         }
         self.harm(Event::Faulted { tunnel, rejection: Rejection::BadRequest }, moves);
+    }
+
+    /// Of the node that greets: the tunnel whose ping is the first to be given up, if nothing else happens.
+    fn first_given_up(&self, greeting: Event<'static>) -> TunnelId {
+        let Event::Greeted { hello, .. } = greeting else { panic!("only newcomers need room") };
+        let mut machine = self.machine.clone();
+        let of_node: Vec<_> = machine
+            .tunnels()
+            .filter(|view| {
+                view.identity.is_some_and(|who| (who.tenant, who.node) == (hello.identity.tenant, hello.identity.node))
+            })
+            .map(|view| view.tunnel)
+            .collect();
+        loop {
+            let now = machine.deadline().expect("a ping is waited for").max(CANONICAL_NOW);
+            for effect in machine.step(Env { now, dice: 0 }, Event::Tick).iter() {
+                if let Effect::Close { tunnel, reason: CloseReason::PingTimeout } = effect
+                    && of_node.contains(&tunnel)
+                {
+                    return tunnel;
+                }
+            }
+        }
     }
 
     fn harm(&self, event: Event<'static>, moves: &mut Vec<Move<Event<'static>>>) {
@@ -152,6 +183,17 @@ impl World for Gate {
 
     fn take(&self, step: Move<Event<'static>>) -> Self {
         let (machine, effects) = alone::advance(&self.machine, &step);
+        if let Event::Echoed { tunnel } = step.event
+            && self.outside.is_pinged(tunnel)
+        {
+            let (later, _) = alone::advance(&self.machine, &Move { dice: u64::MAX, ..step });
+            assert!(later != machine, "pings do not beat as one");
+        }
+        for effect in &effects {
+            if let Effect::Close { tunnel, reason: CloseReason::Displaced } = *effect {
+                assert_eq!(tunnel, self.first_given_up(step.event), "who makes room is most likely dead");
+            }
+        }
         let outside = self.outside.after(step.event, &effects, &machine);
         outside.agrees_with(&machine);
         Self { machine, scope: self.scope, faults: self.faults + u8::from(step.counted), outside }

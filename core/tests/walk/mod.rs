@@ -134,19 +134,31 @@ impl<M: Walked> Walk<M> {
         (Env { now: self.now, dice }, event)
     }
 
-    /// Takes a step, asserts that the state is sound, and remembers the tunnels in it.
+    /// Takes a step and asserts that the state is sound.
+    #[allow(dead_code, reason = "not every user takes and judges at once")]
     pub(crate) fn step(&mut self, env: Env, event: M::Event<'_>) -> Effects<M::Effect> {
+        let effects = self.take(env, event);
+        self.judge(env);
+        effects
+    }
+
+    /// Takes a step and remembers the tunnels behind it.
+    pub(crate) fn take(&mut self, env: Env, event: M::Event<'_>) -> Effects<M::Effect> {
         let (line, effects) = Line::step(&mut self.machine, env, event);
         if let Some(journal) = &mut self.journal {
             *journal += &format!("{line}\n");
         }
+        self.past.tunnels.extend(self.machine.ids());
+        self.past.callers += 1;
+        effects
+    }
+
+    /// Asserts that the state is sound, right behind a step.
+    pub(crate) fn judge(&self, env: Env) {
         self.machine.check();
         let canonical = self.machine.canonical(env.now);
         canonical.check();
         assert!(canonical.canonical(CANONICAL_NOW) == canonical, "a canonical state stays as it is");
-        self.past.tunnels.extend(self.machine.ids());
-        self.past.callers += 1;
-        effects
     }
 }
 

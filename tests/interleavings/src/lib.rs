@@ -7,7 +7,8 @@
 //!   tests/stage: sync.rs, world.rs, … in place of the rest      ─┘──▶ tests/shuttle  whole lives, random and PCT orders
 //! ```
 //!
-//! [`planted`] are races put into copies of those files; each has to be found by the model named with it.
+//! [`planted`] are races put into copies of those files; each has to be found by the model named with it in
+//! `tests/planted/bugs.toml`.
 //!
 //! A model that fails prints the assertion, or `deadlock` for a wake-up that was lost. To see the order that broke it,
 //! run it alone and aloud: loom then numbers the runs, and says for each switch of threads where it was made. Read the

@@ -73,6 +73,7 @@ impl Outside {
             assert!(of(|a, b| a.tenant == b.tenant).count() <= config.max_tunnels_per_tenant as usize, "TenantCap");
             assert!(tunnel.streams <= config.max_streams, "StreamsFit");
         }
+        assert!(members().count() <= config.max_tunnels as usize, "tunnels are limited");
         assert!(self.tunnels.len() - members().count() <= config.max_handshakes as usize, "handshakes are limited");
         let about_to_act = machine.deadline().is_some_and(|deadline| deadline <= CANONICAL_NOW);
         let room = |target: &Target<'static>| {
@@ -96,6 +97,10 @@ impl Outside {
                     .filter_map(|it| it.who)
                     .any(|other| (other.tenant, other.node, other.cluster) == (who.tenant, who.node, cluster)),
             }
+    }
+
+    pub(super) fn is_pinged(&self, id: TunnelId) -> bool {
+        self.tunnels.iter().any(|it| it.id == id && it.pinged)
     }
 
     fn at(&mut self, id: TunnelId) -> &mut Tunnel {
@@ -213,6 +218,20 @@ impl Outside {
         }
     }
 
+    /// Where two tunnels are all there is and both can take the request, the one with less to do takes it.
+    fn is_the_lesser(&self, target: &Target<'static>, chosen: &Tunnel, config: &Config) {
+        let mut members = self.tunnels.iter().filter(|it| it.who.is_some());
+        if let (Some(one), Some(other), None) = (members.next(), members.next(), members.next()) {
+            let can = |it: &Tunnel| {
+                let listed = matches!(it.stage, Stage::Idle | Stage::InUse)
+                    || (it.stage == Stage::Settling && it.process.is_some());
+                listed && it.streams < config.max_streams && self.is_for(target, it)
+            };
+            let least = one.streams.min(other.streams);
+            assert!(!(can(one) && can(other)) || chosen.streams == least, "the lesser of two takes the request");
+        }
+    }
+
     fn assigned(&mut self, event: Event<'static>, stream: StreamId, id: TunnelId, config: &Config) {
         let target = if let Event::Opened { target, .. } = event { target } else { self.waiting[place_of(stream)] };
         let before = if event == Event::Tick { place_of(stream) } else { self.waiting.len() };
@@ -222,6 +241,7 @@ impl Outside {
         assert!(self.is_for(&target, &tunnel), "TenantIsolation");
         assert!(matches!(tunnel.stage, Stage::Settling | Stage::Idle | Stage::InUse), "RegisteredIsHandshaken");
         assert!(tunnel.streams < config.max_streams, "StreamsFit");
+        self.is_the_lesser(&target, &tunnel, config);
         if event == Event::Tick {
             self.waiting.remove(before);
         }
