@@ -61,5 +61,5 @@ def versions(revtun_binary, envoy_binary):
     said = {}
     for name, command in asked.items():
         answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
-        said[name] = answer.strip().splitlines()[0].strip()
+        said[name] = answer.strip().splitlines()[0].strip().removeprefix(command[0]).strip()
     return said
