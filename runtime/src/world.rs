@@ -12,6 +12,8 @@ pub use self::tokio::Tokio;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use revtun_core::{Env, Instant};
@@ -63,6 +65,18 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
     /// # Errors
     /// As the network says.
     fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// Whoever stands in line at `listener` at this very moment, if anybody does: to be asked right before it is closed,
+    /// which resets those that are left.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn first_in_line(&self, listener: &Self::Listener) -> Option<io::Result<(Self::Stream, SocketAddr)>> {
+        match pin!(self.accept(listener)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(accepted) => Some(accepted),
+            Poll::Pending => None,
+        }
+    }
 
     /// Every address of `host`, which is a name or an address.
     ///

@@ -32,7 +32,10 @@ pub(super) async fn accept_all<W: World>(
         let accepted = tokio::select! {
             biased;
             accepted = world.accept(&listener) => accepted,
-            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+            _ = phase.wait_for(|phase| *phase != Phase::Serving) => match world.first_in_line(&listener) {
+                Some(accepted) => accepted,
+                None => return,
+            },
         };
         match accepted {
             Ok((stream, peer)) => {

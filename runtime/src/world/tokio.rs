@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use revtun_core::Instant;
+use socket2::{SockAddr, SockRef, Socket};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::World;
@@ -87,11 +88,49 @@ impl World for Tokio {
         Ok((stream, peer))
     }
 
+    /// Asks the kernel: what tokio knows is as old as its last look at all sockets, and somebody may have come since.
+    fn first_in_line(&self, listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+        match SockRef::from(listener).accept() {
+            Ok((socket, peer)) => Some(taken(socket, peer)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
     }
 
     fn trace(&self) -> &Trace {
         &self.trace
+    }
+}
+
+fn taken(socket: Socket, peer: SockAddr) -> io::Result<(TcpStream, SocketAddr)> {
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
+    Ok((TcpStream::from_std(socket.into())?, peer))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream as Caller};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_came_since_the_last_look_stands_in_line() {
+        let world = Tokio::begin();
+        let listener = world.listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        assert!(world.first_in_line(&listener).is_none());
+        let at = world.local_addr(&listener).unwrap();
+        // The runtime gets no turn in between.
+        for _ in 0..2 {
+            let caller = Caller::connect(at).unwrap();
+            let (_, peer) = world.first_in_line(&listener).unwrap().unwrap();
+            assert_eq!(peer, caller.local_addr().unwrap());
+        }
+        assert!(world.first_in_line(&listener).is_none());
     }
 }
