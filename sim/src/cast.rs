@@ -1,7 +1,9 @@
-//! What runs on the hosts: the shipped runtime at both ends, and around it callers, services and strangers.
+//! What runs on the hosts: the shipped runtime at both ends or an Envoy in its place, and around it callers, services and
+//! strangers.
 
 pub mod caller;
 pub mod ends;
+pub mod envoy;
 pub mod pattern;
 pub mod service;
 pub mod stranger;

@@ -4,7 +4,7 @@
 //! ```text
 //!   seed ──▶ Scenario ──▶ Plan ──▶ Region ──▶ Outcome: facts, the property that does not hold, digests
 //!                           ▲         │
-//!                        faults       ├─ cast: responders, initiators and their services, callers, strangers
+//!                        faults       ├─ cast: responders, initiators and their services, Envoys, callers, strangers
 //!                                     ├─ net: a TCP/IP stack for each host, and what becomes of packets between them
 //!                                     └─ History ──▶ oracles
 //!

@@ -87,7 +87,7 @@ impl Panel {
             Box::new(silent_loss::NoSilentLoss::of(plan)),
             Box::new(body::ByteExactHandover),
             Box::new(isolation::TenantIsolation::default()),
-            Box::new(target_bound::TargetBound),
+            Box::new(target_bound::TargetBound::of(plan)),
             Box::new(target_reached::TargetReached::of(plan)),
             Box::new(caps::CapExact::of(plan)),
             Box::new(gauges::GaugesAgree),

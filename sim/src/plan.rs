@@ -1,6 +1,7 @@
 //! What a simulation is made of, drawn from its seed: everything is here before anything happens, so that it can be printed,
 //! repeated and cut down.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::dice::{chance, dice};
 use crate::faults::{self, Fault};
 use crate::net::Place;
 use crate::net::trouble::{Latency, Weather};
+use crate::scenario::REMEMBERED;
 
 /// A simulation before it runs.
 #[derive(Clone, Debug)]
@@ -36,6 +38,10 @@ pub struct Plan {
     pub faults: Vec<(Duration, Fault)>,
     /// Responders and initiators that are healed in the end: the first so many of each.
     pub core: (usize, usize),
+    /// Responders and initiators that are Envoys, and not ours.
+    pub envoys: BTreeSet<Place>,
+    /// How often an initiator that is an Envoy looks for tunnels that are missing.
+    pub maintain: Duration,
     /// What callers ask.
     pub calls: Calls,
     /// The settings of every initiator's machine.
@@ -135,6 +141,8 @@ impl Plan {
             times,
             faults: Vec::new(),
             core: (dice.usize(1..=responders), dice.usize(1..=initiators)),
+            envoys: BTreeSet::new(),
+            maintain: Duration::from_secs(1),
             calls: calls(&mut dice),
             initiator: initiator::Config::default(),
             responder: responder::Config::default(),
@@ -153,6 +161,7 @@ impl Plan {
             plan.responder.max_waiting = dice.u32(1..4);
         }
         let span = (times.warm, times.heal - Duration::from_secs(1));
+        peers(&mut plan);
         plan.faults = faults::draw(&mut crate::dice::dice(seed, "faults"), responders, initiators, span);
         plan
     }
@@ -176,6 +185,7 @@ impl Plan {
             Place::Initiator(number) => number < initiators,
             Place::Caller | Place::Stranger => true,
         };
+        self.envoys.retain(exists);
         self.faults.retain(|(_, fault)| fault.places().iter().all(exists));
         if cuts.calm {
             self.weather = Weather::CALM;
@@ -215,6 +225,12 @@ impl Plan {
         self.weather.bandwidth.is_some() || self.kernel.send_buffer < 10_000
     }
 
+    /// Whether what runs at `place` is an Envoy.
+    #[must_use]
+    pub fn is_envoy(&self, place: Place) -> bool {
+        self.envoys.contains(&place)
+    }
+
     /// Whether `place` is healed in the end.
     #[must_use]
     pub const fn is_core(&self, place: Place) -> bool {
@@ -245,6 +261,27 @@ impl Plan {
         let is_one = initiator < self.initiators && Self::node(initiator) == node;
         (is_one && format!("tenant-{}", Self::tenant(initiator)) == tenant).then_some(initiator)
     }
+}
+
+/// Who is an Envoy. Seeds that are remembered go on showing what they once showed.
+fn peers(plan: &mut Plan) {
+    if REMEMBERED.iter().any(|(seed, _)| *seed == plan.seed) {
+        return;
+    }
+    let mut dice = dice(plan.seed, "peers");
+    let (cloud, edge) = (chance(&mut dice, 150), chance(&mut dice, 150));
+    let some = |all: usize, dice: &mut fastrand::Rng| {
+        let first = dice.usize(..all);
+        let many = dice.bool();
+        (0..all).filter(move |number| many || *number == first)
+    };
+    if cloud {
+        plan.envoys.extend(some(plan.responders, &mut dice).map(Place::Responder));
+    }
+    if edge {
+        plan.envoys.extend(some(plan.initiators, &mut dice).map(Place::Initiator));
+    }
+    plan.maintain = Duration::from_secs([1, 1, 10][dice.usize(..3)]);
 }
 
 fn weather(dice: &mut fastrand::Rng) -> Weather {
@@ -286,14 +323,32 @@ fn calls(dice: &mut fastrand::Rng) -> Calls {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { responders, initiators, counts, tls, tick, weather, kernel, core, calls, .. } = self;
+        let Self { responders, initiators, counts, tls, tick, weather, kernel, core, calls, envoys, .. } = self;
         let tls = if *tls { "inside TLS" } else { "in the clear" };
         writeln!(f, "{responders} responders, {initiators} initiators with {counts:?} tunnels to each, {tls}")?;
         writeln!(f, "a tick of {tick:?}; {weather}; {kernel:?}")?;
         writeln!(f, "{calls:?}; healed in the end: {} responders and {} initiators", core.0, core.1)?;
+        if !envoys.is_empty() {
+            let names: Vec<String> = envoys.iter().map(ToString::to_string).collect();
+            writeln!(f, "Envoys: {}; they look after their tunnels every {:?}", names.join(", "), self.maintain)?;
+        }
         for (index, (at, fault)) in self.faults.iter().enumerate() {
             writeln!(f, "{index:>4} {:>9.3} {fault}", at.as_secs_f64())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_seeds_bring_envoys_and_those_that_are_remembered_none() {
+        let share = (0..1000).filter(|seed| !Plan::swarm(*seed).envoys.is_empty()).count();
+        assert!((200..350).contains(&share), "{share} of 1000");
+        for (seed, _) in REMEMBERED {
+            assert!(Plan::swarm(seed).envoys.is_empty());
+        }
     }
 }

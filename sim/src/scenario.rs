@@ -40,7 +40,7 @@ pub const REMEMBERED: [(u64, &str); 10] = [
 ];
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 7] = [
+pub const SCENARIOS: [Scenario; 9] = [
     Scenario {
         name: "swarm",
         about: "Two minutes of whatever the seed brings: a network, faults of every kind, then a part of it is healed.",
@@ -72,6 +72,16 @@ pub const SCENARIOS: [Scenario; 7] = [
         about: "Many initiators lose their responder at once, and come back without trampling it.",
         plan: fleet,
     },
+    Scenario {
+        name: "envoy-cloud",
+        about: "Our initiators at Envoys, which are restarted and drained: their requests are served, and tunnels come back.",
+        plan: envoy_cloud,
+    },
+    Scenario {
+        name: "envoy-edge",
+        about: "Envoys that dial our responders, restarts and drains at both ends: requests are served, and tunnels come back.",
+        plan: envoy_edge,
+    },
 ];
 
 impl Scenario {
@@ -99,6 +109,7 @@ fn good(seed: u64) -> Plan {
     let mut plan = Plan::swarm(seed).cut(&Cuts { responders: Some(2), calm: true, ..Cuts::default() });
     let usual = Kernel { mtu: 1500, send_buffer: 64 * 1024, resends: 10_000 };
     plan.faults.clear();
+    plan.envoys.clear();
     plan.core = (plan.responders, plan.initiators);
     (plan.kernel, plan.tick) = (usual, Duration::from_millis(5));
     (plan.initiator, plan.responder) = Default::default();
@@ -109,6 +120,7 @@ fn good(seed: u64) -> Plan {
 fn quiet(seed: u64) -> Plan {
     let mut plan = Plan::swarm(seed);
     plan.faults.clear();
+    plan.envoys.clear();
     plan.weather.loss = 0;
     plan.core = (plan.responders, plan.initiators);
     plan.times.whole = plan.times.heal + SECOND;
@@ -194,6 +206,49 @@ fn fleet(seed: u64) -> Plan {
         quiet: SECOND * 26,
         drain: SECOND * 27,
         end: SECOND * 33,
+    };
+    plan
+}
+
+fn envoy_cloud(seed: u64) -> Plan {
+    let mut plan = beside_envoys(seed, "envoy-cloud");
+    plan.envoys = (0..plan.responders).map(Place::Responder).collect();
+    plan
+}
+
+fn envoy_edge(seed: u64) -> Plan {
+    let mut plan = beside_envoys(seed, "envoy-edge");
+    plan.envoys = (0..plan.initiators).map(Place::Initiator).collect();
+    plan
+}
+
+/// Everything that nobody can overlook, at either end.
+fn beside_envoys(seed: u64, purpose: &str) -> Plan {
+    let mut plan = good(seed);
+    let mut dice = dice(seed, purpose);
+    for _ in 0..dice.usize(1..6) {
+        let place = if dice.bool() {
+            Place::Responder(dice.usize(..plan.responders))
+        } else {
+            Place::Initiator(dice.usize(..plan.initiators))
+        };
+        let down = Duration::from_millis(dice.u64(0..4_000));
+        let fault = match dice.u8(..4) {
+            0 => Fault::Crash { place, how: Death::Killed, down },
+            1 => Fault::Crash { place, how: Death::Reset, down },
+            _ => Fault::Drain { place, grace: down },
+        };
+        plan.faults.push((SECOND * 6 + Duration::from_millis(dice.u64(0..30_000)), fault));
+    }
+    plan.faults.sort_by_key(|(at, _)| *at);
+    plan.maintain = SECOND * dice.u32(1..=10);
+    plan.times = Times {
+        heal: SECOND * 40,
+        whole: SECOND * 65,
+        quiet: SECOND * 66,
+        drain: SECOND * 68,
+        end: SECOND * 80,
+        ..plan.times
     };
     plan
 }

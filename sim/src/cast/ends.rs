@@ -59,7 +59,7 @@ pub async fn responder(world: Local, plan: Arc<Plan>, authority: Arc<Authority>,
     config.request_timeout = plan.request_timeout;
     config.tls = plan.tls.then(|| TunnelServer {
         server: Server::new(authority.server(CLOUD)),
-        extent: Extent::Whole,
+        extent: extent(&plan),
         binding: Some(Arc::new(binding())),
         inner: None,
     });
@@ -85,7 +85,7 @@ pub async fn initiator(
     config.allow_plaintext = !plan.tls;
     config.tls = plan.tls.then(|| Client {
         config: authority.client(&identity(number)),
-        extent: Extent::Whole,
+        extent: extent(&plan),
         server_name: None,
         inner: None,
     });
@@ -98,6 +98,11 @@ pub async fn initiator(
             Err(_) => pause(RESTART).await,
         }
     }
+}
+
+/// How much of a tunnel is inside TLS: with an Envoy among them the handshake alone, since it can do nothing else.
+fn extent(plan: &Plan) -> Extent {
+    if plan.envoys.is_empty() { Extent::Whole } else { Extent::Handshake }
 }
 
 /// What the certificate of an initiator says.

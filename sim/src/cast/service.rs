@@ -45,7 +45,12 @@ pub async fn serve(world: Local, history: History, by: usize) {
     }
 }
 
-async fn answer(request: Request<Incoming>, history: History, by: usize) -> Result<Response<Full<Bytes>>, Infallible> {
+/// Answers one request of the initiator `by`.
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    history: History,
+    by: usize,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, mut body) = request.into_parts();
     let number = |name| number(&head.headers, name);
     let request = number(REQUEST);

@@ -2,7 +2,7 @@
 //! One that still can hears the other close it; or else, since what a full window holds back is the close as well, counts from
 //! when the other gave up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Oracle;
@@ -34,6 +34,9 @@ pub(super) struct HalfOpenReaped {
     /// When something last befell a process or its links. What delays pings twice in a row, or silences tunnels too young to
     /// have shown how often they are pinged, makes an initiator patient.
     befallen: BTreeMap<Place, Duration>,
+    /// These need not notice: one that dials never does by itself, and one that is dialled takes the time of its pings, which
+    /// was measured, and is no concern of ours.
+    envoys: BTreeSet<Place>,
     /// What is under way when a link is cut arrives as late as this.
     latest: Duration,
     gone_after: Duration,
@@ -52,6 +55,7 @@ impl HalfOpenReaped {
             there: BTreeMap::new(),
             frozen: BTreeMap::new(),
             befallen: BTreeMap::new(),
+            envoys: plan.envoys.clone(),
             latest: slow.sum::<Duration>() + plan.weather.latency.most() + narrow,
             gone_after: Duration::ZERO,
         }
@@ -138,6 +142,9 @@ impl Oracle for HalfOpenReaped {
             let (initiator, responder) = *link;
             let up = self.up.get(link).copied().unwrap_or_default();
             let there = self.there.get(&responder).and_then(|there| there.get(initiator)).copied().unwrap_or_default();
+            let ours = |place| !self.envoys.contains(&place);
+            let up = if ours(Place::Initiator(initiator)) { up } else { 0 };
+            let there = if ours(Place::Responder(responder)) { there } else { 0 };
             let (deaf, hearing) = if *upwards { (there, u32::from(up)) } else { (u32::from(up), there) };
             let waited = now.saturating_sub(*since + self.latest);
             if deaf > 0 {

@@ -17,6 +17,8 @@ pub(super) struct NoSilentLoss {
     disturbed: bool,
     /// Responders that cannot be asked for an answer, and why.
     unwell: BTreeSet<(usize, Ailment)>,
+    /// Responders that are Envoys: they give no reasons that a caller can read, and end an answer that takes 15 s.
+    envoys: BTreeSet<Place>,
 }
 
 /// What may be the matter with a responder.
@@ -36,8 +38,9 @@ struct Asked {
 }
 
 impl NoSilentLoss {
-    pub(super) fn of(_: &Plan) -> Self {
-        Self { asked: BTreeMap::new(), disturbed: false, unwell: BTreeSet::new() }
+    pub(super) fn of(plan: &Plan) -> Self {
+        let envoys = plan.envoys.clone();
+        Self { asked: BTreeMap::new(), disturbed: false, unwell: BTreeSet::new(), envoys }
     }
 
     fn unwell(&mut self, responder: usize, ailment: Ailment) {
@@ -65,10 +68,11 @@ impl NoSilentLoss {
         if std::mem::replace(&mut asked.answered, true) {
             return Err(format!("request {} was answered twice", asked.question));
         }
+        let envoy = self.envoys.contains(&Place::Responder(asked.question.via));
         let fine = match answer {
             Answer::Served { .. } | Answer::Stalled => asked.served > 0,
-            Answer::Own { reason, .. } => reason.is_some() || asked.excused,
-            Answer::Broken => self.disturbed,
+            Answer::Own { reason, .. } => reason.is_some() || asked.excused || envoy,
+            Answer::Broken => self.disturbed || envoy,
             Answer::Lost(_) | Answer::Unreachable | Answer::Silence => asked.excused,
         };
         if fine { Ok(()) } else { Err(format!("request {}: {answer:?}", asked.question)) }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use revtun::trace::Trace;
 
 use super::Region;
-use crate::cast::{ends, service, stranger};
+use crate::cast::{ends, envoy, service, stranger};
 use crate::clock;
 use crate::dice::dice;
 use crate::faults::{Death, Fault, Way};
@@ -95,9 +95,18 @@ impl Region {
         };
         let world = local(&process, "process");
         let (plan, authority) = (Arc::clone(&self.plan), Arc::clone(&self.authority));
-        match place {
-            Place::Responder(_) => process.spawn(ends::responder(world, plan, authority, site.responder.clone())),
-            Place::Initiator(number) => {
+        let state = self.plan.is_envoy(place).then(envoy::state::State::new);
+        site.envoy.clone_from(&state);
+        match (place, state) {
+            (Place::Responder(_), Some(state)) => process.spawn(envoy::responder::run(world, plan, authority, state)),
+            (Place::Initiator(number), Some(state)) => {
+                let (history, which) = (self.history.clone(), (number, site.count));
+                process.spawn(envoy::initiator::run(world, plan, authority, state, history, which));
+            }
+            (Place::Responder(_), None) => {
+                process.spawn(ends::responder(world, plan, authority, site.responder.clone()))
+            }
+            (Place::Initiator(number), None) => {
                 process.spawn(ends::initiator(world, plan, authority, site.initiator.clone(), (number, site.count)));
                 if site.service.is_none() {
                     let process = Process::new(kernel, address);
@@ -106,7 +115,7 @@ impl Region {
                     site.service = Some(process);
                 }
             }
-            Place::Caller | Place::Stranger => {}
+            (Place::Caller | Place::Stranger, _) => {}
         }
         self.history.add(Fact::Started(place));
     }
@@ -150,6 +159,8 @@ impl Region {
             }
             Fault::Scrape { place } => return self.scrape(place),
             Fault::Burst { responder, requests } => (0..requests).for_each(|_| self.call_at(Some(responder))),
+            // What Envoys make of them is not ours to say.
+            Fault::Stranger { responder, .. } if self.plan.is_envoy(Place::Responder(responder)) => return false,
             Fault::Stranger { responder, manner } => {
                 let site = &self.sites[&Place::Stranger];
                 let process = Arc::clone(site.process.as_ref().expect("strangers never die"));
@@ -231,7 +242,7 @@ impl Region {
         let site = self.site(place);
         let Some(process) = site.process.clone().filter(|_| !site.winding_down) else { return false };
         site.winding_down = true;
-        let (responder, initiator) = (site.responder.get(), site.initiator.get());
+        let (responder, initiator, envoy) = (site.responder.get(), site.initiator.get(), site.envoy.clone());
         let history = self.history.clone();
         history.add(Fact::DrainOrdered { place, grace });
         process.spawn(async move {
@@ -241,6 +252,9 @@ impl Region {
             if let Some(handle) = initiator {
                 handle.drain(grace);
                 handle.wait().await;
+            }
+            if let Some(envoy) = envoy {
+                envoy.drain(grace).await;
             }
             history.add(Fact::Drained(place));
         });
@@ -258,6 +272,9 @@ impl Region {
         if let Some(handle) = site.responder.get() {
             let _read = (handle.tunnels(), handle.counts(), handle.totals(), handle.is_draining());
             return true;
+        }
+        if site.envoy.is_some() {
+            return false;
         }
         let Some(handle) = site.initiator.get() else { return false };
         let _read = (handle.tunnels(), handle.ready(), handle.totals());
@@ -312,7 +329,7 @@ impl Region {
 
     /// Counts what is left of processes that had the time to wind down.
     pub(super) fn count_what_is_left(&mut self) {
-        for (place, site) in &self.sites {
+        for (place, site) in self.sites.iter().filter(|(place, _)| !self.plan.is_envoy(**place)) {
             let Some(process) = site.process.as_ref().filter(|_| site.winding_down) else { continue };
             let stat = turmoil_net::netstat(process.address());
             let own = stat.entries.iter().filter(|entry| entry.local.port() != crate::cast::SERVICE);

@@ -8,6 +8,7 @@ use revtun::initiator::InitiatorHandle;
 use revtun::responder::ResponderHandle;
 
 use super::Region;
+use crate::cast::envoy::state::{Peer, Stage, State};
 use crate::history::{Fact, InitiatorView, ResponderView};
 use crate::host::Local;
 use crate::net::Place;
@@ -49,7 +50,10 @@ impl Region {
             }
             match *place {
                 Place::Initiator(_) => {
-                    let views = view_initiator(site.initiator.get().as_deref(), site.count, &publics);
+                    let views = match &site.envoy {
+                        Some(envoy) => view_envoy_initiator(envoy, site.count, &publics),
+                        None => view_initiator(site.initiator.get().as_deref(), site.count, &publics),
+                    };
                     for (to, view) in views.into_iter().enumerate() {
                         if seen.initiators.insert((*place, to), view) != Some(view) {
                             history.add(Fact::Initiator { place: *place, to, view });
@@ -57,7 +61,10 @@ impl Region {
                     }
                 }
                 Place::Responder(_) => {
-                    let view = view_responder(site.responder.get().as_deref(), plan);
+                    let view = match &site.envoy {
+                        Some(envoy) => view_envoy_responder(envoy, plan),
+                        None => view_responder(site.responder.get().as_deref(), plan),
+                    };
                     if seen.responders.get(place) != Some(&view) {
                         seen.responders.insert(*place, view.clone());
                         history.add(Fact::Responder { place: *place, view });
@@ -114,4 +121,37 @@ fn view_responder(handle: Option<&ResponderHandle<Local>>, plan: &Plan) -> Respo
         view.disagreement = Some(format!("gauges say {said:?} handshakes, tunnels, nodes and streams, not {there:?}"));
     }
     ResponderView { handshakes, streams, waiting: counts.waiting, ..view }
+}
+
+fn view_envoy_initiator(envoy: &State, count: u16, publics: &[IpAddr]) -> Vec<InitiatorView> {
+    let mut views = vec![InitiatorView { target: count, ..InitiatorView::default() }; publics.len()];
+    for row in envoy.rows() {
+        let Peer::Host(host) = row.peer else { continue };
+        let to = publics.iter().position(|public| *public == host);
+        let Some(view) = to.and_then(|to| views.get_mut(to)) else { continue };
+        match row.stage {
+            Stage::Handshake => view.pending += 1,
+            Stage::Draining => view.draining += 1,
+            Stage::Parked | Stage::Used | Stage::Untracked => view.up += 1,
+        }
+    }
+    views
+}
+
+fn view_envoy_responder(envoy: &State, plan: &Plan) -> ResponderView {
+    let none = vec![0; plan.initiators];
+    let mut view = ResponderView { tunnels: none.clone(), draining: none, ..ResponderView::default() };
+    for row in envoy.rows() {
+        let initiator = match &row.peer {
+            Peer::Node(tenant, node) => plan.initiator_of(node, tenant),
+            Peer::Unknown | Peer::Host(_) => None,
+        };
+        match (row.stage, initiator) {
+            (Stage::Handshake, _) => view.handshakes += 1,
+            (Stage::Draining, Some(initiator)) => view.draining[initiator] += 1,
+            (_, Some(initiator)) => view.tunnels[initiator] += 1,
+            (_, None) => view.strangers += 1,
+        }
+    }
+    view
 }

@@ -9,6 +9,7 @@ use revtun::responder::ResponderHandle;
 use turmoil_net::HostId;
 
 use crate::cast::ends::Slot;
+use crate::cast::envoy::state::State;
 use crate::host::Local;
 use crate::net::Place;
 use crate::net::scope::Process;
@@ -27,6 +28,8 @@ pub(super) struct Site {
     pub(super) service: Option<Arc<Process>>,
     pub(super) responder: Slot<ResponderHandle<Local>>,
     pub(super) initiator: Slot<InitiatorHandle<Local>>,
+    /// What an Envoy has, if one runs here.
+    pub(super) envoy: Option<State>,
     /// Tunnels to each responder.
     pub(super) count: u16,
     pub(super) skew: Arc<AtomicI64>,
@@ -51,6 +54,7 @@ impl Site {
             service: None,
             responder: Slot::empty(),
             initiator: Slot::empty(),
+            envoy: None,
             count,
             skew: Arc::new(AtomicI64::new(0)),
             starts: 0,
@@ -94,7 +98,7 @@ impl Site {
             // A handle that is dropped tells its machine, but of the tasks nobody is left to obey.
             process.enter(|| (self.responder.clear(), self.initiator.clear()));
         }
-        (self.responder, self.initiator) = (Slot::empty(), Slot::empty());
+        (self.responder, self.initiator, self.envoy) = (Slot::empty(), Slot::empty(), None);
     }
 
     /// Everything on the machine ends.
