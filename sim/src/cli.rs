@@ -40,6 +40,9 @@ pub(crate) struct RunArgs {
     /// Go no further than to the first failure, and only name it.
     #[arg(long, conflicts_with = "minutes")]
     pub(crate) first: bool,
+    /// With `--first`: only failures of this property count.
+    #[arg(long, requires = "first", value_name = "NAME")]
+    pub(crate) property: Option<String>,
     /// Fresh seeds for so long; the first is printed.
     #[arg(long)]
     pub(crate) minutes: Option<f64>,
@@ -47,7 +50,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_parser = parse_scenario, default_value = "swarm")]
     pub(crate) scenario: Scenario,
     #[command(flatten)]
-    pub(crate) size: Size,
+    pub(crate) shape: Shape,
 }
 
 #[derive(Debug, Args)]
@@ -58,7 +61,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_parser = parse_scenario, default_value = "swarm")]
     pub(crate) scenario: Scenario,
     #[command(flatten)]
-    pub(crate) size: Size,
+    pub(crate) shape: Shape,
     /// Only these faults, by their numbers in the plan, such as 0,4,7.
     #[arg(long, value_delimiter = ',', num_args = 0..)]
     pub(crate) keep: Option<Vec<usize>>,
@@ -96,21 +99,25 @@ pub(crate) struct MetaArgs {
     pub(crate) digests: bool,
 }
 
-/// How large worlds are.
+/// What worlds are like.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct Size {
+pub(crate) struct Shape {
     /// With so many initiators.
     #[arg(long)]
     pub(crate) initiators: Option<usize>,
     /// With so many responders.
     #[arg(long)]
     pub(crate) responders: Option<usize>,
+    /// The machines do not check themselves: only what can be seen from outside counts.
+    #[arg(long)]
+    pub(crate) unchecked: bool,
 }
 
-impl Size {
+impl Shape {
     /// As cuts of a plan.
     pub(crate) fn cuts(&self) -> Cuts {
-        Cuts { initiators: self.initiators, responders: self.responders, ..Cuts::default() }
+        let Self { initiators, responders, unchecked } = *self;
+        Cuts { initiators, responders, unchecked, ..Cuts::default() }
     }
 }
 

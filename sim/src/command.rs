@@ -26,8 +26,10 @@ fn replay_command(scenario: &Scenario, seed: u64, cuts: &Cuts) -> String {
             command += &format!(" --{flag} {value}");
         }
     }
-    if cuts.calm {
-        command += " --calm";
+    for (flag, set) in [("calm", cuts.calm), ("unchecked", cuts.unchecked)] {
+        if set {
+            command += &format!(" --{flag}");
+        }
     }
     if let Some(keep) = &cuts.keep {
         let keep: Vec<String> = keep.iter().map(ToString::to_string).collect();

@@ -2,7 +2,7 @@
 
 mod swarm;
 
-pub use self::swarm::draw;
+pub use self::swarm::{draw, draw_later};
 
 use std::fmt;
 use std::time::Duration;
@@ -113,6 +113,15 @@ pub enum Fault {
         /// How long requests may go on.
         grace: Duration,
     },
+    /// A responder is told to take every tunnel of a node out of use, so that it gets new ones.
+    Renew {
+        /// The responder.
+        responder: usize,
+        /// Whose tunnels.
+        initiator: usize,
+        /// How long requests may go on.
+        grace: Duration,
+    },
     /// A responder is no longer among the addresses of its name.
     Vanish {
         /// The responder.
@@ -164,8 +173,8 @@ pub enum Death {
 }
 
 impl Fault {
-    /// Every kind, by name.
-    pub const KINDS: [&str; 20] = [
+    /// Every kind, by name; new ones at the end.
+    pub const KINDS: [&str; 21] = [
         "cut",
         "cut-one-way",
         "flap",
@@ -186,6 +195,7 @@ impl Fault {
         "scrape",
         "burst",
         "stranger",
+        "renew",
     ];
 
     /// The name of its kind.
@@ -208,6 +218,7 @@ impl Fault {
             Self::Skew { .. } => "clock-skew",
             Self::Drain { place: Place::Responder(_), .. } => "drain-responder",
             Self::Drain { .. } => "drain-initiator",
+            Self::Renew { .. } => "renew",
             Self::Vanish { .. } => "vanish",
             Self::Scrape { .. } => "scrape",
             Self::Burst { .. } => "burst",
@@ -223,7 +234,8 @@ impl Fault {
             | Self::Flap { initiator, responder, .. }
             | Self::Reset { initiator, responder }
             | Self::Storm { initiator, responder, .. }
-            | Self::Slow { initiator, responder, .. } => {
+            | Self::Slow { initiator, responder, .. }
+            | Self::Renew { initiator, responder, .. } => {
                 vec![Place::Initiator(initiator), Place::Responder(responder)]
             }
             Self::SynHole { responder, .. }
@@ -256,6 +268,7 @@ impl Fault {
             | Self::Reconfigure { .. }
             | Self::Skew { .. }
             | Self::Drain { .. }
+            | Self::Renew { .. }
             | Self::Scrape { .. }
             | Self::Burst { .. }
             | Self::Stranger { .. } => None,
@@ -280,7 +293,7 @@ impl fmt::Display for Fault {
             Self::Crash { down, .. } => write!(f, " down for {down:?}"),
             Self::Reconfigure { count, .. } => write!(f, " to {count} tunnels"),
             Self::Skew { millis, .. } => write!(f, " by {millis} ms"),
-            Self::Drain { grace, .. } => write!(f, " within {grace:?}"),
+            Self::Drain { grace, .. } | Self::Renew { grace, .. } => write!(f, " within {grace:?}"),
             Self::Burst { requests, .. } => write!(f, " of {requests} requests"),
             Self::Stranger { manner, .. } => write!(f, " {manner:?}"),
             Self::Rebind { .. } | Self::Reset { .. } | Self::Scrape { .. } => Ok(()),

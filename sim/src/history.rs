@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::cast::stranger::Manner;
 use crate::clock;
 use crate::faults::Fault;
 use crate::net::Place;
@@ -71,6 +72,15 @@ pub enum Fact {
     },
     /// An order to drain was carried out.
     Drained(Place),
+    /// Somebody with bytes of its own was connected to a responder for so long.
+    Visited {
+        /// The responder.
+        to: usize,
+        /// What it did there.
+        manner: Manner,
+        /// Until either of them left.
+        stayed: Duration,
+    },
     /// A forged claim was not turned away: the first bytes of the answer.
     Fooled(String),
     /// A task gave up with a panic.
@@ -229,6 +239,7 @@ impl fmt::Display for Fact {
             Self::Answered { request, answer } => write!(f, "request {request}: {answer:?}"),
             Self::DrainOrdered { place, grace } => write!(f, "{place} drains for {grace:?}"),
             Self::Drained(place) => write!(f, "{place} is drained"),
+            Self::Visited { to, manner, stayed } => write!(f, "responder-{to} had a visit: {manner:?} for {stayed:?}"),
             Self::Fooled(answer) => write!(f, "a forged claim is answered {answer:?}"),
             Self::Panicked { place, said } => write!(f, "{place} panics: {said}"),
             Self::Left { place, tasks, sockets } => write!(f, "{place} leaves {tasks} tasks and {sockets} sockets"),

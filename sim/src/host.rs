@@ -14,7 +14,9 @@ use revtun_core::Instant;
 use turmoil_net::shim::tokio::net::{TcpListener, TcpStream};
 
 use crate::clock;
+use crate::net::account::unaccounted_async;
 use crate::net::scope::Process;
+use crate::net::socket::Socket;
 
 /// What names stand for, the same for everybody. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +58,7 @@ impl Local {
 }
 
 impl World for Local {
-    type Stream = TcpStream;
+    type Stream = Socket;
     type Listener = TcpListener;
 
     fn now(&self) -> Instant {
@@ -80,22 +82,23 @@ impl World for Local {
         clock::sleep_until(deadline.since(Instant::EPOCH)).await;
     }
 
-    async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(to).await?;
+    async fn connect(&self, to: SocketAddr) -> io::Result<Socket> {
+        let stream = unaccounted_async(TcpStream::connect(to)).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(Socket::new(stream))
     }
 
     async fn listen(&self, at: SocketAddr) -> io::Result<TcpListener> {
-        TcpListener::bind(at).await
+        unaccounted_async(TcpListener::bind(at)).await
     }
 
     fn local_addr(&self, listener: &TcpListener) -> io::Result<SocketAddr> {
         listener.local_addr()
     }
 
-    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        listener.accept().await
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(Socket, SocketAddr)> {
+        let (stream, from) = unaccounted_async(listener.accept()).await?;
+        Ok((Socket::new(stream), from))
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

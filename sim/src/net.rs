@@ -8,11 +8,14 @@
 //! ```
 //!
 //! The stacks are those of `turmoil-net`: handshake, windows, segments, retransmission. Everything between them is here.
-//! Reading order: [`scope`] (which task runs on which host), [`wire`], [`trouble`], [`flows`], [`mend`].
+//! Reading order: [`scope`] (which task runs on which host), [`account`] and [`socket`] (what a
+//! process holds, and what the network does), [`wire`], [`trouble`], [`flows`], [`mend`].
 
+pub mod account;
 pub mod flows;
 pub mod mend;
 pub mod scope;
+pub mod socket;
 pub mod trouble;
 pub mod wire;
 

@@ -7,11 +7,15 @@ mod calm;
 mod caps;
 mod drain;
 mod gauges;
+mod ghosts;
 mod half_open;
+mod handshake_ends;
 mod herd;
 mod isolation;
 mod leak;
+mod memory;
 mod panic;
+mod replace;
 mod silent_loss;
 mod target_bound;
 mod target_reached;
@@ -21,6 +25,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::history::Fact;
+use crate::net::Place;
 use crate::plan::Plan;
 
 /// A property that did not hold.
@@ -59,6 +64,14 @@ trait Oracle {
         Ok(())
     }
 
+    /// A process holds so many bytes of memory by now.
+    ///
+    /// # Errors
+    /// If the property does not hold: what was seen.
+    fn weigh(&mut self, _at: Duration, _place: Place, _bytes: usize) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What it measured, for people: what, and how much.
     fn measure(&self) -> Option<(&'static str, f64)> {
         None
@@ -92,8 +105,12 @@ impl Panel {
             Box::new(caps::CapExact::of(plan)),
             Box::new(gauges::GaugesAgree),
             Box::new(half_open::HalfOpenReaped::of(plan)),
+            Box::new(handshake_ends::HandshakeEnds::of(plan)),
             Box::new(drain::DrainEnds::default()),
+            Box::new(replace::ReplaceBeforeClose::of(plan)),
+            Box::new(ghosts::GhostsGetNoWork::of(plan)),
             Box::new(leak::NothingLeft),
+            Box::new(memory::BoundedMemory::of(plan)),
             Box::new(calm::NothingLostInCalm::of(plan)),
             Box::new(herd::HerdBounded::of(plan)),
         ];
@@ -117,6 +134,17 @@ impl Panel {
             }
         }
         None
+    }
+
+    /// Takes what processes hold now, as far as it changed.
+    pub(crate) fn weigh(&mut self, held: &[(Place, usize)]) -> Option<Failure> {
+        let at = crate::clock::now();
+        held.iter().find_map(|(place, bytes)| {
+            self.oracles.iter_mut().find_map(|oracle| {
+                let property = oracle.property();
+                oracle.weigh(at, *place, *bytes).err().map(|seen| Failure { property, seen, at })
+            })
+        })
     }
 
     /// What was measured.

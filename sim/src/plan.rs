@@ -50,6 +50,8 @@ pub struct Plan {
     pub responder: responder::Config,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// The machines check themselves behind every step. Where they do not, only what can be seen from outside counts.
+    pub checked: bool,
 }
 
 /// What a kernel is like.
@@ -107,6 +109,8 @@ pub struct Cuts {
     pub responders: Option<usize>,
     /// The weather is calm.
     pub calm: bool,
+    /// The machines do not check themselves.
+    pub unchecked: bool,
 }
 
 impl Times {
@@ -147,6 +151,7 @@ impl Plan {
             initiator: initiator::Config::default(),
             responder: responder::Config::default(),
             request_timeout: Duration::from_secs(10),
+            checked: true,
         };
         if dice.bool() {
             plan.initiator.backoff_cap = Duration::from_secs(3);
@@ -161,8 +166,14 @@ impl Plan {
             plan.responder.max_waiting = dice.u32(1..4);
         }
         let span = (times.warm, times.heal - Duration::from_secs(1));
-        peers(&mut plan);
         plan.faults = faults::draw(&mut crate::dice::dice(seed, "faults"), responders, initiators, span);
+        // Seeds that are remembered go on showing what they once showed.
+        if REMEMBERED.iter().all(|(remembered, _)| *remembered != seed) {
+            peers(&mut plan);
+            let dice = &mut crate::dice::dice(seed, "later faults");
+            plan.faults.extend(faults::draw_later(dice, responders, initiators, span));
+            plan.faults.sort_by_key(|(at, _)| *at);
+        }
         plan
     }
 
@@ -190,6 +201,7 @@ impl Plan {
         if cuts.calm {
             self.weather = Weather::CALM;
         }
+        self.checked &= !cuts.unchecked;
         self
     }
 
@@ -199,15 +211,20 @@ impl Plan {
         self.initiators > 10
     }
 
-    /// Whether caps keep initiators from having what they want.
+    /// The most tunnels that an initiator wants of one responder, now or later.
     #[must_use]
-    pub fn is_capped(&self) -> bool {
+    pub fn most_tunnels(&self) -> u16 {
         let later = self
             .faults
             .iter()
             .filter_map(|(_, fault)| if let Fault::Reconfigure { count, .. } = fault { Some(*count) } else { None });
-        let most = later.chain(self.counts.iter().copied()).max().unwrap_or_default();
-        u32::from(most) > self.responder.max_tunnels_per_node
+        later.chain(self.counts.iter().copied()).max().unwrap_or_default()
+    }
+
+    /// Whether caps keep initiators from having what they want.
+    #[must_use]
+    pub fn is_capped(&self) -> bool {
+        u32::from(self.most_tunnels()) > self.responder.max_tunnels_per_node
     }
 
     /// How long a caller waits for more of an answer: longer than any reason to wait lasts. Where less gets through than
@@ -263,11 +280,8 @@ impl Plan {
     }
 }
 
-/// Who is an Envoy. Seeds that are remembered go on showing what they once showed.
+/// Who is an Envoy.
 fn peers(plan: &mut Plan) {
-    if REMEMBERED.iter().any(|(seed, _)| *seed == plan.seed) {
-        return;
-    }
     let mut dice = dice(plan.seed, "peers");
     let (cloud, edge) = (chance(&mut dice, 150), chance(&mut dice, 150));
     let some = |all: usize, dice: &mut fastrand::Rng| {

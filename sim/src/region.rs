@@ -99,6 +99,8 @@ struct Region {
     due: Due,
     calling: Calling,
     seen: Seen,
+    /// Processes that hold notably more or less than when this was last said, and how many bytes.
+    held: Vec<(Place, usize)>,
     struck: BTreeMap<&'static str, u64>,
     traces: Option<Traces>,
 }
@@ -118,6 +120,7 @@ impl Region {
             due: Due::of(&plan),
             calling: Calling::of(&plan),
             seen: Seen::default(),
+            held: Vec::new(),
             struck: BTreeMap::new(),
             traces,
             plan,
@@ -167,7 +170,8 @@ impl Region {
     /// Shows the oracles what is new.
     fn judge(&mut self) -> Option<oracle::Failure> {
         let facts = self.history.facts();
-        self.oracles.see(&facts)
+        // What is allocated once for all simulations is held by the first, so that this is no part of what happened.
+        self.oracles.see(&facts).or_else(|| self.oracles.weigh(&std::mem::take(&mut self.held)))
     }
 
     fn enter(&mut self, phase: Phase) {

@@ -40,7 +40,7 @@ pub const REMEMBERED: [(u64, &str); 10] = [
 ];
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 9] = [
+pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "swarm",
         about: "Two minutes of whatever the seed brings: a network, faults of every kind, then a part of it is healed.",
@@ -61,6 +61,16 @@ pub const SCENARIOS: [Scenario; 9] = [
         name: "drain",
         about: "Responders are replaced in good order under load: no request that was sent before is lost.",
         plan: drain,
+    },
+    Scenario {
+        name: "renew",
+        about: "The tunnels of one node after another are taken out of use: others take their place, and no request is lost.",
+        plan: renew,
+    },
+    Scenario {
+        name: "ghost",
+        about: "Initiators lose their power and are back before anybody notices: their requests find the new tunnels.",
+        plan: ghost,
     },
     Scenario {
         name: "stall",
@@ -173,6 +183,46 @@ fn drain(seed: u64) -> Plan {
         quiet: SECOND * 35,
         drain: SECOND * 40,
         end: SECOND * 55,
+        ..plan.times
+    };
+    plan
+}
+
+fn renew(seed: u64) -> Plan {
+    let mut plan = good(seed);
+    let mut dice = dice(seed, "renew");
+    for turn in 0..8 {
+        let (responder, initiator) = (dice.usize(..plan.responders), dice.usize(..plan.initiators));
+        let at = SECOND * (8 + 3 * turn) + Duration::from_millis(dice.u64(0..1_000));
+        plan.faults.push((at, Fault::Renew { responder, initiator, grace: SECOND * 4 }));
+    }
+    plan.calls = Calls { per_minute: 600, body: 20_000, takes: SECOND * 2, stall: 0 };
+    plan.times = Times {
+        heal: SECOND * 36,
+        whole: SECOND * 37,
+        quiet: SECOND * 38,
+        drain: SECOND * 43,
+        end: SECOND * 58,
+        ..plan.times
+    };
+    plan
+}
+
+fn ghost(seed: u64) -> Plan {
+    let mut plan = good(seed);
+    let mut dice = dice(seed, "ghost");
+    for initiator in 0..plan.initiators {
+        let at = SECOND * 8 + Duration::from_millis(dice.u64(0..4_000));
+        let down = Duration::from_millis(dice.u64(50..2_000));
+        plan.faults.push((at, Fault::Crash { place: Place::Initiator(initiator), how: Death::PowerLoss, down }));
+    }
+    plan.calls.per_minute = 600;
+    plan.times = Times {
+        heal: SECOND * 20,
+        whole: SECOND * 24,
+        quiet: SECOND * 25,
+        drain: SECOND * 26,
+        end: SECOND * 41,
         ..plan.times
     };
     plan

@@ -34,6 +34,12 @@ pub async fn ask(world: Local, history: History, question: Question, responder: 
     }
 }
 
+/// Whether a request is sent in HTTP/1.1 rather than in HTTP/2.
+#[must_use]
+pub const fn speaks_http1(request: u64) -> bool {
+    request.is_multiple_of(2)
+}
+
 type Sent = Result<Response<Incoming>, hyper::Error>;
 
 async fn attempt(
@@ -45,7 +51,7 @@ async fn attempt(
     let sent = in_time(patience, async {
         let stream = world.connect(SocketAddr::new(responder, EGRESS)).await.map_err(|_| Answer::Unreachable)?;
         let io = TokioIo::new(stream);
-        let sent = if question.request.is_multiple_of(2) {
+        let sent = if speaks_http1(question.request) {
             send_http1(world, io, question).await
         } else {
             send_http2(world, io, question).await
@@ -82,6 +88,10 @@ async fn send_http1(world: &Local, io: TokioIo<<Local as World>::Stream>, questi
 
 async fn send_http2(world: &Local, io: TokioIo<<Local as World>::Stream>, question: &Question) -> Sent {
     let mut client = http2::Builder::new(Executor::new(world));
+    if question.stalls {
+        // The smallest window that there usually is, so that all the rest waits somewhere else.
+        client.initial_stream_window_size(65_535);
+    }
     let (mut sender, connection) = client.timer(Timer::new(world)).handshake(io).await?;
     world.spawn(async move {
         let _ended = connection.await;

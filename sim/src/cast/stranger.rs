@@ -1,5 +1,7 @@
 //! Peers that speak bytes of their own to a responder.
 
+use std::future::pending;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +9,11 @@ use std::time::Duration;
 use revtun::world::World;
 use revtun_core::address::Address;
 use revtun_core::handshake::{HeaderNames, Instance, PATH, RequestHead};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
 use super::{CLOUD, TUNNELS, ends};
+use crate::clock;
 use crate::history::{Fact, History};
 use crate::host::{Local, pause};
 use crate::plan::Plan;
@@ -51,11 +54,13 @@ const STAY: Duration = Duration::from_secs(20);
 /// What a stranger knows.
 #[derive(Clone)]
 pub struct Knowledge {
-    /// Where the responder is.
-    pub responder: IpAddr,
+    /// The responder.
+    pub responder: usize,
+    /// Where it is.
+    pub address: IpAddr,
     /// Who signs certificates; none where nobody asks for one.
     pub authority: Option<Arc<Authority>>,
-    /// Where it is noted if a lie was believed.
+    /// Where it is noted how long it stayed, and if a lie was believed.
     pub history: History,
 }
 
@@ -65,45 +70,59 @@ pub async fn visit(world: Local, manner: Manner, knowledge: Knowledge) {
     for _ in 0..connections {
         let (here, knowledge) = (world.clone(), knowledge.clone());
         world.spawn(async move {
+            let place = SocketAddr::new(knowledge.address, TUNNELS);
+            let Ok(stream) = here.connect(place).await else { return };
+            let begun = clock::now();
             tokio::select! {
                 biased;
-                () = speak(&here, manner, &knowledge) => {}
+                () = speak(stream, manner, &knowledge) => {}
                 () = pause(STAY) => {}
             }
+            let stayed = clock::now() - begun;
+            knowledge.history.add(Fact::Visited { to: knowledge.responder, manner, stayed });
         });
     }
 }
 
-async fn speak(world: &Local, manner: Manner, knowledge: &Knowledge) {
-    let Ok(mut stream) = world.connect(SocketAddr::new(knowledge.responder, TUNNELS)).await else { return };
+async fn speak(stream: <Local as World>::Stream, manner: Manner, knowledge: &Knowledge) {
+    if manner == Manner::Forges {
+        return forge(stream, knowledge).await;
+    }
+    let (mut reader, writer) = tokio::io::split(stream);
+    let heard = async {
+        let mut space = [0; 1024];
+        while matches!(reader.read(&mut space).await, Ok(1..)) {}
+    };
+    tokio::select! {
+        biased;
+        () = heard => {}
+        // What cannot be said any more shows in what is heard as well.
+        _ = say(writer, manner) => {}
+    }
+}
+
+/// Says all that it has to say. Who does not hang up itself waits for the other to do so.
+async fn say(mut stream: impl AsyncWrite + Unpin, manner: Manner) -> io::Result<()> {
     let head = b"GET /reverse_connections/request HTTP/1.1\r\nhost: cloud\r\n";
-    // Whatever becomes of it, the stranger has no claim.
-    let _sent = match manner {
-        Manner::HangsUp => return,
-        Manner::Forges => return forge(stream, knowledge).await,
-        Manner::Silent | Manner::Flood => Ok(()),
-        Manner::Noise => stream.write_all(&(0..5000).map(|at: u32| at.to_be_bytes()[3]).collect::<Vec<_>>()).await,
+    match manner {
+        Manner::HangsUp => return Ok(()),
+        Manner::Silent | Manner::Flood | Manner::Forges => {}
+        Manner::Noise => stream.write_all(&(0..5000).map(|at: u32| at.to_be_bytes()[3]).collect::<Vec<_>>()).await?,
         Manner::Trickles => {
             for byte in head {
-                if stream.write_all(&[*byte]).await.is_err() {
-                    return;
-                }
+                stream.write_all(&[*byte]).await?;
                 pause(Duration::from_millis(500)).await;
             }
-            Ok(())
         }
         Manner::Endless => {
-            let mut sent = stream.write_all(head).await;
-            while sent.is_ok() {
-                sent = stream.write_all(b"x-more: and more and more and more and more and more\r\n").await;
+            stream.write_all(head).await?;
+            loop {
+                stream.write_all(b"x-more: and more and more and more and more and more\r\n").await?;
                 pause(Duration::from_millis(5)).await;
             }
-            sent
         }
-    };
-    // Until the other end hangs up.
-    let mut space = [0; 1024];
-    while matches!(stream.read(&mut space).await, Ok(1..)) {}
+    }
+    pending().await
 }
 
 /// Claims to be a node of one tenant with the certificate of another tenant's node of the same name.

@@ -11,7 +11,7 @@ use revtun_sim::traces::Traces;
 use crate::cli::ReplayArgs;
 
 pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
-    let cuts = Cuts { keep: args.keep.clone(), calm: args.calm, ..args.size.cuts() };
+    let cuts = Cuts { keep: args.keep.clone(), calm: args.calm, ..args.shape.cuts() };
     let plan = args.scenario.plan(args.seed, &cuts);
     let traces = args.machines.as_ref().map(|folder| Traces::within(folder, &format!("seed-{}", args.seed)));
     let outcome = args.scenario.play(args.seed, &cuts, traces.as_ref());

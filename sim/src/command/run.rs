@@ -19,11 +19,11 @@ use crate::cli::RunArgs;
 const TOLD: usize = 3;
 
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
-    let cuts = args.size.cuts();
+    let cuts = args.shape.cuts();
     let begun = begin();
     let seeds = args.seed.map_or_else(|| args.seeds.clone().unwrap_or(0..100), |seed| seed..seed + 1);
     let tally = match args.minutes {
-        None if args.first => return first(&args.scenario, &cuts, &seeds),
+        None if args.first => return first(args, &cuts, &seeds),
         None => play(&args.scenario, &cuts, &seeds),
         Some(minutes) => {
             let end = begun + Duration::from_secs_f64(minutes * 60.0);
@@ -37,11 +37,13 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
 }
 
 /// Plays `seeds` until one fails.
-fn first(scenario: &Scenario, cuts: &Cuts, seeds: &Range<u64>) -> ExitCode {
+fn first(args: &RunArgs, cuts: &Cuts, seeds: &Range<u64>) -> ExitCode {
+    let counts = |failure: &Failure| args.property.as_deref().is_none_or(|name| name == failure.property);
     let failed = AtomicBool::new(false);
     let more = |seed| seed < seeds.end && !failed.load(Ordering::Relaxed);
-    let told = |tally: &Tally| failed.store(!tally.failures.is_empty(), Ordering::Relaxed);
-    match campaign::play(scenario, cuts, seeds.start, more, told).failures.first_key_value() {
+    let told = |tally: &Tally| failed.store(tally.failures.values().any(counts), Ordering::Relaxed);
+    let tally = campaign::play(&args.scenario, cuts, seeds.start, more, told);
+    match tally.failures.iter().find(|(_, failure)| counts(failure)) {
         None => ExitCode::SUCCESS,
         Some((seed, failure)) => {
             println!("seed {seed}: {failure}");

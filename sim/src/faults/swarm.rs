@@ -10,6 +10,10 @@ use crate::net::Place;
 /// The most starts of one machine: each takes a kernel, and kernels cost time.
 const STARTS_MAX: usize = 5;
 
+/// So many kinds are drawn by [`draw`]. Those behind them have dice of their own, so that whatever else a seed brings stays
+/// what it was without them.
+const AT_FIRST: usize = 20;
+
 /// Faults between `from` and `to` for a world of so many responders and initiators, in order.
 pub fn draw(
     dice: &mut fastrand::Rng,
@@ -17,7 +21,7 @@ pub fn draw(
     initiators: usize,
     (from, to): (Duration, Duration),
 ) -> Vec<(Duration, Fault)> {
-    let weights: Vec<u32> = Fault::KINDS.iter().map(|_| [0, 0, 0, 1, 1, 2, 8][dice.usize(..7)]).collect();
+    let weights: Vec<u32> = (0..AT_FIRST).map(|_| [0, 0, 0, 1, 1, 2, 8][dice.usize(..7)]).collect();
     let total: u32 = weights.iter().sum();
     if total == 0 {
         return Vec::new();
@@ -52,6 +56,23 @@ pub fn draw(
     faults
 }
 
+/// Faults of the kinds that came later.
+pub fn draw_later(
+    dice: &mut fastrand::Rng,
+    responders: usize,
+    initiators: usize,
+    (from, to): (Duration, Duration),
+) -> Vec<(Duration, Fault)> {
+    let mut faults = Vec::new();
+    for kind in AT_FIRST..Fault::KINDS.len() {
+        for _ in 0..[0, 0, 0, 0, 1, 2, 5][dice.usize(..7)] {
+            let at = from + (to - from).mul_f64(dice.f64());
+            faults.push((at, draw_one(dice, kind, responders, initiators)));
+        }
+    }
+    faults
+}
+
 fn draw_one(dice: &mut fastrand::Rng, kind: usize, responders: usize, initiators: usize) -> Fault {
     let (initiator, responder) = (dice.usize(..initiators), dice.usize(..responders));
     let place = if dice.bool() { Place::Responder(responder) } else { Place::Initiator(initiator) };
@@ -76,6 +97,7 @@ fn draw_one(dice: &mut fastrand::Rng, kind: usize, responders: usize, initiators
         "clock-skew" => Fault::Skew { place, millis: dice.i64(-86_400_000..86_400_000) },
         "drain-responder" => Fault::Drain { place: Place::Responder(responder), grace: grace(dice) },
         "drain-initiator" => Fault::Drain { place: Place::Initiator(initiator), grace: grace(dice) },
+        "renew" => Fault::Renew { responder, initiator, grace: grace(dice) },
         "vanish" => Fault::Vanish { responder, lasts: Duration::from_secs(dice.u64(1..30)) },
         "scrape" => Fault::Scrape { place },
         "burst" => Fault::Burst { responder, requests: dice.u32(5..80) },

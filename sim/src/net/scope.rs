@@ -14,6 +14,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::task::AbortHandle;
 use turmoil_net::HostId;
 
+use super::account::{Account, unaccounted};
+
 thread_local! {
     static CURRENT: Cell<Option<HostId>> = const { Cell::new(None) };
     /// What the last panic of a task on this thread said, and where.
@@ -38,6 +40,7 @@ pub struct Process {
     address: IpAddr,
     /// Tasks that were begun and are not over.
     tasks: AtomicUsize,
+    account: Account,
     state: Mutex<State>,
 }
 
@@ -55,7 +58,13 @@ impl Process {
     /// A process on `kernel`, which has this address.
     #[must_use]
     pub fn new(kernel: HostId, address: IpAddr) -> Arc<Self> {
-        Arc::new(Self { kernel, address, tasks: AtomicUsize::new(0), state: Mutex::default() })
+        Arc::new(Self {
+            kernel,
+            address,
+            tasks: AtomicUsize::new(0),
+            account: Account::default(),
+            state: Mutex::default(),
+        })
     }
 
     /// Where it runs.
@@ -79,7 +88,7 @@ impl Process {
         }
         // Not `tokio::spawn`: a runtime that ends drops its tasks in an order that depends on their numbers, which all
         // runtimes of the process share.
-        let handle = tokio::task::spawn_local(scoped).abort_handle();
+        let handle = unaccounted(|| tokio::task::spawn_local(scoped)).abort_handle();
         let mut state = self.state();
         if state.handles.len() == state.handles.capacity() {
             state.handles.retain(|handle| !handle.is_finished());
@@ -117,6 +126,12 @@ impl Process {
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.tasks.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that its tasks hold.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.account.bytes()
     }
 
     /// What the first task that panicked said.
@@ -176,7 +191,8 @@ impl<F: Future<Output = ()>> Future for Scoped<F> {
             }
         }
         let Some(task) = &mut self.task else { return Poll::Ready(()) };
-        let polled = process.enter(|| catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))));
+        let poll = || catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx)));
+        let polled = process.account.charge(|| process.enter(poll));
         polled.unwrap_or_else(|_| {
             process.state().panic.get_or_insert(LAST_WORDS.take().unwrap_or_default());
             Poll::Ready(())
@@ -187,7 +203,7 @@ impl<F: Future<Output = ()>> Future for Scoped<F> {
 impl<F> Drop for Scoped<F> {
     fn drop(&mut self) {
         let task = self.task.take();
-        self.process.enter(|| drop(task));
+        self.process.account.charge(|| self.process.enter(|| drop(task)));
         self.process.tasks.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -13,6 +13,9 @@ use crate::plan::Plan;
 /// How long before an order a request has to be sent, so that it is there before it.
 const UNDER_WAY: Duration = Duration::from_millis(100);
 
+/// How much more time than the service takes has to be given to a request, so that it ends within it.
+const UNHURRIED: Duration = Duration::from_secs(2);
+
 /// See above.
 pub(super) struct NothingLostInCalm {
     /// The world is such that it has to hold.
@@ -27,7 +30,11 @@ pub(super) struct NothingLostInCalm {
 
 impl NothingLostInCalm {
     pub(super) fn of(plan: &Plan) -> Self {
-        let in_order = |fault: &Fault| matches!(fault, Fault::Drain { .. } | Fault::Scrape { .. } | Fault::Skew { .. });
+        let in_order = |fault: &Fault| match fault {
+            Fault::Drain { grace, .. } | Fault::Renew { grace, .. } => *grace >= plan.calls.takes + UNHURRIED,
+            Fault::Scrape { .. } | Fault::Skew { .. } => true,
+            _ => false,
+        };
         let usual = revtun_core::responder::Config::default();
         let calm = plan.weather.is_calm()
             && plan.faults.iter().all(|(_, fault)| in_order(fault))

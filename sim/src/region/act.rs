@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use revtun::trace::Trace;
+use revtun_core::identity::{NodeId, TenantId};
+use revtun_core::responder::{self, DrainScope, Target};
 
 use super::Region;
 use crate::cast::{ends, envoy, service, stranger};
@@ -87,7 +89,8 @@ impl Region {
         }
         let trace = self.traces.as_ref().map(|traces| traces.begin(&place.to_string(), site.starts));
         // With each step of a machine all of it is checked: of one that knows thousands that takes too long.
-        let unseen = if self.plan.is_large() { Trace::OFF } else { Trace::CHECKED };
+        let is_checked = self.plan.checked && !self.plan.is_large();
+        let unseen = if is_checked { Trace::CHECKED } else { Trace::OFF };
         let trace = trace.unwrap_or(unseen);
         let dice = |what: &str| dice(self.plan.seed, &format!("{what} {place} {}", site.starts));
         let local = |process: &Arc<Process>, what| {
@@ -153,6 +156,7 @@ impl Region {
             Fault::Freeze { place, .. } => return self.with_process(place, Process::freeze),
             Fault::Skew { place, millis } => self.site(place).skew(millis),
             Fault::Drain { place, grace } => return self.drain(now, place, grace),
+            Fault::Renew { responder, initiator, grace } => return self.renew(responder, initiator, grace),
             Fault::Vanish { responder, .. } => {
                 self.site(Place::Responder(responder)).unnamed += 1;
                 self.publish_names();
@@ -168,7 +172,8 @@ impl Region {
                 let trace = Trace::OFF;
                 let world = Local::new(Arc::clone(&process), self.names.clone(), dice, Arc::clone(&site.skew), trace);
                 let knowledge = stranger::Knowledge {
-                    responder: self.sites[&Place::Responder(responder)].public.expect("responders are known"),
+                    responder,
+                    address: self.sites[&Place::Responder(responder)].public.expect("responders are known"),
                     authority: self.plan.tls.then(|| Arc::clone(&self.authority)),
                     history: self.history.clone(),
                 };
@@ -204,6 +209,7 @@ impl Region {
             | Fault::Reconfigure { .. }
             | Fault::Skew { .. }
             | Fault::Drain { .. }
+            | Fault::Renew { .. }
             | Fault::Scrape { .. }
             | Fault::Burst { .. }
             | Fault::Stranger { .. } => {}
@@ -263,6 +269,17 @@ impl Region {
         if replaced < self.plan.times.heal {
             self.due.add(replaced, Deed::Strike(Fault::Crash { place, how: Death::Killed, down: Duration::ZERO }));
         }
+        true
+    }
+
+    /// Takes the tunnels of a node out of use, as an operator would.
+    fn renew(&mut self, responder: usize, initiator: usize, grace: Duration) -> bool {
+        let site = self.site(Place::Responder(responder));
+        let (Some(process), Some(handle)) = (&site.process, site.responder.get()) else { return false };
+        let (node, tenant) = (Plan::node(initiator), format!("tenant-{}", Plan::tenant(initiator)));
+        let place = responder::Place::Node(NodeId::new(&node).expect("a legal name"));
+        let target = Target { tenant: Some(TenantId::new(&tenant).expect("a legal name")), place };
+        process.enter(|| handle.drain_scope(DrainScope::Place(target), grace));
         true
     }
 

@@ -65,7 +65,12 @@ impl Region {
             node: (dice.u8(..4) > 0).then_some(initiator),
             tenant: Plan::tenant(initiator),
             up: dice.bool().then(|| size(dice)),
-            down: if stalls { 3 << 20 } else { size(dice) },
+            down: match (stalls, caller::speaks_http1(*count)) {
+                (false, _) => size(dice),
+                // What the kernel of one who never reads takes in.
+                (true, true) => 3 << 20,
+                (true, false) => 8 << 20,
+            },
             takes: plan.calls.takes.mul_f64(dice.f64()),
             stalls,
         }

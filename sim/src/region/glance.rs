@@ -17,6 +17,9 @@ use crate::plan::Plan;
 /// How often the machines of a large world are looked at.
 const SELDOM: Duration = Duration::from_millis(250);
 
+/// A change of a process' memory that is noted, in bytes.
+const NOTABLE: usize = 64 * 1024;
+
 /// What was seen last.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -24,6 +27,7 @@ pub(super) struct Seen {
     initiators: BTreeMap<(Place, usize), InitiatorView>,
     responders: BTreeMap<Place, ResponderView>,
     panicked: BTreeSet<Place>,
+    memory: BTreeMap<Place, usize>,
 }
 
 impl Region {
@@ -40,7 +44,7 @@ impl Region {
             }
             self.seen.next = now + SELDOM;
         }
-        let Self { sites, seen, history, plan, .. } = self;
+        let Self { sites, seen, history, plan, held, .. } = self;
         let publics: Vec<IpAddr> = sites.values().filter_map(|site| site.public).collect();
         for (place, site) in &*sites {
             for process in site.process.iter().chain(&site.service) {
@@ -70,7 +74,15 @@ impl Region {
                         history.add(Fact::Responder { place: *place, view });
                     }
                 }
-                Place::Caller | Place::Stranger => {}
+                Place::Caller | Place::Stranger => continue,
+            }
+            // Behind what it has, which explains it. What an Envoy holds is no business of ours.
+            let ours = site.process.as_ref().filter(|_| site.envoy.is_none());
+            let bytes = ours.map_or(0, |process| process.memory());
+            let last = seen.memory.entry(*place).or_default();
+            if bytes.abs_diff(*last) >= NOTABLE {
+                *last = bytes;
+                held.push((*place, bytes));
             }
         }
     }

@@ -80,6 +80,7 @@ impl Lanes {
             | Fact::Responder { .. }
             | Fact::DrainOrdered { .. }
             | Fact::Drained(_)
+            | Fact::Visited { .. }
             | Fact::Fooled(_)
             | Fact::Panicked { .. }
             | Fact::Left { .. } => {}
