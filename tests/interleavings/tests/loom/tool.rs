@@ -8,6 +8,7 @@ pub(crate) use loom::future::block_on;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 use loom::thread::JoinHandle;
+use tracing_subscriber::EnvFilter;
 
 /// Runs `task` in a thread of its own.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
@@ -22,9 +23,17 @@ pub(crate) fn explore<T: Debug>(interruptions: usize, model: impl Fn() -> T + Sy
     builder.preemption_bound = Some(interruptions);
     builder.max_branches = 20_000;
     let tally = std::sync::Arc::clone(&outcomes);
-    builder.check(move || {
-        let outcome = format!("{:?}", model());
-        *tally.lock().expect("no model panics here").entry(outcome).or_default() += 1;
+    // The default model of loom listens to itself if it is asked to; one with bounds of its own has to be told.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_env("LOOM_LOG"))
+        .without_time()
+        .with_ansi(false)
+        .finish();
+    tracing::subscriber::with_default(log, || {
+        builder.check(move || {
+            let outcome = format!("{:?}", model());
+            *tally.lock().expect("no model panics here").entry(outcome).or_default() += 1;
+        });
     });
     let outcomes = outcomes.lock().expect("no model panicked");
     println!("orders: {} {outcomes:?}", outcomes.values().sum::<u64>());
