@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use revtun::token::{Keys, Verifier};
 use revtun_core::binding::{Binding, Hole, Template};
 use revtun_core::handshake::{PATH, ParsedRequest, RequestParser, Rules};
@@ -11,10 +9,10 @@ use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict;
 use revtun_core::token::{MAX_TOKEN_BYTES, Policy, Token, TokenFault};
 use ring::hmac;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
+
+use super::hands::{HANDS, encode};
 
 const ISSUER: &str = "https://i";
 const AUDIENCE: &str = "revtun";
@@ -32,14 +30,13 @@ pub fn run(data: &[u8]) {
     let Some((choice, text)) = data.split_first() else { return };
     let mut lines = text.split(|byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
-    let hands = &*HANDS;
     let scheme = ["Bearer ", "bearer  ", ""][usize::from(choice >> 2) % 3];
     let (signer, header) = (choice & 3, line());
     let (claims, token) = match signer {
         3 => (&[][..], header.to_vec()),
         _ => {
             let claims = line();
-            (claims, hands.sign(signer, &format!("{}.{}", encode(header), encode(claims))).into_bytes())
+            (claims, sign(signer, &format!("{}.{}", encode(header), encode(claims))).into_bytes())
         }
     };
     let mut name = || str::from_utf8(line()).unwrap_or_default();
@@ -55,8 +52,8 @@ pub fn run(data: &[u8]) {
     };
     assert_eq!(request.token.map(Token::as_str), form(&value), "{}", value.escape_ascii());
     let Ok(token) = request.token else { return };
-    let judged = hands.verifier.judge(token, NOW, &claim);
-    assert_eq!(judged, hands.verifier.judge(token, NOW, &claim), "the same again");
+    let judged = VERIFIER.judge(token, NOW, &claim);
+    assert_eq!(judged, VERIFIER.judge(token, NOW, &claim), "the same again");
     match KEYS.get(usize::from(signer)) {
         None => assert!(judged.is_err(), "nobody signed this: {token:?}"),
         Some(key) => is_what_was_agreed(judged, *key, header, claims, &claim),
@@ -150,56 +147,26 @@ fn head(value: &[u8]) -> Vec<u8> {
     [start.as_bytes(), value, b"\r\ncontent-length: 0\r\n\r\n"].concat()
 }
 
-fn encode(bytes: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Whoever can sign, and the responder that verifies.
-struct Hands {
-    eddsa: Ed25519KeyPair,
-    es256: EcdsaKeyPair,
-    random: SystemRandom,
-    verifier: Verifier,
-}
-
-static HANDS: LazyLock<Hands> = LazyLock::new(Hands::new);
-
-impl Hands {
-    fn new() -> Self {
-        let random = SystemRandom::new();
-        let eddsa = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("any seed is a key");
-        // The number one is a private key, and the generator of the curve (SEC 2 §2.4.2) its public key.
-        let [mut one, x, y] = [&[0; 32][..], &GENERATOR[..32], &GENERATOR[32..]].map(<[u8]>::to_vec);
-        one[31] = 1;
-        let point = [&[4][..], &x, &y].concat();
-        let es256 =
-            EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, &one, &point, &random)
-                .expect("they fit together");
-        let keys = json!({ "keys": [
-            { "kty": "OKP", "crv": "Ed25519", "kid": "d", "x": encode(eddsa.public_key()) },
-            { "kty": "EC", "crv": "P-256", "kid": "e", "x": encode(x), "y": encode(y) },
-        ]});
-        let keys = Keys::parse(keys.to_string().as_bytes()).expect("two keys");
-        let template = |hole| Template::parse_claim("who={tenant}/{cluster}/{node}", hole).expect("a template");
-        let binding =
-            Binding { node: template(Hole::Node), cluster: template(Hole::Cluster), tenant: template(Hole::Tenant) };
-        let policy = Policy { issuer: ISSUER.into(), audience: AUDIENCE.into(), binding };
-        let verifier = Verifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::new(policy) };
-        Self { eddsa, es256, random, verifier }
+/// The message with a signature: by either key, or a code whose secret is what everybody knows of one of them.
+fn sign(signer: u8, message: &str) -> String {
+    if let Some((_, algorithm)) = KEYS.get(usize::from(signer)) {
+        return HANDS.sign(algorithm, message);
     }
-
-    /// The message with a signature: by either key, or a code whose secret is what everybody knows of one of them.
-    fn sign(&self, signer: u8, message: &str) -> String {
-        let bytes = message.as_bytes();
-        let signature = match signer {
-            0 => encode(self.eddsa.sign(bytes)),
-            1 => encode(self.es256.sign(&self.random, bytes).expect("there is randomness")),
-            _ => encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.eddsa.public_key().as_ref()), bytes)),
-        };
-        format!("{message}.{signature}")
-    }
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, &HANDS.public("EdDSA")[0]);
+    format!("{message}.{}", encode(hmac::sign(&secret, message.as_bytes())))
 }
 
-const GENERATOR: [u8; 64] = *b"\
-    \x6b\x17\xd1\xf2\xe1\x2c\x42\x47\xf8\xbc\xe6\xe5\x63\xa4\x40\xf2\x77\x03\x7d\x81\x2d\xeb\x33\xa0\xf4\xa1\x39\x45\xd8\x98\xc2\x96\
-    \x4f\xe3\x42\xe2\xfe\x1a\x7f\x9b\x8e\xe7\xeb\x4a\x7c\x0f\x9e\x16\x2b\xce\x33\x57\x6b\x31\x5e\xce\xcb\xb6\x40\x68\x37\xbf\x51\xf5";
+/// The responder that verifies.
+static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
+    let (eddsa, es256) = (HANDS.public("EdDSA"), HANDS.public("ES256"));
+    let keys = json!({ "keys": [
+        { "kty": "OKP", "crv": "Ed25519", "kid": "d", "x": encode(&eddsa[0]) },
+        { "kty": "EC", "crv": "P-256", "kid": "e", "x": encode(&es256[0]), "y": encode(&es256[1]) },
+    ]});
+    let keys = Keys::parse(keys.to_string().as_bytes()).expect("two keys");
+    let template = |hole| Template::parse_claim("who={tenant}/{cluster}/{node}", hole).expect("a template");
+    let binding =
+        Binding { node: template(Hole::Node), cluster: template(Hole::Cluster), tenant: template(Hole::Tenant) };
+    let policy = Policy { issuer: ISSUER.into(), audience: AUDIENCE.into(), binding };
+    Verifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::new(policy) }
+});

@@ -126,10 +126,15 @@ fn public_key(jwk: &Jwk) -> Option<DecodingKey> {
         (DecodingKeyKind::RsaModulusExponent { n, e }, _) => {
             RSA_BYTES.contains(&n.len()) && n[0] != 0 && e.first().is_some_and(|first| *first != 0)
         }
-        (DecodingKeyKind::SecretOrDer(point), Algorithm::ES256) => point.len() == 65,
+        (DecodingKeyKind::SecretOrDer(point), Algorithm::ES256) => point.len() == 65 && is_cut_in_the_middle(jwk),
         (DecodingKeyKind::SecretOrDer(point), _) => point.len() == 32,
     };
     sound.then_some(public)
+}
+
+/// Whether `x` and `y` of a point are of the same length: together they could be right, and either of them not.
+fn is_cut_in_the_middle(jwk: &Jwk) -> bool {
+    matches!(&jwk.algorithm, AlgorithmParameters::EllipticCurve(key) if key.x.len() == key.y.len())
 }
 
 /// Reads a file of at most `most` bytes.
