@@ -2,6 +2,7 @@
 
 mod check;
 mod check_trace;
+mod heap;
 mod initiator;
 pub(crate) mod process;
 mod responder;

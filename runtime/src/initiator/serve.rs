@@ -15,7 +15,7 @@ use revtun_core::initiator::{Event, Protocol};
 use tokio::sync::mpsc;
 
 use super::tunnel::{Order, Tunnel, Used, end_of_stream};
-use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, PING_PATIENCE, STREAM_WINDOW};
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, HEADERS, PING_PATIENCE, STREAM_WINDOW};
 use crate::still::{Answering, Watcher};
 use crate::tls::Wire;
 use crate::tunnel_io::{Notice, TunnelIo};
@@ -75,6 +75,7 @@ pub(super) async fn serve<W: World, S: TunnelService>(
                 .auto_date_header(false)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_frame_size(FRAME_BYTES)
                 .max_concurrent_streams(context.max_streams)
                 .max_header_list_size(context.http.header_bytes)
                 .max_pending_accept_reset_streams(context.http.pending_resets as usize)

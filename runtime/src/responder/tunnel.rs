@@ -22,7 +22,7 @@ use super::Context;
 use super::ending::Ending;
 use super::link::{Link, Order};
 use super::severable::Severable;
-use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, PING_PATIENCE, STREAM_WINDOW};
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, PING_PATIENCE, STREAM_WINDOW};
 use crate::tls::Wire;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::{Executor, Timer, World};
@@ -223,6 +223,7 @@ impl<W: World> Tunnel<W> {
             .timer(Timer::new(&self.context.world))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_BYTES)
             .max_header_list_size(self.context.http.header_bytes)
             .max_local_error_reset_streams(FAULTY_STREAMS as usize)
             .max_send_buf_size(SEND_BUFFER)
