@@ -18,6 +18,7 @@ mod ending;
 mod lease;
 mod link;
 mod listen;
+mod orders;
 mod severable;
 mod shared;
 mod tick;

@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Context;
 use super::ending::Ending;
-use super::link::{Link, Order};
+use super::link::Link;
+use super::orders::Order;
 use super::tunnel::{Tunnel, some};
 use crate::tls::{Proof, Wire};
 use crate::world::World;
@@ -23,9 +24,9 @@ const USUAL_HEAD: usize = 1024;
 
 /// Lives as long as the connection.
 pub(super) async fn serve<W: World>(context: Arc<Context<W>>, stream: W::Stream, peer: SocketAddr) {
-    let (link, orders) = Link::new(peer);
+    let link = Link::new(peer);
     match context.shared.accept(&link) {
-        Ok(id) => Tunnel { context, id, link, orders }.run(stream).await,
+        Ok(id) => Tunnel { context, id, link }.run(stream).await,
         Err(rejection) => shun(&context, stream, peer, rejection).await,
     }
 }
@@ -64,7 +65,7 @@ impl<W: World> Tunnel<W> {
         loop {
             tokio::select! {
                 biased;
-                order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
+                order = self.link.ordered() => if let Order::Close(reason) = order {
                     return Err(Ending::Ordered(reason));
                 },
                 secured = handshake.as_mut() => return secured.map_err(|error| {
@@ -93,7 +94,7 @@ impl<W: World> Tunnel<W> {
             }
             tokio::select! {
                 biased;
-                order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
+                order = self.link.ordered() => if let Order::Close(reason) = order {
                     return Err(Ending::Ordered(reason));
                 },
                 read = stream.read_buf(&mut head) => if let Err(ending) = some(read) {
@@ -180,6 +181,7 @@ impl<W: World> Tunnel<W> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::orders::Orders;
     use super::*;
     use crate::world::Tokio;
 
@@ -191,5 +193,24 @@ mod tests {
         let task = bytes_of(serve::<Tokio>);
         assert!(task <= 1536, "the task of a tunnel takes {task} bytes");
         assert!(size_of::<Link>() <= 256);
+    }
+
+    #[test]
+    fn orders_come_in_turn() {
+        let orders = Orders::new();
+        for order in Order::ALL {
+            assert_eq!(orders.take(), None);
+            let given = [Order::Ping, order, Order::Goaway];
+            given.iter().for_each(|&order| orders.give(order));
+            let taken = given.map(|_| orders.take());
+            assert_eq!(taken, given.map(Some));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "fewer than 8 orders")]
+    fn an_order_without_room_is_a_bug() {
+        let orders = Orders::new();
+        (0..=8).for_each(|_| orders.give(Order::Ping));
     }
 }

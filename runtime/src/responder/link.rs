@@ -1,46 +1,27 @@
-//! What everybody but its own task holds of a tunnel.
+//! What everybody holds of a tunnel, its own task too.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use revtun_core::responder::CloseReason;
-
 use super::egress::Client;
-use crate::sync::{AtomicBool, Ordering, SetOnce, mpsc};
-
-/// Orders under way to one tunnel. The machine pings again only after an echo and says goaway and close once, and
-/// one caller asks for the start: fewer than this.
-const ORDERS: usize = 8;
-
-/// What a tunnel's task is told to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    /// Write one ping.
-    Ping,
-    /// Start HTTP/2: somebody has a request.
-    Start,
-    /// Say GOAWAY and carry on.
-    Goaway,
-    /// Close at once.
-    Close(CloseReason),
-}
+use super::orders::{Order, Orders};
+use crate::sync::{AtomicBool, Ordering, SetOnce};
 
 /// The way to a tunnel's task, and through the tunnel once it is in use.
 #[derive(Debug)]
 pub(super) struct Link {
     peer: SocketAddr,
     name: OnceLock<Box<str>>,
-    orders: mpsc::Sender<Order>,
+    orders: Orders,
     asked: AtomicBool,
     client: SetOnce<Option<Client>>,
 }
 
 impl Link {
-    /// A link to a connection from `peer`, and where its task hears of orders.
-    pub(super) fn new(peer: SocketAddr) -> (Arc<Self>, mpsc::Receiver<Order>) {
-        let (orders, ordered) = mpsc::channel(ORDERS);
-        let link = Self { peer, name: OnceLock::new(), orders, asked: AtomicBool::new(false), client: SetOnce::new() };
-        (Arc::new(link), ordered)
+    /// A link to a connection from `peer`.
+    pub(super) fn new(peer: SocketAddr) -> Arc<Self> {
+        let (asked, client) = (AtomicBool::new(false), SetOnce::new());
+        Arc::new(Self { peer, name: OnceLock::new(), orders: Orders::new(), asked, client })
     }
 
     /// Where the connection comes from.
@@ -60,9 +41,12 @@ impl Link {
 
     /// Passes an order on; a task that is gone needs none.
     pub(super) fn order(&self, order: Order) {
-        if let Err(mpsc::error::TrySendError::Full(order)) = self.orders.try_send(order) {
-            panic!("a tunnel has fewer than {ORDERS} orders under way, yet there is no room for {order:?}");
-        }
+        self.orders.give(order);
+    }
+
+    /// What its own task is to do next, and nobody else.
+    pub(super) async fn ordered(&self) -> Order {
+        self.orders.next().await
     }
 
     /// What sends requests through the tunnel; starts HTTP/2 if nobody did. None if the tunnel was never used and

@@ -11,7 +11,8 @@ use revtun_core::responder::{Config, Effect, Event, Refusal, Responder, Source, 
 use revtun_core::{Effects, Instant, Machine, TunnelId};
 
 use super::lease::{Lease, Opening, Waiting};
-use super::link::{Link, Order};
+use super::link::Link;
+use super::orders::Order;
 use crate::sync::{Mutex, MutexGuard, Notify, SetOnce, oneshot};
 use crate::world::World;
 

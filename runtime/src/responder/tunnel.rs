@@ -16,11 +16,11 @@ use revtun_core::h2frame::{GOAWAY_UNUSED, LEAVING};
 use revtun_core::responder::Event;
 use revtun_core::rping::{PING, PingFilter};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 
 use super::Context;
 use super::ending::Ending;
-use super::link::{Link, Order};
+use super::link::Link;
+use super::orders::Order;
 use super::severable::Severable;
 use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, PING_PATIENCE, STREAM_WINDOW};
 use crate::tls::Wire;
@@ -44,7 +44,6 @@ pub(super) struct Tunnel<W: World> {
     pub(super) context: Arc<Context<W>>,
     pub(super) id: TunnelId,
     pub(super) link: Arc<Link>,
-    pub(super) orders: mpsc::Receiver<Order>,
 }
 
 impl<W: World> Tunnel<W> {
@@ -81,7 +80,7 @@ impl<W: World> Tunnel<W> {
         loop {
             tokio::select! {
                 biased;
-                order = self.orders.recv() => match order.expect("the link is ours too") {
+                order = self.link.ordered() => match order {
                     // One ping is under way at most: it always fits into the socket's buffer.
                     Order::Ping => {
                         stream.write_all(&PING).await.map_err(|_| Ending::Lost)?;
@@ -120,7 +119,7 @@ impl<W: World> Tunnel<W> {
         while LEAVING.starts_with(&said) && said.len() < LEAVING.len() {
             tokio::select! {
                 biased;
-                order = self.orders.recv() => if let Some(Order::Close(reason)) = order {
+                order = self.link.ordered() => if let Order::Close(reason) = order {
                     return Ending::Ordered(reason);
                 },
                 read = stream.read_buf(&mut said) => if let Err(ending) = some(read) {
@@ -155,7 +154,7 @@ impl<W: World> Tunnel<W> {
         loop {
             tokio::select! {
                 biased;
-                order = self.orders.recv() => match order.expect("the link is ours too") {
+                order = self.link.ordered() => match order {
                     Order::Close(reason) => return Ending::Ordered(reason),
                     Order::Ping | Order::Start | Order::Goaway => {}
                 },
@@ -198,7 +197,7 @@ impl<W: World> Tunnel<W> {
         loop {
             tokio::select! {
                 biased;
-                order = self.orders.recv() => match order.expect("the link is ours too") {
+                order = self.link.ordered() => match order {
                     Order::Goaway => if let Some(order) = goaway.take() { order.give() },
                     Order::Close(reason) => return Ending::Ordered(reason),
                     Order::Ping | Order::Start => {}

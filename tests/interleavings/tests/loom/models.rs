@@ -2,9 +2,10 @@
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Waker};
 
 use loom::thread;
 use revtun_core::responder::Event;
@@ -12,7 +13,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::egress::Client;
 use super::lease::{Lease, Opening};
-use super::link::{Link, Order};
+use super::link::Link;
+use super::orders::Order;
 use super::severable::Severable;
 use super::tick;
 use super::town::Town;
@@ -144,13 +146,13 @@ fn a_connection_is_reached_from_its_first_moment() {
                 town.tell(Event::Tick);
             })
         };
-        let (link, mut orders) = Link::new(([127, 0, 0, 1], 1).into());
+        let link = Link::new(([127, 0, 0, 1], 1).into());
         town.shared.accept(&link).expect("there is room");
         clock.join().expect("the pump");
         let closed = town.shared.arm().is_none();
         town.world.pass();
         town.tell(Event::Tick);
-        assert!(matches!(block_on(orders.recv()), Some(Order::Close(_))));
+        assert!(matches!(block_on(link.ordered()), Order::Close(_)));
         closed
     });
 }
@@ -159,7 +161,7 @@ fn a_connection_is_reached_from_its_first_moment() {
 fn a_tunnel_is_started_once() {
     explore(3, || {
         let town = Town::new();
-        let mut tunnel = town.tunnel().expect("there is room");
+        let tunnel = town.tunnel().expect("there is room");
         let turn = Arc::new(AtomicU32::new(0));
         let caller = |link: Arc<Link>, turn: Arc<AtomicU32>| {
             thread::spawn(move || {
@@ -168,12 +170,12 @@ fn a_tunnel_is_started_once() {
             })
         };
         let callers = [(); 2].map(|()| caller(Arc::clone(&tunnel.link), Arc::clone(&turn)));
-        assert_eq!(block_on(tunnel.orders.recv()), Some(Order::Start));
+        assert_eq!(block_on(tunnel.link.ordered()), Order::Start);
         tunnel.link.settle(Some(Client));
         let turns = callers.map(|caller| caller.join().expect("a caller"));
         town.tell(Event::Closed { tunnel: tunnel.id });
-        drop(tunnel.link);
-        assert_eq!(block_on(tunnel.orders.recv()), None, "a tunnel is started twice");
+        let again = pin!(tunnel.link.ordered()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(again.is_pending(), "a tunnel is started twice");
         turns
     });
 }

@@ -10,6 +10,9 @@ mod lease;
 mod link;
 #[path = "models.rs"]
 mod models;
+#[path = "../../../../runtime/src/responder/orders.rs"]
+#[allow(dead_code)]
+mod orders;
 #[path = "../../../../runtime/src/responder/severable.rs"]
 mod severable;
 #[path = "../../../../runtime/src/responder/shared.rs"]

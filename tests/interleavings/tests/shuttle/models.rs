@@ -12,7 +12,7 @@ use shuttle::future::{block_on, spawn, yield_now};
 
 use super::egress::Client;
 use super::lease::{Lease, Opening, Waiting};
-use super::link::Order;
+use super::orders::Order;
 use super::tick;
 use super::town::{Town, Tunnel};
 use crate::world::Still;
@@ -112,9 +112,9 @@ fn life() {
 }
 
 /// The task of a tunnel: starts when it is told to, and ends by order.
-async fn carry(mut tunnel: Tunnel) {
+async fn carry(tunnel: Tunnel) {
     loop {
-        match tunnel.orders.recv().await.expect("the link is ours too") {
+        match tunnel.link.ordered().await {
             Order::Start => tunnel.link.settle(Some(Client)),
             Order::Close(CloseReason::Drained | CloseReason::GraceOver) => break count(&TALLY.ordered),
             Order::Close(reason) => panic!("nothing else ends it: {reason:?}"),

@@ -9,6 +9,9 @@ mod lease;
 mod link;
 #[path = "models.rs"]
 mod models;
+#[path = "../../../../runtime/src/responder/orders.rs"]
+#[allow(dead_code)]
+mod orders;
 #[path = "../../../../runtime/src/responder/shared.rs"]
 mod shared;
 #[path = "../../../../runtime/src/responder/tick.rs"]

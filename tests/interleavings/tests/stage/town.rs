@@ -9,9 +9,8 @@ use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{Config, DrainScope, Effect, Event, Hello, Place, Target, Verdict};
 
 use super::lease::Opening;
-use super::link::{Link, Order};
+use super::link::Link;
 use super::shared::Shared;
-use crate::sync::mpsc;
 use crate::world::{Seen, Still, World};
 
 /// A responder and its world.
@@ -25,7 +24,6 @@ pub(crate) struct Town {
 pub(crate) struct Tunnel {
     pub(crate) id: TunnelId,
     pub(crate) link: Arc<Link>,
-    pub(crate) orders: mpsc::Receiver<Order>,
 }
 
 impl Town {
@@ -38,7 +36,7 @@ impl Town {
 
     /// A tunnel of the only node, ready for use; none once everything is being drained.
     pub(crate) fn tunnel(&self) -> Option<Tunnel> {
-        let (link, orders) = Link::new(([127, 0, 0, 1], 1).into());
+        let link = Link::new(([127, 0, 0, 1], 1).into());
         let id = self.shared.accept(&link).ok()?;
         let hello = Hello { identity: identity(), instance: Some(Instance(1)), verdict: Verdict::Believed };
         let answer = self.shared.step(Event::Greeted { tunnel: id, hello });
@@ -46,7 +44,7 @@ impl Town {
             self.tell(Event::Closed { tunnel: id });
             return None;
         }
-        Some(Tunnel { id, link, orders })
+        Some(Tunnel { id, link })
     }
 
     /// A caller asks for the only node.
