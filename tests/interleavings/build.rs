@@ -12,7 +12,7 @@ use planted::{LIST, Race, races};
 
 const ROOT: &str = "../..";
 const RESPONDER: &str = "runtime/src/responder";
-const SHIPPED: [&str; 6] = ["lease.rs", "link.rs", "orders.rs", "severable.rs", "shared.rs", "tick.rs"];
+const SHIPPED: [&str; 5] = ["lease.rs", "link.rs", "orders.rs", "shared.rs", "tick.rs"];
 const STAGE: [&str; 2] = ["egress.rs", "town.rs"];
 
 fn main() {

@@ -2,11 +2,14 @@
 
 mod answer;
 mod body;
+mod client;
 mod cut;
 mod exchange;
 mod request;
+mod upload;
 
 pub use self::answer::OwnAnswer;
+pub(super) use self::client::Client;
 pub(super) use self::cut::CutOff;
 
 use std::convert::Infallible;
@@ -20,7 +23,6 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
-use hyper::client::conn::http2::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::Builder;
@@ -28,15 +30,12 @@ use revtun_core::responder::retry::LAST_REQUEST;
 use tokio::sync::watch;
 
 use self::answer::OwnBody;
-use self::body::{RequestBody, ResponseBody};
+use self::body::ResponseBody;
 use super::{Context, Phase, listen};
 use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, STREAM_WINDOW};
 use crate::still::{Watch, Watcher};
 use crate::tls::Wire;
 use crate::world::{Timer, World};
-
-/// Sends requests through a tunnel in use.
-pub(super) type Client = SendRequest<RequestBody>;
 
 /// Takes connections while the responder serves.
 pub(super) async fn listen<W: World>(
@@ -97,9 +96,10 @@ async fn converse<W: World>(
     let Some(stream) = secure(&context, stream, peer).await else { return };
     let service = service_fn({
         let (context, http2, phase) = (Arc::clone(&context), Arc::clone(&http2), phase.clone());
+        let from = request::address(peer.ip());
         move |request: Request<Incoming>| {
             http2.fetch_or(request.version() == Version::HTTP_2, Ordering::Relaxed);
-            answer(Arc::clone(&context), peer, phase.clone(), request)
+            answer(Arc::clone(&context), from.clone(), phase.clone(), request)
         }
     });
     let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
@@ -161,16 +161,16 @@ async fn leave<W: World>(world: &W, http2: &AtomicBool, phase: &mut watch::Recei
 /// What becomes of one request.
 async fn answer<W: World>(
     context: Arc<Context<W>>,
-    peer: SocketAddr,
+    from: HeaderValue,
     phase: watch::Receiver<Phase>,
     request: Request<Incoming>,
-) -> Result<Response<Either<OwnBody, ResponseBody>>, Infallible> {
+) -> Result<Response<Either<OwnBody, ResponseBody<W>>>, Infallible> {
     let http2 = request.version() == Version::HTTP_2;
     let answered = async {
-        let Some(watch) = Watch::current() else { return exchange::exchange(&context, peer.ip(), request).await };
+        let Some(watch) = Watch::current() else { return exchange::exchange(&context, &from, request).await };
         tokio::select! {
             biased;
-            answered = exchange::exchange(&context, peer.ip(), request) => answered,
+            answered = exchange::exchange(&context, &from, request) => answered,
             () = watch.broken() => Err(OwnAnswer::Still),
         }
     };

@@ -9,8 +9,6 @@
 use std::io;
 use std::sync::Arc;
 
-use hyper::client::conn::http2;
-use hyper_util::rt::TokioIo;
 use revtun_core::TunnelId;
 use revtun_core::h2frame::{GOAWAY_UNUSED, LEAVING};
 use revtun_core::responder::Event;
@@ -18,20 +16,17 @@ use revtun_core::rping::{PING, PingFilter};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::Context;
+use super::egress::Client;
 use super::ending::Ending;
+use super::keep_alive::KeepAlive;
 use super::link::Link;
 use super::orders::Order;
-use super::severable::Severable;
-use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, PING_PATIENCE, STREAM_WINDOW};
 use crate::tls::Wire;
 use crate::tunnel_io::{Notice, TunnelIo};
-use crate::world::{Executor, Timer, World};
+use crate::world::World;
 
 /// Bytes read at once from a tunnel that is not in use: there is nothing to read but echoes.
 const IDLE_READ: usize = 64;
-
-/// Bytes of one request's body that may wait here for the tunnel.
-const SEND_BUFFER: usize = 256 * 1024;
 
 /// What an idle tunnel is for from here on.
 enum Next {
@@ -184,16 +179,16 @@ impl<W: World> Tunnel<W> {
             Ok(within) => within,
             Err(ending) => return ending,
         };
-        let (io, mut notices, goaway) = TunnelIo::requesting(&self.context.world, stream, echoes);
-        let (io, _knife) = Severable::new(io);
-        let Ok((client, mut connection)) = self.http2().handshake(TokioIo::new(io)).await else {
+        let Context { world, config, http, .. } = &*self.context;
+        let (io, mut notices, goaway) = TunnelIo::requesting(world, stream, echoes);
+        let Ok((client, mut connection)) = Client::start(io, config.max_streams, http.header_bytes).await else {
             return Ending::Lost;
         };
+        let pings = connection.ping_pong().expect("nobody took it before");
+        let mut keep_alive = KeepAlive::new(world, pings, config.ping_interval);
         self.link.settle(Some(client));
         tracing::debug!(tunnel = %self.id, peer = %self.link.peer(), identity = self.link.name(), "tunnel in use");
         let mut goaway = Some(goaway);
-        // No more requests go in once this has an outcome, as after the peer's GOAWAY; those that are in go on.
-        let mut ended = None;
         loop {
             tokio::select! {
                 biased;
@@ -202,37 +197,18 @@ impl<W: World> Tunnel<W> {
                     Order::Close(reason) => return Ending::Ordered(reason),
                     Order::Ping | Order::Start => {}
                 },
-                notice = notices.recv() => self.context.report(match notice {
-                    Some(Notice::Heard) => Event::Heard { tunnel: self.id },
-                    Some(Notice::GoawayReceived) => Event::GoawayReceived { tunnel: self.id },
-                    // HTTP/2 let go of the stream.
-                    None if ended.is_some_and(|ended: hyper::Result<()>| ended.is_err()) => return Ending::Lost,
-                    None => return Ending::PeerClosed,
+                Some(notice) = notices.recv() => self.context.report(match notice {
+                    Notice::Heard => {
+                        keep_alive.heard();
+                        Event::Heard { tunnel: self.id }
+                    }
+                    Notice::GoawayReceived => Event::GoawayReceived { tunnel: self.id },
                 }),
-                outcome = &mut connection, if ended.is_none() => ended = Some(outcome),
+                // After the peer's GOAWAY it goes on until the last request is over.
+                outcome = &mut connection => return if outcome.is_ok() { Ending::PeerClosed } else { Ending::Lost },
+                () = keep_alive.given_up() => return Ending::Lost,
             }
         }
-    }
-
-    fn http2(&self) -> http2::Builder<Executor<W>> {
-        let config = &self.context.config;
-        let max_streams = config.max_streams;
-        let mut builder = http2::Builder::new(Executor::new(&self.context.world));
-        builder
-            .timer(Timer::new(&self.context.world))
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME_BYTES)
-            .max_header_list_size(self.context.http.header_bytes)
-            .max_local_error_reset_streams(FAULTY_STREAMS as usize)
-            .max_send_buf_size(SEND_BUFFER)
-            .initial_max_send_streams(max_streams as usize)
-            .max_concurrent_reset_streams(max_streams as usize)
-            // A living initiator is so heard in time.
-            .keep_alive_interval(config.ping_interval)
-            .keep_alive_timeout(PING_PATIENCE)
-            .keep_alive_while_idle(true);
-        builder
     }
 
     fn report_end(&self, ending: Ending) {

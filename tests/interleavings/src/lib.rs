@@ -1,7 +1,7 @@
 //! What threads share in revtun, under every order of them that matters.
 //!
 //! ```text
-//!   runtime/src/responder/{shared,tick,lease,link,severable}.rs ─┐ included by path, as they ship
+//!   runtime/src/responder/{shared,tick,lease,link,orders}.rs    ─┐ included by path, as they ship
 //!   runtime/src/{pump,counter}.rs, runtime/src/tls/keep.rs       ─┤
 //!                                                               ├──▶ tests/loom     small models, every order
 //!   tests/stage: sync.rs, world.rs, … in place of the rest      ─┘──▶ tests/shuttle  whole lives, random and PCT orders

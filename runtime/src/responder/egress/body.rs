@@ -1,6 +1,5 @@
-//! The bodies of a request and its answer, which keep the lease for as long as either flows.
+//! The body of an answer, which keeps the lease for as long as it flows.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -8,46 +7,36 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use h2::{Reason, RecvStream};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use revtun_core::responder::retry::{LINGER, LINGER_BYTES};
 
+use crate::responder::lease::Lease;
 use crate::still::Pace;
 use crate::world::World;
-
-/// A lease as bodies see it: something to let go of in the end.
-pub(super) type Held = Arc<dyn Any + Send + Sync>;
 
 /// What takes the rest of a body that nobody wants.
 type Rest = Box<dyn FnOnce(Incoming) + Send + Sync>;
 
 /// What a caller sends through a tunnel.
-pub(in crate::responder) struct RequestBody {
+pub(super) struct RequestBody {
     caller: Option<(Incoming, Rest)>,
     pace: Pace,
-    held: Option<Held>,
 }
 
 impl RequestBody {
     /// What `caller` sends. If it is dropped before its end, the rest goes on in `world` for a while: to nobody.
     pub(super) fn of<W: World>(caller: Incoming, world: &W) -> Self {
         if caller.is_end_stream() {
-            return Self::none();
+            return Self { caller: None, pace: Pace::NONE };
         }
         let (pace, world) = (Pace::of(&caller), world.clone());
         let rest: Rest = Box::new(move |caller| world.spawn(throw_away(world.clone(), caller)));
-        Self { caller: Some((caller, rest)), pace, held: None }
-    }
-
-    /// Nothing.
-    pub(super) fn none() -> Self {
-        Self { caller: None, pace: Pace::NONE, held: None }
-    }
-
-    /// Keeps `lease` until the end of the body, in place of an earlier one.
-    pub(super) fn hold(&mut self, lease: Held) {
-        self.held = Some(lease);
+        Self { caller: Some((caller, rest)), pace }
     }
 }
 
@@ -86,13 +75,6 @@ impl Drop for RequestBody {
     }
 }
 
-impl fmt::Debug for RequestBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let caller = self.caller.as_ref().map(|(caller, _)| caller);
-        f.debug_struct("RequestBody").field("caller", &caller).finish_non_exhaustive()
-    }
-}
-
 /// Reads the rest of a request that was answered already, so that its caller gets to hear the answer.
 async fn throw_away<W: World>(world: W, mut caller: Incoming) {
     let late = world.sleep_until(world.now().after(LINGER));
@@ -111,39 +93,50 @@ async fn throw_away<W: World>(world: W, mut caller: Incoming) {
 }
 
 /// What comes back through a tunnel.
-#[derive(Debug)]
-pub(super) struct ResponseBody {
-    service: Incoming,
+pub(super) struct ResponseBody<W: World> {
+    stream: RecvStream,
+    /// Bytes that are still to come, if the answer said how many.
+    left: Option<u64>,
     pace: Pace,
     /// It has broken off, which is said with the next turn.
     broken: Option<Broken>,
-    _held: Held,
+    _lease: Arc<Lease<W>>,
 }
 
-impl ResponseBody {
-    /// The body of an answer that came through the tunnel of `lease`.
-    pub(super) fn of(service: Incoming, lease: Held) -> Self {
-        Self { pace: Pace::of(&service), service, broken: None, _held: lease }
+impl<W: World> ResponseBody<W> {
+    /// The body of an answer with `headers` that came through the tunnel of `lease`.
+    pub(super) fn of(stream: RecvStream, headers: &HeaderMap, lease: Arc<Lease<W>>) -> Self {
+        let left = if stream.is_end_stream() { Some(0) } else { announced(headers) };
+        let mut body = Self { stream, left, pace: Pace::NONE, broken: None, _lease: lease };
+        body.pace = Pace::of(&body);
+        body
     }
 
-    fn poll_service(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_stream(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if self.pace.is_broken() {
             return Poll::Ready(Some(Err(Broken(None))));
         }
-        let frame = ready!(Pin::new(&mut self.service).poll_frame(task));
-        self.pace.moved();
-        Poll::Ready(match frame {
-            Some(Ok(frame)) => Some(Ok(frame)),
-            Some(Err(error)) => Some(Err(Broken(Some(error)))),
-            // hyper takes a stream that was reset without an error (an Envoy does that when its service breaks off)
-            // for a whole one. Only END_STREAM makes it whole.
-            None if self.service.is_end_stream() => None,
+        if let Some(data) = ready!(self.stream.poll_data(task)?) {
+            self.pace.moved();
+            // The caller has room for it: the next may come.
+            self.stream.flow_control().release_capacity(data.len())?;
+            self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        Poll::Ready(match ready!(self.stream.poll_trailers(task)?) {
+            Some(trailers) => Some(Ok(Frame::trailers(trailers))),
+            // Only END_STREAM makes an answer whole.
+            None if self.stream.is_end_stream() => None,
             None => Some(Err(Broken(None))),
         })
     }
 }
 
-impl Body for ResponseBody {
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+impl<W: World> Body for ResponseBody<W> {
     type Data = Bytes;
     type Error = Broken;
 
@@ -151,7 +144,7 @@ impl Body for ResponseBody {
         if let Some(broken) = self.broken.take() {
             return Poll::Ready(Some(Err(broken)));
         }
-        match ready!(self.poll_service(task)) {
+        match ready!(self.poll_stream(task)) {
             // With an error hyper drops what it has not written yet, and that may be the head of the answer: the caller
             // would not even learn that there was one.
             Some(Err(broken)) => {
@@ -164,17 +157,25 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.service.is_end_stream()
+        self.stream.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.service.size_hint()
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
 /// An answer broke off; so must the caller's.
 #[derive(Debug)]
-pub(super) struct Broken(Option<hyper::Error>);
+pub(super) struct Broken(Option<h2::Error>);
+
+impl From<h2::Error> for Broken {
+    fn from(error: h2::Error) -> Self {
+        // An Envoy whose service breaks off resets the stream without an error. Passed on to a caller, that would make the
+        // answer a whole one.
+        Self(Some(error).filter(|error| error.reason() != Some(Reason::NO_ERROR)))
+    }
+}
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

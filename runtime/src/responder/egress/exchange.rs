@@ -1,19 +1,21 @@
 //! One request: finds a tunnel, goes through it, and looks for another one if that was lost in time.
 
-use std::error::Error;
-use std::net::IpAddr;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use http::{Request, Response, Version};
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use revtun_core::responder::Event;
 use revtun_core::responder::retry::{Attempt, Next, Reach, after_loss};
 
 use super::answer::OwnAnswer;
-use super::body::{Held, RequestBody, ResponseBody};
+use super::body::{RequestBody, ResponseBody};
 use super::request::{self, Destination};
+use super::upload::upload;
 use crate::http::{list_bytes, strip_hop_by_hop};
 use crate::responder::Context;
 use crate::responder::lease::{Lease, Opening};
@@ -22,9 +24,9 @@ use crate::world::World;
 /// The answer of the service behind a tunnel, or else ours.
 pub(super) async fn exchange<W: World>(
     context: &Context<W>,
-    from: IpAddr,
+    from: &HeaderValue,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, OwnAnswer> {
+) -> Result<Response<ResponseBody<W>>, OwnAnswer> {
     let (mut head, body) = request.into_parts();
     let body = RequestBody::of(body, &context.world);
     // In HTTP/2 the library has seen to it.
@@ -33,7 +35,7 @@ pub(super) async fn exchange<W: World>(
     }
     let destination = Destination::of(&head.headers, context.config.tenant_isolation)?;
     request::prepare(&mut head, from, context.egress_tls.is_some())?;
-    let request = Request::from_parts(head, body);
+    let request = Outgoing::new(head, body);
     let answered = send(context, &destination, request);
     let mut response = if context.request_timeout.is_zero() {
         answered.await?
@@ -52,14 +54,14 @@ pub(super) async fn exchange<W: World>(
 async fn send<W: World>(
     context: &Context<W>,
     destination: &Destination,
-    mut request: Request<RequestBody>,
-) -> Result<Response<ResponseBody>, OwnAnswer> {
-    let idempotent = request.method().is_idempotent();
+    mut request: Outgoing,
+) -> Result<Response<ResponseBody<W>>, OwnAnswer> {
+    let idempotent = request.head.method.is_idempotent();
     let (mut tries, mut returns) = (0, 0);
     loop {
         let lease = find(context, destination).await?;
         let tunnel = lease.tunnel();
-        let lost = match through(lease, request).await {
+        let lost = match through(context, lease, request).await {
             Ok(response) => return Ok(response),
             Err(lost) => lost,
         };
@@ -101,66 +103,100 @@ async fn find<W: World>(context: &Context<W>, destination: &Destination) -> Resu
     }
 }
 
+/// A request as it goes through a tunnel.
+struct Outgoing {
+    head: Parts,
+    /// None if there is nothing in it.
+    body: Option<RequestBody>,
+}
+
+impl Outgoing {
+    fn new(mut head: Parts, body: RequestBody) -> Self {
+        let body = (!body.is_end_stream()).then_some(body);
+        let usually_has_one = ![Method::GET, Method::HEAD, Method::DELETE].contains(&head.method);
+        if body.is_none() && usually_has_one {
+            head.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+        }
+        Self { head, body }
+    }
+}
+
 /// A request whose tunnel was lost before an answer came.
 struct Lost {
     reach: Reach,
     /// The request, if all of it can be sent again.
-    request: Option<Request<RequestBody>>,
+    request: Option<Outgoing>,
     /// Whether the tunnel takes no more requests.
     closed: bool,
 }
 
 impl Lost {
-    /// The tunnel gave it back.
-    fn returned(request: Request<RequestBody>) -> Self {
+    /// The tunnel did not take it.
+    fn returned(request: Outgoing) -> Self {
         Self { reach: Reach::Unsent, request: Some(request), closed: true }
     }
 }
 
-async fn through<W: World>(lease: Lease<W>, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, Lost> {
-    let lease = Arc::new(lease);
-    let Some(mut client) = lease.link().client().await else {
-        return Err(Lost::returned(request));
+async fn through<W: World>(
+    context: &Context<W>,
+    lease: Lease<W>,
+    request: Outgoing,
+) -> Result<Response<ResponseBody<W>>, Lost> {
+    let Some(client) = lease.link().client().await else { return Err(Lost::returned(request)) };
+    let Some(mut client) = client.ready().await else { return Err(Lost::returned(request)) };
+    let Outgoing { head, body } = request;
+    let spare = copy(&head);
+    let (mut answer, stream) = match client.send(Request::from_parts(head, ()), body.is_none()) {
+        Ok(sent) => sent,
+        // It has ended since.
+        Err(error) if is_closed(&error) => return Err(Lost::returned(Outgoing { head: spare, body })),
+        // No tunnel takes that.
+        Err(_) => return Err(Lost { reach: Reach::Unsent, request: None, closed: false }),
     };
-    let held: Held = lease;
-    request.body_mut().hold(Arc::clone(&held));
-    let spare = request.body().is_end_stream().then(|| copy(&request));
-    match client.try_send_request(request).await {
-        Ok(response) => Ok(response.map(|body| ResponseBody::of(body, held))),
-        Err(mut error) => Err(match error.take_message() {
-            Some(request) => Lost::returned(request),
-            None => Lost { reach: reach(&error), request: spare, closed: is_closed(&error) },
-        }),
+    let spare = body.is_none().then_some(Outgoing { head: spare, body: None });
+    let mut upload = body.map(|body| Box::pin(upload(body, stream)));
+    let answered = poll_fn(|task| {
+        // The end of it is of no interest: if it fails, so does the stream.
+        let _sent = upload.take_if(|upload| upload.as_mut().poll(task).is_ready());
+        Pin::new(&mut answer).poll(task)
+    });
+    let response = match answered.await {
+        Ok(response) => response,
+        Err(error) => return Err(Lost { reach: reach(&error), request: spare, closed: is_closed(&error) }),
+    };
+    let lease = Arc::new(lease);
+    if let Some(upload) = upload {
+        // The service answers before it has all of the request.
+        let held = Arc::clone(&lease);
+        context.world.spawn(async move {
+            upload.await;
+            drop(held);
+        });
     }
+    let (head, stream) = response.into_parts();
+    let body = ResponseBody::of(stream, &head.headers, lease);
+    Ok(Response::from_parts(head, body))
 }
 
-/// A request without a body, again.
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::none());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
+/// The head of a request, again.
+fn copy(head: &Parts) -> Parts {
+    let (mut copy, ()) = Request::new(()).into_parts();
+    copy.method.clone_from(&head.method);
+    copy.uri.clone_from(&head.uri);
+    copy.version = head.version;
+    copy.headers.clone_from(&head.headers);
     copy
 }
 
-/// How far a request came that was not given back.
-fn reach<T>(lost: &TrySendError<T>) -> Reach {
-    let refused = cause(lost).is_some_and(|cause| {
-        let told_so = cause.is_reset() && cause.reason() == Some(h2::Reason::REFUSED_STREAM);
-        // Only streams beyond the last that the peer handled end with its GOAWAY; the others go on (RFC 9113 §6.8).
-        let left_out = cause.is_go_away() && cause.reason() == Some(h2::Reason::NO_ERROR);
-        cause.is_remote() && (told_so || left_out)
-    });
-    if refused { Reach::Refused } else { Reach::Sent }
+/// How far a request came that did not come back.
+fn reach(lost: &h2::Error) -> Reach {
+    let told_so = lost.is_reset() && lost.reason() == Some(h2::Reason::REFUSED_STREAM);
+    // Only streams beyond the last that the peer handled end with its GOAWAY; the others go on (RFC 9113 §6.8).
+    let left_out = lost.is_go_away() && lost.reason() == Some(h2::Reason::NO_ERROR);
+    if lost.is_remote() && (told_so || left_out) { Reach::Refused } else { Reach::Sent }
 }
 
 /// Whether it was the whole tunnel that ended, not this request's stream alone.
-fn is_closed<T>(lost: &TrySendError<T>) -> bool {
-    let error = lost.error();
-    error.is_canceled() || error.is_closed() || cause(lost).is_some_and(|cause| cause.is_io() || cause.is_go_away())
-}
-
-fn cause<T>(lost: &TrySendError<T>) -> Option<&h2::Error> {
-    lost.error().source().and_then(|cause| cause.downcast_ref())
+fn is_closed(lost: &h2::Error) -> bool {
+    lost.is_io() || lost.is_go_away()
 }

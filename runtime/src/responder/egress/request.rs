@@ -70,8 +70,13 @@ fn parsed<'a, T>(value: &'a HeaderValue, parse: impl FnOnce(&'a str) -> Result<T
     parse(text).map_err(|_| OwnAnswer::IllegalTarget)
 }
 
+/// A caller's address as `x-forwarded-for` has it; made once for each connection.
+pub(super) fn address(caller: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(caller.to_canonical().to_string()).expect("an address is a header value")
+}
+
 /// Makes what a caller at `from` sent fit for the tunnel: hop-by-hop headers go, `x-forwarded-*` come, all else stays.
-pub(super) fn prepare(head: &mut Parts, from: IpAddr, tls: bool) -> Result<(), OwnAnswer> {
+pub(super) fn prepare(head: &mut Parts, from: &HeaderValue, tls: bool) -> Result<(), OwnAnswer> {
     if head.method == Method::CONNECT {
         return Err(OwnAnswer::ConnectUnsupported);
     }
@@ -105,14 +110,16 @@ fn authority(head: &Parts) -> Result<Option<Authority>, OwnAnswer> {
     host.map(|host| Authority::try_from(host.as_bytes()).map_err(|_| OwnAnswer::IllegalHost)).transpose()
 }
 
-fn append_forwarded_for(headers: &mut HeaderMap, from: IpAddr) {
+fn append_forwarded_for(headers: &mut HeaderMap, from: &HeaderValue) {
     let earlier = headers.get_all(FORWARDED_FOR).into_iter().map(HeaderValue::as_bytes);
     let mut list = earlier.collect::<Vec<_>>().join(&b", "[..]);
-    if !list.is_empty() {
+    let list = if list.is_empty() {
+        from.clone()
+    } else {
         list.extend_from_slice(b", ");
-    }
-    list.extend_from_slice(from.to_canonical().to_string().as_bytes());
-    let list = HeaderValue::from_bytes(&list).expect("header values joined by commas are a header value");
+        list.extend_from_slice(from.as_bytes());
+        HeaderValue::from_bytes(&list).expect("header values joined by commas are a header value")
+    };
     headers.insert(FORWARDED_FOR, list);
 }
 
@@ -132,7 +139,7 @@ mod tests {
 
     fn prepared(request: http::request::Builder) -> Parts {
         let mut head = head(request);
-        prepare(&mut head, CALLER, false).unwrap();
+        prepare(&mut head, &address(CALLER), false).unwrap();
         head
     }
 
@@ -188,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_passed_on_is_turned_away() {
-        let turned_away = |request| prepare(&mut head(request), CALLER, false).unwrap_err();
+        let turned_away = |request| prepare(&mut head(request), &address(CALLER), false).unwrap_err();
         assert_eq!(turned_away(get("/").header(HOST, "a b")), OwnAnswer::IllegalHost);
         assert_eq!(turned_away(get("/").header(HOST, "a").header(HOST, "a")), OwnAnswer::IllegalHost);
         assert_eq!(

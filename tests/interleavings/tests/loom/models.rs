@@ -1,21 +1,17 @@
 //! The models of the responder. Each says how it came out, and has to come out in more than one way.
 
-use std::future::poll_fn;
-use std::io::ErrorKind;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Waker};
 
 use loom::thread;
 use revtun_core::responder::Event;
-use tokio::io::{AsyncRead, ReadBuf};
 
 use super::egress::Client;
 use super::lease::{Lease, Opening};
 use super::link::Link;
 use super::orders::Order;
-use super::severable::Severable;
 use super::tick;
 use super::town::Town;
 use crate::tool::{block_on, explore, spawn};
@@ -177,23 +173,5 @@ fn a_tunnel_is_started_once() {
         let again = pin!(tunnel.link.ordered()).poll(&mut Context::from_waker(Waker::noop()));
         assert!(again.is_pending(), "a tunnel is started twice");
         turns
-    });
-}
-
-#[test]
-fn whoever_reads_notices_the_cut() {
-    explore(3, || {
-        let (near, far) = tokio::io::duplex(1);
-        let (mut near, knife) = Severable::new(near);
-        let cutter = thread::spawn(move || drop(knife));
-        let mut polls = 0;
-        let read = block_on(poll_fn(|task| {
-            polls += 1;
-            Pin::new(&mut near).poll_read(task, &mut ReadBuf::new(&mut [0]))
-        }));
-        assert_eq!(read.expect_err("it is cut").kind(), ErrorKind::ConnectionAborted);
-        cutter.join().expect("whoever holds the knife");
-        drop(far);
-        polls
     });
 }

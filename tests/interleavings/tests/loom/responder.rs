@@ -13,8 +13,6 @@ mod models;
 #[path = "../../../../runtime/src/responder/orders.rs"]
 #[allow(dead_code)]
 mod orders;
-#[path = "../../../../runtime/src/responder/severable.rs"]
-mod severable;
 #[path = "../../../../runtime/src/responder/shared.rs"]
 mod shared;
 #[path = "../../../../runtime/src/responder/tick.rs"]
