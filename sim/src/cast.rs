@@ -4,9 +4,13 @@
 pub mod caller;
 pub mod ends;
 pub mod envoy;
+pub mod false_cloud;
+mod frames;
+pub mod guest;
 pub mod pattern;
 pub mod service;
 pub mod stranger;
+mod wire;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

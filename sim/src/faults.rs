@@ -2,12 +2,13 @@
 
 mod swarm;
 
-pub use self::swarm::{draw, draw_later};
+pub use self::swarm::{draw, draw_later, visitors};
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::cast::stranger::Manner;
+use crate::cast::{false_cloud, guest};
 use crate::net::Place;
 
 /// Something that goes wrong.
@@ -148,6 +149,20 @@ pub enum Fault {
         /// What it does.
         manner: Manner,
     },
+    /// An initiator that is not ours, and may come in.
+    Guest {
+        /// At this responder.
+        responder: usize,
+        /// What it does.
+        manner: guest::Manner,
+    },
+    /// The name of all responders stands for one more host, which is none.
+    FalseCloud {
+        /// What it does.
+        manner: false_cloud::Manner,
+        /// For how long.
+        lasts: Duration,
+    },
 }
 
 /// Which way of a link.
@@ -174,7 +189,7 @@ pub enum Death {
 
 impl Fault {
     /// Every kind, by name; new ones at the end.
-    pub const KINDS: [&str; 21] = [
+    pub const KINDS: [&str; 23] = [
         "cut",
         "cut-one-way",
         "flap",
@@ -196,6 +211,8 @@ impl Fault {
         "burst",
         "stranger",
         "renew",
+        "guest",
+        "false-cloud",
     ];
 
     /// The name of its kind.
@@ -223,6 +240,8 @@ impl Fault {
             Self::Scrape { .. } => "scrape",
             Self::Burst { .. } => "burst",
             Self::Stranger { .. } => "stranger",
+            Self::Guest { .. } => "guest",
+            Self::FalseCloud { .. } => "false-cloud",
         }
     }
 
@@ -241,13 +260,15 @@ impl Fault {
             Self::SynHole { responder, .. }
             | Self::Vanish { responder, .. }
             | Self::Burst { responder, .. }
-            | Self::Stranger { responder, .. } => vec![Place::Responder(responder)],
+            | Self::Stranger { responder, .. }
+            | Self::Guest { responder, .. } => vec![Place::Responder(responder)],
             Self::Rebind { initiator } | Self::Reconfigure { initiator, .. } => vec![Place::Initiator(initiator)],
             Self::Crash { place, .. }
             | Self::Freeze { place, .. }
             | Self::Skew { place, .. }
             | Self::Drain { place, .. }
             | Self::Scrape { place } => vec![place],
+            Self::FalseCloud { .. } => vec![Place::Stranger],
         }
     }
 
@@ -260,7 +281,8 @@ impl Fault {
             | Self::Storm { lasts, .. }
             | Self::Slow { lasts, .. }
             | Self::Freeze { lasts, .. }
-            | Self::Vanish { lasts, .. } => Some(lasts),
+            | Self::Vanish { lasts, .. }
+            | Self::FalseCloud { lasts, .. } => Some(lasts),
             Self::Flap { .. }
             | Self::Rebind { .. }
             | Self::Reset { .. }
@@ -271,7 +293,8 @@ impl Fault {
             | Self::Renew { .. }
             | Self::Scrape { .. }
             | Self::Burst { .. }
-            | Self::Stranger { .. } => None,
+            | Self::Stranger { .. }
+            | Self::Guest { .. } => None,
         }
     }
 }
@@ -296,6 +319,8 @@ impl fmt::Display for Fault {
             Self::Drain { grace, .. } | Self::Renew { grace, .. } => write!(f, " within {grace:?}"),
             Self::Burst { requests, .. } => write!(f, " of {requests} requests"),
             Self::Stranger { manner, .. } => write!(f, " {manner:?}"),
+            Self::Guest { manner, .. } => write!(f, " {manner:?}"),
+            Self::FalseCloud { manner, lasts } => write!(f, " {manner:?} for {lasts:?}"),
             Self::Rebind { .. } | Self::Reset { .. } | Self::Scrape { .. } => Ok(()),
         }
     }

@@ -13,6 +13,7 @@ mod handshake_ends;
 mod herd;
 mod isolation;
 mod leak;
+mod livelock;
 mod memory;
 mod panic;
 mod replace;
@@ -113,6 +114,7 @@ impl Panel {
             Box::new(memory::BoundedMemory::of(plan)),
             Box::new(calm::NothingLostInCalm::of(plan)),
             Box::new(herd::HerdBounded::of(plan)),
+            Box::new(livelock::NoLivelock::of(plan)),
         ];
         Self { oracles, seen: 0 }
     }

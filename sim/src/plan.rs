@@ -169,7 +169,7 @@ impl Plan {
         plan.faults = faults::draw(&mut crate::dice::dice(seed, "faults"), responders, initiators, span);
         // Seeds that are remembered go on showing what they once showed.
         if REMEMBERED.iter().all(|(remembered, _)| *remembered != seed) {
-            peers(&mut plan);
+            peers(&mut plan, span);
             let dice = &mut crate::dice::dice(seed, "later faults");
             plan.faults.extend(faults::draw_later(dice, responders, initiators, span));
             plan.faults.sort_by_key(|(at, _)| *at);
@@ -242,6 +242,13 @@ impl Plan {
         self.weather.bandwidth.is_some() || self.kernel.send_buffer < 10_000
     }
 
+    /// Whether tunnels are inside TLS from their first byte to their last. With an Envoy among them that can only be the
+    /// handshake.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.tls && self.envoys.is_empty()
+    }
+
     /// Whether what runs at `place` is an Envoy.
     #[must_use]
     pub fn is_envoy(&self, place: Place) -> bool {
@@ -280,8 +287,8 @@ impl Plan {
     }
 }
 
-/// Who is an Envoy.
-fn peers(plan: &mut Plan) {
+/// Who is an Envoy, and who visits.
+fn peers(plan: &mut Plan, span: (Duration, Duration)) {
     let mut dice = dice(plan.seed, "peers");
     let (cloud, edge) = (chance(&mut dice, 150), chance(&mut dice, 150));
     let some = |all: usize, dice: &mut fastrand::Rng| {
@@ -296,6 +303,7 @@ fn peers(plan: &mut Plan) {
         plan.envoys.extend(some(plan.initiators, &mut dice).map(Place::Initiator));
     }
     plan.maintain = Duration::from_secs([1, 1, 10][dice.usize(..3)]);
+    plan.faults.extend(faults::visitors(&mut dice, plan.responders, span));
 }
 
 fn weather(dice: &mut fastrand::Rng) -> Weather {

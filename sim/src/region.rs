@@ -204,7 +204,9 @@ impl Region {
     /// The responders that the cloud's name stands for.
     fn publish_names(&mut self) {
         let named = self.sites.iter().filter(|(_, site)| !site.is_unnamed()).filter_map(|(_, site)| site.public);
-        self.names.set(CLOUD, named.collect());
+        let stranger = &self.sites[&Place::Stranger];
+        let false_cloud = stranger.service.as_ref().map(|_| stranger.kernel().1);
+        self.names.set(CLOUD, named.chain(false_cloud).collect());
     }
 
     fn strike(&mut self, fault: Fault) {

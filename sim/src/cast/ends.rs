@@ -100,9 +100,8 @@ pub async fn initiator(
     }
 }
 
-/// How much of a tunnel is inside TLS: with an Envoy among them the handshake alone, since it can do nothing else.
 fn extent(plan: &Plan) -> Extent {
-    if plan.envoys.is_empty() { Extent::Whole } else { Extent::Handshake }
+    if plan.is_whole() { Extent::Whole } else { Extent::Handshake }
 }
 
 /// What the certificate of an initiator says.

@@ -14,6 +14,8 @@ mod pool;
 pub mod responder;
 pub mod state;
 
+pub(super) use self::exact::Exact;
+
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -35,7 +37,7 @@ const CONNECTION_WINDOW: u32 = 65_535 + 25_100_289;
 const STREAMS: u32 = 1024;
 
 /// Reads up to the empty line behind a head: all that came until then, and how much of it the head is.
-async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, at_once: usize) -> Option<(Vec<u8>, usize)> {
+pub(super) async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, at_once: usize) -> Option<(Vec<u8>, usize)> {
     let mut bytes = Vec::new();
     let mut space = [0; 4096];
     loop {
@@ -57,7 +59,7 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// What comes of `work`, unless `limit` ends before.
-async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         done = work => Some(done),

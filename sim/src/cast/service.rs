@@ -63,7 +63,10 @@ pub(super) async fn answer(
     }
     let exact = reader.is_exactly(size(number(UP)));
     pause(Duration::from_millis(number(TAKES))).await;
-    history.add(Fact::Served { request, by, exact });
+    // Others may ask as well, and nobody waits for what they get.
+    if request > 0 {
+        history.add(Fact::Served { request, by, exact });
+    }
     let mut answer = Response::new(Full::new(pattern::body(request, size(number(DOWN)))));
     answer.headers_mut().insert(BY, by.into());
     Ok(answer)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Death, Fault, Way};
 use crate::cast::stranger::Manner;
+use crate::cast::{false_cloud, guest};
 use crate::dice::chance;
 use crate::net::Place;
 
@@ -13,6 +14,9 @@ const STARTS_MAX: usize = 5;
 /// So many kinds are drawn by [`draw`]. Those behind them have dice of their own, so that whatever else a seed brings stays
 /// what it was without them.
 const AT_FIRST: usize = 20;
+
+/// So many are drawn by [`draw`] and [`draw_later`]; the rest by [`visitors`].
+const LATER: usize = 21;
 
 /// Faults between `from` and `to` for a world of so many responders and initiators, in order.
 pub fn draw(
@@ -64,11 +68,33 @@ pub fn draw_later(
     (from, to): (Duration, Duration),
 ) -> Vec<(Duration, Fault)> {
     let mut faults = Vec::new();
-    for kind in AT_FIRST..Fault::KINDS.len() {
+    for kind in AT_FIRST..LATER {
         for _ in 0..[0, 0, 0, 0, 1, 2, 5][dice.usize(..7)] {
             let at = from + (to - from).mul_f64(dice.f64());
             faults.push((at, draw_one(dice, kind, responders, initiators)));
         }
+    }
+    faults
+}
+
+/// Peers between `from` and `to` that may come in although they mean no good, at either end.
+pub fn visitors(
+    dice: &mut fastrand::Rng,
+    responders: usize,
+    (from, to): (Duration, Duration),
+) -> Vec<(Duration, Fault)> {
+    let mut faults = Vec::new();
+    if chance(dice, 150) {
+        for _ in 0..dice.usize(1..4) {
+            let at = from + (to - from).mul_f64(dice.f64());
+            faults.push((at, Fault::Guest { responder: dice.usize(..responders), manner: guest::Manner::draw(dice) }));
+        }
+    }
+    // A port that had a listener is taken for a while, so one has to be enough.
+    if chance(dice, 150) {
+        let at = from + (to - from).mul_f64(dice.f64());
+        let lasts = Duration::from_secs(dice.u64(3..30));
+        faults.push((at, Fault::FalseCloud { manner: false_cloud::Manner::draw(dice), lasts }));
     }
     faults
 }

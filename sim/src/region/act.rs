@@ -7,9 +7,10 @@ use std::time::Duration;
 use revtun::trace::Trace;
 use revtun_core::identity::{NodeId, TenantId};
 use revtun_core::responder::{self, DrainScope, Target};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::Region;
-use crate::cast::{ends, envoy, service, stranger};
+use crate::cast::{CLOUD, ends, envoy, false_cloud, guest, service, stranger};
 use crate::clock;
 use crate::dice::dice;
 use crate::faults::{Death, Fault, Way};
@@ -164,7 +165,11 @@ impl Region {
             Fault::Scrape { place } => return self.scrape(place),
             Fault::Burst { responder, requests } => (0..requests).for_each(|_| self.call_at(Some(responder))),
             // What Envoys make of them is not ours to say.
-            Fault::Stranger { responder, .. } if self.plan.is_envoy(Place::Responder(responder)) => return false,
+            Fault::Stranger { responder, .. } | Fault::Guest { responder, .. }
+                if self.plan.is_envoy(Place::Responder(responder)) =>
+            {
+                return false;
+            }
             Fault::Stranger { responder, manner } => {
                 let site = &self.sites[&Place::Stranger];
                 let process = Arc::clone(site.process.as_ref().expect("strangers never die"));
@@ -179,8 +184,37 @@ impl Region {
                 };
                 process.spawn(stranger::visit(world, manner, knowledge));
             }
+            Fault::Guest { responder, manner } => {
+                let process = Arc::clone(self.sites[&Place::Stranger].process.as_ref().expect("strangers never die"));
+                let world = self.strange(&process, &format!("guest at {now:?}"));
+                let responder = self.sites[&Place::Responder(responder)].public.expect("responders are known");
+                let connector = || TlsConnector::from(Arc::clone(&self.authority.client(guest::IDENTITY).borrow()));
+                let tls = self.plan.tls.then(|| (connector(), self.plan.is_whole()));
+                process.spawn(guest::visit(world, responder, tls, manner));
+            }
+            Fault::FalseCloud { manner, .. } => {
+                let site = &self.sites[&Place::Stranger];
+                if site.service.is_some() {
+                    return false;
+                }
+                let (kernel, address) = site.kernel();
+                let process = Process::new(kernel, address);
+                let world = self.strange(&process, "false cloud");
+                let acceptor = || TlsAcceptor::from(Arc::clone(&self.authority.server(CLOUD).borrow()));
+                let whole = self.plan.is_whole();
+                let tls = self.plan.tls.then(|| false_cloud::Tls { acceptor: acceptor(), whole });
+                process.spawn(false_cloud::run(world, tls, manner));
+                self.site(Place::Stranger).service = Some(process);
+                self.publish_names();
+            }
         }
         true
+    }
+
+    /// The world of somebody who is not ours.
+    fn strange(&self, process: &Arc<Process>, who: &str) -> Local {
+        let (dice, skew) = (dice(self.plan.seed, who), Arc::clone(&self.sites[&Place::Stranger].skew));
+        Local::new(Arc::clone(process), self.names.clone(), dice, skew, Trace::OFF)
     }
 
     fn relieve(&mut self, fault: Fault) {
@@ -202,6 +236,12 @@ impl Region {
                 site.unnamed = site.unnamed.saturating_sub(1);
                 self.publish_names();
             }
+            Fault::FalseCloud { .. } => {
+                if let Some(process) = self.site(Place::Stranger).service.take() {
+                    process.kill();
+                }
+                self.publish_names();
+            }
             Fault::Flap { .. }
             | Fault::Rebind { .. }
             | Fault::Reset { .. }
@@ -212,7 +252,8 @@ impl Region {
             | Fault::Renew { .. }
             | Fault::Scrape { .. }
             | Fault::Burst { .. }
-            | Fault::Stranger { .. } => {}
+            | Fault::Stranger { .. }
+            | Fault::Guest { .. } => {}
         }
     }
 

@@ -34,7 +34,7 @@ impl Region {
     /// Notes what changed.
     pub(super) fn glance(&mut self, now: Duration) {
         for (from, to) in self.wire.take_dials() {
-            if matches!(to, Place::Responder(_)) && matches!(from, Place::Initiator(_)) {
+            if matches!(to, Place::Responder(_) | Place::Stranger) && matches!(from, Place::Initiator(_)) {
                 self.history.add(Fact::Dialled { from, to });
             }
         }

@@ -24,7 +24,7 @@ pub(super) struct Site {
     booted: usize,
     /// The responder or the initiator, or whoever else is here.
     pub(super) process: Option<Arc<Process>>,
-    /// The service beside an initiator.
+    /// The service beside an initiator, or a cloud that is none among strangers.
     pub(super) service: Option<Arc<Process>>,
     pub(super) responder: Slot<ResponderHandle<Local>>,
     pub(super) initiator: Slot<InitiatorHandle<Local>>,

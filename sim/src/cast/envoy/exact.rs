@@ -11,20 +11,27 @@ use super::Stream;
 /// Type, version and length of a record.
 const HEADER: usize = 5;
 
-pub(super) struct Exact {
+/// A connection that is never read past the end of a record, if it is `exact`.
+pub(in crate::cast) struct Exact {
     stream: Stream,
+    exact: bool,
     header: Vec<u8>,
     /// Bytes of the record that are to come.
     left: usize,
 }
 
 impl Exact {
-    pub(super) const fn new(stream: Stream) -> Self {
-        Self { stream, header: Vec::new(), left: 0 }
+    pub(in crate::cast) const fn new(stream: Stream, exact: bool) -> Self {
+        Self { stream, exact, header: Vec::new(), left: 0 }
     }
 
     pub(super) fn into_inner(self) -> Stream {
         self.stream
+    }
+
+    /// There are no more records.
+    pub(in crate::cast) const fn read_freely(&mut self) {
+        self.exact = false;
     }
 
     fn pass(&mut self, bytes: &[u8]) {
@@ -42,6 +49,9 @@ impl Exact {
 
 impl AsyncRead for Exact {
     fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.exact {
+            return Pin::new(&mut self.stream).poll_read(task, buf);
+        }
         let most = if self.left > 0 { self.left } else { HEADER - self.header.len() };
         let mut space = vec![0; most.min(buf.remaining())];
         let mut piece = ReadBuf::new(&mut space);

@@ -145,7 +145,7 @@ impl Dialler {
             return Ok((stream, residue));
         };
         let name = CLOUD.try_into().expect("a legal name");
-        let connected = within(HANDSHAKE, tls.connect(name, Exact::new(stream))).await;
+        let connected = within(HANDSHAKE, tls.connect(name, Exact::new(stream, true))).await;
         let mut stream = connected.and_then(Result::ok).ok_or(None)?;
         let residue = within(HANDSHAKE, self.ask(&mut stream, to, 1)).await.unwrap_or(Err(None))?;
         Ok((stream.into_inner().0.into_inner(), residue))
