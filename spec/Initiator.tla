@@ -103,11 +103,11 @@ Flapped(trouble) ==
     [] trouble = "flapping" -> {"flapping"}
     [] OTHER                -> {"flapped"}
 
-\* What the end of an idle tunnel can do to it. Whether a proven tunnel lived for long enough is left open.
+\* What the end of a tunnel can do to it. Whether one that was proven or used lived for long enough is left open.
 Ended(n, t) ==
   LET trouble == n.trouble[n.host[t]]
   IN CASE n.stage[t] = "unproven" -> Flapped(trouble)
-       [] n.stage[t] = "proven"   -> Flapped(trouble) \cup {trouble}
+       [] n.stage[t] \in {"proven"} \cup InUse -> Flapped(trouble) \cup {trouble}
        [] OTHER                   -> {trouble}
 
 \* A tunnel was found alive. Whether it lived for long enough by now is left open.
@@ -155,9 +155,9 @@ Answered(t) == AnsweredOtherwise(t) \/ \E revtun \in BOOLEAN : AnsweredAccepted(
 Heard(t) ==
   /\ Free
   /\ m.stage[t] \in Idle \cup InUse \cup {"draining"}
-  /\ IF m.stage[t] \in Idle
+  /\ IF m.stage[t] \in Idle \cup InUse
      THEN \E trouble \in Lived(m, t) :
-            m' = [m EXCEPT !.stage[t] = "proven", !.trouble[m.host[t]] = trouble]
+            m' = [m EXCEPT !.stage[t] = IF @ = "unproven" THEN "proven" ELSE @, !.trouble[m.host[t]] = trouble]
      ELSE UNCHANGED m
 
 Used(t, protocol) ==

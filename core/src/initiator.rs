@@ -214,10 +214,13 @@ impl Initiator {
                 let deadline = env.now.after(host.cadence.patience(&self.config));
                 self.timers.set(&mut tunnel.alarm, deadline, Timer::Silence(id));
             }
-            Phase::InUse { protocol: Protocol::Http2 } => {
-                self.timers.set(&mut tunnel.alarm, env.now.after(self.config.silence), Timer::Silence(id));
+            Phase::InUse { protocol } => {
+                host.trouble.lived(env.now.since(tunnel.dialed));
+                if *protocol == Protocol::Http2 {
+                    self.timers.set(&mut tunnel.alarm, env.now.after(self.config.silence), Timer::Silence(id));
+                }
             }
-            Phase::InUse { protocol: Protocol::Http1 } | Phase::Draining => {}
+            Phase::Draining => {}
         }
         tunnel.heard = env.now;
         let host = tunnel.host;
@@ -257,7 +260,10 @@ impl Initiator {
             (Phase::Idle { accepted, pings, .. }, Cause::Refused | Cause::Lost) => {
                 trouble::is_flap(pings, env.now.since(accepted)).then_some(Kind::Flapping)
             }
-            (Phase::InUse { .. } | Phase::Draining, Cause::Refused | Cause::Lost) => None,
+            (Phase::InUse { .. }, Cause::Refused | Cause::Lost) => {
+                trouble::is_short(env.now.since(tunnel.dialed)).then_some(Kind::Flapping)
+            }
+            (Phase::Draining, Cause::Refused | Cause::Lost) => None,
         };
         self.forget(env, id, kind, None)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clock::Clock;
 use revtun_core::TunnelId;
 use revtun_core::handshake::Answer;
-use revtun_core::initiator::{self, Cause, HostId, Initiator};
+use revtun_core::initiator::{self, Cause, HostId, Initiator, Protocol};
 
 const HOST: HostId = HostId(0);
 
@@ -76,6 +76,34 @@ fn one_that_went_sooner_or_was_never_pinged_is_a_flap() {
             lose(clock, tunnel);
         };
         assert_eq!(pauses(5, flapped), [0, 0, 500, 1_000, 2_000], "pinged: {pinged}, {life} ms");
+    }
+}
+
+/// Or else whoever begins HTTP and hangs up would be dialled without a pause.
+#[test]
+fn one_that_was_used_at_once_and_went_is_a_flap_too() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let flapped = |clock: &mut Clock<Initiator>, tunnel, _| {
+            accept(clock, tunnel);
+            let _ = clock.tell(initiator::Event::Used { tunnel, protocol });
+            clock.pass(999);
+            lose(clock, tunnel);
+        };
+        assert_eq!(pauses(5, flapped), [0, 0, 500, 1_000, 2_000]);
+        let goodbye = |clock: &mut Clock<Initiator>, tunnel, _| {
+            accept(clock, tunnel);
+            let _ = clock.tell(initiator::Event::Used { tunnel, protocol });
+            let _ = clock.tell(initiator::Event::GoawayReceived { tunnel });
+        };
+        assert_eq!(pauses(5, goodbye), [0, 0, 500, 1_000, 2_000]);
+        let lived = |clock: &mut Clock<Initiator>, tunnel, _| {
+            accept(clock, tunnel);
+            let _ = clock.tell(initiator::Event::Used { tunnel, protocol });
+            clock.pass(1_000);
+            let _ = clock.tell(initiator::Event::Heard { tunnel });
+            lose(clock, tunnel);
+        };
+        assert_eq!(pauses(5, lived), [0; 5]);
     }
 }
 

@@ -18,15 +18,20 @@ pub(super) struct Drain {
 
 impl Initiator {
     pub(super) fn goaway_received(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
-        match self.tunnels.get(id).map(|tunnel| tunnel.phase) {
-            Some(Phase::Idle { accepted, pings, .. }) => {
+        match self.tunnels.get(id).map(|tunnel| (tunnel.phase, tunnel.dialed)) {
+            Some((Phase::Idle { accepted, pings, .. }, _)) => {
                 if trouble::is_flap(pings, env.now.since(accepted)) {
                     self.blame(env, id, Kind::Flapping, None);
                 }
                 self.start_draining(env, id)
             }
-            Some(Phase::InUse { .. }) => self.start_draining(env, id),
-            Some(Phase::Dialing | Phase::Handshaking | Phase::Draining) | None => self.stale_event(),
+            Some((Phase::InUse { .. }, dialed)) => {
+                if trouble::is_short(env.now.since(dialed)) {
+                    self.blame(env, id, Kind::Flapping, None);
+                }
+                self.start_draining(env, id)
+            }
+            Some((Phase::Dialing | Phase::Handshaking | Phase::Draining, _)) | None => self.stale_event(),
         }
     }
 

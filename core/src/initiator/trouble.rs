@@ -16,6 +16,11 @@ pub(super) fn is_flap(pings: Pings, life: Duration) -> bool {
     !pings.prove() || life < SHORT_LIFE
 }
 
+/// Whether a tunnel that went after `life` may be part of a loop, even if it was used.
+pub(super) fn is_short(life: Duration) -> bool {
+    life < SHORT_LIFE
+}
+
 /// The kinds of failure, each with its own way of coming back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {

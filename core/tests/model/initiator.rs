@@ -185,7 +185,7 @@ impl InitiatorModel {
     }
 
     fn sign_of_life(&mut self, tunnel: TunnelId) {
-        if let Some(Tunnel { host, stage: Stage::Idle, .. }) = self.tunnels.get(&tunnel) {
+        if let Some(Tunnel { host, stage: Stage::Idle | Stage::InUse(_), .. }) = self.tunnels.get(&tunnel) {
             self.relieved(*host);
         }
     }

@@ -15,6 +15,8 @@ pub(crate) struct Schedule {
     pub(crate) due: Option<Timer>,
     /// Tunnels were accepted long ago, not just now.
     pub(crate) old: bool,
+    /// Tunnels were dialled just now, not long ago.
+    pub(crate) fresh: bool,
     /// Tunnels were dialled before their host failed last, so they belong to the same wave.
     pub(crate) same_wave: bool,
     /// The tunnel that was dialled last.
@@ -23,9 +25,10 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Those that make a difference to what is heard of a tunnel.
-    pub(crate) fn of_news() -> [Self; 3] {
+    pub(crate) fn of_news() -> [Self; 4] {
         let plain = Self::default();
-        [plain, Self { old: true, ..plain }, Self { same_wave: true, ..plain }]
+        let fresh = Self { fresh: true, ..plain };
+        [plain, Self { old: true, ..plain }, fresh, Self { same_wave: true, ..plain }]
     }
 
     /// Those that make a difference to `timer`, among `tunnels`.
@@ -57,6 +60,7 @@ impl Schedule {
             Moment::Alarm(timer) if self.due == Some(timer) => CANONICAL_NOW,
             Moment::Alarm(_) => CANONICAL_NOW.after(LATER),
             Moment::Accepted(_) if self.old => ago(60),
+            Moment::Dialed(_) if self.fresh => CANONICAL_NOW,
             Moment::Dialed(id) if self.youngest == Some(id) => ago(61),
             Moment::Dialed(_) => ago(62),
             Moment::Failed(_) if !self.same_wave => ago(63),
@@ -84,8 +88,9 @@ pub(crate) fn armed(machine: &Initiator) -> Vec<Timer> {
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { due: _, old, same_wave, youngest } = self;
+        let Self { due: _, old, fresh, same_wave, youngest } = self;
         f.write_str(if *old { " old" } else { "" })?;
+        f.write_str(if *fresh { " fresh" } else { "" })?;
         f.write_str(if *same_wave { " same_wave" } else { "" })?;
         youngest.map_or(Ok(()), |id| write!(f, " youngest={id}"))
     }

@@ -59,7 +59,7 @@ pub enum Manner {
 }
 
 impl Manner {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 28] = [
         Self::Mute,
         Self::HangsUp,
         Self::Refuses(401, 0),
@@ -68,6 +68,8 @@ impl Manner {
         Self::Refuses(429, 0),
         Self::Refuses(429, 3),
         Self::Refuses(503, 0),
+        Self::Body,
+        Self::Twice,
         Self::Endless,
         Self::Large,
         Self::Early,
@@ -75,14 +77,20 @@ impl Manner {
         Self::Flaps,
         Self::PingFlood,
         Self::PingPieces,
+        Self::PingWrong,
         Self::HalfCloses(0),
         Self::HalfCloses(1),
         Self::HalfCloses(2),
+        Self::HalfCloses(3),
+        Self::Goodbye(0),
+        Self::Goodbye(0x7fff_ffff),
+        Self::Settings,
+        Self::Resets,
+        Self::Http2Pings,
         Self::NeverReads,
     ];
 
-    /// Any but those that have an initiator use a tunnel at once: the end of one that was used does not speak against its
-    /// host yet, however soon it comes, so that such a host is dialled without a pause.
+    /// Any.
     pub fn draw(dice: &mut fastrand::Rng) -> Self {
         Self::ALL[dice.usize(..Self::ALL.len())]
     }
