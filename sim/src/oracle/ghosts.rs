@@ -16,8 +16,9 @@ const SETTLES: Duration = Duration::from_millis(300);
 /// How long a request may take beside the service's own time. A tunnel whose other end is gone is noticed much later.
 const QUICK: Duration = Duration::from_secs(2);
 
-/// The largest body that is quick on any network which loses nothing.
+/// The largest body, and the longest way, with which a request is quick on a network that loses nothing.
 const SMALL: usize = 10_000;
+const NEAR: Duration = Duration::from_millis(100);
 
 /// See above.
 pub(super) struct GhostsGetNoWork {
@@ -36,7 +37,8 @@ impl GhostsGetNoWork {
                 Fault::Crash { place: Place::Initiator(_), how: Death::PowerLoss, .. } | Fault::Scrape { .. }
             )
         };
-        let quick = plan.weather.is_calm() && !plan.is_narrow() && plan.calls.body <= SMALL;
+        let quick = plan.weather.is_calm() && plan.weather.latency.most() <= NEAR && !plan.is_narrow();
+        let quick = quick && plan.calls.body <= SMALL;
         let applies = quick && plan.envoys.is_empty() && plan.faults.iter().all(|(_, fault)| power_loss(fault));
         Self { applies, back: BTreeMap::new(), open: BTreeMap::new() }
     }
