@@ -73,6 +73,8 @@ impl NoSilentLoss {
             Answer::Served { .. } | Answer::Stalled => asked.served > 0,
             Answer::Own { reason, .. } => reason.is_some() || asked.excused || envoy,
             Answer::Broken => self.disturbed || envoy,
+            // What breaks off there may take its head with it, as in any proxy that is made of hyper alone.
+            Answer::Lost(_) if envoy && self.disturbed && asked.served > 0 => true,
             Answer::Lost(_) | Answer::Unreachable | Answer::Silence => asked.excused,
         };
         if fine { Ok(()) } else { Err(format!("request {}: {answer:?}", asked.question)) }
