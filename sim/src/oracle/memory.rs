@@ -7,6 +7,7 @@ use std::time::Duration;
 use revtun::flow::STREAM_WINDOW;
 
 use super::Oracle;
+use crate::faults::Fault;
 use crate::history::{Fact, Question};
 use crate::net::Place;
 use crate::plan::Plan;
@@ -28,6 +29,8 @@ pub(super) struct BoundedMemory {
     tunnels_each: usize,
     connections: BTreeMap<Place, usize>,
     requests: BTreeMap<u64, Request>,
+    /// Until then initiators may hold what hosts that mean no good have asked for, which nobody counts.
+    uncounted: Duration,
 }
 
 struct Request {
@@ -40,7 +43,7 @@ impl BoundedMemory {
     /// For what `plan` brings.
     pub(super) fn of(plan: &Plan) -> Self {
         let tunnels_each = usize::from(plan.most_tunnels()) * plan.responders;
-        Self { tunnels_each, connections: BTreeMap::new(), requests: BTreeMap::new() }
+        Self { tunnels_each, connections: BTreeMap::new(), requests: BTreeMap::new(), uncounted: Duration::ZERO }
     }
 
     fn bound(&mut self, at: Duration, place: Place) -> usize {
@@ -50,6 +53,7 @@ impl BoundedMemory {
                 let here = self.requests.values().filter(|request| request.via == number);
                 (self.connections.get(&place).copied().unwrap_or_default(), here.map(|request| request.bytes).sum())
             }
+            Place::Initiator(_) if at < self.uncounted => return usize::MAX,
             // A request to a cluster goes to any of its nodes. Tunnels that drain are replaced.
             Place::Initiator(_) => (2 * self.tunnels_each, self.requests.values().map(|request| request.bytes).sum()),
             Place::Caller | Place::Stranger => return usize::MAX,
@@ -75,6 +79,7 @@ impl Oracle for BoundedMemory {
                 let tunnels = view.tunnels.iter().chain(&view.draining).sum::<u32>() + view.strangers + view.handshakes;
                 self.connections.insert(*place, tunnels as usize);
             }
+            Fact::Struck(Fault::FalseCloud { lasts, .. }) => self.uncounted = at + *lasts + LINGERS,
             Fact::Asked(question) => {
                 let request = Request { via: question.via, bytes: bytes_of(question), answered: None };
                 self.requests.insert(question.request, request);
