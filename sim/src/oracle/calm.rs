@@ -16,6 +16,9 @@ const UNDER_WAY: Duration = Duration::from_millis(100);
 /// How much more time than the service takes has to be given to a request, so that it ends within it.
 const UNHURRIED: Duration = Duration::from_secs(2);
 
+/// The longest way over which a tunnel is replaced before anybody gives up waiting for it.
+const NEAR: Duration = Duration::from_millis(50);
+
 /// See above.
 pub(super) struct NothingLostInCalm {
     /// The world is such that it has to hold.
@@ -31,7 +34,12 @@ pub(super) struct NothingLostInCalm {
 impl NothingLostInCalm {
     pub(super) fn of(plan: &Plan) -> Self {
         let in_order = |fault: &Fault| match fault {
-            Fault::Drain { grace, .. } | Fault::Renew { grace, .. } => *grace >= plan.calls.takes + UNHURRIED,
+            Fault::Drain { grace, .. } => *grace >= plan.calls.takes + UNHURRIED,
+            // Requests wait for another tunnel, but not for long. An Envoy looks for those that are missing now and then.
+            Fault::Renew { initiator, grace, .. } => {
+                let soon = plan.weather.latency.most() <= NEAR && !plan.is_envoy(Place::Initiator(*initiator));
+                soon && *grace >= plan.calls.takes + UNHURRIED
+            }
             Fault::Scrape { .. } | Fault::Skew { .. } => true,
             _ => false,
         };
