@@ -65,7 +65,7 @@ impl HalfOpenReaped {
     fn spare(&mut self, at: Duration, place: Place) {
         for (((initiator, responder), _), (_, since)) in &mut self.cuts {
             if place == Place::Initiator(*initiator) || place == Place::Responder(*responder) {
-                *since = at;
+                *since = (*since).max(at);
             }
         }
     }
