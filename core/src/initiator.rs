@@ -257,11 +257,8 @@ impl Initiator {
         let kind = match (tunnel.phase, cause) {
             (Phase::Dialing, Cause::Refused) => Some(Kind::Absent),
             (Phase::Dialing, Cause::Lost) | (Phase::Handshaking, Cause::Refused | Cause::Lost) => Some(Kind::Failing),
-            (Phase::Idle { accepted, pings, .. }, Cause::Refused | Cause::Lost) => {
-                trouble::is_flap(pings, env.now.since(accepted)).then_some(Kind::Flapping)
-            }
-            (Phase::InUse { .. }, Cause::Refused | Cause::Lost) => {
-                trouble::is_short(env.now.since(tunnel.dialed)).then_some(Kind::Flapping)
+            (Phase::Idle { .. } | Phase::InUse { .. }, Cause::Refused | Cause::Lost) => {
+                tunnel.is_flap(env.now).then_some(Kind::Flapping)
             }
             (Phase::Draining, Cause::Refused | Cause::Lost) => None,
         };

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::trouble::{self, Kind};
+use super::trouble::Kind;
 use super::tunnel::Phase;
 use super::{CloseReason, Effect, Initiator, Timer};
 use crate::timers::Alarm;
@@ -18,20 +18,15 @@ pub(super) struct Drain {
 
 impl Initiator {
     pub(super) fn goaway_received(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
-        match self.tunnels.get(id).map(|tunnel| (tunnel.phase, tunnel.dialed)) {
-            Some((Phase::Idle { accepted, pings, .. }, _)) => {
-                if trouble::is_flap(pings, env.now.since(accepted)) {
+        let Some(tunnel) = self.tunnels.get(id) else { return self.stale_event() };
+        match tunnel.phase {
+            Phase::Idle { .. } | Phase::InUse { .. } => {
+                if tunnel.is_flap(env.now) {
                     self.blame(env, id, Kind::Flapping, None);
                 }
                 self.start_draining(env, id)
             }
-            Some((Phase::InUse { .. }, dialed)) => {
-                if trouble::is_short(env.now.since(dialed)) {
-                    self.blame(env, id, Kind::Flapping, None);
-                }
-                self.start_draining(env, id)
-            }
-            Some((Phase::Dialing | Phase::Handshaking | Phase::Draining, _)) | None => self.stale_event(),
+            Phase::Dialing | Phase::Handshaking | Phase::Draining => self.stale_event(),
         }
     }
 

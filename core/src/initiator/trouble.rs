@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use super::canonical::Moment;
-use super::tunnel::Pings;
 use super::{Config, HostId};
 use crate::backoff::{Backoff, jitter};
 use crate::{Env, Instant};
@@ -11,14 +10,9 @@ use crate::{Env, Instant};
 /// A tunnel that lived for so long was a good one; one that goes sooner may be part of a loop.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 
-/// Whether the end of an idle tunnel that lived for `life` speaks against its host.
-pub(super) fn is_flap(pings: Pings, life: Duration) -> bool {
-    !pings.prove() || life < SHORT_LIFE
-}
-
-/// Whether a tunnel that went after `life` may be part of a loop, even if it was used.
-pub(super) fn is_short(life: Duration) -> bool {
-    life < SHORT_LIFE
+/// Whether the end of a tunnel that lived for `life` speaks against its host.
+pub(super) fn is_flap(proven: bool, life: Duration) -> bool {
+    !proven || life < SHORT_LIFE
 }
 
 /// The kinds of failure, each with its own way of coming back.

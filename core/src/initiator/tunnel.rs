@@ -1,6 +1,6 @@
 //! One tunnel, as its initiator sees it.
 
-use super::{HostId, Protocol, Timer};
+use super::{HostId, Protocol, Timer, trouble};
 use crate::timers::Alarm;
 use crate::{Instant, TunnelId};
 
@@ -75,6 +75,17 @@ impl Tunnel {
             Phase::InUse { .. } => true,
             Phase::Dialing | Phase::Handshaking | Phase::Draining => false,
         }
+    }
+
+    /// Whether its end, if it comes now, speaks against its host: one that is used proves something as well, but not if it
+    /// was dialled just before.
+    pub(super) fn is_flap(&self, now: Instant) -> bool {
+        let since = match self.phase {
+            Phase::Idle { accepted, .. } => accepted,
+            Phase::InUse { .. } => self.dialed,
+            Phase::Dialing | Phase::Handshaking | Phase::Draining => return false,
+        };
+        trouble::is_flap(self.is_proven(), now.since(since))
     }
 
     pub(super) const fn view(&self, tunnel: TunnelId) -> TunnelView {
