@@ -110,6 +110,15 @@ impl World for Local {
     }
 }
 
+/// What comes of `work`, unless `limit` ends before.
+pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = pause(limit) => None,
+    }
+}
+
 /// Waits for `time`.
 pub async fn pause(time: Duration) {
     clock::sleep_until(clock::now() + time).await;

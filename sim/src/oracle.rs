@@ -16,6 +16,7 @@ mod leak;
 mod livelock;
 mod memory;
 mod panic;
+mod recent;
 mod replace;
 mod silent_loss;
 mod target_bound;

@@ -16,7 +16,7 @@ use super::EGRESS;
 use super::pattern::{self, Reader};
 use super::service::{BY, DOWN, REQUEST, TAKES, UP, number};
 use crate::history::{Answer, Fact, History, Question};
-use crate::host::{Local, pause};
+use crate::host::{Local, pause, within};
 use crate::plan::Plan;
 
 /// How long a caller that does not read holds on to what it does not read.
@@ -48,7 +48,7 @@ async fn attempt(
     responder: IpAddr,
     patience: Duration,
 ) -> (Answer, Option<Response<Incoming>>) {
-    let sent = in_time(patience, async {
+    let sent = within(patience, async {
         let stream = world.connect(SocketAddr::new(responder, EGRESS)).await.map_err(|_| Answer::Unreachable)?;
         let io = TokioIo::new(stream);
         let sent = if speaks_http1(question.request) {
@@ -65,15 +65,6 @@ async fn attempt(
             None => (Answer::Stalled, Some(answer)),
         },
         Ok(answer) => (read(answer, question, patience).await, None),
-    }
-}
-
-/// What comes of `work`, unless `patience` ends before.
-async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        done = work => Some(done),
-        () = pause(patience) => None,
     }
 }
 
@@ -131,7 +122,7 @@ async fn read(answer: Response<Incoming>, question: &Question, patience: Duratio
     let mut reader = Reader::new(question.request);
     let mut body = answer.into_body();
     loop {
-        match in_time(patience, body.frame()).await {
+        match within(patience, body.frame()).await {
             None => return Answer::Silence,
             Some(None) => break,
             Some(Some(Ok(frame))) => frame.data_ref().into_iter().for_each(|piece| reader.take(piece)),

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::host::{Local, pause};
+use crate::host::Local;
 
 /// A connection.
 pub(crate) type Stream = <Local as revtun::world::World>::Stream;
@@ -56,15 +56,6 @@ pub(super) async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, at_once: usi
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let lines = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
     lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-}
-
-/// What comes of `work`, unless `limit` ends before.
-pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        done = work => Some(done),
-        () = pause(limit) => None,
-    }
 }
 
 /// `time`, and at random up to 15 % more.

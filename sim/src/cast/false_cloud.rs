@@ -2,7 +2,6 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most of them are like others in all but one thing")]
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -225,10 +224,4 @@ async fn without_end(wire: &mut Wire, piece: impl Fn(u32) -> Vec<u8>) -> io::Res
         }
     }
     Ok(())
-}
-
-impl fmt::Display for Manner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
 }

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use super::envoy::{Exact, read_head};
 use super::wire::Wire;
 use super::{CLOUD, EGRESS, TUNNELS, frames};
-use crate::host::{Local, pause};
+use crate::host::{Local, pause, within};
 
 /// What its certificate says. No caller asks for it but the guest itself.
 pub const IDENTITY: &str = "spiffe://elsewhere/strange/guest";
@@ -80,11 +80,11 @@ pub async fn visit(world: Local, responder: IpAddr, tls: Option<(TlsConnector, b
     world.spawn(async move {
         pause(ASKS).await;
         // Its own request and what comes of it are no one else's concern.
-        let _answered = super::envoy::within(STAY, ask(&here, responder)).await;
+        let _answered = within(STAY, ask(&here, responder)).await;
     });
     let here = world.clone();
     world.spawn(async move {
-        let _ended = super::envoy::within(STAY, dial(&here, responder, tls, manner)).await;
+        let _ended = within(STAY, dial(&here, responder, tls, manner)).await;
     });
 }
 
@@ -147,7 +147,7 @@ async fn idle(wire: &mut Wire<Exact>, manner: Manner) -> io::Result<()> {
     loop {
         if manner == Manner::Unsolicited {
             wire.write_all(b"RPING").await?;
-            if super::envoy::within(PACE, wire.read_exact(&mut space)).await.is_none() {
+            if within(PACE, wire.read_exact(&mut space)).await.is_none() {
                 continue;
             }
         } else {
@@ -182,22 +182,20 @@ async fn serve(wire: &mut Wire<Exact>, manner: Manner) -> io::Result<()> {
     match manner {
         Manner::Goodbye(last) => wire.write_all(&frames::goodbye(last)).await?,
         Manner::HalfCloses(_) => wire.shutdown().await?,
-        Manner::Resets => {
-            for turn in 0.. {
-                wire.write_all(&frames::reset(1 + 2 * (turn % 3))).await?;
-                wire.flush().await?;
-                pause(PACE).await;
-            }
-        }
-        Manner::Settings => {
-            for turn in 0.. {
-                wire.write_all(&frames::unsteady(turn)).await?;
-                wire.flush().await?;
-                pause(PACE).await;
-            }
-        }
+        Manner::Resets => without_end(wire, |turn| frames::reset(1 + 2 * (turn % 3))).await?,
+        Manner::Settings => without_end(wire, frames::unsteady).await?,
         _ => {}
     }
     wire.flush().await?;
     wire.read_to_nothing().await
+}
+
+/// Sends piece after piece, and reads nothing.
+async fn without_end(wire: &mut Wire<Exact>, piece: impl Fn(u32) -> Vec<u8>) -> io::Result<()> {
+    for turn in 0.. {
+        wire.write_all(&piece(turn)).await?;
+        wire.flush().await?;
+        pause(PACE).await;
+    }
+    Ok(())
 }

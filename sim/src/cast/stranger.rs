@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::{CLOUD, TUNNELS, ends};
 use crate::clock;
 use crate::history::{Fact, History};
-use crate::host::{Local, pause};
+use crate::host::{Local, pause, within};
 use crate::plan::Plan;
 use crate::secrets::Authority;
 
@@ -73,11 +73,7 @@ pub async fn visit(world: Local, manner: Manner, knowledge: Knowledge) {
             let place = SocketAddr::new(knowledge.address, TUNNELS);
             let Ok(stream) = here.connect(place).await else { return };
             let begun = clock::now();
-            tokio::select! {
-                biased;
-                () = speak(stream, manner, &knowledge) => {}
-                () = pause(STAY) => {}
-            }
+            let _spoken = within(STAY, speak(stream, manner, &knowledge)).await;
             let stayed = clock::now() - begun;
             knowledge.history.add(Fact::Visited { to: knowledge.responder, manner, stayed });
         });

@@ -18,12 +18,12 @@ const AT_FIRST: usize = 20;
 /// So many are drawn by [`draw`] and [`draw_later`]; the rest by [`visitors`].
 const LATER: usize = 21;
 
-/// Faults between `from` and `to` for a world of so many responders and initiators, in order.
+/// Faults within `span` for a world of so many responders and initiators, in order.
 pub fn draw(
     dice: &mut fastrand::Rng,
     responders: usize,
     initiators: usize,
-    (from, to): (Duration, Duration),
+    span: (Duration, Duration),
 ) -> Vec<(Duration, Fault)> {
     let weights: Vec<u32> = (0..AT_FIRST).map(|_| [0, 0, 0, 1, 1, 2, 8][dice.usize(..7)]).collect();
     let total: u32 = weights.iter().sum();
@@ -41,7 +41,7 @@ pub fn draw(
             left = left.saturating_sub(*weight);
             here
         });
-        let at = from + (to - from).mul_f64(dice.f64());
+        let at = moment(dice, span);
         let fault = draw_one(dice, kind.unwrap_or_default(), responders, initiators);
         if let Fault::Crash { place, .. } | Fault::Drain { place, .. } = fault {
             let starts = match place {
@@ -65,34 +65,30 @@ pub fn draw_later(
     dice: &mut fastrand::Rng,
     responders: usize,
     initiators: usize,
-    (from, to): (Duration, Duration),
+    span: (Duration, Duration),
 ) -> Vec<(Duration, Fault)> {
     let mut faults = Vec::new();
     for kind in AT_FIRST..LATER {
         for _ in 0..[0, 0, 0, 0, 1, 2, 5][dice.usize(..7)] {
-            let at = from + (to - from).mul_f64(dice.f64());
+            let at = moment(dice, span);
             faults.push((at, draw_one(dice, kind, responders, initiators)));
         }
     }
     faults
 }
 
-/// Peers between `from` and `to` that may come in although they mean no good, at either end.
-pub fn visitors(
-    dice: &mut fastrand::Rng,
-    responders: usize,
-    (from, to): (Duration, Duration),
-) -> Vec<(Duration, Fault)> {
+/// Peers within `span` that may come in although they mean no good, at either end.
+pub fn visitors(dice: &mut fastrand::Rng, responders: usize, span: (Duration, Duration)) -> Vec<(Duration, Fault)> {
     let mut faults = Vec::new();
     if chance(dice, 150) {
         for _ in 0..dice.usize(1..4) {
-            let at = from + (to - from).mul_f64(dice.f64());
+            let at = moment(dice, span);
             faults.push((at, Fault::Guest { responder: dice.usize(..responders), manner: guest::Manner::draw(dice) }));
         }
     }
     // A port that had a listener is taken for a while, so one has to be enough.
     if chance(dice, 150) {
-        let at = from + (to - from).mul_f64(dice.f64());
+        let at = moment(dice, span);
         let lasts = Duration::from_secs(dice.u64(3..30));
         faults.push((at, Fault::FalseCloud { manner: false_cloud::Manner::draw(dice), lasts }));
     }
@@ -130,6 +126,11 @@ fn draw_one(dice: &mut fastrand::Rng, kind: usize, responders: usize, initiators
         "stranger" => Fault::Stranger { responder, manner: Manner::draw(dice) },
         other => unreachable!("{other} is no kind of fault"),
     }
+}
+
+/// A moment of `span`, from its beginning to its end.
+fn moment(dice: &mut fastrand::Rng, (from, to): (Duration, Duration)) -> Duration {
+    from + (to - from).mul_f64(dice.f64())
 }
 
 /// A blink, a moment, or longer than anybody is patient.

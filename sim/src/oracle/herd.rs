@@ -1,12 +1,11 @@
 //! L9 HerdBounded: however many tunnels are lost at once, a responder is not dialled more often in a second than a few times
 //! for each tunnel that it should have.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::Oracle;
+use super::recent::Recent;
 use crate::history::Fact;
-use crate::net::Place;
 use crate::plan::Plan;
 
 /// Dials in a second for each tunnel: the pauses after a refused dial begin with some tens of milliseconds.
@@ -16,15 +15,14 @@ const SECOND: Duration = Duration::from_secs(1);
 /// See above.
 pub(super) struct HerdBounded {
     bound: usize,
-    /// Dials of the last second, by responder.
-    dials: BTreeMap<Place, VecDeque<Duration>>,
-    most: usize,
+    /// By responder.
+    dials: Recent,
 }
 
 impl HerdBounded {
     pub(super) fn of(plan: &Plan) -> Self {
         let tunnels = plan.counts.iter().map(|count| usize::from((*count).max(5))).sum::<usize>();
-        Self { bound: tunnels * DIALS, dials: BTreeMap::new(), most: 0 }
+        Self { bound: tunnels * DIALS, dials: Recent::within(SECOND) }
     }
 }
 
@@ -35,28 +33,22 @@ impl Oracle for HerdBounded {
 
     fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
         let Fact::Dialled { to, .. } = fact else { return Ok(()) };
-        let dials = self.dials.entry(*to).or_default();
-        dials.push_back(at);
-        while dials.front().is_some_and(|first| *first + SECOND <= at) {
-            dials.pop_front();
-        }
-        self.most = self.most.max(dials.len());
-        if dials.len() > self.bound {
-            return Err(format!("{to} was dialled {} times in a second", dials.len()));
+        let dials = self.dials.add(at, *to);
+        if dials > self.bound {
+            return Err(format!("{to} was dialled {dials} times in a second"));
         }
         Ok(())
     }
 
     fn measure(&self) -> Option<(&'static str, f64)> {
-        let most = u32::try_from(self.most).map_or(f64::MAX, f64::from);
-        let bound = u32::try_from(self.bound).map_or(f64::MAX, f64::from);
-        Some(("dials a second, share of the bound", most / bound))
+        Some(("dials a second, share of the bound", self.dials.share_of(self.bound)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Place;
 
     #[test]
     fn dials_of_a_second_are_counted() {

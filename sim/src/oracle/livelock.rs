@@ -1,10 +1,11 @@
 //! L6 NoLivelock: a host that never keeps a tunnel is not dialled over and over: an initiator leaves it alone for longer and
 //! longer.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Oracle;
+use super::recent::Recent;
 use crate::history::Fact;
 use crate::net::Place;
 use crate::plan::Plan;
@@ -21,16 +22,15 @@ pub(super) struct NoLivelock {
     bound: usize,
     /// Their pauses are their own.
     envoys: BTreeSet<Place>,
-    /// Dials of hosts that mean no good, by initiator.
-    dials: BTreeMap<Place, VecDeque<Duration>>,
-    most: usize,
+    /// Of hosts that mean no good, by initiator.
+    dials: Recent,
 }
 
 impl NoLivelock {
     pub(super) fn of(plan: &Plan) -> Self {
         // An initiator that is started again may be told to have five.
         let tunnels = plan.counts.iter().map(|count| usize::from((*count).max(5))).max().unwrap_or_default();
-        Self { bound: PROBES + tunnels * DIALS, envoys: plan.envoys.clone(), dials: BTreeMap::new(), most: 0 }
+        Self { bound: PROBES + tunnels * DIALS, envoys: plan.envoys.clone(), dials: Recent::within(WINDOW) }
     }
 }
 
@@ -44,21 +44,15 @@ impl Oracle for NoLivelock {
         if self.envoys.contains(from) {
             return Ok(());
         }
-        let dials = self.dials.entry(*from).or_default();
-        dials.push_back(at);
-        while dials.front().is_some_and(|first| *first + WINDOW <= at) {
-            dials.pop_front();
-        }
-        self.most = self.most.max(dials.len());
-        if dials.len() > self.bound {
-            return Err(format!("{from} dialled a host that is no good {} times in {WINDOW:?}", dials.len()));
+        let dials = self.dials.add(at, *from);
+        if dials > self.bound {
+            return Err(format!("{from} dialled a host that is no good {dials} times in {WINDOW:?}"));
         }
         Ok(())
     }
 
     fn measure(&self) -> Option<(&'static str, f64)> {
-        let float = |count| u32::try_from(count).map_or(f64::MAX, f64::from);
-        Some(("dials of a host that is no good, share of the bound", float(self.most) / float(self.bound)))
+        Some(("dials of a host that is no good, share of the bound", self.dials.share_of(self.bound)))
     }
 }
 

@@ -22,9 +22,9 @@ use tokio::sync::Mutex;
 use super::line::{End, Line, Remote};
 use super::pool::{Node, Pool};
 use super::state::{Peer, Stage, State};
-use super::{CONNECTION_WINDOW, STREAM_WINDOW, within};
+use super::{CONNECTION_WINDOW, STREAM_WINDOW};
 use crate::clock;
-use crate::host::{Local, pause};
+use crate::host::{Local, pause, within};
 
 /// The time for a whole answer.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -18,11 +18,11 @@ use tokio_rustls::TlsConnector;
 use super::exact::Exact;
 use super::line::{End, Line, Remote};
 use super::state::{Entry, Peer, Stage, State};
-use super::{CONNECTION_WINDOW, STREAM_WINDOW, STREAMS, Stream, header, jittered, read_head, within};
+use super::{CONNECTION_WINDOW, STREAM_WINDOW, STREAMS, Stream, header, jittered, read_head};
 use crate::cast::{CLOUD, TUNNELS, ends, service};
 use crate::clock;
 use crate::history::History;
-use crate::host::{Local, pause};
+use crate::host::{Local, pause, within};
 use crate::plan::Plan;
 use crate::secrets::Authority;
 

@@ -9,9 +9,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::pool::{Node, Pool};
 use super::state::{Entry, Peer, State};
-use super::{Stream, egress, header, read_head, within};
+use super::{Stream, egress, header, read_head};
 use crate::cast::{CLOUD, EGRESS, TUNNELS, anywhere};
-use crate::host::Local;
+use crate::host::{Local, within};
 use crate::plan::Plan;
 use crate::secrets::Authority;
 
