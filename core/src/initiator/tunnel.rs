@@ -77,13 +77,12 @@ impl Tunnel {
         }
     }
 
-    /// Whether its end, if it comes now, speaks against its host: one that is used proves something as well, but not if it
-    /// was dialled just before.
+    /// Whether the end of this accepted tunnel, if it comes now, speaks against its host: one that is used proves something
+    /// as well, but not if it was dialled just before.
     pub(super) fn is_flap(&self, now: Instant) -> bool {
         let since = match self.phase {
             Phase::Idle { accepted, .. } => accepted,
-            Phase::InUse { .. } => self.dialed,
-            Phase::Dialing | Phase::Handshaking | Phase::Draining => return false,
+            Phase::Dialing | Phase::Handshaking | Phase::InUse { .. } | Phase::Draining => self.dialed,
         };
         trouble::is_flap(self.is_proven(), now.since(since))
     }
