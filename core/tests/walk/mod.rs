@@ -45,16 +45,16 @@ pub(crate) struct Past {
 /// Throws out of one throw.
 pub(crate) struct Luck {
     left: u64,
-    /// Each throw is the next byte of the first one, for a fuzzer; else they have nothing in common (SplitMix64).
-    by_bytes: bool,
+    /// For a fuzzer each throw is the next of these bytes; else they have nothing in common (SplitMix64).
+    bytes: Option<u128>,
 }
 
 impl Luck {
     pub(crate) fn next(&mut self) -> u64 {
-        if self.by_bytes {
-            let byte = self.left & 0xff;
-            self.left >>= 8;
-            return byte;
+        if let Some(bytes) = &mut self.bytes {
+            let [byte, ..] = bytes.to_le_bytes();
+            *bytes >>= 8;
+            return u64::from(byte);
         }
         self.left = self.left.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.left ^ (self.left >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -76,7 +76,9 @@ impl Luck {
 
     /// An index, as often as its weight says; the last one if all are zero.
     pub(crate) fn weighted(&mut self, weights: &[u64]) -> usize {
-        let mut left = self.below(weights.iter().sum::<u64>().max(1));
+        let all = weights.iter().sum::<u64>().max(1);
+        // One byte has to reach the last of them, however much they weigh.
+        let mut left = if self.bytes.is_some() && all > 0x100 { self.next() * all / 0x100 } else { self.below(all) };
         let found = weights.iter().position(|weight| {
             let hit = left < *weight;
             left = left.saturating_sub(*weight);
@@ -109,12 +111,12 @@ impl<M: Walked> Walk<M> {
 
     /// Time goes on and something happens, both out of one throw. `weights` make this walk unlike others.
     pub(crate) fn decode(&mut self, throw: u64, weights: &[u8]) -> (Env, M::Event<'static>) {
-        self.decide(Luck { left: throw, by_bytes: false }, weights)
+        self.decide(Luck { left: throw, bytes: None }, weights)
     }
 
     /// The same, with a byte of `throw` for each decision.
-    pub(crate) fn decode_bytes(&mut self, throw: u64, weights: &[u8]) -> (Env, M::Event<'static>) {
-        self.decide(Luck { left: throw, by_bytes: true }, weights)
+    pub(crate) fn decode_bytes(&mut self, throw: u128, weights: &[u8]) -> (Env, M::Event<'static>) {
+        self.decide(Luck { left: 0, bytes: Some(throw) }, weights)
     }
 
     fn decide(&mut self, mut luck: Luck, weights: &[u8]) -> (Env, M::Event<'static>) {

@@ -6,7 +6,7 @@ use super::model::responder::ResponderModel;
 use super::stride::stride;
 use super::walk::responder::small;
 
-/// The first byte chooses the configuration; then eight bytes a step.
+/// The first byte chooses the configuration; then sixteen bytes a step.
 pub fn run(data: &[u8]) {
     let Some((choice, steps)) = data.split_first() else { return };
     let config = small(choice & 1 == 0, choice & 2 == 0);
