@@ -36,7 +36,12 @@ def killers(bug):
 
 def is_alone(bug):
     """Whether one method notices it and no other can."""
-    return len(killers(bug)) == 1 and all(word["verdict"] != UNKNOWN for word in bug["row"].values())
+    return len(killers(bug)) == 1 and is_known(bug)
+
+
+def is_known(bug):
+    """Whether each method has said what it makes of it."""
+    return all(word["verdict"] != UNKNOWN for word in bug["row"].values())
 
 
 def summary(bugs, columns):
@@ -46,14 +51,16 @@ def summary(bugs, columns):
         noticed = [bug for bug in reached if name in killers(bug)]
         alone = [bug for bug in noticed if is_alone(bug)]
         text += f"| {name} | {len(reached)} | {len(noticed)} | {len(alone)} |\n"
-    unnoticed = sum(not killers(bug) for bug in bugs)
-    return text + f"\n{len(bugs)} bugs, {unnoticed} of them noticed by nobody.\n" + three_ways(bugs)
+    unnoticed = sum(not killers(bug) and is_known(bug) for bug in bugs)
+    untried = sum(not killers(bug) and not is_known(bug) for bug in bugs)
+    pending = f"; {untried} were not tried with all methods yet" if untried else ""
+    return text + f"\n{len(bugs)} bugs, {unnoticed} of them noticed by nobody{pending}.\n" + three_ways(bugs)
 
 
 def three_ways(bugs):
     """How the bugs of the two machines fare with the ways that look at all that those can do."""
     inside = [bug for bug in bugs if any(bug["row"][way]["verdict"] != ELSEWHERE for way in WAYS)]
-    known = [bug for bug in by_way(inside) if all(word["verdict"] != UNKNOWN for word in bug["row"].values())]
+    known = [bug for bug in by_way(inside) if is_known(bug)]
     numbers = [len(killers(bug)) for bug in known]
     counted = ", ".join(f"{numbers.count(number)} by {number}" for number in reversed(range(len(WAYS) + 1)))
     text = f"\n{len(inside)} bugs are in the two machines, and {', '.join(WAYS)} are three ways to notice them. "
