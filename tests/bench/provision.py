@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+RATHOLE = "0.5.0"
 # The program, and Debian's package that brings it.
 PACKAGES = {"nginx": "nginx-light", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "openssl": "openssl"}
 
@@ -46,6 +48,17 @@ def envoy():
     return subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+@cache
+def rathole():
+    """rathole's executable, from its package, with the TCP transport alone."""
+    tools = ROOT / "target" / "tools"
+    executable = tools / "bin" / "rathole"
+    if not executable.exists():
+        command = ["cargo", "install", "rathole", "--version", RATHOLE, "--quiet", "--root", str(tools), "--no-default-features"]
+        subprocess.run([*command, "--features", "server,client"], check=True, cwd=ROOT)
+    return executable
+
+
 def versions(revtun_binary, envoy_binary):
     """What everything calls itself, in one line each."""
     asked = {
@@ -58,7 +71,8 @@ def versions(revtun_binary, envoy_binary):
         "h2load": ["h2load", "--version"],
         "Linux": ["uname", "-rm"],
     }
-    said = {}
+    # Its own answer has many lines.
+    said = {"rathole": RATHOLE}
     for name, command in asked.items():
         answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
         said[name] = answer.strip().splitlines()[0].strip().removeprefix(command[0]).strip()

@@ -25,14 +25,14 @@ class Report:
 
     def table(self):
         lines = [
-            "| measure | unit | revtun | Envoy | haproxy | ratio | spread of the ratio | at least | strive for | |",
-            "| --- | --- | ---: | ---: | ---: | ---: | --- | ---: | ---: | --- |",
+            "| measure | unit | revtun | Envoy | haproxy | rathole | ratio | spread of the ratio | at least | strive for | |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | --- |",
         ]
         for row in self.rows:
             taken = self.taken[row.name]
             ratio = ratios(taken)
             median = statistics.median(ratio)
-            figures = [figure(taken.get(name), row.scale) for name in ("revtun", "Envoy", "haproxy")]
+            figures = [figure(taken.get(name), row.scale) for name in ("revtun", "Envoy", "haproxy", "rathole")]
             sign = "≥" if row.higher_is_better else "≤"
             verdict = "reached" if row.reached(median, row.strive) else "holds" if row.reached(median, row.at_least) else "**missed**"
             lines.append(
@@ -54,7 +54,7 @@ class Report:
             f"Written by `tests/bench/run --write --pairs {arguments.pairs} --seconds {arguments.seconds} "
             f"--profile {arguments.profile}` on {time.strftime('%Y-%m-%d')}, in {self.seconds / 60:.0f} minutes: "
             f"{arguments.pairs} pairs for each measure, in turn. Figures are medians; ratios are revtun / Envoy, pair by pair. "
-            f"haproxy is haproxy → HTTP/2 → haproxy, which is no tunnel.\n\n"
+            f"haproxy is haproxy → HTTP/2 → haproxy, which is no tunnel; rathole is a tunnel for bytes of whatever protocol.\n\n"
         )
 
     def footing(self):

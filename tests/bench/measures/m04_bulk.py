@@ -9,7 +9,7 @@ ROWS = [
     Row("down", "100 MiB answer, bytes/s", "MiB/s", 1.0, 1.8, scale=1 / (1 << 20)),
     Row("up", "100 MiB request, bytes/s", "MiB/s", 1.0, 1.8, scale=1 / (1 << 20)),
 ]
-CONTENDERS = ["haproxy"]
+CONTENDERS = ["haproxy", "rathole"]
 
 
 def take(bench, contender):

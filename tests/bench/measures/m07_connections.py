@@ -5,7 +5,7 @@ from measures import Row
 from pairs import running
 
 ROWS = [Row("connections", "new caller connections/s", "1/s", 1.2, 2.0)]
-CONTENDERS = ["haproxy"]
+CONTENDERS = ["haproxy", "rathole"]
 
 
 def take(bench, contender):
