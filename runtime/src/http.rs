@@ -1,32 +1,34 @@
 //! What both ends do to HTTP messages that pass through: hop-by-hop headers, and answers of our own.
 
 use bytes::Bytes;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 
 /// Says in a short word why an answer is ours and not that of the service behind the tunnel.
 pub const REASON: HeaderName = HeaderName::from_static("x-revtun-reason");
 
-/// Headers that are about one connection only. `proxy-status` is not among them: it is for the caller.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("proxy-authenticate"),
-    HeaderName::from_static("proxy-authorization"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+/// Whether headers of this name are about one connection only. `proxy-status` is not: it is for the caller.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    // Text is told apart by its length first, which a comparison with eight `HeaderName`s is not.
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// Removes what must not pass from one connection to the next (RFC 9110 §7.6.1): the headers above, and those that
 /// `connection` names. `te: trailers` stays, since trailers do pass.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     // A look at each name that is there is cheaper than a look-up of each that may be.
-    let present: Vec<_> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
+    let present: Vec<_> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
     if present.is_empty() {
         return;
     }
@@ -62,6 +64,8 @@ pub fn own_answer(status: StatusCode, reason: &'static str, text: impl Into<Byte
 /// strip them.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     tokens(headers, CONNECTION)
+        // Many a server says it with every answer, and it is hop-by-hop by itself.
+        .filter(|token| !token.eq_ignore_ascii_case("keep-alive"))
         .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
         .filter(|name| *name != HOST && *name != CONTENT_LENGTH && *name != TE)
         .collect()
@@ -69,7 +73,7 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
+    values.flat_map(|value| value.split(',')).map(str::trim_ascii).filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]

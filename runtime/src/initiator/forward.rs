@@ -56,16 +56,19 @@ impl<W: World> Forward<W> {
         let (mut head, body) = request.into_parts();
         strip_hop_by_hop(&mut head.headers);
         // In HTTP/2 the caller's host is not a header, and goes before one (RFC 9113 §8.3.1).
-        if let Some(host) = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+        let authority = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        if let Some(host) = authority {
             head.headers.insert(HOST, host);
+        } else {
+            head.headers.entry(HOST).or_insert_with(|| self.host.clone());
         }
-        head.headers.entry(HOST).or_insert_with(|| self.host.clone());
         // Trailers need chunks; without an announcement HTTP/1.1 has no place for them.
-        if head.headers.contains_key(TRAILER) && !body.is_end_stream() {
+        if !body.is_end_stream() && head.headers.contains_key(TRAILER) {
             head.headers.remove(CONTENT_LENGTH);
             head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        head.uri = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")).into();
+        let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
+        head.uri = path.unwrap_or(PathAndQuery::from_static("/")).into();
         head.version = Version::HTTP_11;
         Request::from_parts(head, Moving::of(body))
     }
