@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::rt;
+use pin_project_lite::pin_project;
 use revtun_core::Instant as Moment;
 
 use super::World;
@@ -61,7 +62,7 @@ impl<W: World> rt::Timer for Timer<W> {
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
         let world = self.world.clone();
         let deadline = self.begun.after(deadline.saturating_duration_since(self.anchor));
-        Box::pin(Sleep(Box::pin(async move { world.sleep_until(deadline).await })))
+        Box::pin(Sleep { wait: async move { world.sleep_until(deadline).await } })
     }
 
     fn now(&self) -> Instant {
@@ -69,14 +70,20 @@ impl<W: World> rt::Timer for Timer<W> {
     }
 }
 
-struct Sleep(Pin<Box<dyn Future<Output = ()> + Send + Sync>>);
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
+pin_project! {
+    /// In one box with what it waits for: hyper asks for one with each request of a caller.
+    struct Sleep<F> {
+        #[pin]
+        wait: F,
     }
 }
 
-impl rt::Sleep for Sleep {}
+impl<F: Future<Output = ()>> Future for Sleep<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().wait.poll(cx)
+    }
+}
+
+impl<F: Future<Output = ()> + Send + Sync> rt::Sleep for Sleep<F> {}

@@ -9,8 +9,8 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
-use revtun_core::responder::Event;
 use revtun_core::responder::retry::{Attempt, Next, Reach, after_loss};
+use revtun_core::responder::{Event, Target};
 
 use super::answer::OwnAnswer;
 use super::body::{RequestBody, ResponseBody};
@@ -34,9 +34,10 @@ pub(super) async fn exchange<W: World>(
         return Err(OwnAnswer::HeadersTooLarge);
     }
     let destination = Destination::of(&head.headers, context.config.tenant_isolation)?;
+    let target = destination.target()?;
     request::prepare(&mut head, from, context.egress_tls.is_some())?;
     let request = Outgoing::new(head, body);
-    let answered = send(context, &destination, request);
+    let answered = send(context, target, request);
     let mut response = if context.request_timeout.is_zero() {
         answered.await?
     } else {
@@ -53,13 +54,13 @@ pub(super) async fn exchange<W: World>(
 
 async fn send<W: World>(
     context: &Context<W>,
-    destination: &Destination,
+    target: Target<'_>,
     mut request: Outgoing,
 ) -> Result<Response<ResponseBody<W>>, OwnAnswer> {
     let idempotent = request.head.method.is_idempotent();
     let (mut tries, mut returns) = (0, 0);
     loop {
-        let lease = find(context, destination).await?;
+        let lease = find(context, target).await?;
         let tunnel = lease.tunnel();
         let lost = match through(context, lease, request).await {
             Ok(response) => return Ok(response),
@@ -82,8 +83,8 @@ async fn send<W: World>(
     }
 }
 
-async fn find<W: World>(context: &Context<W>, destination: &Destination) -> Result<Lease<W>, OwnAnswer> {
-    let lease = match context.shared.open(destination.target()?) {
+async fn find<W: World>(context: &Context<W>, target: Target<'_>) -> Result<Lease<W>, OwnAnswer> {
+    let lease = match context.shared.open(target) {
         Opening::Assigned(lease) => Ok(lease),
         Opening::Waiting(waiting) => {
             context.counters.requests_waited.add(1);

@@ -40,12 +40,10 @@ impl Destination {
             None if tenant_isolation => return Err(OwnAnswer::NoTenant),
             Some(_) | None => None,
         };
-        let destination = Self { name, is_node: node.is_some(), tenant };
-        destination.target()?;
-        Ok(destination)
+        Ok(Self { name, is_node: node.is_some(), tenant })
     }
 
-    /// The same for the machine.
+    /// The same for the machine, if such a place can exist.
     pub(super) fn target(&self) -> Result<Target<'_>, OwnAnswer> {
         let place = match self.is_node {
             true => Place::Node(parsed(&self.name, NodeId::new)?),
@@ -87,9 +85,10 @@ pub(super) fn prepare(head: &mut Parts, from: &HeaderValue, tls: bool) -> Result
     strip_hop_by_hop(&mut head.headers);
     append_forwarded_for(&mut head.headers, from);
     head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
-    let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    // Moved, since the first copy of it would be an allocation.
+    let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
     let mut uri = http::uri::Parts::default();
-    uri.path_and_query = Some(path);
+    uri.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
     // A request of HTTP/1.0 may name no host at all. Only as one of HTTP/1 may it do so in the tunnel.
     head.version = if authority.is_some() { Version::HTTP_2 } else { Version::HTTP_11 };
     uri.scheme = authority.is_some().then_some(Scheme::HTTP);
@@ -100,13 +99,14 @@ pub(super) fn prepare(head: &mut Parts, from: &HeaderValue, tls: bool) -> Result
 
 /// The host that the caller means: that of the request target, or else of the header (RFC 9112 §3.2.2).
 fn authority(head: &Parts) -> Result<Option<Authority>, OwnAnswer> {
-    if head.headers.get_all(HOST).into_iter().nth(1).is_some() {
+    let mut hosts = head.headers.get_all(HOST).into_iter();
+    let host = hosts.next().filter(|host| !host.is_empty());
+    if hosts.next().is_some() {
         return Err(OwnAnswer::IllegalHost);
     }
     if let Some(authority) = head.uri.authority() {
         return Ok(Some(authority.clone()));
     }
-    let host = head.headers.get(HOST).filter(|host| !host.is_empty());
     host.map(|host| Authority::try_from(host.as_bytes()).map_err(|_| OwnAnswer::IllegalHost)).transpose()
 }
 
@@ -144,7 +144,9 @@ mod tests {
     }
 
     fn destination(request: http::request::Builder, tenant_isolation: bool) -> Result<Destination, OwnAnswer> {
-        Destination::of(&head(request).headers, tenant_isolation)
+        let destination = Destination::of(&head(request).headers, tenant_isolation)?;
+        destination.target()?;
+        Ok(destination)
     }
 
     #[test]
