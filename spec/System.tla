@@ -52,11 +52,12 @@ Cloud  == INSTANCE Responder WITH m <- responder, Tunnels <- Slots, MaxStreams <
 
 Here(t)  == IF t \in FirstSlots THEN first.stage[t] ELSE second.stage[t]
 There(t) == responder.stage[t]
-Name(t)  == IF t \in FirstSlots THEN OfFirst(process) ELSE OfSecond
+Name(t)  == IF t \in FirstSlots THEN OfFirst(wire[t].by) ELSE OfSecond
 Idle     == {"unproven", "proven"}
 Up       == Idle \cup {"http1", "http2"}
 
 Fresh == [up |-> <<>>, down |-> <<>>,
+          by       |-> 0,       \* the process that dialled
           cut      |-> {},      \* directions in which every byte vanishes
           met      |-> FALSE,   \* the responder's kernel has taken it
           verdict  |-> "none",  \* the responder's, "yes" or "no"
@@ -152,7 +153,8 @@ Dial(t) ==
   /\ Free(t) /\ Calm
   /\ Initiator(t, First!Dial(Host), Second!Dial(Host))
   /\ Here(t)' = "dialing"
-  /\ wire' = [wire EXCEPT ![t] = [Fresh EXCEPT !.up = wire[t].up, !.down = wire[t].down]]
+  /\ wire' = [wire EXCEPT ![t] = [Fresh EXCEPT !.by = IF t \in FirstSlots THEN process ELSE 9,
+                                               !.up = wire[t].up, !.down = wire[t].down]]
 
 Arriving(t) == Here(t) = "dialing" /\ ~wire[t].met /\ wire[t].cut = {}
 Met(t)      == [wire EXCEPT ![t].met = TRUE]
@@ -316,8 +318,10 @@ Drain          == Calm /\ Responder(Cloud!Drain) /\ Told(wire)
 InitiatorDrain ==
   /\ Harm("leave") /\ First!DrainOrdered
   /\ UNCHANGED <<second, responder, running, process>> /\ Told(wire)
-Goodbyes == [t \in Slots |-> IF Here(t)' = "draining" /\ Here(t) # "draining" THEN Send(wire[t], "up", <<"goaway">>)
-                                                                             ELSE wire[t]]
+\* It says so on what it sheds, wherever that is understood; also where too much winds down already and it closes at once.
+Goodbyes == [t \in Slots |-> IF Here(t)' # Here(t) /\ (Here(t) \in First!InUse \/ t \in first.revtun)
+                             THEN Send(wire[t], "up", <<"goaway">>)
+                             ELSE wire[t]]
 Shed ==
   /\ Calm /\ First!Shed(Host)
   /\ UNCHANGED <<second, responder, running, process>> /\ Told(Goodbyes)

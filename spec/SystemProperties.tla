@@ -42,9 +42,7 @@ OneHolder ==
   /\ \A c \in Callers : responder.at[c] \in Slots => wire[responder.at[c]].prefaces = 1
 
 \* S17: a tunnel is registered under the name of the process at its other end, and no other.
-FailClosed ==
-  \A t \in Cloud!Members(responder) :
-    responder.peer[t] \in IF t \in FirstSlots THEN {OfFirst(nr) : nr \in 1..process} ELSE {OfSecond}
+FailClosed == \A t \in Cloud!Members(responder) : responder.peer[t] = Name(t)
 
 \* S4, from the caller's end to the process that gets the request.
 TenantIsolation ==
@@ -64,7 +62,7 @@ NoUseAfterClose ==
 \* S6: a connection once gone from an end does not come back to it; a new one has nothing of it.
 NoResurrection ==
   [][\A t \in Slots :
-       /\ Here(t) = "none" /\ Here(t)' # "none" => Here(t)' = "dialing" /\ wire'[t] = Fresh
+       /\ Here(t) = "none" /\ Here(t)' # "none" => Here(t)' = "dialing" /\ wire'[t] = [Fresh EXCEPT !.by = wire'[t].by]
        /\ There(t) = "none" /\ There(t)' # "none" => There(t)' = "handshaking" /\ ~wire[t].met]_vars
 
 (***************************************************************************)
