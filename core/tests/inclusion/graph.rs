@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use revtun_core::journal::Sentence;
-
 /// A machine and what it lives among: how much harm is left to do, who calls, who carries what.
 pub(crate) trait World: Sized {
-    /// What of the time and of the dice decides what a step does. Everything else is the same on every schedule.
-    type Schedule: Copy + Display;
+    /// What happened, and on which schedule: what of the time and of the dice decides what a step does.
+    type Told: Told;
 
     /// 128 bits that tell this state from every other.
     fn fingerprint(&self) -> u128;
@@ -22,10 +20,14 @@ pub(crate) trait World: Sized {
 
 /// One step of the real code.
 pub(crate) struct Step<W: World> {
-    /// What happened; its word is the action of the specification.
-    pub(crate) told: Sentence,
-    pub(crate) schedule: W::Schedule,
+    pub(crate) told: W::Told,
     pub(crate) next: W,
+}
+
+/// One step in words.
+pub(crate) trait Told: Display {
+    /// The action of the specification.
+    fn action(&self) -> &str;
 }
 
 /// One edge, between views.
@@ -69,7 +71,8 @@ impl Views {
 
     /// The number of the action that `label` names, or of which it names a part: `AnsweredAccepted` is an `Answered`.
     pub(crate) fn known_action(&self, label: &str) -> u32 {
-        let known = self.actions.iter().position(|action| label.starts_with(action.as_str()));
+        let whole = self.actions.iter().position(|action| label == action);
+        let known = whole.or_else(|| self.actions.iter().position(|action| label.starts_with(action.as_str())));
         position(known.unwrap_or_else(|| panic!("the code never does what {label} does")))
     }
 
@@ -108,19 +111,19 @@ pub(crate) fn walk<W: World>(start: W, limit: usize, views: &mut Views) -> Walk 
     let mut from = 0;
     while from < worlds.len() {
         let here = position(from);
-        for Step { told, schedule, next } in worlds[from].steps() {
+        for Step { told, next } in worlds[from].steps() {
             let found = position(known.len());
             let to = *known.entry(next.fingerprint()).or_insert(found);
             if to == found {
                 assert!(known.len() <= limit, "more than {limit} states");
                 view_of.push(views.number(next.view()));
                 worlds.push(next);
-                walk.parents.push(Some((here, format!("{told}{schedule}"))));
+                walk.parents.push(Some((here, told.to_string())));
             }
-            let action = views.number_of_action(told.word());
+            let action = views.number_of_action(told.action());
             let edge = Edge { from: view_of[from], action, to: view_of[to as usize] };
             if walk.graph.edges.insert(edge) {
-                walk.origins.insert(edge, (here, format!("{told}{schedule}")));
+                walk.origins.insert(edge, (here, told.to_string()));
             }
         }
         from += 1;

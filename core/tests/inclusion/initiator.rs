@@ -7,8 +7,8 @@ use revtun_core::initiator::{Cause, Config, Event, HostId, Initiator, Protocol, 
 
 use crate::fingerprint::fingerprint;
 use crate::graph::{Step, World};
-use crate::schedule::LATER;
 use crate::schedule::initiator::{Schedule, armed, at_rest};
+use crate::schedule::{LATER, Scheduled};
 use crate::value::Value;
 
 /// The constants of a configuration.
@@ -63,7 +63,7 @@ impl Upstream {
             return None;
         }
         next.machine = at_rest(&machine);
-        Some(Step { told, schedule, next })
+        Some(Step { told: Scheduled(told, schedule), next })
     }
 
     /// What an operator does.
@@ -81,7 +81,7 @@ impl Upstream {
 }
 
 impl World for Upstream {
-    type Schedule = Schedule;
+    type Told = Scheduled<Schedule>;
 
     fn fingerprint(&self) -> u128 {
         fingerprint(&(&self.machine, self.changes, self.faults))

@@ -6,6 +6,7 @@
 //! armed timer due, a life long or short, a ping late or not. Every real run is among these walks, whatever its
 //! durations; how long anything takes is not compared, nor are effects that change no state.
 
+mod compare;
 #[path = "../search/fingerprint.rs"]
 mod fingerprint;
 mod graph;
@@ -17,27 +18,14 @@ mod schedule;
 mod specification;
 mod value;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 
-use graph::{Edge, Views, World, walk};
+use compare::{Found, LIMIT, Rule, compare, sum_up};
+use graph::{Views, World, walk};
 use initiator::Upstream;
 use paths::{Covered, cover};
 use responder::{Drains, Gateway};
 use value::Value;
-
-/// A walk that finds more states than this has lost its bounds.
-const LIMIT: usize = 300_000;
-
-/// Of a hundred edges of the specification the code has to take as many.
-const TAKEN_PERCENT: usize = 95;
-
-/// Fewer edges than this, in all worlds of a module, would compare little.
-const EDGES_FLOOR: usize = 100_000;
-
-/// Why the code never takes some edges that the specification allows: whether it covers the one with `action` from
-/// the view `from`.
-type Rule = fn(action: &str, from: &str) -> bool;
 
 /// A drain that is over closes what stands in the lowest slot. New tunnels take free slots, so in a small world a young
 /// tunnel does not come to stand below every old one.
@@ -52,74 +40,6 @@ const LEAST_LOADED: Rule = |action, from| {
 
 /// A drain of everything tells tunnels by slot.
 const TELLS_BY_SLOT: Rule = |action, from| action == "Drain" && from.contains(", ");
-
-/// What a comparison has to find. A change of the behaviour shows here.
-#[derive(Debug, PartialEq, Eq)]
-struct Found {
-    /// States of the code.
-    states: usize,
-    /// Edges of the specification.
-    allowed: usize,
-    /// Those that the code never takes.
-    never: usize,
-}
-
-/// What was taken, in people's terms.
-impl fmt::Display for Found {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let taken = self.allowed - self.never;
-        let hundredths = taken * 10_000 / self.allowed;
-        let (percent, rest) = (hundredths / 100, hundredths % 100);
-        write!(f, "{taken:>6} of {:>6} edges of the specification taken ({percent}.{rest:02} %)", self.allowed)
-    }
-}
-
-/// Compares the machine in the world `start` with `spec/MODULE/graph/WORLD.cfg`.
-fn compare<W: World>(
-    (module, world): (&str, &str),
-    start: W,
-    view: fn(&BTreeMap<String, Value>) -> String,
-    rules: &[Rule],
-    expected: Found,
-) -> Found {
-    let mut views = Views::default();
-    let code = walk(start, LIMIT, &mut views);
-    let Some(specification) = specification::explore(module, world, &mut views, view) else {
-        assert_eq!(code.graph.states, expected.states, "states of the code in {module} {world}");
-        return expected;
-    };
-    let (taken, allowed) = (&code.graph.edges, &specification.edges);
-    // A step that changes nothing is always allowed.
-    let foreign = taken.difference(allowed).find(|edge| edge.from != edge.to);
-    if let Some(edge) = foreign {
-        panic!(
-            "{module} {world} does not allow\n{}\nwhich the code does after\n{}",
-            views.tell(edge),
-            code.story(edge)
-        );
-    }
-    let never: Vec<&Edge> = allowed.difference(taken).collect();
-    // What lies behind an edge that is never taken is explained with it.
-    let visited: BTreeSet<u32> = taken.iter().map(|edge| edge.to).collect();
-    let is_covered = |edge: &Edge| rules.iter().any(|rule| rule(views.action(edge.action), views.text(edge.from)));
-    if let Some(edge) = never.iter().find(|edge| visited.contains(&edge.from) && !is_covered(edge)) {
-        panic!("in {module} {world} the code never does\n{}\nand no rule says why", views.tell(edge));
-    }
-    let found = Found { states: code.graph.states, allowed: allowed.len(), never: never.len() };
-    let whole = format!("{module} {world}");
-    println!("{whole:20} {:>7} states of the code, none of whose steps is foreign; {found}", found.states);
-    assert_eq!(found, expected, "{whole}");
-    found
-}
-
-/// Whether a module's worlds were large enough, and enough of them was taken.
-fn sum_up(worlds: &[Found]) {
-    let allowed: usize = worlds.iter().map(|world| world.allowed).sum();
-    let never: usize = worlds.iter().map(|world| world.never).sum();
-    println!("in all: {}", Found { states: 0, allowed, never });
-    assert!(allowed >= EDGES_FLOOR, "only {allowed} edges were compared");
-    assert!(never * 100 <= allowed * (100 - TAKEN_PERCENT), "{never} of {allowed} edges are never taken");
-}
 
 #[test]
 fn the_initiator_does_what_its_module_lets_it() {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::env;
 
-use crate::Rule;
-use crate::graph::{Edge, Graph, Views, World};
+use crate::compare::Rule;
+use crate::graph::{Edge, Graph, Told, Views, World};
 
 /// A path is as long as this, and then goes on to the next edge that is new.
 const LONG: usize = 40;
@@ -75,13 +75,13 @@ fn take<W: World + Clone>(start: &W, path: &[Edge], views: &Views) -> Run {
     let mut worlds = vec![start.clone()];
     for edge in path {
         let action = views.action(edge.action);
-        let steps = worlds.iter().flat_map(World::steps).filter(|step| step.told.word() == action);
+        let steps = worlds.iter().flat_map(World::steps).filter(|step| step.told.action() == action);
         let mut ways = BTreeMap::new();
         for step in steps.filter(|step| step.next.view() == views.text(edge.to)) {
             ways.entry(step.next.fingerprint()).or_insert(step);
         }
         let Some(way) = ways.values().next() else { break };
-        run.story += &format!("  {}{} ->\n{}\n", way.told, way.schedule, views.text(edge.to));
+        run.story += &format!("  {} ->\n{}\n", way.told, views.text(edge.to));
         run.steps += 1;
         worlds = ways.into_values().map(|step| step.next).collect();
     }

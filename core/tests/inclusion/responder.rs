@@ -11,8 +11,8 @@ use revtun_core::responder::{
 
 use crate::fingerprint::fingerprint;
 use crate::graph::{Step, World};
-use crate::schedule::LATER;
 use crate::schedule::responder::{Schedule, armed, at_rest};
+use crate::schedule::{LATER, Scheduled};
 
 pub(crate) use words::view;
 use words::{caller_name, peer, process, processes, queue_name, tell, tunnel};
@@ -85,7 +85,7 @@ impl Gateway {
         }
         next.callers_hear(caller, &event, effects.iter());
         next.machine = at_rest(&machine);
-        Some(Step { told, schedule, next })
+        Some(Step { told: Scheduled(told, schedule), next })
     }
 
     /// What the callers know by the effects; `asking` is the one that the event came from.
@@ -240,7 +240,7 @@ impl Gateway {
 }
 
 impl World for Gateway {
-    type Schedule = Schedule;
+    type Told = Scheduled<Schedule>;
 
     fn fingerprint(&self) -> u128 {
         fingerprint(&(&self.machine, &self.at, &self.waiting))

@@ -4,13 +4,33 @@
 pub(crate) mod initiator;
 pub(crate) mod responder;
 
+use std::fmt;
 use std::time::Duration;
 
+use revtun_core::journal::Sentence;
 use revtun_core::{CANONICAL_NOW, Instant};
+
+use crate::graph::Told;
 
 /// How far away everything is that is not due.
 pub(crate) const LATER: Duration = Duration::from_secs(60);
 
 fn ago(seconds: u64) -> Instant {
     Instant::EPOCH.after(CANONICAL_NOW.since(Instant::EPOCH) - Duration::from_secs(seconds))
+}
+
+/// What happened, and the schedule that it happened on.
+pub(crate) struct Scheduled<S>(pub(crate) Sentence, pub(crate) S);
+
+impl<S: fmt::Display> Told for Scheduled<S> {
+    fn action(&self) -> &str {
+        self.0.word()
+    }
+}
+
+impl<S: fmt::Display> fmt::Display for Scheduled<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(sentence, schedule) = self;
+        write!(f, "{sentence}{schedule}")
+    }
 }
