@@ -62,7 +62,7 @@ impl Attack {
                 for _ in 0..20 {
                     mute.extend([Raw::connect_from(SOURCE, tunnel).await, Raw::connect_from(SOURCE, egress).await]);
                 }
-                tokio::time::sleep(LOOK).await;
+                stay_and_reset(mute.into_iter().flatten()).await;
             }
             Self::Handshakes => {
                 let long = format!("x-long: {}", "a".repeat(70_000));
@@ -91,9 +91,13 @@ impl Attack {
                 say(egress, call("POST", "n", "content-length: 100000\r\n\r\nhalf of").as_bytes()).await;
             }
             Self::Waiting => {
+                let mut waiting = Vec::new();
                 for _ in 0..20 {
-                    say_and_leave(egress, call("GET", "nowhere", "\r\n").as_bytes()).await;
+                    let Some(mut raw) = Raw::connect_from(SOURCE, egress).await else { continue };
+                    raw.send(call("GET", "nowhere", "\r\n").as_bytes()).await;
+                    waiting.push(raw);
                 }
+                stay_and_reset(waiting).await;
             }
             Self::Answers => answer_with_a_flood(tunnel, egress).await,
         }
@@ -116,10 +120,11 @@ async fn say(to: SocketAddr, bytes: &[u8]) {
     }
 }
 
-async fn say_and_leave(to: SocketAddr, bytes: &[u8]) {
-    if let Some(mut raw) = Raw::connect_from(SOURCE, to).await {
-        raw.send(bytes).await;
-    }
+/// Stays for a while and leaves by resets: any other end keeps a port of this machine for a minute, and there are not so many
+/// that honest callers would still find one.
+async fn stay_and_reset(crowd: impl IntoIterator<Item = Raw>) {
+    tokio::time::sleep(LOOK).await;
+    crowd.into_iter().for_each(Raw::reset);
 }
 
 async fn answer_with_a_flood(tunnel: SocketAddr, egress: SocketAddr) {
