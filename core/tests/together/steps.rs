@@ -109,10 +109,7 @@ impl System {
                     line.there = Some(tunnel);
                 }
                 Effect::Shun { rejection } => {
-                    let line = &mut self.lines[newcomer.expect("only newcomers are shunned")];
-                    line.verdict = Some(false);
-                    line.say(Way::Down, Word::No(rejection));
-                    line.say(Way::Down, Word::Fin);
+                    self.lines[newcomer.expect("only newcomers are shunned")].turn_away(rejection);
                 }
                 Effect::Accept { tunnel } => {
                     let line = self.there(tunnel);
@@ -123,9 +120,7 @@ impl System {
                 Effect::Reject { tunnel, rejection } => {
                     let line = self.there(tunnel);
                     assert!(line.verdict.is_none(), "RejectIsFinal");
-                    line.verdict = Some(false);
-                    line.say(Way::Down, Word::No(rejection));
-                    line.say(Way::Down, Word::Fin);
+                    line.turn_away(rejection);
                 }
                 Effect::Ping { tunnel } => self.there(tunnel).say(Way::Down, Word::Ping),
                 Effect::Assign { stream, tunnel } => {

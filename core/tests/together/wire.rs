@@ -88,6 +88,13 @@ impl Line {
         !self.is_severed() && self.up.words.is_empty() && self.down.words.is_empty()
     }
 
+    /// The responder says no, and that this is all.
+    pub(crate) fn turn_away(&mut self, rejection: Rejection) {
+        self.verdict = Some(false);
+        self.say(Way::Down, Word::No(rejection));
+        self.say(Way::Down, Word::Fin);
+    }
+
     pub(crate) fn say(&mut self, way: Way, word: Word) {
         let direction = self.direction_mut(way);
         if !direction.cut {
