@@ -16,6 +16,7 @@ mod driver;
 mod forward;
 mod hosts;
 mod pool;
+mod request_body;
 mod serve;
 mod tunnel;
 mod view;
@@ -23,6 +24,7 @@ mod view;
 pub use self::counters::Totals;
 pub use self::forward::{Forward, ForwardBody};
 pub use self::hosts::{HostPort, Unresolvable};
+pub use self::request_body::RequestBody;
 pub use self::serve::{BoxError, TunnelService};
 pub use self::view::TunnelInfo;
 

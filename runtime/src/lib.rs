@@ -11,17 +11,19 @@
 //! No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
 //!
 //! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
-//! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`token`], [`tunnel_io`], [`http`],
-//! [`flow`], `still`, [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are
-//! its own.
+//! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`token`], [`tunnel_io`], `body`,
+//! `keep_alive`, [`http`], [`flow`], `still`, [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`,
+//! `cli.rs` and `command/` are its own.
 
 pub mod admin;
 mod behind;
+mod body;
 pub mod config;
 mod counter;
 pub mod flow;
 pub mod http;
 pub mod initiator;
+mod keep_alive;
 pub mod metrics;
 pub mod pump;
 pub mod responder;

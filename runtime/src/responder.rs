@@ -15,7 +15,6 @@ mod accept;
 mod counters;
 mod egress;
 mod ending;
-mod keep_alive;
 mod lease;
 mod link;
 mod listen;

@@ -1,7 +1,7 @@
 //! Requests whose bodies lie still: a reader who has stopped, a writer who has stopped, at either end.
 //!
 //! ```text
-//!   the task that serves a request:  Watched { WATCH.scope { hyper { service ──▶ Moving<body> } } }
+//!   the task that serves a request:  Watched { WATCH.scope { HTTP { service ──▶ Moving<body> } } }
 //!                                        └── looks now and then whether any Moving has moved
 //! ```
 //!
@@ -78,14 +78,15 @@ impl<W: World> Watcher<W> {
     }
 }
 
-/// In HTTP/2 hyper gives each stream a task of its own.
+/// In HTTP/2 each stream has a task of its own.
 impl<W, F> hyper::rt::Executor<F> for Watcher<W>
 where
     W: World,
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        let watched = self.watch(task);
+        // Boxed, since it is moved again and again until it is a task of its own.
+        let watched = self.watch(Box::pin(task));
         self.world.spawn(async move {
             watched.await;
         });
@@ -228,24 +229,22 @@ impl<B: Body<Error: Into<BoxError>>> Body for Moving<B> {
 
 pin_project! {
     /// The answer to a request, unless that is broken off before; its body breaks off too.
-    pub(crate) struct Answering<C, F> {
-        call: Option<C>,
+    pub(crate) struct Answering<F> {
         #[pin]
-        answer: Option<F>,
+        answer: F,
         watch: Option<Arc<Watch>>,
     }
 }
 
-impl<C, F> Answering<C, F> {
-    /// What `call` will answer. It is called in the task of the request: hyper asks for this future in another one.
-    pub(crate) fn to(call: C) -> Self {
-        Self { call: Some(call), answer: None, watch: None }
+impl<F> Answering<F> {
+    /// What `answer` comes to, in the current task.
+    pub(crate) fn of(answer: F) -> Self {
+        Self { answer, watch: Watch::current() }
     }
 }
 
-impl<C, F, B, E> Future for Answering<C, F>
+impl<F, B, E> Future for Answering<F>
 where
-    C: FnOnce() -> F,
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
     E: Into<BoxError>,
@@ -253,13 +252,8 @@ where
     type Output = Result<Response<Moving<B>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let Some(call) = this.call.take() {
-            *this.watch = Watch::current();
-            this.answer.set(Some(call()));
-        }
-        let answer = this.answer.as_mut().as_pin_mut().expect("it was called for above");
-        if let Poll::Ready(answer) = answer.poll(context) {
+        let this = self.project();
+        if let Poll::Ready(answer) = this.answer.poll(context) {
             return Poll::Ready(answer.map(|answer| answer.map(Moving::of)).map_err(Into::into));
         }
         if this.watch.as_ref().is_some_and(|watch| watch.is_broken()) {

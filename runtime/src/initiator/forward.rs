@@ -1,15 +1,15 @@
 //! Takes requests from tunnels to the local service, and its answers back.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::service::Service;
 use revtun_core::initiator::Config;
 use tracing::debug;
@@ -17,6 +17,7 @@ use tracing::debug;
 use super::connector::Connector;
 use super::hosts::HostPort;
 use super::pool::{Answer, Failure, Pool};
+use super::request_body::RequestBody;
 use super::serve::with_cause;
 use crate::http::{own_answer, strip_hop_by_hop};
 use crate::still::Moving;
@@ -26,14 +27,14 @@ use crate::world::World;
 pub type ForwardBody<W> = Either<Answer<W>, Full<Bytes>>;
 
 /// The body of a request on its way to the service.
-type Forwarded = Moving<Incoming>;
+type Forwarded = Moving<RequestBody>;
 
 /// Forwards to one local service over HTTP/1.1, with a pool of connections that are kept alive.
 ///
 /// Bodies stream both ways with backpressure. Trailers pass too; those of a request only if `trailer` announces them,
 /// since HTTP/1.1 knows no other way. The service sees the caller's `host`. A request is repeated only if it met a
 /// connection that was being closed and none of it was sent. If the service cannot be reached, or hangs up before it
-/// answers, the answer is ours: 502 with `x-revtun-reason`.
+/// answers, the answer is ours: 502 with `x-revtun-reason`; it is 501 to a CONNECT.
 pub struct Forward<W: World> {
     pool: Pool<W>,
     /// What a request without a host asks for.
@@ -52,7 +53,7 @@ impl<W: World> Forward<W> {
     }
 
     /// Makes the request one of HTTP/1.1 to the local service.
-    fn readdress(&self, request: Request<Incoming>) -> Request<Forwarded> {
+    fn readdress(&self, request: Request<RequestBody>) -> Request<Forwarded> {
         let (mut head, body) = request.into_parts();
         strip_hop_by_hop(&mut head.headers);
         // In HTTP/2 the caller's host is not a header, and goes before one (RFC 9113 §8.3.1).
@@ -80,12 +81,16 @@ impl<W: World> Clone for Forward<W> {
     }
 }
 
-impl<W: World> Service<Request<Incoming>> for Forward<W> {
+impl<W: World> Service<Request<RequestBody>> for Forward<W> {
     type Response = Response<ForwardBody<W>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<RequestBody>) -> Self::Future {
+        if request.method() == Method::CONNECT {
+            let refusal = own_answer(StatusCode::NOT_IMPLEMENTED, "connect-unsupported", "CONNECT is not supported.\n");
+            return Box::pin(ready(Ok(refusal.map(Either::Right))));
+        }
         let request = self.readdress(request);
         let pool = self.pool.clone();
         Box::pin(async move {

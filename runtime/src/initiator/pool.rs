@@ -21,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use revtun_core::Instant;
 
 use super::connector::Connector;
+use super::request_body::RequestBody;
 use crate::flow::STREAMS;
 use crate::still::Moving;
 use crate::world::World;
@@ -54,7 +55,7 @@ struct Inner<W> {
 
 /// A connection that is up. Its task ends it when it was free for too long, or when this is dropped.
 struct Kept {
-    requests: SendRequest<Moving<Incoming>>,
+    requests: SendRequest<Moving<RequestBody>>,
     /// The moment since when it is free, or [`IN_USE`].
     free: Arc<AtomicU64>,
 }
@@ -66,7 +67,7 @@ impl<W: World> Pool<W> {
 
     /// The service's answer. A request that met a connection which was being closed, and of which nothing was sent, goes
     /// to the next one.
-    pub(super) async fn send(&self, mut request: Request<Moving<Incoming>>) -> Result<Response<Answer<W>>, Failure> {
+    pub(super) async fn send(&self, mut request: Request<Moving<RequestBody>>) -> Result<Response<Answer<W>>, Failure> {
         loop {
             let kept = self.take();
             let fresh = kept.is_none();

@@ -6,7 +6,6 @@ mod client;
 mod cut;
 mod exchange;
 mod request;
-mod upload;
 
 pub use self::answer::OwnAnswer;
 pub(super) use self::client::Client;

@@ -205,3 +205,43 @@ async fn a_service_that_breaks_off_resets_the_answer() {
     assert_eq!(answer.status(), 200);
     assert!(soon("the end", answer.into_body().collect()).await.is_err(), "a torn answer must not look whole");
 }
+
+#[tokio::test]
+async fn a_caller_who_leaves_takes_the_request_along_and_leaves_no_whole_one_behind() {
+    const PIECE: &str = "3\r\none\r\n";
+    let (listener, address) = raw_service().await;
+    let caller = Caller::of(address).await;
+    // Before its answer, while its own body is under way; and within the answer, with its own body whole.
+    for answered in [false, true] {
+        let (mut sending, body) = Channel::<Bytes, Infallible>::new(1);
+        let mut requests = caller.requests.clone();
+        let request = Request::post("http://caller.example/").body(body.boxed()).unwrap();
+        let asked = tokio::spawn(async move {
+            let answer = requests.send_request(request).await.unwrap();
+            answer.into_body().collect().await.unwrap();
+        });
+        sending.send_data(Bytes::from("one")).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_up_to(&mut stream, PIECE).await;
+        if answered {
+            drop(sending);
+            read_up_to(&mut stream, "0\r\n\r\n").await;
+            let half = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{PIECE}");
+            stream.write_all(half.as_bytes()).await.unwrap();
+        }
+        asked.abort();
+        let mut rest = Vec::new();
+        // A reset is an end too.
+        let _ = soon("the end of the connection", stream.read_to_end(&mut rest)).await;
+        assert_eq!(rest.escape_ascii().to_string(), "");
+    }
+}
+
+#[tokio::test]
+async fn nobody_connects_through_a_service() {
+    let (_listener, address) = raw_service().await;
+    let mut caller = Caller::of(address).await;
+    let answer = caller.ask(Request::connect("caller.example:1").body(Empty::new().boxed()).unwrap()).await;
+    assert_eq!(answer.status(), 501);
+    assert_eq!(answer.headers()["x-revtun-reason"], "connect-unsupported");
+}

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use revtun::initiator::RequestBody;
 use revtun::tls::Wire;
 use revtun::tunnel_io::{GoawayOrder, Notice, TunnelIo};
 use revtun::world::{Executor, Tokio};
@@ -60,7 +60,7 @@ impl InUse {
 macro_rules! gated {
     ($config:expr, $gate:expr) => {{
         let gate: Arc<Semaphore> = Arc::clone($gate);
-        let service = service_fn(move |_: Request<Incoming>| {
+        let service = service_fn(move |_: Request<RequestBody>| {
             let gate = Arc::clone(&gate);
             async move {
                 gate.acquire().await.unwrap().forget();

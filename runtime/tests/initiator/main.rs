@@ -7,6 +7,7 @@ mod fake;
 mod forwarding;
 mod handshake;
 mod hosts;
+mod http2;
 mod life;
 mod pings;
 mod start;

@@ -7,9 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
-use revtun::initiator::{HostPort, InitiatorConfig, InitiatorHandle, Run, TunnelService, start};
+use revtun::initiator::{HostPort, InitiatorConfig, InitiatorHandle, RequestBody, Run, TunnelService, start};
 use revtun::world::{Tokio, World};
 use revtun_core::address::Address;
 use revtun_core::initiator::Config;
@@ -34,7 +33,7 @@ pub(crate) fn config(count: u16, hosts: &[SocketAddr]) -> InitiatorConfig {
 
 /// An initiator whose service answers `pong`.
 pub(crate) async fn pong(config: InitiatorConfig) -> InitiatorHandle<Tokio> {
-    let answer = async |_: Request<Incoming>| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("pong"))));
+    let answer = async |_: Request<RequestBody>| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("pong"))));
     serving(config, service_fn(move |request| Box::pin(answer(request)))).await
 }
 
@@ -50,6 +49,6 @@ pub(crate) fn count(list: &[(&'static str, u64)], name: &str) -> u64 {
 
 /// An initiator in a world of the test's own.
 pub(crate) async fn pong_in<W: World>(world: &W, config: InitiatorConfig) -> InitiatorHandle<W> {
-    let answer = |_: Request<Incoming>| async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("pong")))) };
+    let answer = |_: Request<RequestBody>| async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("pong")))) };
     start(world, config, Run::begin(world), service_fn(answer)).await.unwrap()
 }

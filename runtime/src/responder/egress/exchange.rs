@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use h2::SendStream;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
@@ -15,7 +17,7 @@ use revtun_core::responder::{Event, Target};
 use super::answer::OwnAnswer;
 use super::body::{RequestBody, ResponseBody};
 use super::request::{self, Destination};
-use super::upload::upload;
+use crate::body::{self, Received};
 use crate::http::{list_bytes, strip_hop_by_hop};
 use crate::responder::Context;
 use crate::responder::lease::{Lease, Opening};
@@ -175,8 +177,12 @@ async fn through<W: World>(
         });
     }
     let (head, stream) = response.into_parts();
-    let body = ResponseBody::of(stream, &head.headers, lease);
+    let body = ResponseBody::of(Received::of(stream, &head.headers), lease);
     Ok(Response::from_parts(head, body))
+}
+
+async fn upload(mut body: RequestBody, mut stream: SendStream<Bytes>) {
+    body::send(Pin::new(&mut body), &mut stream).await;
 }
 
 /// The head of a request, again.

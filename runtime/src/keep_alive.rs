@@ -1,4 +1,4 @@
-//! HTTP/2's PINGs through a tunnel in use: so a living initiator is heard in time, which the machine goes by.
+//! HTTP/2's PINGs through a tunnel in use: so a living peer is heard in time, which the machine goes by.
 
 use std::future::{self, poll_fn};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::flow::PING_PATIENCE;
 use crate::world::World;
 
 /// One tunnel's PINGs: one at a time, after each interval in which nothing came.
-pub(super) struct KeepAlive<'a, W> {
+pub(crate) struct KeepAlive<'a, W> {
     world: &'a W,
     pings: PingPong,
     interval: Duration,
@@ -21,17 +21,17 @@ pub(super) struct KeepAlive<'a, W> {
 
 impl<'a, W: World> KeepAlive<'a, W> {
     /// Sends by `pings` whenever nothing came for `interval`.
-    pub(super) fn new(world: &'a W, pings: PingPong, interval: Duration) -> Self {
+    pub(crate) fn new(world: &'a W, pings: PingPong, interval: Duration) -> Self {
         Self { world, pings, interval, due: world.now().after(interval), asked: None }
     }
 
     /// Something came.
-    pub(super) fn heard(&mut self) {
+    pub(crate) fn heard(&mut self) {
         self.due = self.world.now().after(self.interval);
     }
 
     /// Ends when an answer took longer than [`PING_PATIENCE`]. May be dropped, and asked for anew.
-    pub(super) async fn given_up(&mut self) {
+    pub(crate) async fn given_up(&mut self) {
         loop {
             let Some(asked) = self.asked else {
                 self.world.sleep_until(self.due).await;
