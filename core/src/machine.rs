@@ -39,6 +39,12 @@ impl Instant {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// This moment, or else the next that is a whole number of times `beat` after the epoch.
+    pub(crate) fn on_beat(self, beat: Duration) -> Self {
+        let beat = u64::try_from(beat.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Self(self.0.div_ceil(beat).saturating_mul(beat))
+    }
 }
 
 /// The only two things that a step may not work out for itself.

@@ -1,9 +1,15 @@
 //! Whether a tunnel is alive: pings while it is idle, any byte while it is in use.
 
+use core::time::Duration;
+
 use super::tunnel::{Keepalive, Phase};
 use super::{Effect, Responder, Timer};
 use crate::backoff::jitter;
-use crate::{Effects, Env, TunnelId};
+use crate::{Effects, Env, Instant, TunnelId};
+
+/// Pings that are due within this time go out together. Ten thousand tunnels wake their responder a hundred times a second
+/// then, and not ten times as often.
+const BEAT: Duration = Duration::from_millis(10);
 
 impl Responder {
     /// The tunnel was left alone for long enough: it can be used, and is pinged to prove itself.
@@ -26,9 +32,8 @@ impl Responder {
             Phase::Idle(_, keepalive @ Keepalive::Awaiting { .. }) => {
                 *keepalive = Keepalive::Resting;
                 tunnel.heard = env.now;
-                // A little late and never early, so that ten thousand tunnels do not beat as one (reference §3).
-                let pause = self.config.ping_interval + jitter(self.config.ping_interval * 15 / 100, env.dice);
-                self.arm(id, env.now.after(pause), Timer::Ping(id));
+                let next = next_ping(self.config.ping_interval, env);
+                self.arm(id, next, Timer::Ping(id));
             }
             // Nobody asked, or the tunnel was taken into use meanwhile: a sign of life and no more.
             Phase::Settling(_) | Phase::Idle(_, Keepalive::Resting) | Phase::InUse(_) | Phase::Draining(..) => {
@@ -50,4 +55,11 @@ impl Responder {
         tunnel.heard = env.now;
         Effects::NONE
     }
+}
+
+/// A little late and never early, so that ten thousand tunnels do not beat as one (reference §3); but in step with those
+/// that are due at nearly the same time.
+fn next_ping(interval: Duration, env: Env) -> Instant {
+    let pause = interval + jitter(interval * 15 / 100, env.dice);
+    env.now.after(pause).on_beat(BEAT.min(interval / 100))
 }
