@@ -14,6 +14,7 @@ pub(super) use self::cut::CutOff;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -82,6 +83,14 @@ pub(super) fn server<W: World>(context: &Context<W>, caller_timeout: Duration) -
     builder
 }
 
+/// What all requests of a connection have in common.
+struct Caller<W: World> {
+    context: Arc<Context<W>>,
+    /// Its address.
+    from: HeaderValue,
+    phase: watch::Receiver<Phase>,
+}
+
 /// One caller's connection.
 async fn converse<W: World>(
     context: Arc<Context<W>>,
@@ -93,12 +102,13 @@ async fn converse<W: World>(
     let world = context.world.clone();
     let http2 = Arc::new(AtomicBool::new(false));
     let Some(stream) = secure(&context, stream, peer).await else { return };
+    let caller =
+        Arc::new(Caller { context: Arc::clone(&context), from: request::address(peer.ip()), phase: phase.clone() });
     let service = service_fn({
-        let (context, http2, phase) = (Arc::clone(&context), Arc::clone(&http2), phase.clone());
-        let from = request::address(peer.ip());
+        let http2 = Arc::clone(&http2);
         move |request: Request<Incoming>| {
             http2.fetch_or(request.version() == Version::HTTP_2, Ordering::Relaxed);
-            answer(Arc::clone(&context), from.clone(), phase.clone(), request)
+            answer(Arc::clone(&caller), request)
         }
     });
     let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
@@ -159,21 +169,21 @@ async fn leave<W: World>(world: &W, http2: &AtomicBool, phase: &mut watch::Recei
 
 /// What becomes of one request.
 async fn answer<W: World>(
-    context: Arc<Context<W>>,
-    from: HeaderValue,
-    phase: watch::Receiver<Phase>,
+    caller: Arc<Caller<W>>,
     request: Request<Incoming>,
 ) -> Result<Response<Either<OwnBody, ResponseBody<W>>>, Infallible> {
+    let Caller { context, from, phase } = &*caller;
     let http2 = request.version() == Version::HTTP_2;
-    let answered = async {
-        let Some(watch) = Watch::current() else { return exchange::exchange(&context, &from, request).await };
-        tokio::select! {
+    let mut answered = pin!(exchange::exchange(context, from, request));
+    let answered = match Watch::current() {
+        Some(watch) => tokio::select! {
             biased;
-            answered = exchange::exchange(&context, &from, request) => answered,
+            answered = answered => answered,
             () = watch.broken() => Err(OwnAnswer::Still),
-        }
+        },
+        None => answered.as_mut().await,
     };
-    let mut response = match answered.await {
+    let mut response = match answered {
         Ok(response) => response.map(Either::Right),
         Err(own) => {
             context.counters.answered(own);
