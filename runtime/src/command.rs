@@ -2,7 +2,6 @@
 
 mod check;
 mod check_trace;
-mod heap;
 mod initiator;
 pub(crate) mod process;
 mod responder;

@@ -9,7 +9,6 @@ use std::thread;
 use revtun::config::{Settings, Source};
 use tokio::runtime::Builder;
 
-use super::heap;
 use crate::failure::Failure;
 
 /// A configuration file that is sound, as far as it goes.
@@ -54,7 +53,6 @@ pub(crate) fn on_threads(
     threads: Option<NonZeroUsize>,
     process: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    heap::keep();
     let mut scheduler = scheduler(threads.or_else(|| thread::available_parallelism().ok()));
     let runtime =
         scheduler.enable_all().build().map_err(|error| Failure::own(format!("no worker threads: {error}")))?;
