@@ -12,6 +12,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
+use tokio::task::yield_now;
 
 /// A body that comes out of a tunnel.
 #[derive(Debug)]
@@ -112,7 +113,11 @@ where
                 stream.reserve_capacity(0);
                 return drop(stream.send_trailers(trailers));
             }
-            Err(Gone::Writer(why)) => return stream.send_reset(why),
+            Err(Gone::Writer(why)) => {
+                // With a reset the library drops what it has not written yet, and that may be the head of the message.
+                yield_now().await;
+                return stream.send_reset(why);
+            }
             Err(Gone::Reader) => return,
         }
     }

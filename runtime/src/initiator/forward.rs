@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::connector::Connector;
 use super::hosts::HostPort;
-use super::pool::{Answer, Failure, Pool};
+use super::pool::{Answer, Asked, Failure, Pool};
 use super::request_body::RequestBody;
 use super::serve::with_cause;
 use crate::http::{own_answer, strip_hop_by_hop};
@@ -25,9 +25,6 @@ use crate::world::World;
 
 /// A body that passes through, or a short text of our own.
 pub type ForwardBody<W> = Either<Answer<W>, Full<Bytes>>;
-
-/// The body of a request on its way to the service.
-type Forwarded = Moving<RequestBody>;
 
 /// Forwards to one local service over HTTP/1.1, with a pool of connections that are kept alive.
 ///
@@ -53,7 +50,7 @@ impl<W: World> Forward<W> {
     }
 
     /// Makes the request one of HTTP/1.1 to the local service.
-    fn readdress(&self, request: Request<RequestBody>) -> Request<Forwarded> {
+    fn readdress(&self, request: Request<RequestBody>) -> Request<Asked> {
         let (mut head, body) = request.into_parts();
         strip_hop_by_hop(&mut head.headers);
         // In HTTP/2 the caller's host is not a header, and goes before one (RFC 9113 §8.3.1).

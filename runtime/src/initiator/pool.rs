@@ -2,35 +2,33 @@
 //!
 //! A pool for one service and HTTP/1.1 alone: hyper-util's client, which knows many and HTTP/2 too, spends on every
 //! request a look-up by name, a race between the pool and a dial that is never made, and a task that waits for the
-//! connection to be free again.
+//! connection to be free again. Here a connection has no task of its own either: the one that asks moves it, and reads the
+//! answer from it.
 
-use std::future::Future;
+mod line;
+
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
 use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use revtun_core::Instant;
+use tokio::sync::Notify;
 
+pub(super) use self::line::Asked;
+use self::line::Line;
 use super::connector::Connector;
-use super::request_body::RequestBody;
 use crate::flow::STREAMS;
-use crate::still::Moving;
 use crate::world::World;
 
 /// Connections that are kept: as many as one tunnel can have in use.
 const KEPT: usize = STREAMS as usize;
-
-/// In place of the moment since when a connection is free, while it is not.
-const IN_USE: u64 = u64::MAX;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -42,41 +40,55 @@ pub(super) enum Failure {
 }
 
 /// Sends requests to one service. Clones share what is kept.
-pub(super) struct Pool<W>(Arc<Inner<W>>);
+pub(super) struct Pool<W: World>(Arc<Inner<W>>);
 
-struct Inner<W> {
+struct Inner<W: World> {
     world: W,
     connector: Connector<W>,
     /// How long an unused connection is kept.
     idle: Duration,
     /// Taken from the front and given back to the back, so that all are used alike.
-    kept: ArrayQueue<Kept>,
+    kept: ArrayQueue<Kept<W>>,
+    /// Whether there is a sweeper.
+    swept: AtomicBool,
+    broom: Arc<Broom>,
 }
 
-/// A connection that is up. Its task ends it when it was free for too long, or when this is dropped.
-struct Kept {
-    requests: SendRequest<Moving<RequestBody>>,
-    /// The moment since when it is free, or [`IN_USE`].
-    free: Arc<AtomicU64>,
+/// A connection that is free.
+struct Kept<W: World> {
+    line: Line<W::Stream>,
+    since: Instant,
+}
+
+/// Wakes the sweeper.
+#[derive(Default)]
+struct Broom(Notify);
+
+impl Wake for Broom {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
 }
 
 impl<W: World> Pool<W> {
     pub(super) fn new(world: &W, connector: Connector<W>, idle: Duration) -> Self {
-        Self(Arc::new(Inner { world: world.clone(), connector, idle, kept: ArrayQueue::new(KEPT) }))
+        let (world, kept) = (world.clone(), ArrayQueue::new(KEPT));
+        Self(Arc::new(Inner { world, connector, idle, kept, swept: AtomicBool::new(false), broom: Arc::default() }))
     }
 
     /// The service's answer. A request that met a connection which was being closed, and of which nothing was sent, goes
     /// to the next one.
-    pub(super) async fn send(&self, mut request: Request<Moving<RequestBody>>) -> Result<Response<Answer<W>>, Failure> {
+    pub(super) async fn send(&self, mut request: Request<Asked>) -> Result<Response<Answer<W>>, Failure> {
+        let uploads = !request.body().is_end_stream();
         loop {
-            let kept = self.take();
+            let kept = self.0.kept.pop();
             let fresh = kept.is_none();
-            let mut connection = match kept {
-                Some(connection) => connection,
+            let mut line = match kept {
+                Some(kept) => kept.line,
                 None => self.connect().await?,
             };
-            let mut lost = match connection.requests.try_send_request(request).await {
-                Ok(response) => return Ok(response.map(|body| Answer::of(body, connection, self))),
+            let mut lost = match line.ask(request).await {
+                Ok(response) => return Ok(response.map(|body| self.answer(body, line, uploads))),
                 Err(lost) => lost,
             };
             request = match lost.take_message() {
@@ -86,77 +98,75 @@ impl<W: World> Pool<W> {
         }
     }
 
-    /// The connection that is free for the longest time.
-    fn take(&self) -> Option<Kept> {
-        while let Some(connection) = self.0.kept.pop() {
-            connection.free.store(IN_USE, Ordering::Relaxed);
-            if connection.requests.is_ready() {
-                return Some(connection);
-            }
+    async fn connect(&self) -> Result<Line<W::Stream>, Failure> {
+        if !self.0.swept.swap(true, Ordering::Relaxed) {
+            self.0.world.spawn(sweep(Arc::downgrade(&self.0)));
         }
-        None
-    }
-
-    async fn connect(&self) -> Result<Kept, Failure> {
         let stream = self.0.connector.connect().await.map_err(Failure::Unreachable)?;
-        let (requests, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Failure::Lost)?;
-        let free = Arc::new(AtomicU64::new(IN_USE));
-        self.0.world.spawn(keep(self.0.world.clone(), connection, Arc::clone(&free), self.0.idle));
-        Ok(Kept { requests, free })
+        Line::begin(stream).await.map_err(Failure::Lost)
     }
 
-    /// Keeps a connection whose answer was read to its end.
-    fn give_back(&self, mut connection: Kept) {
-        if connection.requests.is_ready() {
-            return self.0.keep(connection);
-        }
-        // The request is still on its way, though it is answered.
-        let pool = self.clone();
-        self.0.world.spawn(async move {
-            if connection.requests.ready().await.is_ok() {
-                pool.0.keep(connection);
-            }
-        });
+    fn answer(&self, body: Incoming, line: Line<W::Stream>, uploads: bool) -> Answer<W> {
+        let line = if uploads && !line.is_free() {
+            // The request may still be on its way, and has to go on while nobody reads the answer.
+            self.0.world.spawn(finish(self.clone(), line));
+            None
+        } else {
+            Some(line)
+        };
+        Answer { body, whole: false, line, pool: self.clone() }
     }
 }
 
-impl<W> Clone for Pool<W> {
+impl<W: World> Clone for Pool<W> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
 impl<W: World> Inner<W> {
-    fn keep(&self, connection: Kept) {
-        connection.free.store(self.world.now().as_nanos(), Ordering::Relaxed);
+    /// Keeps a connection that is free. What happened to it since it was moved last is found by the next sweep.
+    fn keep(&self, line: Line<W::Stream>) {
+        line.rest_with(&Waker::from(Arc::clone(&self.broom)));
         // Where there is no room, the one that is free for the longest time makes it.
-        drop(self.kept.force_push(connection));
+        drop(self.kept.force_push(Kept { line, since: self.world.now() }));
+    }
+
+    /// Lets go of connections that are free for too long, or that the service has closed. Says when to look again.
+    fn sweep(&self) -> Instant {
+        let waker = Waker::from(Arc::clone(&self.broom));
+        let now = self.world.now();
+        let mut next = now.after(self.idle);
+        for _ in 0..self.kept.len() {
+            let Some(mut kept) = self.kept.pop() else { break };
+            kept.line.move_on(&Context::from_waker(&waker));
+            let end = kept.since.after(self.idle);
+            if kept.line.is_up() && end > now {
+                next = next.min(end);
+                drop(self.kept.force_push(kept));
+            }
+        }
+        next
     }
 }
 
-/// Moves what goes through a connection, until it ends or was free for `idle`.
-async fn keep<W: World>(
-    world: W,
-    connection: impl Future<Output = hyper::Result<()>>,
-    free: Arc<AtomicU64>,
-    idle: Duration,
-) {
-    let mut connection = std::pin::pin!(connection);
-    let mut end = world.now().after(idle);
-    loop {
+/// Moves a connection until it is free.
+async fn finish<W: World>(pool: Pool<W>, mut line: Line<W::Stream>) {
+    if line.free().await {
+        pool.0.keep(line);
+    }
+}
+
+/// Sweeps the pool whenever there may be something to sweep, for as long as anybody has it.
+async fn sweep<W: World>(pool: Weak<Inner<W>>) {
+    while let Some(inner) = pool.upgrade() {
+        let next = inner.sweep();
+        let (world, broom) = (inner.world.clone(), Arc::clone(&inner.broom));
+        drop(inner);
         tokio::select! {
             biased;
-            // Whoever waits for an answer is told so by it.
-            _ended = connection.as_mut() => return,
-            () = world.sleep_until(end) => {}
-        }
-        let now = world.now();
-        end = match free.load(Ordering::Relaxed) {
-            IN_USE => now.after(idle),
-            since => Instant::from_nanos(since).after(idle),
-        };
-        if end <= now {
-            return;
+            () = broom.0.notified() => {}
+            () = world.sleep_until(next) => {}
         }
     }
 }
@@ -165,14 +175,9 @@ async fn keep<W: World>(
 pub struct Answer<W: World> {
     body: Incoming,
     whole: bool,
-    connection: Option<Kept>,
+    /// None if another task moves it.
+    line: Option<Line<W::Stream>>,
     pool: Pool<W>,
-}
-
-impl<W: World> Answer<W> {
-    fn of(body: Incoming, connection: Kept, pool: &Pool<W>) -> Self {
-        Self { body, whole: false, connection: Some(connection), pool: pool.clone() }
-    }
 }
 
 impl<W: World> Body for Answer<W> {
@@ -183,8 +188,19 @@ impl<W: World> Body for Answer<W> {
         mut self: Pin<&mut Self>,
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(task));
-        self.whole |= frame.is_none();
+        let this = &mut *self;
+        if let Some(line) = &mut this.line {
+            // That there is room for more is no news to this task, which comes back for it.
+            line.rest();
+            let read = Pin::new(&mut this.body).poll_frame(&mut Context::from_waker(Waker::noop()));
+            if let Poll::Ready(frame) = read {
+                this.whole |= frame.is_none();
+                return Poll::Ready(frame);
+            }
+            line.move_on(task);
+        }
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(task));
+        this.whole |= frame.is_none();
         Poll::Ready(frame)
     }
 
@@ -199,8 +215,9 @@ impl<W: World> Body for Answer<W> {
 
 impl<W: World> Drop for Answer<W> {
     fn drop(&mut self) {
-        if let (true, Some(connection)) = (self.whole || self.body.is_end_stream(), self.connection.take()) {
-            self.pool.give_back(connection);
+        let whole = self.whole || self.body.is_end_stream();
+        if let Some(line) = self.line.take().filter(|line| whole && line.is_free()) {
+            self.pool.0.keep(line);
         }
     }
 }

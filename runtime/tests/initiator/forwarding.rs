@@ -14,26 +14,31 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use revtun::initiator::{Forward, HostPort, InitiatorHandle};
 use revtun::world::{Executor, Tokio};
+use revtun_core::initiator::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::fake::{FakeResponder, soon};
 use crate::start::{config, quick, serving};
 
-type Sent = BoxBody<Bytes, Infallible>;
+pub(crate) type Sent = BoxBody<Bytes, Infallible>;
 
 /// A responder's end of a tunnel whose requests go to `service`.
-struct Caller {
+pub(crate) struct Caller {
     requests: SendRequest<Sent>,
     _initiator: InitiatorHandle<Tokio>,
 }
 
 impl Caller {
-    async fn of(service: SocketAddr) -> Self {
+    pub(crate) async fn of(service: SocketAddr) -> Self {
+        Self::with(service, &quick()).await
+    }
+
+    pub(crate) async fn with(service: SocketAddr, core: &Config) -> Self {
         let world = Tokio::begin();
         let responder = FakeResponder::listen().await;
         let place = HostPort { host: service.ip().to_string(), port: service.port() };
-        let forward = Forward::new(&world, place, &quick()).unwrap();
+        let forward = Forward::new(&world, place, core).unwrap();
         let initiator = serving(config(1, &[responder.address()]), forward).await;
         let io = TokioIo::new(responder.tunnel().await.stream);
         let (requests, connection) = soon("HTTP/2", http2::handshake(Executor::new(&world), io)).await.unwrap();
@@ -41,17 +46,17 @@ impl Caller {
         Self { requests, _initiator: initiator }
     }
 
-    async fn ask(&mut self, request: Request<Sent>) -> Response<Incoming> {
+    pub(crate) async fn ask(&mut self, request: Request<Sent>) -> Response<Incoming> {
         soon("an answer", self.requests.send_request(request)).await.unwrap()
     }
 
-    async fn get(&mut self) -> Response<Incoming> {
+    pub(crate) async fn get(&mut self) -> Response<Incoming> {
         self.ask(Request::get("http://caller.example/").body(Empty::new().boxed()).unwrap()).await
     }
 }
 
 /// What a raw service reads up to and including `end`.
-async fn read_up_to(stream: &mut TcpStream, end: &str) -> String {
+pub(crate) async fn read_up_to(stream: &mut TcpStream, end: &str) -> String {
     let mut bytes = Vec::new();
     let reading = async {
         while !bytes.ends_with(end.as_bytes()) {
@@ -62,7 +67,7 @@ async fn read_up_to(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-async fn raw_service() -> (TcpListener, SocketAddr) {
+pub(crate) async fn raw_service() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)

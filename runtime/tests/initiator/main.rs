@@ -10,4 +10,5 @@ mod hosts;
 mod http2;
 mod life;
 mod pings;
+mod pool;
 mod start;
