@@ -5,10 +5,10 @@ mod clock;
 use std::time::Duration;
 
 use clock::Clock;
+use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{self, DrainScope, Hello, Place, Refusal, Responder, Source, StreamId, Target, Verdict};
-use revtun_core::{Instant, TunnelId};
 
 const MAX: u64 = u64::MAX;
 
@@ -93,23 +93,6 @@ fn pings_follow_their_echoes_with_a_little_jitter() {
         assert_eq!(clock.fire(), [closed(tunnel, responder::CloseReason::PingTimeout)]);
         assert_eq!(clock.now.since(began).as_millis(), interval + 5_000);
     }
-}
-
-#[test]
-fn pings_that_are_due_at_nearly_the_same_time_go_out_together() {
-    let mut clock = responder(responder::Config::default());
-    let tunnels: Vec<_> = (0..20).map(|number| greet(&mut clock, &format!("n{number}"), instance(number)).0).collect();
-    for &tunnel in &tunnels {
-        clock.pass(1);
-        let _ = clock.tell(responder::Event::Echoed { tunnel });
-    }
-    // Echoes came for 20 ms; their pings leave in two beats, each at least the interval later.
-    let first = clock.fire();
-    assert_eq!(first.len() + clock.run().len(), 10);
-    assert_eq!(clock.now.since(Instant::EPOCH).as_millis(), 102_010);
-    let last = clock.fire();
-    assert_eq!(last.len() + clock.run().len(), 10);
-    assert_eq!(clock.now.since(Instant::EPOCH).as_millis(), 102_020);
 }
 
 #[test]

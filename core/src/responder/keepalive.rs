@@ -63,3 +63,35 @@ fn next_ping(interval: Duration, env: Env) -> Instant {
     let pause = interval + jitter(interval * 15 / 100, env.dice);
     env.now.after(pause).on_beat(BEAT.min(interval / 100))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause(now: u64, dice: u64, interval: Duration) -> Duration {
+        let now = Instant::EPOCH.after(Duration::from_micros(now));
+        next_ping(interval, Env { now, dice }).since(now)
+    }
+
+    #[test]
+    fn pings_that_are_due_at_nearly_the_same_time_go_out_together() {
+        let interval = Duration::from_secs(2);
+        let moments =
+            (1..=20_000).map(|now| next_ping(interval, Env { now: Instant::from_nanos(now * 1_000), dice: 0 }));
+        let moments: alloc::collections::BTreeSet<_> = moments.collect();
+        assert_eq!(
+            moments.into_iter().map(|at| at.as_nanos() / 1_000).collect::<alloc::vec::Vec<_>>(),
+            [2_010_000, 2_020_000]
+        );
+    }
+
+    #[test]
+    fn a_ping_is_a_little_late_and_never_early() {
+        for interval in [Duration::from_millis(1), Duration::from_secs(2), Duration::from_secs(300)] {
+            for now in [0, 1, 9_999, 10_000, 123_456_789] {
+                assert!(pause(now, 0, interval) >= interval);
+                assert!(pause(now, u64::MAX, interval) <= interval * 116 / 100);
+            }
+        }
+    }
+}
