@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::TunnelService;
 use crate::body::{self, Received, reason};
-use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, STREAM_WINDOW};
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, SEND_BUFFER, STREAM_WINDOW};
 use crate::http::strip_hop_by_hop;
 use crate::initiator::Context;
 use crate::initiator::request_body::RequestBody;
@@ -30,9 +30,6 @@ use crate::keep_alive::KeepAlive;
 use crate::still::{Answering, Watcher};
 use crate::tunnel_io::Notice;
 use crate::world::World;
-
-/// Bytes of one answer that may wait here for the tunnel.
-const SEND_BUFFER: usize = 400 * 1024;
 
 /// Serves until the connection ends, and says how it ended. A tunnel that is `leaving` says so at once.
 pub(super) async fn serve<W: World, S: TunnelService>(

@@ -9,10 +9,7 @@ use h2::{Error, SendStream};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, STREAM_WINDOW};
-
-/// Bytes of one request's body that may wait here for the tunnel.
-const SEND_BUFFER: usize = 256 * 1024;
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, SEND_BUFFER, STREAM_WINDOW};
 
 /// Sends requests through a tunnel in use.
 #[derive(Clone, Debug)]
