@@ -52,6 +52,8 @@ struct Inner<W: World> {
     /// Whether there is a sweeper.
     swept: AtomicBool,
     broom: Arc<Broom>,
+    /// Wakes the sweeper by the broom, for every connection that is free.
+    waker: Waker,
 }
 
 /// A connection that is free.
@@ -72,8 +74,10 @@ impl Wake for Broom {
 
 impl<W: World> Pool<W> {
     pub(super) fn new(world: &W, connector: Connector<W>, idle: Duration) -> Self {
-        let (world, kept) = (world.clone(), ArrayQueue::new(KEPT));
-        Self(Arc::new(Inner { world, connector, idle, kept, swept: AtomicBool::new(false), broom: Arc::default() }))
+        let (world, kept, swept) = (world.clone(), ArrayQueue::new(KEPT), AtomicBool::new(false));
+        let broom = Arc::<Broom>::default();
+        let waker = Waker::from(Arc::clone(&broom));
+        Self(Arc::new(Inner { world, connector, idle, kept, swept, broom, waker }))
     }
 
     /// The service's answer. A request that met a connection which was being closed, and of which nothing was sent, goes
@@ -127,19 +131,18 @@ impl<W: World> Clone for Pool<W> {
 impl<W: World> Inner<W> {
     /// Keeps a connection that is free. What happened to it since it was moved last is found by the next sweep.
     fn keep(&self, line: Line<W::Stream>) {
-        line.rest_with(&Waker::from(Arc::clone(&self.broom)));
+        line.rest_with(&self.waker);
         // Where there is no room, the one that is free for the longest time makes it.
         drop(self.kept.force_push(Kept { line, since: self.world.now() }));
     }
 
     /// Lets go of connections that are free for too long, or that the service has closed. Says when to look again.
     fn sweep(&self) -> Instant {
-        let waker = Waker::from(Arc::clone(&self.broom));
         let now = self.world.now();
         let mut next = now.after(self.idle);
         for _ in 0..self.kept.len() {
             let Some(mut kept) = self.kept.pop() else { break };
-            kept.line.move_on(&Context::from_waker(&waker));
+            kept.line.move_on(&Context::from_waker(&self.waker));
             let end = kept.since.after(self.idle);
             if kept.line.is_up() && end > now {
                 next = next.min(end);
