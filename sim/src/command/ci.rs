@@ -17,13 +17,15 @@ const EACH: u64 = 20;
 const LARGE: [(&str, u64, usize); 3] = [("restart", 8, 20), ("fleet", 20, 200), ("fleet", 2, 1_000)];
 
 pub(crate) fn ci(args: &CiArgs) -> ExitCode {
-    let mut good = true;
+    let mut wrong = Vec::new();
     let mut all = Tally::default();
     let mut check = |scenario: &Scenario, cuts: Cuts, seeds: Range<u64>| {
         let begun = begin();
         let tally = play(scenario, &cuts, &seeds);
         summarize(&tally, begun.elapsed());
-        good &= report(scenario, &cuts, &tally) == ExitCode::SUCCESS;
+        report(scenario, &cuts, &tally);
+        let failures = tally.failures.iter();
+        wrong.extend(failures.map(|(seed, failure)| format!("{}, seed {seed}: {failure}", scenario.name)));
         all.add(tally);
     };
     for scenario in SCENARIOS {
@@ -47,9 +49,10 @@ pub(crate) fn ci(args: &CiArgs) -> ExitCode {
     }
     let inert = all.inert();
     if !inert.is_empty() && args.seeds >= EACH {
-        println!("these faults never had an effect: {}", inert.join(", "));
-        good = false;
+        wrong.push(format!("these faults never had an effect: {}", inert.join(", ")));
     }
     println!("\n{} simulations in all", all.played);
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // Once more at the end, where whoever reads a long log looks first.
+    wrong.iter().for_each(|wrong| println!("FAILED: {wrong}"));
+    if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
