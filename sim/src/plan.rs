@@ -227,13 +227,18 @@ impl Plan {
         u32::from(self.most_tunnels()) > self.responder.max_tunnels_per_node
     }
 
-    /// How long a caller waits for more of an answer: longer than any reason to wait lasts. Where less gets through than
-    /// callers ask for, and stacks that send everything again make that worse, there is no such time.
+    /// How long a caller waits for more of an answer: longer than any reason to wait lasts, where there is such a time.
     #[must_use]
-    pub fn patience(&self) -> Duration {
+    pub const fn patience(&self) -> Duration {
+        if self.is_crowded() { self.times.end } else { Duration::from_secs(40) }
+    }
+
+    /// Whether nobody can say how long a request takes: less may get through than callers ask for, or bodies are large where
+    /// stacks throw away what does not come in order and have everything sent again.
+    #[must_use]
+    pub const fn is_crowded(&self) -> bool {
         let wasteful = self.weather.loss > 0 || self.weather.overtake > 0;
-        let crowded = self.is_narrow() || (wasteful && self.calls.body > 10_000);
-        if crowded { self.times.end } else { Duration::from_secs(40) }
+        self.is_narrow() || (wasteful && self.calls.body > 10_000)
     }
 
     /// Whether less may get through than callers ask for.

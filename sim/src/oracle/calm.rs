@@ -13,7 +13,7 @@ use crate::plan::Plan;
 /// How long before an order a request has to be sent, so that it is there before it.
 const UNDER_WAY: Duration = Duration::from_millis(100);
 
-/// How much more time than the service takes has to be given to a request, so that it ends within it.
+/// How much more time than the service takes has to be given to a request, so that it ends within it, where that can be said.
 const UNHURRIED: Duration = Duration::from_secs(2);
 
 /// The longest way over which a tunnel is replaced before anybody gives up waiting for it.
@@ -23,6 +23,8 @@ const NEAR: Duration = Duration::from_millis(50);
 pub(super) struct NothingLostInCalm {
     /// The world is such that it has to hold.
     calm: bool,
+    /// Who drains and is not healed in the end: there may be no successor.
+    gone: BTreeSet<Place>,
     warm: bool,
     open: BTreeMap<u64, (Duration, Question)>,
     /// Who was told to drain, so that requests sent from then on may be turned away.
@@ -33,12 +35,13 @@ pub(super) struct NothingLostInCalm {
 
 impl NothingLostInCalm {
     pub(super) fn of(plan: &Plan) -> Self {
+        let enough = |grace: Duration| !plan.is_crowded() && grace >= plan.calls.takes + UNHURRIED;
         let in_order = |fault: &Fault| match fault {
-            Fault::Drain { grace, .. } => *grace >= plan.calls.takes + UNHURRIED,
+            Fault::Drain { grace, .. } => enough(*grace),
             // Requests wait for another tunnel, but not for long. An Envoy looks for those that are missing now and then.
             Fault::Renew { initiator, grace, .. } => {
                 let soon = plan.weather.latency.most() <= NEAR && !plan.is_envoy(Place::Initiator(*initiator));
-                soon && *grace >= plan.calls.takes + UNHURRIED
+                soon && enough(*grace)
             }
             Fault::Scrape { .. } | Fault::Skew { .. } => true,
             _ => false,
@@ -50,7 +53,16 @@ impl NothingLostInCalm {
             && plan.responder.max_waiting == usual.max_waiting
             && !plan.is_capped()
             && !plan.is_narrow();
-        Self { calm, warm: false, open: BTreeMap::new(), leaving: BTreeSet::new(), late: BTreeSet::new() }
+        let drained = |fault: &Fault| if let Fault::Drain { place, .. } = fault { Some(*place) } else { None };
+        let drained = plan.faults.iter().filter_map(|(_, fault)| drained(fault));
+        Self {
+            calm,
+            gone: drained.filter(|place| !plan.is_core(*place)).collect(),
+            warm: false,
+            open: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            late: BTreeSet::new(),
+        }
     }
 
     fn concerns(place: Place, question: &Question) -> bool {
@@ -62,13 +74,10 @@ impl NothingLostInCalm {
         }
     }
 
-    fn leave(&mut self, at: Duration, place: Place) {
-        let late = self
-            .open
-            .iter()
-            .filter(|(_, (asked, question))| at < *asked + UNDER_WAY && Self::concerns(place, question));
+    /// Open requests that concern `place` may be turned away, if that is so by when they were asked.
+    fn too_late(&mut self, place: Place, by: impl Fn(Duration) -> bool) {
+        let late = self.open.iter().filter(|(_, (asked, question))| by(*asked) && Self::concerns(place, question));
         self.late.extend(late.map(|(request, _)| *request));
-        self.leaving.insert(place);
     }
 }
 
@@ -89,9 +98,18 @@ impl Oracle for NothingLostInCalm {
                 }
                 self.open.insert(question.request, (at, question.clone()));
             }
-            Fact::DrainOrdered { place, .. } => self.leave(at, *place),
-            // Its successor needs a moment for its tunnels; until healing requests to it prove nothing.
-            Fact::Phase(Phase::Healed) => self.leaving.clear(),
+            Fact::DrainOrdered { place, .. } => {
+                self.too_late(*place, |asked| at < asked + UNDER_WAY);
+                self.leaving.insert(*place);
+            }
+            // A successor needs a moment for its tunnels; until healing requests to it prove nothing. Who drains still is cut
+            // short by it.
+            Fact::Phase(Phase::Healed) => {
+                for place in self.leaving.clone() {
+                    self.too_late(place, |_| true);
+                }
+                self.leaving.retain(|place| self.gone.contains(place));
+            }
             Fact::Answered { request, answer } => {
                 let question = self.open.remove(request).map(|(_, question)| question);
                 let served = matches!(answer, Answer::Served { .. } | Answer::Stalled);
@@ -111,22 +129,47 @@ mod tests {
     use crate::net::trouble::Weather;
     use crate::oracle::tests::question;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A world in which responder 0 drains, and is healed in the end if it is of the `core`.
+    fn calm(core: usize) -> NothingLostInCalm {
+        let drain = Fault::Drain { place: Place::Responder(0), grace: SECOND * 60 };
+        let mut plan = Plan { faults: vec![(SECOND * 8, drain)], weather: Weather::CALM, ..Plan::swarm(0) };
+        plan.kernel.send_buffer = 64 * 1024;
+        plan.core = (core, 1);
+        plan.responder = revtun_core::responder::Config::default();
+        NothingLostInCalm::of(&plan)
+    }
+
+    fn own(request: u64) -> Fact {
+        Fact::Answered { request, answer: Answer::Own { status: 503, reason: Some("x".to_owned()) } }
+    }
+
     #[test]
     fn only_what_came_behind_an_order_may_be_turned_away() {
-        let mut plan = Plan { faults: Vec::new(), weather: Weather::CALM, ..Plan::swarm(0) };
-        plan.kernel.send_buffer = 64 * 1024;
-        plan.responder = revtun_core::responder::Config::default();
-        let second = Duration::from_secs(1);
-        let mut oracle = NothingLostInCalm::of(&plan);
-        let mut see = |at: u32, fact| oracle.see(second * at, &fact);
-        let own =
-            |request| Fact::Answered { request, answer: Answer::Own { status: 503, reason: Some("x".to_owned()) } };
+        let mut oracle = calm(1);
+        let mut see = |at: u32, fact| oracle.see(SECOND * at, &fact);
         see(5, Fact::Phase(Phase::Faults)).expect("it begins");
         (1..4).for_each(|request| see(6, Fact::Asked(question(request))).expect("a request"));
         see(7, own(1)).expect_err("nothing was wrong");
-        see(8, Fact::DrainOrdered { place: Place::Responder(0), grace: second }).expect("an order");
+        see(8, Fact::DrainOrdered { place: Place::Responder(0), grace: SECOND }).expect("an order");
         see(8, own(2)).expect_err("it was under way");
         see(9, Fact::Asked(question(4))).expect("a request");
         see(9, own(4)).expect("it came too late");
+    }
+
+    #[test]
+    fn nobody_is_asked_for_what_healing_cuts_short_or_never_brings_back() {
+        for (core, comes_back) in [(1, true), (0, false)] {
+            let mut oracle = calm(core);
+            let mut see = |at: u32, fact| oracle.see(SECOND * at, &fact);
+            see(5, Fact::Phase(Phase::Faults)).expect("it begins");
+            see(6, Fact::Asked(question(1))).expect("a request");
+            see(8, Fact::DrainOrdered { place: Place::Responder(0), grace: SECOND }).expect("an order");
+            see(9, Fact::Phase(Phase::Healed)).expect("it is healed");
+            see(10, own(1)).expect("it was cut short");
+            see(11, Fact::Asked(question(2))).expect("a request");
+            assert_eq!(see(12, own(2)).is_err(), comes_back);
+        }
     }
 }
