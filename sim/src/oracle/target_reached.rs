@@ -62,6 +62,11 @@ impl TargetReached {
         }
         None
     }
+
+    /// Envoys whose host went and came back dial it every few seconds for ever, so that any one moment may be in a dial.
+    fn an_envoy_dials(&self) -> bool {
+        self.initiators.iter().any(|((initiator, _), view)| view.pending > 0 && self.envoys.contains_key(initiator))
+    }
 }
 
 /// The initiators that are Envoys, and whether something that befalls them can be so quiet that they never know.
@@ -114,6 +119,9 @@ impl Oracle for TargetReached {
         if self.capped || self.deadline.is_none_or(|deadline| now < deadline) {
             return Ok(());
         }
+        if self.an_envoy_dials() && now < self.times.quiet {
+            return Ok(());
+        }
         self.deadline = None;
         self.missing().map_or(Ok(()), Err)
     }
@@ -149,6 +157,17 @@ mod tests {
         assert!(!whole(false, 2, 1), "nothing was silent");
         assert!(whole(true, 2, 1), "one ended in silence");
         assert!(!whole(true, 2, 3), "a ghost is the responder's");
+    }
+
+    #[test]
+    fn a_dialling_envoy_is_given_until_it_is_quiet() {
+        let plan = Plan { core: (1, 1), ..Plan::swarm(0) };
+        let mut oracle = TargetReached { capped: false, envoys: [(0, true)].into(), ..TargetReached::of(&plan) };
+        oracle.see(plan.times.heal, &Fact::Phase(Phase::Healed)).expect("nothing was asked yet");
+        oracle.initiators.insert((0, 0), InitiatorView { target: 2, pending: 1, up: 2, draining: 0 });
+        oracle.responders.insert(0, vec![2]);
+        oracle.pass(plan.times.whole).expect("it dials");
+        oracle.pass(plan.times.quiet).expect_err("it dials for too long");
     }
 
     #[test]
