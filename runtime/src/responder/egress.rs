@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use self::answer::OwnBody;
 use self::body::ResponseBody;
 use super::{Context, Phase, listen};
-use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, STREAM_WINDOW};
+use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, READ_BUFFER, STREAM_WINDOW};
 use crate::still::{Watch, Watcher};
 use crate::tls::Wire;
 use crate::world::{Timer, World};
@@ -67,6 +67,7 @@ pub(super) fn server<W: World>(context: &Context<W>, caller_timeout: Duration) -
         .http1()
         .timer(Timer::new(world))
         .header_read_timeout(caller_timeout)
+        .max_buf_size(READ_BUFFER)
         .max_headers(HEADERS)
         .auto_date_header(false);
     builder

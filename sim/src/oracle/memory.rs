@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use revtun::flow::STREAM_WINDOW;
+use revtun::flow::{READ_BUFFER, SEND_BUFFER, STREAM_WINDOW};
 
 use super::Oracle;
 use crate::faults::Fault;
@@ -16,8 +16,12 @@ use crate::plan::Plan;
 const HOUSE: usize = 1 << 20;
 /// Bytes of a connection: buffers of TLS and HTTP, both ways.
 const CONNECTION: usize = 128 * 1024;
-/// Bytes that are read at once before anybody asks whether there is room for them further on.
-const PIECE: usize = 512 * 1024;
+/// Bytes of a body that nobody takes further. Where it comes out of a tunnel its window lets so much in, and where it goes into
+/// one no more may wait to be sent; three pieces are on their way there.
+const BODY: usize = {
+    assert!(SEND_BUFFER + READ_BUFFER <= STREAM_WINDOW as usize);
+    STREAM_WINDOW as usize + 3 * READ_BUFFER
+};
 /// Bytes of a request beside its bodies: heads, pieces in transit, its caller's connection.
 const REQUEST: usize = 96 * 1024;
 /// How long a request may be remembered after its caller had the answer, or the head of one that is never read: a caller
@@ -64,8 +68,7 @@ impl BoundedMemory {
 
 /// What one request may take.
 fn bytes_of(question: &Question) -> usize {
-    let most = STREAM_WINDOW as usize + PIECE;
-    REQUEST + question.up.unwrap_or_default().min(most) + question.down.min(most)
+    REQUEST + question.up.unwrap_or_default().min(BODY) + question.down.min(BODY)
 }
 
 impl Oracle for BoundedMemory {

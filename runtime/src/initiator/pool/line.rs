@@ -9,10 +9,11 @@ use atomic_waker::AtomicWaker;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{Connection, SendRequest, handshake};
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::flow::READ_BUFFER;
 use crate::initiator::request_body::RequestBody;
 use crate::still::Moving;
 
@@ -42,7 +43,7 @@ impl Wake for User {
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// HTTP on `stream`.
     pub(super) async fn begin(stream: S) -> hyper::Result<Self> {
-        let (requests, connection) = handshake(TokioIo::new(stream)).await?;
+        let (requests, connection) = Builder::new().max_buf_size(READ_BUFFER).handshake(TokioIo::new(stream)).await?;
         let user = Arc::<User>::default();
         let waker = Waker::from(Arc::clone(&user));
         Ok(Self { requests, connection: Some(Box::new(connection)), user, waker })

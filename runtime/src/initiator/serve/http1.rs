@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use tokio::sync::mpsc;
 
 use super::{TunnelService, with_cause};
-use crate::flow::HEADERS;
+use crate::flow::{HEADERS, READ_BUFFER};
 use crate::initiator::request_body::RequestBody;
 use crate::initiator::tunnel::{Order, Tunnel, end_of_stream};
 use crate::still::Answering;
@@ -33,7 +33,8 @@ pub(super) async fn serve<W: World, S: TunnelService>(
     });
     let mut server = Builder::new();
     // Between two requests of a tunnel there may be any time.
-    server.timer(Timer::new(&context.world)).auto_date_header(false).max_headers(HEADERS).header_read_timeout(None);
+    server.timer(Timer::new(&context.world)).auto_date_header(false).header_read_timeout(None);
+    server.max_headers(HEADERS).max_buf_size(READ_BUFFER);
     let mut connection = pin!(server.serve_connection(io, service));
     if leaving {
         connection.as_mut().graceful_shutdown();
