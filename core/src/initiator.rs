@@ -311,18 +311,16 @@ impl Initiator {
         let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
         match tunnel.phase {
             Phase::Idle { pings, .. } => {
-                let waited = env.now.since(tunnel.heard).min(host.cadence.patience(&self.config));
-                match pings {
-                    Pings::None => {
-                        host.cadence.fell_silent(waited);
-                        self.fail(env, id, Kind::Failing, None, CloseReason::Silent)
-                    }
-                    Pings::One => {
-                        host.cadence.fell_silent(waited);
-                        self.close(env, id, CloseReason::Silent)
-                    }
-                    // Who pinged like a clock and stopped is not slow.
-                    Pings::Regular => self.close(env, id, CloseReason::Silent),
+                let (deadline, _) = tunnel.alarm.get().expect("its timer is due");
+                // Who pinged like a clock and stopped is not slow.
+                if pings != Pings::Regular {
+                    // As long as it was given, however late this is: if we stood still, that says nothing of the responder.
+                    host.cadence.fell_silent(deadline.since(tunnel.heard));
+                }
+                if pings.prove() {
+                    self.close(env, id, CloseReason::Silent)
+                } else {
+                    self.fail(env, id, Kind::Failing, None, CloseReason::Silent)
                 }
             }
             Phase::InUse { .. } => self.close(env, id, CloseReason::Silent),
