@@ -11,7 +11,7 @@ use crate::dice::{chance, dice};
 use crate::faults::{self, Fault};
 use crate::net::Place;
 use crate::net::trouble::{Latency, Weather};
-use crate::scenario::REMEMBERED;
+use crate::scenario::EARLY;
 
 /// A simulation before it runs.
 #[derive(Clone, Debug)]
@@ -167,8 +167,8 @@ impl Plan {
         }
         let span = (times.warm, times.heal - Duration::from_secs(1));
         plan.faults = faults::draw(&mut crate::dice::dice(seed, "faults"), responders, initiators, span);
-        // Seeds that are remembered go on showing what they once showed.
-        if REMEMBERED.iter().all(|(remembered, _)| *remembered != seed) {
+        // Early seeds go on showing what they once showed.
+        if EARLY.iter().all(|(early, _)| *early != seed) {
             peers(&mut plan, span);
             let dice = &mut crate::dice::dice(seed, "later faults");
             plan.faults.extend(faults::draw_later(dice, responders, initiators, span));
@@ -371,10 +371,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn some_seeds_bring_envoys_and_those_that_are_remembered_none() {
+    fn some_seeds_bring_envoys_and_early_ones_none() {
         let share = (0..1000).filter(|seed| !Plan::swarm(*seed).envoys.is_empty()).count();
         assert!((200..350).contains(&share), "{share} of 1000");
-        for (seed, _) in REMEMBERED {
+        for (seed, _) in EARLY {
             assert!(Plan::swarm(seed).envoys.is_empty());
         }
     }

@@ -22,8 +22,20 @@ pub struct Scenario {
 }
 
 /// Swarms in which a property did not hold once, and what was the matter: played first, before any others. What a seed
-/// brings changes with the drawing of plans.
-pub const REMEMBERED: [(u64, &str); 10] = [
+/// brings changes with the drawing of plans; [`EARLY`] ones are drawn as they were then.
+pub const REMEMBERED: [(u64, &str); 5] = [
+    (1_700_001_925, "The oracle blamed a drain that was shorter than a request whose packets overtook each other."),
+    (1_700_003_231, "The oracle blamed a responder that was drained and that healing left away."),
+    (1_700_004_426, "The oracle looked at an Envoy in the midst of one of its dials."),
+    (1_700_007_984, "Readers that had stopped held more at their initiators than was known."),
+    (
+        1_700_011_677,
+        "An initiator that had stood still took that for the slowness of its responder, once for each tunnel.",
+    ),
+];
+
+/// Those from before there were Envoys, and faults of every kind.
+pub const EARLY: [(u64, &str); 10] = [
     (94, "After one silence an initiator was patient with tunnels that had never been slow."),
     (119, "One ping that came late made a host look slow, and its dead tunnels were kept for longer."),
     (105, "A PING waited behind the data of a slow path, and a tunnel in full flow was taken for dead."),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use revtun_sim::campaign::Tally;
 use revtun_sim::plan::Cuts;
-use revtun_sim::scenario::{REMEMBERED, SCENARIOS, Scenario};
+use revtun_sim::scenario::{EARLY, REMEMBERED, SCENARIOS, Scenario};
 
 use super::run::{begin, play, report, summarize};
 use crate::cli::CiArgs;
@@ -31,7 +31,7 @@ pub(crate) fn ci(args: &CiArgs) -> ExitCode {
     for scenario in SCENARIOS {
         println!("\n{}: {}", scenario.name, scenario.about);
         let swarm = scenario.name == "swarm";
-        for (seed, matter) in REMEMBERED.into_iter().filter(|_| swarm) {
+        for (seed, matter) in EARLY.into_iter().chain(REMEMBERED).filter(|_| swarm) {
             println!("\nseed {seed}, once: {matter}");
             check(&scenario, Cuts::default(), seed..seed + 1);
         }
