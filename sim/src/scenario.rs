@@ -23,7 +23,7 @@ pub struct Scenario {
 
 /// Swarms in which a property did not hold once, and what was the matter: played first, before any others. What a seed
 /// brings changes with the drawing of plans; [`EARLY`] ones are drawn as they were then.
-pub const REMEMBERED: [(u64, &str); 5] = [
+pub const REMEMBERED: [(u64, &str); 6] = [
     (1_700_001_925, "The oracle blamed a drain that was shorter than a request whose packets overtook each other."),
     (1_700_003_231, "The oracle blamed a responder that was drained and that healing left away."),
     (1_700_004_426, "The oracle looked at an Envoy in the midst of one of its dials."),
@@ -32,6 +32,7 @@ pub const REMEMBERED: [(u64, &str); 5] = [
         1_700_011_677,
         "An initiator that had stood still took that for the slowness of its responder, once for each tunnel.",
     ),
+    (1_700_026_448, "The oracle asked for a tunnel while all responders were drained at once."),
 ];
 
 /// Those from before there were Envoys, and faults of every kind.

@@ -1,7 +1,8 @@
 //! L10 ReplaceBeforeClose: where processes are only replaced in good order, one after another, every node always has a tunnel
-//! somewhere that takes requests; and whose tunnels are taken out of use has others under way at once. An Envoy looks after its tunnels at times of its own.
+//! somewhere that takes requests; and whose tunnels are taken out of use has others under way at once. An Envoy looks after
+//! its tunnels at times of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Oracle;
@@ -9,6 +10,11 @@ use crate::faults::Fault;
 use crate::history::{Fact, InitiatorView, Phase};
 use crate::net::Place;
 use crate::plan::Plan;
+
+/// How long it takes at most until a responder that was replaced has its tunnels, where packets take no time.
+const BACK: Duration = Duration::from_millis(800);
+/// So many times as long as a packet takes are added to that.
+const TRIPS: u32 = 10;
 
 /// From one tunnel that leaves to the next that is dialled.
 const AT_ONCE: Duration = Duration::from_millis(100);
@@ -30,8 +36,7 @@ impl ReplaceBeforeClose {
         let calm = plan.weather.is_calm() && !plan.is_capped() && plan.envoys.is_empty();
         let only = |kind: fn(&Fault) -> bool| calm && plan.faults.iter().all(|(_, fault)| kind(fault));
         Self {
-            rolls: plan.responders > 1
-                && only(|fault| matches!(fault, Fault::Drain { place: Place::Responder(_), .. })),
+            rolls: only(|fault| matches!(fault, Fault::Drain { place: Place::Responder(_), .. })) && one_stays(plan),
             renews: only(|fault| matches!(fault, Fault::Renew { .. })),
             warm: false,
             tunnels: BTreeMap::new(),
@@ -49,6 +54,26 @@ impl ReplaceBeforeClose {
         }
         Ok(())
     }
+}
+
+/// Whether there is always a responder that is neither draining nor away.
+fn one_stays(plan: &Plan) -> bool {
+    let (heal, back) = (plan.times.heal, BACK + plan.weather.latency.most() * TRIPS);
+    let away = |(at, fault): &(Duration, Fault)| {
+        let Fault::Drain { place, grace } = fault else { return None };
+        let replaced = *at + *grace + Fault::REPLACED;
+        let back = match plan.is_core(*place) {
+            _ if replaced < heal => replaced + back,
+            true => heal + back,
+            false => Duration::MAX,
+        };
+        Some((*place, *at..back))
+    };
+    let away: Vec<_> = plan.faults.iter().filter_map(away).collect();
+    away.iter().all(|(_, one)| {
+        let with_it = away.iter().filter(|(_, other)| other.contains(&one.start));
+        with_it.map(|(place, _)| place).collect::<BTreeSet<_>>().len() < plan.responders
+    })
 }
 
 impl Oracle for ReplaceBeforeClose {
@@ -90,6 +115,7 @@ impl Oracle for ReplaceBeforeClose {
 mod tests {
     use super::*;
     use crate::history::ResponderView;
+    use crate::net::trouble::Weather;
 
     fn oracle(rolls: bool, renews: bool) -> ReplaceBeforeClose {
         ReplaceBeforeClose { rolls, renews, warm: true, ..ReplaceBeforeClose::of(&Plan::swarm(0)) }
@@ -106,6 +132,17 @@ mod tests {
         see(1, 2).expect("both have some");
         see(0, 0).expect("the second has some");
         see(1, 0).expect_err("nobody has any");
+    }
+
+    #[test]
+    fn a_responder_stays_if_drains_follow_one_another() {
+        let stays = |second: u64| {
+            let drain = |responder| Fault::Drain { place: Place::Responder(responder), grace: Duration::from_secs(4) };
+            let faults = vec![(Duration::from_secs(10), drain(0)), (Duration::from_secs(second), drain(1))];
+            one_stays(&Plan { responders: 2, core: (2, 1), weather: Weather::CALM, faults, ..Plan::swarm(0) })
+        };
+        assert!(!stays(10) && !stays(16), "the first is away");
+        assert!(stays(17) && stays(56), "it is back");
     }
 
     #[test]

@@ -60,8 +60,7 @@ impl Region {
             }
             history.add(Fact::Drained(place));
         });
-        // Whoever runs it replaces it a little later, drained or not.
-        let replaced = now + grace + Duration::from_secs(2);
+        let replaced = now + grace + Fault::REPLACED;
         if replaced < self.plan.times.heal {
             self.due.add(replaced, Deed::Strike(Fault::Crash { place, how: Death::Killed, down: Duration::ZERO }));
         }
