@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bytes of one stream that its reader may leave unread: enough for 20 MiB/s over a path of 50 ms, and the most that
-/// a reader who has stopped keeps in memory.
+/// a reader who has stopped keeps in memory where its stream comes out of the tunnel.
 pub const STREAM_WINDOW: u32 = 1024 * 1024;
 
 /// Requests that a tunnel carries at the same time.

@@ -107,7 +107,7 @@ pub enum Fault {
         /// By so many milliseconds.
         millis: i64,
     },
-    /// A process is told to wind down, and replaced [`Fault::REPLACED`] after its grace.
+    /// A process is told to wind down, and replaced.
     Drain {
         /// Which.
         place: Place,
@@ -271,9 +271,6 @@ impl Fault {
             Self::FalseCloud { .. } => vec![Place::Stranger],
         }
     }
-
-    /// How long whoever runs a process that drained waits before it is replaced, drained or not.
-    pub const REPLACED: Duration = Duration::from_secs(2);
 
     /// How long it lasts, if it does not end by itself.
     #[must_use]

@@ -227,6 +227,14 @@ impl Plan {
         u32::from(self.most_tunnels()) > self.responder.max_tunnels_per_node
     }
 
+    /// When a process that was told `at` a moment to drain is replaced; none if not before healing. Whoever runs it waits a
+    /// little longer than its `grace`, and replaces it drained or not.
+    #[must_use]
+    pub fn replaced(&self, at: Duration, grace: Duration) -> Option<Duration> {
+        let replaced = at + grace + Duration::from_secs(2);
+        (replaced < self.times.heal).then_some(replaced)
+    }
+
     /// How long a caller waits for more of an answer: longer than any reason to wait lasts, where there is such a time.
     #[must_use]
     pub const fn patience(&self) -> Duration {

@@ -7,6 +7,7 @@ use revtun_sim::campaign::Tally;
 use revtun_sim::plan::Cuts;
 use revtun_sim::scenario::{EARLY, REMEMBERED, SCENARIOS, Scenario};
 
+use super::replay_command;
 use super::run::{begin, play, report, summarize};
 use crate::cli::CiArgs;
 
@@ -25,7 +26,7 @@ pub(crate) fn ci(args: &CiArgs) -> ExitCode {
         summarize(&tally, begun.elapsed());
         report(scenario, &cuts, &tally);
         let failures = tally.failures.iter();
-        wrong.extend(failures.map(|(seed, failure)| format!("{}, seed {seed}: {failure}", scenario.name)));
+        wrong.extend(failures.map(|(seed, failure)| format!("{failure}; {}", replay_command(scenario, *seed, &cuts))));
         all.add(tally);
     };
     for scenario in SCENARIOS {

@@ -23,7 +23,7 @@ const NEAR: Duration = Duration::from_millis(50);
 pub(super) struct NothingLostInCalm {
     /// The world is such that it has to hold.
     calm: bool,
-    /// Who drains and is not healed in the end: there may be no successor.
+    /// Who is not healed in the end: if one of them drains, there may be no successor.
     gone: BTreeSet<Place>,
     warm: bool,
     open: BTreeMap<u64, (Duration, Question)>,
@@ -53,11 +53,10 @@ impl NothingLostInCalm {
             && plan.responder.max_waiting == usual.max_waiting
             && !plan.is_capped()
             && !plan.is_narrow();
-        let drained = |fault: &Fault| if let Fault::Drain { place, .. } = fault { Some(*place) } else { None };
-        let drained = plan.faults.iter().filter_map(|(_, fault)| drained(fault));
+        let places = plan.faults.iter().flat_map(|(_, fault)| fault.places());
         Self {
             calm,
-            gone: drained.filter(|place| !plan.is_core(*place)).collect(),
+            gone: places.filter(|place| !plan.is_core(*place)).collect(),
             warm: false,
             open: BTreeMap::new(),
             leaving: BTreeSet::new(),
@@ -74,9 +73,12 @@ impl NothingLostInCalm {
         }
     }
 
-    /// Open requests that concern `place` may be turned away, if that is so by when they were asked.
-    fn too_late(&mut self, place: Place, by: impl Fn(Duration) -> bool) {
-        let late = self.open.iter().filter(|(_, (asked, question))| by(*asked) && Self::concerns(place, question));
+    /// Open requests that concern `place` may be turned away, but for those that were under way at `order`.
+    fn too_late(&mut self, place: Place, order: Duration) {
+        let late = self
+            .open
+            .iter()
+            .filter(|(_, (asked, question))| order < *asked + UNDER_WAY && Self::concerns(place, question));
         self.late.extend(late.map(|(request, _)| *request));
     }
 }
@@ -99,14 +101,14 @@ impl Oracle for NothingLostInCalm {
                 self.open.insert(question.request, (at, question.clone()));
             }
             Fact::DrainOrdered { place, .. } => {
-                self.too_late(*place, |asked| at < asked + UNDER_WAY);
+                self.too_late(*place, at);
                 self.leaving.insert(*place);
             }
             // A successor needs a moment for its tunnels; until healing requests to it prove nothing. Who drains still is cut
-            // short by it.
+            // short by it, and whatever was under way with it.
             Fact::Phase(Phase::Healed) => {
                 for place in self.leaving.clone() {
-                    self.too_late(place, |_| true);
+                    self.too_late(place, Duration::ZERO);
                 }
                 self.leaving.retain(|place| self.gone.contains(place));
             }

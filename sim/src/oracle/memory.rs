@@ -1,5 +1,5 @@
 //! S16 BoundedMemory: what a process holds is bounded by what it was asked for: something for itself, something for each
-//! connection, and for each request little more of the bodies than its window, however much there is to come.
+//! connection, and for each request no more of the bodies than its window and a few pieces, however much there is to come.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -58,14 +58,13 @@ impl ReplaceBeforeClose {
 
 /// Whether there is always a responder that is neither draining nor away.
 fn one_stays(plan: &Plan) -> bool {
-    let (heal, back) = (plan.times.heal, BACK + plan.weather.latency.most() * TRIPS);
+    let back = BACK + plan.weather.latency.most() * TRIPS;
     let away = |(at, fault): &(Duration, Fault)| {
         let Fault::Drain { place, grace } = fault else { return None };
-        let replaced = *at + *grace + Fault::REPLACED;
-        let back = match plan.is_core(*place) {
-            _ if replaced < heal => replaced + back,
-            true => heal + back,
-            false => Duration::MAX,
+        let back = match plan.replaced(*at, *grace) {
+            Some(replaced) => replaced + back,
+            None if plan.is_core(*place) => plan.times.heal + back,
+            None => Duration::MAX,
         };
         Some((*place, *at..back))
     };

@@ -63,9 +63,13 @@ impl TargetReached {
         None
     }
 
-    /// Envoys whose host went and came back dial it every few seconds for ever, so that any one moment may be in a dial.
+    /// Whether an Envoy of the core dials. One whose host went and came back does so every few seconds for ever, so that any
+    /// one moment may be in a dial.
     fn an_envoy_dials(&self) -> bool {
-        self.initiators.iter().any(|((initiator, _), view)| view.pending > 0 && self.envoys.contains_key(initiator))
+        let in_core = |initiator: usize, responder: usize| responder < self.core.0 && initiator < self.core.1;
+        self.initiators.iter().any(|((initiator, responder), view)| {
+            view.pending > 0 && in_core(*initiator, *responder) && self.envoys.contains_key(initiator)
+        })
     }
 }
 

@@ -60,8 +60,7 @@ impl Region {
             }
             history.add(Fact::Drained(place));
         });
-        let replaced = now + grace + Fault::REPLACED;
-        if replaced < self.plan.times.heal {
+        if let Some(replaced) = self.plan.replaced(now, grace) {
             self.due.add(replaced, Deed::Strike(Fault::Crash { place, how: Death::Killed, down: Duration::ZERO }));
         }
         true
