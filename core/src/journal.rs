@@ -10,7 +10,7 @@
 //!
 //! The text form loses nothing and is read back by [`Line::parse`]; [`replay`] takes the same steps again and finds
 //! the first line that is not what the machine does. Behind a [`Header`], which says what the machine was, it is a
-//! trace. The TLA+ form leaves out time, which the specification does not have, and names a `Tick` by the timer that
+//! journal. The TLA+ form leaves out time, which the specification does not have, and names a `Tick` by the timer that
 //! it fired. The words of both are in one table for each type.
 
 mod header;

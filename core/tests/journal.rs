@@ -144,7 +144,7 @@ fn values_of_the_wrong_kind_make_no_event() {
     assert_eq!(line.event::<Initiator>(), Some(initiator::Event::Answered { tunnel: TunnelId::new(0, 0), answer }));
     let initiator = Initiator::new(initiator::Config::default());
     assert!(line.tla(&initiator).to_string().contains("revtun |-> FALSE"));
-    for header in ["# revtun-trace 1 Initiator silence=1 -> Tick", "# revtun-trace 1 Initiator silence=\"x"] {
+    for header in ["# revtun-journal 1 Initiator silence=1 -> Tick", "# revtun-journal 1 Initiator silence=\"x"] {
         assert!(Header::parse(header).is_err(), "{header}");
     }
 }
@@ -179,12 +179,12 @@ fn a_header_makes_the_same_machine_again() {
 
     let config = initiator::Config { silence: Duration::MAX, ..initiator::Config::default() };
     let text = Header::of(&Initiator::new(config)).to_string();
-    assert!(text.starts_with("# revtun-trace 1 Initiator connect_timeout=5000000000 handshake_timeout="), "{text}");
+    assert!(text.starts_with("# revtun-journal 1 Initiator connect_timeout=5000000000 handshake_timeout="), "{text}");
     assert_eq!(Header::parse(&text).expect("a header").machine(), Some(Initiator::new(config)));
 
     let without_one = text.replace(" silence=", " quiet=");
     assert_eq!(Header::parse(&without_one).expect("a header").machine::<Initiator>(), None);
-    for no_header in ["", "# a walk", "# revtun-trace 2 Initiator", "at=1 dice=2 Tick"] {
+    for no_header in ["", "# a walk", "# revtun-journal 2 Initiator", "at=1 dice=2 Tick"] {
         assert!(Header::parse(no_header).is_err(), "{no_header}");
     }
 }

@@ -28,9 +28,9 @@ use walk::{Walk, Walked};
 
 const CASES: u32 = 400;
 const STEPS: usize = 400;
-/// So many runs of each machine are traced to the folder `REVTUN_TRACES`, if the environment names one.
-const TRACED: u32 = 120;
-/// With this in the environment nothing is asserted: whoever reads the traces judges.
+/// So many runs of each machine are recorded in the folder `REVTUN_JOURNALS`, if the environment names one.
+const RECORDED: u32 = 120;
+/// With this in the environment nothing is asserted: whoever reads the journals judges.
 const UNJUDGED: &str = "REVTUN_UNJUDGED";
 /// How often every effect must have been seen, with every reason.
 const FLOOR: u32 = 8;
@@ -89,10 +89,10 @@ fn a_responder_keeps_its_promises() {
 
 /// Takes one run to its end, and then lets time pass without events.
 fn watch<M: Walked>(name: &str, machine: M, mut model: impl Model<M>, run: &Run, tally: &mut Tally) {
-    let traces = env::var_os("REVTUN_TRACES").filter(|_| tally.runs < TRACED);
+    let journals = env::var_os("REVTUN_JOURNALS").filter(|_| tally.runs < RECORDED);
     let judged = env::var_os(UNJUDGED).is_none();
     let header = Header::of(&machine);
-    let mut walk = Walk::new(machine, run.aloud || traces.is_some());
+    let mut walk = Walk::new(machine, run.aloud || journals.is_some());
     let mut step = |walk: &mut Walk<M>, env, event| {
         let effects: Vec<_> = walk.take(env, event).iter().collect();
         if judged {
@@ -120,10 +120,10 @@ fn watch<M: Walked>(name: &str, machine: M, mut model: impl Model<M>, run: &Run,
     if judged {
         model.settled(since, since.after(longest));
     }
-    if let Some(folder) = traces {
-        let path = Path::new(&folder).join(format!("{name}-{}.trace", tally.runs));
+    if let Some(folder) = journals {
+        let path = Path::new(&folder).join(format!("{name}-{}.journal", tally.runs));
         let journal = walk.journal.as_deref().unwrap_or_default();
-        fs::write(path, format!("{header}\n{journal}")).expect("the folder for traces is writable");
+        fs::write(path, format!("{header}\n{journal}")).expect("the folder for journals is writable");
     }
     tally.runs += 1;
 }

@@ -50,11 +50,11 @@ pub(crate) enum Command {
     /// Say what is wrong with a configuration file, with line and column, and with the files that it names; exit code 0 if
     /// nothing, else 2.
     Check(CheckArgs),
-    /// Say whether a trace (--trace) is what the machine does: take every step again and compare.
+    /// Say whether a journal (--journal) is what the machine does: take every step again and compare.
     ///
     /// Exit code 0 if all steps are equal; 1 at the first that differs, with its line, what was written and what the
-    /// machine does; 2 if the file is no trace.
-    CheckTrace(CheckTraceArgs),
+    /// machine does; 2 if the file is no journal.
+    Replay(ReplayArgs),
 }
 
 /// `revtun demo`.
@@ -185,12 +185,12 @@ pub(crate) struct CheckArgs {
     pub(crate) config: PathBuf,
 }
 
-/// `revtun check-trace`.
+/// `revtun replay`.
 #[derive(Args, Debug)]
-pub(crate) struct CheckTraceArgs {
-    /// The trace to check
+pub(crate) struct ReplayArgs {
+    /// The journal to check
     #[arg(value_name = "FILE")]
-    pub(crate) trace: PathBuf,
+    pub(crate) journal: PathBuf,
     /// Also print every step as a TLA+ record, for the trace validation of the specification [default: not]
     #[arg(long)]
     pub(crate) tla: bool,
@@ -208,10 +208,10 @@ pub(crate) struct ProcessArgs {
     /// How long requests may go on after SIGTERM or SIGINT: 30s, 5m [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) drain_grace: Option<Duration>,
-    /// Write every step of the machine to this file, in place of what is there; see check-trace. The machine of the
+    /// Write every step of the machine to this file, in place of what is there; see replay. The machine of the
     /// second --address writes to FILE.2, and so on [default: none]
     #[arg(long, value_name = "FILE")]
-    pub(crate) trace: Option<PathBuf>,
+    pub(crate) journal: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }

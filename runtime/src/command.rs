@@ -1,11 +1,11 @@
 //! One file for each subcommand.
 
 mod check;
-mod check_trace;
 mod initiator;
+mod journals;
 pub(crate) mod process;
+mod replay;
 mod responder;
-mod traces;
 
 use crate::cli::Command;
 use crate::demo;
@@ -18,6 +18,6 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Responder(args) => responder::run(&args),
         Command::Initiator(args) => initiator::run(&args),
         Command::Check(args) => check::run(&args),
-        Command::CheckTrace(args) => check_trace::run(&args),
+        Command::Replay(args) => replay::run(&args),
     }
 }

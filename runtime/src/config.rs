@@ -167,7 +167,7 @@ fn parse_prefix(text: &str) -> Result<HeaderNames, Fault> {
     })
 }
 
-fn parse_trace(text: &str) -> Result<PathBuf, Fault> {
+fn parse_journal(text: &str) -> Result<PathBuf, Fault> {
     if text.is_empty() { Err(Fault::new("is empty", "write the path of a file")) } else { Ok(text.into()) }
 }
 

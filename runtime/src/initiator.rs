@@ -168,7 +168,7 @@ pub async fn start<W: World, S: TunnelService>(
     let (inputs, reported) = mpsc::channel(INPUTS);
     let (drains, ordered) = mpsc::channel(DRAINS);
     let machine = Initiator::new(core);
-    world.trace().begin(&machine);
+    world.journal().begin(&machine);
     let (state, watched) = watch::channel(State { machine, hosts: Hosts::default(), drained: false });
     let counters = Arc::<Counters>::default();
     let handle = InitiatorHandle { world: world.clone(), state: watched, drains, counters: Arc::clone(&counters) };

@@ -12,8 +12,8 @@
 //!
 //! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
 //! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`token`], [`tunnel_io`], `body`,
-//! `keep_alive`, [`http`], [`flow`], `still`, [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`,
-//! `cli.rs` and `command/` are its own.
+//! `keep_alive`, [`http`], [`flow`], `still`, [`journal`]. The binary adds [`config`], [`admin`] and [`metrics`];
+//! `main.rs`, `cli.rs` and `command/` are its own.
 
 pub mod admin;
 mod behind;
@@ -23,6 +23,7 @@ mod counter;
 pub mod flow;
 pub mod http;
 pub mod initiator;
+pub mod journal;
 mod keep_alive;
 pub mod metrics;
 pub mod pump;
@@ -31,6 +32,5 @@ mod still;
 mod sync;
 pub mod tls;
 pub mod token;
-pub mod trace;
 pub mod tunnel_io;
 pub mod world;

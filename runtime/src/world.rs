@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use revtun_core::{Env, Instant};
 
-use crate::trace::Trace;
+use crate::journal::Journal;
 
 /// What the runtime needs of the world around it.
 pub trait World: Clone + Send + Sync + Unpin + 'static {
@@ -84,9 +84,9 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
     /// As the resolver says; a name without an address is an empty list or an error.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
-    /// Where the machine that lives in this world is traced to; nowhere unless the world says otherwise.
-    fn trace(&self) -> &Trace {
-        static OFF: Trace = Trace::OFF;
+    /// Where the machine that lives in this world is recorded; nowhere unless the world says otherwise.
+    fn journal(&self) -> &Journal {
+        static OFF: Journal = Journal::OFF;
         &OFF
     }
 

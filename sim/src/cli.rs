@@ -70,13 +70,13 @@ pub(crate) struct ReplayArgs {
     pub(crate) calm: bool,
     /// Write what happens to this file instead.
     #[arg(long, value_name = "FILE")]
-    pub(crate) trace: Option<PathBuf>,
+    pub(crate) log: Option<PathBuf>,
     /// Draw it: a page that needs nothing else, or the picture alone if the name ends in `.svg`.
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
-    /// Trace every machine to a file in this folder, for `revtun check-trace`.
+    /// Record the steps of every machine in a file in this folder, for `revtun replay`.
     #[arg(long, value_name = "DIR")]
-    pub(crate) machines: Option<PathBuf>,
+    pub(crate) journal: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

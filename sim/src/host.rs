@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use revtun::trace::Trace;
+use revtun::journal::Journal;
 use revtun::world::World;
 use revtun_core::Instant;
 use turmoil_net::shim::tokio::net::{TcpListener, TcpStream};
@@ -46,14 +46,20 @@ struct Inner {
     dice: Mutex<fastrand::Rng>,
     /// How far its wall clock is off, in milliseconds.
     skew: Arc<AtomicI64>,
-    trace: Trace,
+    journal: Journal,
 }
 
 impl Local {
     /// The world of `process`.
     #[must_use]
-    pub fn new(process: Arc<Process>, names: Names, dice: fastrand::Rng, skew: Arc<AtomicI64>, trace: Trace) -> Self {
-        Self(Arc::new(Inner { process, names, dice: Mutex::new(dice), skew, trace }))
+    pub fn new(
+        process: Arc<Process>,
+        names: Names,
+        dice: fastrand::Rng,
+        skew: Arc<AtomicI64>,
+        journal: Journal,
+    ) -> Self {
+        Self(Arc::new(Inner { process, names, dice: Mutex::new(dice), skew, journal }))
     }
 }
 
@@ -105,8 +111,8 @@ impl World for Local {
         Ok(self.0.names.get(host).into_iter().map(|address| SocketAddr::new(address, port)).collect())
     }
 
-    fn trace(&self) -> &Trace {
-        &self.0.trace
+    fn journal(&self) -> &Journal {
+        &self.0.journal
     }
 }
 

@@ -30,12 +30,12 @@ use crate::dice::dice;
 use crate::faults::{Death, Fault};
 use crate::history::{Fact, History, Phase};
 use crate::host::{Names, pause};
+use crate::journals::Journals;
 use crate::net::Place;
 use crate::net::scope::hush;
 use crate::net::wire::{Toll, Wire};
 use crate::plan::Plan;
 use crate::secrets::{self, Authority};
-use crate::traces::Traces;
 use crate::{clock, oracle};
 
 /// How a simulation went.
@@ -71,7 +71,7 @@ impl Outcome {
 
 /// Plays a plan to its end, or until a property does not hold.
 #[must_use]
-pub fn play(plan: &Plan, traces: Option<&Traces>) -> Outcome {
+pub fn play(plan: &Plan, journals: Option<&Journals>) -> Outcome {
     hush();
     secrets::seed(dice(plan.seed, "secrets"));
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -79,7 +79,7 @@ pub fn play(plan: &Plan, traces: Option<&Traces>) -> Outcome {
     let tasks = LocalSet::new();
     let outcome = runtime.block_on(tasks.run_until(async {
         clock::begin();
-        let mut region = Region::of(plan, traces.cloned());
+        let mut region = Region::of(plan, journals.cloned());
         let failure = region.play().await;
         region.finish(failure).await
     }));
@@ -102,11 +102,11 @@ struct Region {
     /// Processes that hold notably more or less than when this was last said, and how many bytes.
     held: Vec<(Place, usize)>,
     struck: BTreeMap<&'static str, u64>,
-    traces: Option<Traces>,
+    journals: Option<Journals>,
 }
 
 impl Region {
-    fn of(plan: &Plan, traces: Option<Traces>) -> Self {
+    fn of(plan: &Plan, journals: Option<Journals>) -> Self {
         let plan = Arc::new(plan.clone());
         let (net, sites) = kernels(&plan);
         let places = sites.iter().flat_map(|(place, site)| site.addresses().map(|address| (address, *place))).collect();
@@ -122,7 +122,7 @@ impl Region {
             seen: Seen::default(),
             held: Vec::new(),
             struck: BTreeMap::new(),
-            traces,
+            journals,
             plan,
         };
         region.publish_names();

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::dice::dice;
 use crate::faults::{Death, Fault, Way};
+use crate::journals::Journals;
 use crate::net::Place;
 use crate::plan::{Calls, Cuts, Kernel, Plan, Times};
 use crate::region::{self, Outcome};
-use crate::traces::Traces;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -122,8 +122,8 @@ impl Scenario {
 
     /// Plays it.
     #[must_use]
-    pub fn play(&self, seed: u64, cuts: &Cuts, traces: Option<&Traces>) -> Outcome {
-        region::play(&self.plan(seed, cuts), traces)
+    pub fn play(&self, seed: u64, cuts: &Cuts, journals: Option<&Journals>) -> Outcome {
+        region::play(&self.plan(seed, cuts), journals)
     }
 }
 

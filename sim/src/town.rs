@@ -20,13 +20,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
-use revtun::trace::Trace;
+use revtun::journal::Journal as Steps;
 
 use self::board::{Board, Notices};
 use self::hosts::{CALLER, COUNT, GREETING, INITIATOR, RESPONDER};
 use self::journal::{Entries, Journal};
 use self::simulated::Simulated;
-use crate::traces::Traces;
+use crate::journals::Journals;
 
 /// Simulated time goes on by this much a step.
 const TICK: Duration = Duration::from_millis(1);
@@ -56,9 +56,10 @@ pub struct Town {
 }
 
 impl Town {
-    /// The town of `seed`: everything that is left to chance in it comes from there. Its machines are traced to `traces`.
+    /// The town of `seed`: everything that is left to chance in it comes from there. Its machines' steps go to
+    /// `journals`.
     #[must_use]
-    pub fn of(seed: u64, traces: Option<&Traces>) -> Self {
+    pub fn of(seed: u64, journals: Option<&Journals>) -> Self {
         let mut sim = turmoil::Builder::new()
             .rng_seed(seed)
             .epoch(UNIX_EPOCH)
@@ -69,11 +70,12 @@ impl Town {
             .build();
         let (board, journal) = (Board::default(), Journal::default());
         let mut dice = fastrand::Rng::with_seed(seed);
-        let mut worlds = |host, traces: Option<&Traces>| worlds(host, dice.u64(..), journal.clone(), traces.cloned());
+        let mut worlds =
+            |host, journals: Option<&Journals>| worlds(host, dice.u64(..), journal.clone(), journals.cloned());
 
-        let (begin, at) = (worlds(RESPONDER, traces), board.clone());
+        let (begin, at) = (worlds(RESPONDER, journals), board.clone());
         sim.host(RESPONDER, move || hosts::responder(begin(), at.clone()));
-        let (begin, at) = (worlds(INITIATOR, traces), board.clone());
+        let (begin, at) = (worlds(INITIATOR, journals), board.clone());
         sim.host(INITIATOR, move || hosts::initiator(begin(), at.clone()));
         let (begin, at) = (worlds(CALLER, None), board.clone());
         sim.host(CALLER, move || hosts::caller(begin(), at.clone()));
@@ -199,11 +201,11 @@ impl Town {
 }
 
 /// Makes the world of `host` for each of its starts, with dice of its own for each.
-fn worlds(host: &'static str, seed: u64, journal: Journal, traces: Option<Traces>) -> impl Fn() -> Simulated {
+fn worlds(host: &'static str, seed: u64, journal: Journal, journals: Option<Journals>) -> impl Fn() -> Simulated {
     let starts = Cell::new(0);
     move || {
         let start = starts.replace(starts.get() + 1);
-        let trace = traces.as_ref().map_or(Trace::OFF, |traces| traces.begin(host, start));
-        Simulated::new(host, seed.wrapping_add(start), journal.clone(), trace)
+        let steps = journals.as_ref().map_or(Steps::OFF, |journals| journals.begin(host, start));
+        Simulated::new(host, seed.wrapping_add(start), journal.clone(), steps)
     }
 }

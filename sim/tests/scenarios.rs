@@ -1,5 +1,5 @@
 //! Every scenario holds with a few seeds, and the same seed gives the same run, byte for byte. If the environment names a
-//! folder `REVTUN_TRACES`, the machines of the first are traced to files there.
+//! folder `REVTUN_JOURNALS`, the steps of the machines of the first are recorded there.
 
 use std::env;
 use std::path::Path;
@@ -11,10 +11,10 @@ use revtun_sim::town::scenario::{SCENARIOS, Scenario};
 
 #[test]
 fn every_scenario_holds() {
-    let traces = env::var_os("REVTUN_TRACES");
+    let journals = env::var_os("REVTUN_JOURNALS");
     for scenario in SCENARIOS {
         for seed in 0..5 {
-            let outcome = scenario.play_traced(seed, traces.as_deref().map(Path::new));
+            let outcome = scenario.play_recorded(seed, journals.as_deref().map(Path::new));
             if let Err(failure) = outcome.result {
                 let replay = format!("cargo run -p revtun-sim -- run --scenario {} --seed {seed}", scenario.name);
                 panic!("{}\n{}: {failure}\nreplay: {replay}", outcome.entries, scenario.name);

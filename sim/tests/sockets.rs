@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use revtun::trace::Trace;
+use revtun::journal::Journal;
 use revtun::world::{Tokio, World};
 use revtun_sim::clock;
 use revtun_sim::dice::dice;
@@ -213,7 +213,7 @@ fn simulated() -> Seen {
                 Names::default(),
                 dice(1, "process"),
                 Arc::new(AtomicI64::new(0)),
-                Trace::OFF,
+                Journal::OFF,
             )
         });
         let mut seen = Seen::new();

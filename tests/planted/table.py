@@ -115,5 +115,5 @@ def witnesses(bugs, columns):
 
 def quoted(text):
     # Names of temporary folders tell nothing.
-    text = re.sub(r"\S*/(?=[\w-]+\.trace)", "", text)
+    text = re.sub(r"\S*/(?=[\w-]+\.journal)", "", text)
     return "`" + text.replace("`", "'") + "`"

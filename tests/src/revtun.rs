@@ -40,7 +40,8 @@ pub fn profile_dir() -> PathBuf {
     test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST").to_owned()
 }
 
-/// Starts `revtun` with `args`. If the environment names a folder `REVTUN_TRACES`, either end is traced to a file there.
+/// Starts `revtun` with `args`. If the environment names a folder `REVTUN_JOURNALS`, the steps of either
+/// end are recorded in a file there.
 #[must_use]
 pub fn start(args: &[String]) -> Process {
     start_with(None, args)
@@ -59,10 +60,10 @@ pub fn start_with(descriptors: Option<u32>, args: &[String]) -> Process {
         }
     };
     command.args(args);
-    let is_an_end = ["initiator", "responder"].contains(&args[0].as_str()) && !args.contains(&"--trace".to_owned());
-    if let (Some(folder), true) = (std::env::var_os("REVTUN_TRACES"), is_an_end) {
-        let name = format!("{}-{}-{}.trace", args[0], process::id(), STARTED.fetch_add(1, Ordering::SeqCst));
-        command.arg("--trace").arg(PathBuf::from(folder).join(name));
+    let is_an_end = ["initiator", "responder"].contains(&args[0].as_str()) && !args.contains(&"--journal".to_owned());
+    if let (Some(folder), true) = (std::env::var_os("REVTUN_JOURNALS"), is_an_end) {
+        let name = format!("{}-{}-{}.journal", args[0], process::id(), STARTED.fetch_add(1, Ordering::SeqCst));
+        command.arg("--journal").arg(PathBuf::from(folder).join(name));
     }
     Process::start(&format!("revtun {}", args.join(" ")), &mut command)
 }

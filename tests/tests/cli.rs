@@ -34,7 +34,7 @@ fn flags(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_readme_names_every_flag_and_no_other() {
     let mut known = BTreeSet::new();
-    for command in ["demo", "responder", "initiator", "check", "check-trace"] {
+    for command in ["demo", "responder", "initiator", "check", "replay"] {
         let output = revtun(&[command, "--help"]);
         assert!(output.status.success());
         known.extend(flags(&text(&output.stdout)));
@@ -48,7 +48,7 @@ fn the_readme_names_every_flag_and_no_other() {
 
 #[test]
 fn every_flag_is_explained() {
-    for command in ["demo", "responder", "initiator", "check", "check-trace"] {
+    for command in ["demo", "responder", "initiator", "check", "replay"] {
         let help = text(&revtun(&[command, "--help"]).stdout);
         let lines: Vec<_> = help.lines().map(str::trim).collect();
         for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("--")) {

@@ -50,7 +50,7 @@ fn moment<M: Alone>(machine: &M, step: &Move<M::Event<'static>>, now: Instant) -
     machine.deadline().filter(|_| is_tick).map_or(now, |deadline| deadline.max(now))
 }
 
-/// The trace of a real machine that takes these steps: it can be replayed by `revtun check-trace`.
+/// The journal of a real machine that takes these steps: `revtun replay` takes it.
 ///
 /// # Panics
 /// If the real machine comes to another state than the one in canonical form, which the search takes for the same.
@@ -58,20 +58,20 @@ pub(crate) fn tell<M: Alone>(start: &M, steps: &[Move<M::Event<'static>>]) -> St
     let (mut real, mut machine) = (start.clone(), start.clone());
     let mut now = CANONICAL_NOW;
     let mut streams = Streams::default();
-    let mut trace = format!("{}\n", Header::of(start));
+    let mut journal = format!("{}\n", Header::of(start));
     for step in steps {
         let event = M::renamed(&real, step.event, &streams);
         now = moment(&real, step, now);
         let env = Env { now, dice: step.dice };
         let Ok((line, effects)) = catch_unwind(AssertUnwindSafe(|| Line::step(&mut real, env, event))) else {
-            return format!("{trace}# no end of: {}\n", M::tell_event(event));
+            return format!("{journal}# no end of: {}\n", M::tell_event(event));
         };
-        trace += &format!("{line}\n");
+        journal += &format!("{line}\n");
         M::note(&mut streams, event, &effects.iter().collect::<Vec<_>>());
         machine = advance(&machine, step).0;
     }
-    assert!(real.canonical(now) == machine, "a story is true\n{trace}");
-    trace
+    assert!(real.canonical(now) == machine, "a story is true\n{journal}");
+    journal
 }
 
 /// The real name of the tunnel in the same slot; a name that was never given stays as it is.

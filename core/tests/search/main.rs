@@ -7,7 +7,7 @@
 //! REVTUN_SEARCH=large cargo test --release -p revtun-core --test search -- --nocapture --test-threads 1
 //! ```
 //!
-//! A failure tells how it came about as a trace, which `revtun check-trace` replays; `REVTUN_REPLAY`, as the failure prints
+//! A failure tells how it came about as a journal, which `revtun replay` takes; `REVTUN_REPLAY`, as the failure prints
 //! it, takes the same steps again.
 
 mod alone;

@@ -1,10 +1,10 @@
-//! Traces that somebody sends for inspection: read and replayed without harm, whatever is in them.
+//! Journals that somebody sends for inspection: read and replayed without harm, whatever is in them.
 
 use revtun_core::initiator::{self, Initiator};
 use revtun_core::journal::{Header, Journaled, Line, replay};
 use revtun_core::responder::{self, Responder};
 
-/// A trace, header first; or a journal without one.
+/// A journal, header first; or a journal without one.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     for line in text.lines() {

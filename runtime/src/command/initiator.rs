@@ -12,8 +12,8 @@ use revtun::world::Tokio;
 use revtun_core::address::Address;
 use tokio::sync::watch;
 
+use super::journals::Journals;
 use super::process::{self, File};
-use super::traces::Traces;
 use crate::cli::InitiatorArgs;
 use crate::failure::Failure;
 use crate::log;
@@ -29,9 +29,9 @@ pub(super) fn run(args: &InitiatorArgs) -> Result<(), Failure> {
     let settings = with_flags(settings.initiator.unwrap_or_default(), args);
     let source = file.as_ref().map(File::source);
     let plans = settings.plan().map_err(|problems| Failure::problems(&problems, source))?;
-    let traces = Traces::create(settings.trace.as_deref(), plans.len())?;
-    let outcome = process::on_threads(settings.threads, serve(settings, plans, &traces));
-    traces.finish();
+    let journals = Journals::create(settings.journal.as_deref(), plans.len())?;
+    let outcome = process::on_threads(settings.threads, serve(settings, plans, &journals));
+    journals.finish();
     outcome
 }
 
@@ -39,7 +39,7 @@ fn with_flags(mut settings: InitiatorSettings, args: &InitiatorArgs) -> Initiato
     let InitiatorArgs { process, address, upstream, forward, admin_listen, .. } = args;
     settings.threads = process.threads.or(settings.threads);
     settings.drain_grace = process.drain_grace.unwrap_or(settings.drain_grace);
-    settings.trace = process.trace.clone().or(settings.trace);
+    settings.journal = process.journal.clone().or(settings.journal);
     settings.admin_listen = admin_listen.unwrap_or(settings.admin_listen);
     if !address.is_empty() {
         let listener =
@@ -83,13 +83,13 @@ fn by_name(upstreams: &[(String, Vec<HostPort>)]) -> BTreeMap<String, Vec<HostPo
 async fn serve(
     settings: InitiatorSettings,
     plans: Vec<(InitiatorConfig, HostPort)>,
-    traces: &Traces,
+    journals: &Journals,
 ) -> Result<(), Failure> {
     let world = Tokio::begin();
     let signals = Signals::listen(&world).map_err(Failure::own)?;
     let mut certificates = Certificates::default();
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(Failure::user)?;
-    let listeners = Arc::new(start(&world, plans, tls, traces).await?);
+    let listeners = Arc::new(start(&world, plans, tls, journals).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
     let admin = admin::start(&world, settings.admin_listen, subject).await;
     let admin = admin.map_err(|error| process::unbound(&error))?;
@@ -127,12 +127,12 @@ async fn start(
     world: &Tokio,
     plans: Vec<(InitiatorConfig, HostPort)>,
     tls: Option<tls::Client>,
-    traces: &Traces,
+    journals: &Journals,
 ) -> Result<Listeners, Failure> {
     let run = Run::begin(world);
     let mut listeners = Vec::with_capacity(plans.len());
     for (machine, (mut config, service)) in plans.into_iter().enumerate() {
-        let world = &world.traced(traces.of(machine));
+        let world = &world.with_journal(journals.of(machine));
         config.tls.clone_from(&tls);
         let forward = Forward::new(world, service, &config.core).map_err(Failure::user)?;
         let address = config.address.clone();

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use revtun::admin::{self, ResponderSubject};
 use revtun::config::{Fault, ResponderSettings};
+use revtun::journal::Journal;
 use revtun::responder::{self, ResponderConfig};
 use revtun::tls::{Certificates, InnerClient, Server, TunnelServer};
 use revtun::token::Verifier;
-use revtun::trace::Trace;
 use revtun::world::Tokio;
 use tokio::sync::watch;
 
+use super::journals::Journals;
 use super::process::{self, File};
-use super::traces::Traces;
 use crate::cli::ResponderArgs;
 use crate::failure::Failure;
 use crate::log;
@@ -28,10 +28,10 @@ pub(super) fn run(args: &ResponderArgs) -> Result<(), Failure> {
     if !missing.is_empty() {
         return Err(Failure::problems(&missing, file.as_ref().map(File::source)));
     }
-    let traces = Traces::create(settings.trace.as_deref(), 1)?;
-    let trace = traces.of(0);
-    let outcome = process::on_threads(settings.threads, serve(settings, trace));
-    traces.finish();
+    let journals = Journals::create(settings.journal.as_deref(), 1)?;
+    let journal = journals.of(0);
+    let outcome = process::on_threads(settings.threads, serve(settings, journal));
+    journals.finish();
     outcome
 }
 
@@ -40,7 +40,7 @@ fn with_flags(mut settings: ResponderSettings, args: &ResponderArgs) -> Responde
         args;
     settings.threads = process.threads.or(settings.threads);
     settings.drain_grace = process.drain_grace.unwrap_or(settings.drain_grace);
-    settings.trace = process.trace.clone().or(settings.trace);
+    settings.journal = process.journal.clone().or(settings.journal);
     settings.admin_listen = admin_listen.unwrap_or(settings.admin_listen);
     if let Some(interval) = ping_interval {
         settings.set_ping_interval(*interval);
@@ -114,11 +114,11 @@ fn secure(
     Ok((config, certificates))
 }
 
-async fn serve(settings: ResponderSettings, trace: Trace) -> Result<(), Failure> {
+async fn serve(settings: ResponderSettings, journal: Journal) -> Result<(), Failure> {
     let world = Tokio::begin();
     let signals = Signals::listen(&world).map_err(Failure::own)?;
     let (config, certificates) = secure(&world, &settings, &signals.hangups()).map_err(Failure::user)?;
-    let handle = responder::start(world.traced(trace), config).await;
+    let handle = responder::start(world.with_journal(journal), config).await;
     let handle = Arc::new(handle.map_err(|error| process::unbound(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);
     let admin = admin::start(&world, settings.admin_listen, subject).await;

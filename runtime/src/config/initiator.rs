@@ -14,8 +14,8 @@ use super::section::{Found, Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::{read_file, unprotected};
 use super::{
-    DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, Problem, parse_endpoint, parse_path,
-    parse_prefix, parse_service, parse_trace, read_http,
+    DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, Problem, parse_endpoint, parse_journal,
+    parse_path, parse_prefix, parse_service, read_http,
 };
 use crate::flow::{HttpLimits, IDLE_BYTES, STREAMS};
 use crate::initiator::{HostPort, InitiatorConfig};
@@ -31,8 +31,8 @@ pub struct InitiatorSettings {
     pub threads: Option<NonZeroUsize>,
     /// How long requests may go on after SIGTERM.
     pub drain_grace: Duration,
-    /// Where every step of the machines is written to, for `revtun check-trace`.
-    pub trace: Option<PathBuf>,
+    /// Where every step of the machines is written to, for `revtun replay`.
+    pub journal: Option<PathBuf>,
     /// Who to be, where to dial and how often: one machine each.
     pub listeners: Vec<Listener>,
     /// The endpoints behind each name that an address dials.
@@ -78,7 +78,7 @@ impl Default for InitiatorSettings {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 15091)),
             threads: None,
             drain_grace: DRAIN_GRACE,
-            trace: None,
+            journal: None,
             listeners: Vec::new(),
             upstreams: BTreeMap::new(),
             request_path: revtun_core::handshake::PATH.to_owned(),
@@ -103,8 +103,8 @@ impl InitiatorSettings {
         section.listen("admin_listen", &mut settings.admin_listen);
         section.threads(&mut settings.threads);
         section.duration("drain_grace", Zero::IsOff, &mut settings.drain_grace);
-        if let Some(found) = section.text("trace", parse_trace) {
-            settings.trace = Some(found.value);
+        if let Some(found) = section.text("journal", parse_journal) {
+            settings.journal = Some(found.value);
         }
         if let Some(found) = section.text("request_path", parse_path) {
             settings.request_path = found.value;

@@ -14,7 +14,7 @@ use super::token::TokenSettings;
 use super::token::unprotected;
 use super::{
     DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_MISSES, MAX_PER_TUNNEL, MAX_TABLE, MIN_HEAD_BYTES, MIN_HEADERS, Origin,
-    Problem, follow_silence, parse_name, parse_path, parse_prefix, parse_trace, read_http,
+    Problem, follow_silence, parse_journal, parse_name, parse_path, parse_prefix, read_http,
 };
 use crate::responder::ResponderConfig;
 use crate::tls::Kept;
@@ -28,8 +28,8 @@ pub struct ResponderSettings {
     pub threads: Option<NonZeroUsize>,
     /// How long requests may go on after SIGTERM.
     pub drain_grace: Duration,
-    /// Where every step of the machine is written to, for `revtun check-trace`.
-    pub trace: Option<PathBuf>,
+    /// Where every step of the machine is written to, for `revtun replay`.
+    pub journal: Option<PathBuf>,
     /// How many intervals between pings one may stay unanswered; none is as long as the machine's `echo_timeout`.
     pub ping_failure_threshold: Option<u32>,
     /// TLS for initiators.
@@ -53,7 +53,7 @@ impl Default for ResponderSettings {
             admin_listen: loopback(15090),
             threads: None,
             drain_grace: DRAIN_GRACE,
-            trace: None,
+            journal: None,
             ping_failure_threshold: None,
             tls: ServerTlsSettings::default(),
             inner_tls: None,
@@ -72,8 +72,8 @@ impl ResponderSettings {
         section.listen("admin_listen", &mut settings.admin_listen);
         section.threads(&mut settings.threads);
         section.duration("drain_grace", Zero::IsOff, &mut settings.drain_grace);
-        if let Some(found) = section.text("trace", parse_trace) {
-            settings.trace = Some(found.value);
+        if let Some(found) = section.text("journal", parse_journal) {
+            settings.journal = Some(found.value);
         }
         if let Some(mut table) = section.table("tls") {
             settings.tls = ServerTlsSettings::read_tunnel(&mut table);

@@ -94,8 +94,8 @@ impl<W: World, S: TunnelService> Driver<W, S> {
     fn step(&mut self, event: Event) {
         let env = self.context.world.env();
         let mut effects = Effects::NONE;
-        let trace = self.context.world.trace();
-        self.state.send_modify(|state| effects = trace.step(&mut state.machine, env, event));
+        let journal = self.context.world.journal();
+        self.state.send_modify(|state| effects = journal.step(&mut state.machine, env, event));
         for effect in effects {
             self.perform(effect);
         }

@@ -46,7 +46,7 @@ enum Deed<W: World> {
 impl<W: World> Shared<W> {
     pub(super) fn new(world: W, config: Config) -> Arc<Self> {
         let machine = Responder::new(config);
-        world.trace().begin(&machine);
+        world.journal().begin(&machine);
         let state = State { machine, links: Vec::new(), waiting: BTreeMap::new(), streams: 0, armed: None };
         Arc::new(Self { world, state: Mutex::new(state), sooner: Notify::new(), drained: SetOnce::new() })
     }
@@ -143,7 +143,7 @@ impl<W: World> Shared<W> {
     }
 
     fn advance(&self, state: &mut State<W>, event: Event<'_>) -> Effects<Effect> {
-        self.world.trace().step(&mut state.machine, self.world.env(), event)
+        self.world.journal().step(&mut state.machine, self.world.env(), event)
     }
 
     fn lease(self: &Arc<Self>, state: &State<W>, tunnel: TunnelId) -> Lease<W> {

@@ -10,7 +10,7 @@ use socket2::{SockAddr, SockRef, Socket};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::World;
-use crate::trace::Trace;
+use crate::journal::Journal;
 
 /// Connections that the kernel may hold for a listener before we accept them.
 const BACKLOG: u32 = 4096;
@@ -19,7 +19,7 @@ const BACKLOG: u32 = 4096;
 #[derive(Clone, Debug)]
 pub struct Tokio {
     epoch: tokio::time::Instant,
-    trace: Trace,
+    journal: Journal,
 }
 
 impl Tokio {
@@ -27,13 +27,13 @@ impl Tokio {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the facade")]
     pub fn begin() -> Self {
-        Self { epoch: tokio::time::Instant::now(), trace: Trace::OFF }
+        Self { epoch: tokio::time::Instant::now(), journal: Journal::OFF }
     }
 
-    /// The same world for a machine whose steps go to `trace`.
+    /// The same world for a machine whose steps go to `journal`.
     #[must_use]
-    pub fn traced(&self, trace: Trace) -> Self {
-        Self { trace, ..self.clone() }
+    pub fn with_journal(&self, journal: Journal) -> Self {
+        Self { journal, ..self.clone() }
     }
 }
 
@@ -101,8 +101,8 @@ impl World for Tokio {
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
     }
 
-    fn trace(&self) -> &Trace {
-        &self.trace
+    fn journal(&self) -> &Journal {
+        &self.journal
     }
 }
 

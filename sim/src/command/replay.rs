@@ -3,27 +3,27 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use revtun_sim::journals::Journals;
 use revtun_sim::plan::Cuts;
 use revtun_sim::region::Outcome;
 use revtun_sim::report;
-use revtun_sim::traces::Traces;
 
 use crate::cli::ReplayArgs;
 
 pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
     let cuts = Cuts { keep: args.keep.clone(), calm: args.calm, ..args.shape.cuts() };
     let plan = args.scenario.plan(args.seed, &cuts);
-    let traces = args.machines.as_ref().map(|folder| Traces::within(folder, &format!("seed-{}", args.seed)));
-    let outcome = args.scenario.play(args.seed, &cuts, traces.as_ref());
-    if let Some(traces) = traces {
-        traces.finish();
+    let journals = args.journal.as_ref().map(|folder| Journals::within(folder, &format!("seed-{}", args.seed)));
+    let outcome = args.scenario.play(args.seed, &cuts, journals.as_ref());
+    if let Some(journals) = journals {
+        journals.finish();
     }
     let text = log(&outcome);
     let drawn = args.report.as_ref().map_or(Ok(()), |file| {
         let alone = file.extension().is_some_and(|extension| extension == "svg");
         std::fs::write(file, if alone { report::picture(&plan, &outcome) } else { report::page(&plan, &outcome) })
     });
-    let written = match &args.trace {
+    let written = match &args.log {
         None if args.report.is_some() => Ok(()),
         None => {
             print!("{plan}{text}");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use revtun::trace::Trace;
+use revtun::journal::Journal;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::Region;
@@ -88,14 +88,14 @@ impl Region {
         if let Some(public) = site.public {
             self.wire.publish(public, address);
         }
-        let trace = self.traces.as_ref().map(|traces| traces.begin(&place.to_string(), site.starts));
+        let journal = self.journals.as_ref().map(|journals| journals.begin(&place.to_string(), site.starts));
         // With each step of a machine all of it is checked: of one that knows thousands that takes too long.
         let is_checked = self.plan.checked && !self.plan.is_large();
-        let unseen = if is_checked { Trace::CHECKED } else { Trace::OFF };
-        let trace = trace.unwrap_or(unseen);
+        let unseen = if is_checked { Journal::CHECKED } else { Journal::OFF };
+        let journal = journal.unwrap_or(unseen);
         let dice = |what: &str| dice(self.plan.seed, &format!("{what} {place} {}", site.starts));
         let local = |process: &Arc<Process>, what| {
-            Local::new(Arc::clone(process), self.names.clone(), dice(what), Arc::clone(&site.skew), trace.clone())
+            Local::new(Arc::clone(process), self.names.clone(), dice(what), Arc::clone(&site.skew), journal.clone())
         };
         let world = local(&process, "process");
         let (plan, authority) = (Arc::clone(&self.plan), Arc::clone(&self.authority));
@@ -174,8 +174,8 @@ impl Region {
                 let site = &self.sites[&Place::Stranger];
                 let process = Arc::clone(site.process.as_ref().expect("strangers never die"));
                 let dice = dice(self.plan.seed, &format!("stranger at {now:?}"));
-                let trace = Trace::OFF;
-                let world = Local::new(Arc::clone(&process), self.names.clone(), dice, Arc::clone(&site.skew), trace);
+                let journal = Journal::OFF;
+                let world = Local::new(Arc::clone(&process), self.names.clone(), dice, Arc::clone(&site.skew), journal);
                 let knowledge = stranger::Knowledge {
                     responder,
                     address: self.sites[&Place::Responder(responder)].public.expect("responders are known"),
@@ -214,7 +214,7 @@ impl Region {
     /// The world of somebody who is not ours.
     fn strange(&self, process: &Arc<Process>, who: &str) -> Local {
         let (dice, skew) = (dice(self.plan.seed, who), Arc::clone(&self.sites[&Place::Stranger].skew));
-        Local::new(Arc::clone(process), self.names.clone(), dice, skew, Trace::OFF)
+        Local::new(Arc::clone(process), self.names.clone(), dice, skew, Journal::OFF)
     }
 
     fn relieve(&mut self, fault: Fault) {

@@ -45,8 +45,8 @@ impl Region {
         let site = &self.sites[&Place::Caller];
         let process = site.process.as_ref().expect("callers never die");
         let dice = dice(self.plan.seed, &format!("caller {}", question.request));
-        let trace = revtun::trace::Trace::OFF;
-        let world = Local::new(Arc::clone(process), self.names.clone(), dice, Arc::clone(&site.skew), trace);
+        let journal = revtun::journal::Journal::OFF;
+        let world = Local::new(Arc::clone(process), self.names.clone(), dice, Arc::clone(&site.skew), journal);
         let public = self.sites[&Place::Responder(question.via)].public.expect("responders are known");
         process.spawn(caller::ask(world, self.history.clone(), question, public, self.plan.patience()));
     }

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::journals::Journals;
 use crate::town::hosts::RESPONDER;
 use crate::town::journal::Entries;
 use crate::town::{Failure, Town};
-use crate::traces::Traces;
 
 /// Something that happens to a town.
 #[derive(Clone, Copy, Debug)]
@@ -61,21 +61,21 @@ impl Scenario {
     /// Plays it in the town of `seed`.
     #[must_use]
     pub fn play(&self, seed: u64) -> Outcome {
-        self.play_traced(seed, None)
+        self.play_recorded(seed, None)
     }
 
-    /// Plays it and traces every machine to a file in `folder`.
+    /// Plays it and records the steps of every machine in a file in `folder`.
     ///
     /// # Panics
     /// If a file cannot be made.
     #[must_use]
-    pub fn play_traced(&self, seed: u64, folder: Option<&Path>) -> Outcome {
-        let traces = folder.map(|folder| Traces::within(folder, &format!("{}-{seed}", self.name)));
-        let mut town = Town::of(seed, traces.as_ref());
+    pub fn play_recorded(&self, seed: u64, folder: Option<&Path>) -> Outcome {
+        let journals = folder.map(|folder| Journals::within(folder, &format!("{}-{seed}", self.name)));
+        let mut town = Town::of(seed, journals.as_ref());
         let result = (self.play)(&mut town);
         let entries = town.entries();
-        if let Some(traces) = traces {
-            traces.finish();
+        if let Some(journals) = journals {
+            journals.finish();
         }
         Outcome { result, entries }
     }

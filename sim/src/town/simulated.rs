@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use revtun::trace::Trace;
+use revtun::journal::Journal as Steps;
 use revtun::world::World;
 use revtun_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,15 +26,15 @@ pub struct Simulated {
     journal: Journal,
     /// The latest moment that anybody here asked for.
     latest: Arc<AtomicU64>,
-    trace: Trace,
+    steps: Steps,
 }
 
 impl Simulated {
-    /// The world of `host`, whose dice come from `seed`, and whose machine is traced to `trace`.
+    /// The world of `host`, whose dice come from `seed`, and whose machine's steps go to `steps`.
     #[must_use]
-    pub fn new(host: &'static str, seed: u64, journal: Journal, trace: Trace) -> Self {
+    pub fn new(host: &'static str, seed: u64, journal: Journal, steps: Steps) -> Self {
         let dice = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
-        Self { host, dice, journal, latest: Arc::default(), trace }
+        Self { host, dice, journal, latest: Arc::default(), steps }
     }
 
     /// Notes an event in the journal.
@@ -110,8 +110,8 @@ impl World for Simulated {
         Ok(vec![SocketAddr::new(turmoil::lookup(host), port)])
     }
 
-    fn trace(&self) -> &Trace {
-        &self.trace
+    fn journal(&self) -> &Steps {
+        &self.steps
     }
 }
 

@@ -65,7 +65,7 @@ impl Town {
 
     /// What the witness saw.
     pub(crate) fn seen(&self) -> Seen {
-        self.world.trace().seen()
+        self.world.journal().seen()
     }
 
     /// Nothing is held and nobody waits, in the machine and for the witness.

@@ -14,7 +14,7 @@ pub(crate) trait World: Clone + Send + Sync + Unpin + 'static {
     fn unix_millis(&self) -> u64;
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + Sync;
-    fn trace(&self) -> &Witness;
+    fn journal(&self) -> &Witness;
 
     fn env(&self) -> Env {
         Env { now: self.now(), dice: 1 }
@@ -64,7 +64,7 @@ impl World for Still {
         }
     }
 
-    fn trace(&self) -> &Witness {
+    fn journal(&self) -> &Witness {
         &self.0.witness
     }
 }

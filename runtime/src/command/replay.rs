@@ -1,4 +1,4 @@
-//! `revtun check-trace`: whether a trace is what the machine does.
+//! `revtun replay`: whether a journal is what the machine does.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -8,10 +8,10 @@ use revtun_core::initiator::Initiator;
 use revtun_core::journal::{CUT_SHORT, Fault, FaultKind, Header, Journaled, retake};
 use revtun_core::responder::Responder;
 
-use crate::cli::CheckTraceArgs;
+use crate::cli::ReplayArgs;
 use crate::failure::Failure;
 
-/// How the part of a trace ends that could be checked.
+/// How the part of a journal ends that could be checked.
 enum End {
     /// With the last step.
     Whole,
@@ -21,33 +21,33 @@ enum End {
     CutShort,
 }
 
-/// Takes every step of the trace again.
-pub(super) fn run(args: &CheckTraceArgs) -> Result<(), Failure> {
-    let name = args.trace.display();
-    let unreadable = |error| Failure::user(format!("cannot read {name}: {error}; give the path of a trace"));
-    let mut file = BufReader::new(File::open(&args.trace).map_err(unreadable)?);
+/// Takes every step of the journal again.
+pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
+    let name = args.journal.display();
+    let unreadable = |error| Failure::user(format!("cannot read {name}: {error}; give the path of a journal"));
+    let mut file = BufReader::new(File::open(&args.journal).map_err(unreadable)?);
     let mut first = String::new();
     file.read_line(&mut first).map_err(unreadable)?;
     let header = Header::parse(first.trim_end_matches('\n'));
     let header = header.map_err(|malformed| Failure::user(format!("{name}:1: {malformed}")))?;
-    let trace = Trace { name: &name, file, tla: args.tla };
+    let journal = Journal { name: &name, file, tla: args.tla };
     if let Some(machine) = header.machine::<Initiator>() {
-        trace.check(machine)
+        journal.check(machine)
     } else if let Some(machine) = header.machine::<Responder>() {
-        trace.check(machine)
+        journal.check(machine)
     } else {
         Err(Failure::user(format!("{name}:1: expected Initiator or Responder, and all its settings")))
     }
 }
 
-struct Trace<'a> {
+struct Journal<'a> {
     name: &'a dyn Display,
     /// Behind the header.
     file: BufReader<File>,
     tla: bool,
 }
 
-impl Trace<'_> {
+impl Journal<'_> {
     fn check<M: Journaled>(mut self, mut machine: M) -> Result<(), Failure> {
         let mut to = BufWriter::new(io::stdout().lock());
         let (mut number, mut steps) = (1, 0);

@@ -1,34 +1,34 @@
-//! The files that the machines of a process are traced to: one each.
+//! The files of steps that the machines of a process take: one each.
 
 use std::path::{Path, PathBuf};
 
-use revtun::trace::{Trace, TraceFile};
+use revtun::journal::{Journal, JournalFile};
 
 use crate::failure::Failure;
 
 /// One file for each machine, or none at all.
-pub(super) struct Traces(Vec<TraceFile>);
+pub(super) struct Journals(Vec<JournalFile>);
 
-impl Traces {
+impl Journals {
     /// Begins a file for each of so many machines: `path` for the first, `path.2` for the second.
     pub(super) fn create(path: Option<&Path>, machines: usize) -> Result<Self, Failure> {
         let paths = path.into_iter().flat_map(|path| (1..=machines).map(|number| numbered(path, number)));
         let create = |path: PathBuf| {
-            TraceFile::create(&path).map_err(|error| {
-                Failure::user(format!("cannot write the trace {}: {error}; give another path", path.display()))
+            JournalFile::create(&path).map_err(|error| {
+                Failure::user(format!("cannot write the journal {}: {error}; give another path", path.display()))
             })
         };
         paths.map(create).collect::<Result<_, _>>().map(Self)
     }
 
     /// What takes the steps of `machine`, counted from zero.
-    pub(super) fn of(&self, machine: usize) -> Trace {
-        self.0.get(machine).map_or(Trace::OFF, TraceFile::trace)
+    pub(super) fn of(&self, machine: usize) -> Journal {
+        self.0.get(machine).map_or(Journal::OFF, JournalFile::journal)
     }
 
     /// Waits until everything is written. To be called when no machine is at work any more.
     pub(super) fn finish(self) {
-        self.0.into_iter().for_each(TraceFile::finish);
+        self.0.into_iter().for_each(JournalFile::finish);
     }
 }
 

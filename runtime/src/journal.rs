@@ -1,15 +1,15 @@
-//! Traces: every step of a machine, written to a file while the machine runs.
+//! Journals: every step of a machine, written to a file while the machine runs.
 //!
 //! ```text
-//!   Trace::step ── Line ──▶ (bounded) ──▶ a thread of its own ──▶ FILE
+//!   Journal::step ── Line ──▶ (bounded) ──▶ a thread of its own ──▶ FILE
 //! ```
 //!
 //! A step never waits for the file. Where steps come faster than they can be written for so long that the room between
-//! them is full, the trace ends there for good and says so: a trace with a hole would be worth nothing behind it.
-//! Instead of a file there may be a [check](Trace::CHECKED) behind every step, for simulations.
+//! them is full, the journal ends there for good and says so: a journal with a hole would be worth nothing behind it.
+//! Instead of a file there may be a [check](Journal::CHECKED) behind every step, for simulations.
 //!
 //! What was written is on its way to the disk whenever the writer has caught up, so a process that is killed leaves
-//! a trace that is true as far as it goes.
+//! a journal that is true as far as it goes.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -28,7 +28,7 @@ const ROOM: usize = 1 << 14;
 
 /// Takes the steps of one machine and writes them down, or only takes them. Cheap to clone: all clones are one.
 #[derive(Clone, Debug)]
-pub struct Trace(Reader);
+pub struct Journal(Reader);
 
 /// Who looks at the steps.
 #[derive(Clone, Debug)]
@@ -36,11 +36,11 @@ enum Reader {
     Nobody,
     /// Asserts what has to hold behind each of them.
     Checker,
-    Pen(Arc<Pen>),
+    Writer(Arc<JournalWriter>),
 }
 
 #[derive(Debug)]
-struct Pen {
+struct JournalWriter {
     entries: SyncSender<Entry>,
     cut_short: AtomicBool,
 }
@@ -52,7 +52,7 @@ enum Entry {
     End,
 }
 
-impl Trace {
+impl Journal {
     /// Writes nothing.
     pub const OFF: Self = Self(Reader::Nobody);
 
@@ -62,8 +62,8 @@ impl Trace {
 
     /// Says what `machine` is. Comes before its first step.
     pub fn begin<M: Journaled>(&self, machine: &M) {
-        if let Reader::Pen(pen) = &self.0 {
-            pen.write(Entry::Header(Header::of(machine)));
+        if let Reader::Writer(writer) = &self.0 {
+            writer.write(Entry::Header(Header::of(machine)));
         }
     }
 
@@ -80,12 +80,12 @@ impl Trace {
                 machine.check();
                 effects
             }
-            Reader::Pen(pen) => pen.step(machine, env, event),
+            Reader::Writer(writer) => writer.step(machine, env, event),
         }
     }
 }
 
-impl Pen {
+impl JournalWriter {
     fn step<M: Journaled>(&self, machine: &mut M, env: Env, event: M::Event<'_>) -> Effects<M::Effect> {
         if self.cut_short.load(Ordering::Relaxed) {
             return machine.step(env, event);
@@ -102,14 +102,14 @@ impl Pen {
     }
 }
 
-/// A file that the trace of one machine is written to.
+/// A file that the journal of one machine is written to.
 #[derive(Debug)]
-pub struct TraceFile {
-    pen: Arc<Pen>,
-    writer: JoinHandle<()>,
+pub struct JournalFile {
+    writer: Arc<JournalWriter>,
+    thread: JoinHandle<()>,
 }
 
-impl TraceFile {
+impl JournalFile {
     /// Begins a new file at `path`, in place of whatever is there.
     ///
     /// # Errors
@@ -117,28 +117,28 @@ impl TraceFile {
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = BufWriter::new(File::create(path)?);
         let (entries, written) = sync_channel(ROOM);
-        let pen = Arc::new(Pen { entries, cut_short: AtomicBool::new(false) });
+        let writer = Arc::new(JournalWriter { entries, cut_short: AtomicBool::new(false) });
         let name = path.display().to_string();
-        let writing = Arc::clone(&pen);
+        let writing = Arc::clone(&writer);
         let write = move || {
             if let Err(error) = write(file, &written, &writing.cut_short) {
-                tracing::error!(file = name, %error, "the trace ends here: it cannot be written");
+                tracing::error!(file = name, %error, "the journal ends here: it cannot be written");
             }
         };
-        Ok(Self { pen, writer: thread::Builder::new().name("trace".to_owned()).spawn(write)? })
+        Ok(Self { writer, thread: thread::Builder::new().name("journal".to_owned()).spawn(write)? })
     }
 
     /// What takes the steps. For one machine alone.
     #[must_use]
-    pub fn trace(&self) -> Trace {
-        Trace(Reader::Pen(Arc::clone(&self.pen)))
+    pub fn journal(&self) -> Journal {
+        Journal(Reader::Writer(Arc::clone(&self.writer)))
     }
 
     /// Waits until everything is written.
     pub fn finish(self) {
         // A writer that failed has said why, and is gone.
-        let _gone = self.pen.entries.send(Entry::End);
-        let _panicked = self.writer.join();
+        let _gone = self.writer.entries.send(Entry::End);
+        let _panicked = self.thread.join();
     }
 }
 
@@ -173,41 +173,41 @@ mod tests {
 
     use super::*;
 
-    /// Takes `steps` steps with room for `room` of them and a writer that comes too late; returns the trace.
+    /// Takes `steps` steps with room for `room` of them and a writer that comes too late; returns the journal.
     fn written(steps: usize, room: usize) -> String {
         let (entries, taken) = sync_channel(room);
-        let pen = Arc::new(Pen { entries, cut_short: AtomicBool::new(false) });
-        let trace = Trace(Reader::Pen(Arc::clone(&pen)));
+        let writer = Arc::new(JournalWriter { entries, cut_short: AtomicBool::new(false) });
+        let journal = Journal(Reader::Writer(Arc::clone(&writer)));
         let mut machine = Initiator::new(Config::default());
-        trace.begin(&machine);
+        journal.begin(&machine);
         let env = Env { now: Instant::EPOCH, dice: 0 };
         for _ in 0..steps {
-            let _effects = trace.step(&mut machine, env, Event::TargetSet { host: HostId(1), count: 1 });
+            let _effects = journal.step(&mut machine, env, Event::TargetSet { host: HostId(1), count: 1 });
         }
-        drop(trace);
-        let pen = Arc::into_inner(pen).expect("the last of them");
-        drop(pen.entries);
+        drop(journal);
+        let writer = Arc::into_inner(writer).expect("the last of them");
+        drop(writer.entries);
         let mut file = Vec::new();
-        write(&mut file, &taken, &pen.cut_short).expect("memory can be written");
-        assert_eq!(machine.deadline(), Some(Instant::EPOCH), "a trace that is full does not stop the machine");
+        write(&mut file, &taken, &writer.cut_short).expect("memory can be written");
+        assert_eq!(machine.deadline(), Some(Instant::EPOCH), "a journal that is full does not stop the machine");
         String::from_utf8(file).expect("UTF-8")
     }
 
     #[test]
-    fn a_trace_is_replayed_from_its_header_on() {
-        let trace = written(5, 6);
-        let header = Header::parse(trace.lines().next().expect("a header")).expect("a header");
+    fn a_journal_is_replayed_from_its_header_on() {
+        let journal = written(5, 6);
+        let header = Header::parse(journal.lines().next().expect("a header")).expect("a header");
         let mut machine = header.machine::<Initiator>().expect("an initiator");
-        assert_eq!(replay(&mut machine, &trace), Ok(5));
-        assert!(!trace.contains(CUT_SHORT));
+        assert_eq!(replay(&mut machine, &journal), Ok(5));
+        assert!(!journal.contains(CUT_SHORT));
     }
 
     #[test]
-    fn a_trace_that_cannot_keep_up_ends_and_says_so() {
-        let trace = written(50, 6);
-        let lines: Vec<_> = trace.lines().collect();
+    fn a_journal_that_cannot_keep_up_ends_and_says_so() {
+        let journal = written(50, 6);
+        let lines: Vec<_> = journal.lines().collect();
         assert_eq!(lines.len(), 7);
         assert!(lines[6].starts_with(CUT_SHORT));
-        assert_eq!(replay(&mut Initiator::new(Config::default()), &trace), Ok(5));
+        assert_eq!(replay(&mut Initiator::new(Config::default()), &journal), Ok(5));
     }
 }

@@ -1,4 +1,4 @@
-//! A trace of a revtun process, and what `revtun check-trace` says of it.
+//! A journal of a revtun process, and what `revtun replay` says of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::revtun::{binary, profile_dir};
 
-/// A file in the target folder that a process is traced to; removed on drop.
+/// A file in the target folder that the steps of a process are recorded in; removed on drop.
 #[derive(Debug)]
-pub struct Trace(PathBuf);
+pub struct Journal(PathBuf);
 
-/// How `revtun check-trace` ended.
+/// How `revtun replay` ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// Its exit code.
@@ -22,12 +22,12 @@ pub struct Judgement {
     pub complained: String,
 }
 
-impl Trace {
+impl Journal {
     /// A file that is not there yet.
     #[must_use]
     pub fn reserve() -> Self {
         static RESERVED: AtomicUsize = AtomicUsize::new(0);
-        Self(profile_dir().join(format!("{}-{}.trace", process::id(), RESERVED.fetch_add(1, Ordering::SeqCst))))
+        Self(profile_dir().join(format!("{}-{}.journal", process::id(), RESERVED.fetch_add(1, Ordering::SeqCst))))
     }
 
     /// A file with `text` in it.
@@ -36,9 +36,9 @@ impl Trace {
     /// If the target folder is not writable.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let trace = Self::reserve();
-        fs::write(&trace.0, text).expect("the target folder is writable");
-        trace
+        let journal = Self::reserve();
+        fs::write(&journal.0, text).expect("the target folder is writable");
+        journal
     }
 
     /// Where it is.
@@ -59,26 +59,26 @@ impl Trace {
         fs::read_to_string(&self.0).unwrap_or_else(|error| panic!("{}: {error}", self.path()))
     }
 
-    /// Asks `revtun check-trace`.
+    /// Asks `revtun replay`.
     #[must_use]
     pub fn check(&self) -> Judgement {
         check(&self.0)
     }
 }
 
-impl Drop for Trace {
+impl Drop for Journal {
     fn drop(&mut self) {
         let _not_there = fs::remove_file(&self.0);
     }
 }
 
-/// Asks `revtun check-trace` about the file at `path`.
+/// Asks `revtun replay` about the file at `path`.
 ///
 /// # Panics
 /// If the program does not start.
 #[must_use]
 pub fn check(path: &Path) -> Judgement {
-    let output = Command::new(binary()).arg("check-trace").arg(path).output().expect("it runs");
+    let output = Command::new(binary()).arg("replay").arg(path).output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_owned()).expect("UTF-8");
     Judgement { code: output.status.code(), said: text(&output.stdout), complained: text(&output.stderr) }
 }

@@ -1,42 +1,42 @@
-//! The traces of a town's machines: a file for each start of each host that has one.
+//! The journals of a town's machines: a file for each start of each host that has one.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use revtun::trace::{Trace, TraceFile};
+use revtun::journal::{Journal, JournalFile};
 
-/// Where the traces of one town go. Cheap to clone: all clones are one.
+/// Where the journals of one town go. Cheap to clone: all clones are one.
 #[derive(Clone, Debug)]
-pub struct Traces {
+pub struct Journals {
     /// What the path of every file begins with.
     prefix: PathBuf,
-    files: Arc<Mutex<Vec<TraceFile>>>,
+    files: Arc<Mutex<Vec<JournalFile>>>,
 }
 
-impl Traces {
+impl Journals {
     /// Files in `folder` whose names begin with `name`.
     #[must_use]
     pub fn within(folder: &Path, name: &str) -> Self {
         Self { prefix: folder.join(name), files: Arc::default() }
     }
 
-    /// Begins the trace of the machine that `host` has in its `start`th life.
+    /// Begins the journal of the machine that `host` has in its `start`th life.
     ///
     /// # Panics
     /// If the file cannot be made.
     #[must_use]
-    pub fn begin(&self, host: &str, start: u64) -> Trace {
+    pub fn begin(&self, host: &str, start: u64) -> Journal {
         let mut path = self.prefix.as_os_str().to_owned();
-        path.push(format!("-{host}-{start}.trace"));
-        let file = TraceFile::create(Path::new(&path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let trace = file.trace();
+        path.push(format!("-{host}-{start}.journal"));
+        let file = JournalFile::create(Path::new(&path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let journal = file.journal();
         self.files.lock().unwrap_or_else(PoisonError::into_inner).push(file);
-        trace
+        journal
     }
 
     /// Waits until everything is written; what the machines do from here on is not.
     pub fn finish(&self) {
         let files = std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner));
-        files.into_iter().for_each(TraceFile::finish);
+        files.into_iter().for_each(JournalFile::finish);
     }
 }
