@@ -10,6 +10,7 @@
 //!
 //! There is no authentication: it listens on loopback unless an operator says otherwise.
 
+mod certificates;
 mod drain_query;
 mod initiator;
 mod responder;

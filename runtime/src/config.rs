@@ -5,6 +5,7 @@
 
 pub mod duration;
 mod endpoint;
+mod files;
 mod initiator;
 mod log;
 mod problem;

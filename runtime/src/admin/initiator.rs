@@ -7,17 +7,17 @@ use std::time::Duration;
 use revtun_core::address::Address;
 use serde_json::{Value, json};
 
-use super::{DrainQuery, Subject};
+use super::{DrainQuery, Subject, certificates};
 use crate::initiator::{InitiatorHandle, Totals};
 use crate::metrics::Exposition;
-use crate::tls::Certificates;
+use crate::tls::CertificateStore;
 use crate::world::World;
 
 /// An initiator process as the admin listener shows it: every listener of it.
 pub struct InitiatorSubject<W> {
     listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>,
     grace: Duration,
-    certificates: Certificates,
+    certificates: CertificateStore,
 }
 
 impl<W: World> InitiatorSubject<W> {
@@ -26,7 +26,7 @@ impl<W: World> InitiatorSubject<W> {
     pub fn new(
         listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>,
         grace: Duration,
-        certificates: Certificates,
+        certificates: CertificateStore,
     ) -> Self {
         Self { listeners, grace, certificates }
     }
@@ -59,7 +59,7 @@ impl<W: World> Subject for InitiatorSubject<W> {
         }
         page.gauge("revtun_initiator_tunnels", "Tunnels, by stage.").by("stage", stages);
         write_totals(self.listeners.iter().map(|(_, handle)| handle.totals()).collect(), page);
-        self.certificates.metrics(page);
+        certificates::write(&self.certificates, page);
     }
 
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {

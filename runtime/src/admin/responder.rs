@@ -7,11 +7,11 @@ use revtun_core::identity::{ClusterId, NodeId, TenantId};
 use revtun_core::responder::{DrainScope, Place, Target};
 use serde_json::{Value, json};
 
-use super::{DrainQuery, Subject};
+use super::{DrainQuery, Subject, certificates};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
 use crate::responder::ResponderHandle;
-use crate::tls::Certificates;
+use crate::tls::CertificateStore;
 use crate::world::World;
 
 /// A responder as the admin listener shows it.
@@ -19,13 +19,13 @@ pub struct ResponderSubject<W: World> {
     handle: Arc<ResponderHandle<W>>,
     tenant_isolation: bool,
     grace: Duration,
-    certificates: Certificates,
+    certificates: CertificateStore,
 }
 
 impl<W: World> ResponderSubject<W> {
     /// Tells about `handle`, which was started with `settings`.
     #[must_use]
-    pub fn new(handle: Arc<ResponderHandle<W>>, settings: &ResponderSettings, certificates: Certificates) -> Self {
+    pub fn new(handle: Arc<ResponderHandle<W>>, settings: &ResponderSettings, certificates: CertificateStore) -> Self {
         let tenant_isolation = settings.responder.core.tenant_isolation;
         Self { handle, tenant_isolation, grace: settings.drain_grace, certificates }
     }
@@ -44,7 +44,7 @@ impl<W: World> Subject for ResponderSubject<W> {
         write_state(&self.handle, page);
         write_handshakes(&self.handle, page);
         write_requests(&self.handle, page);
-        self.certificates.metrics(page);
+        certificates::write(&self.certificates, page);
     }
 
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
