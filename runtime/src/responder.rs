@@ -43,7 +43,7 @@ use self::shared::Shared;
 use crate::flow::{HttpLimits, IDLE_BYTES};
 use crate::still::Watcher;
 use crate::tls::{Extent, Server, TunnelServer};
-use crate::token::Verifier;
+use crate::token::TokenVerifier;
 use crate::world::World;
 
 /// What a responder is to do.
@@ -79,7 +79,7 @@ pub struct ResponderConfig {
     /// TLS for initiators; none is tunnels in the clear.
     pub tls: Option<TunnelServer>,
     /// What tokens have to prove; none asks for none.
-    pub token: Option<Verifier>,
+    pub token: Option<TokenVerifier>,
     /// TLS for callers.
     pub egress_tls: Option<Server>,
 }
@@ -131,7 +131,7 @@ struct Context<W: World> {
     http: HttpLimits,
     request_timeout: Duration,
     tls: Option<TunnelServer>,
-    token: Option<Verifier>,
+    token: Option<TokenVerifier>,
     egress_tls: Option<Server>,
     shared: Arc<Shared<W>>,
     counters: Counters,

@@ -1,6 +1,6 @@
 //! Locks, atomics and channels: all that tasks share memory by.
 //!
-//! `responder/{shared,lease,link,orders}.rs`, `tls/keep.rs` and `counter.rs` take them from here and from nowhere
+//! `responder/{shared,lease,link,orders}.rs`, `tls/reload.rs` and `counter.rs` take them from here and from nowhere
 //! else. So `tests/interleavings` can compile the very files that ship against primitives that try every order of
 //! threads, by putting another module in this one's place.
 

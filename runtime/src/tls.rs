@@ -1,7 +1,7 @@
 //! TLS around tunnels and callers: who proves what, and how far it reaches.
 //!
 //! ```text
-//!   files ──▶ Server / Client ──▶ keep: read again when they change, or on SIGHUP
+//!   files ──▶ Server / Client ──▶ reload: read again when they change, or on SIGHUP
 //!                   │
 //!                   ▼ accept / connect
 //!   stream ──▶ Wire: the stream in the clear, or inside TLS ──▶ handshake, tunnel, HTTP
@@ -15,17 +15,19 @@
 mod certificate;
 mod client;
 mod counted;
+mod error;
 mod files;
-mod keep;
 mod records;
+mod reload;
 mod server;
 mod wire;
 
 pub use self::certificate::{Certificate, Unreadable};
 pub use self::client::{Client, InnerClient};
 pub(crate) use self::counted::Moved;
+pub use self::error::TlsFileError;
 pub use self::files::{ClientFiles, ServerFiles};
-pub use self::keep::{Certificates, Current, Kept};
+pub use self::reload::{CertificateStatus, CertificateStore, Current, Reloadable};
 pub use self::server::{Proof, Server, TunnelServer};
 pub use self::wire::Wire;
 

@@ -3,15 +3,27 @@
 //! ```text
 //!   initiator: file ──▶ TokenFile ──▶ authorization: Bearer …
 //!
-//!   responder: file ──▶ keep ──▶ Keys ─┐
-//!                     authorization ──▶ Verifier ──▶ what it says ──▶ core: is it for us, in time, and who is it?
+//!   responder: file ──▶ reload ──▶ Keys ─┐
+//!                       authorization ──▶ JwtVerifier ──▶ what it says ──▶ core: is it for us, in time, and who is it?
 //! ```
 
+mod error;
 mod file;
+#[cfg(feature = "jwt")]
+mod jwt;
+#[cfg(feature = "jwt")]
 mod keys;
+#[cfg(feature = "jwt")]
 mod provider;
+mod read;
 mod verifier;
 
+#[cfg(feature = "jwt")]
+pub use self::error::{KeySetError, KeySetFileError};
+pub use self::error::{ReadError, TokenFileError};
 pub use self::file::{TokenFile, TokenText};
+#[cfg(feature = "jwt")]
+pub use self::jwt::JwtVerifier;
+#[cfg(feature = "jwt")]
 pub use self::keys::{JwksFile, Keys};
-pub use self::verifier::Verifier;
+pub use self::verifier::{TokenVerifier, VerifyToken};

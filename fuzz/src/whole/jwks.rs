@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use revtun::token::{Keys, Verifier};
+use revtun::token::{JwtVerifier, Keys, VerifyToken};
 use revtun_core::binding::{Binding, Hole, Template};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict;
@@ -43,6 +43,7 @@ pub fn run(data: &[u8]) {
             None => assert!(!plain, "these are no keys"),
         },
         Err(fault) => {
+            let fault = fault.to_string();
             assert!(!fault.is_empty() && !fault.contains(char::is_control), "one clear line: {fault:?}");
             assert!(!plain || expected.is_none(), "{fault}: {expected:?}");
         }
@@ -172,7 +173,7 @@ fn kind<'a>(key: &'a Map<String, Value>, labels: (Option<&str>, bool)) -> Option
 
 /// Each token is believed if the key that it names is the signer's, and only then.
 fn verifies(keys: Keys, expected: &[Listed], exactly: bool) {
-    let verifier = Verifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::clone(&POLICY) };
+    let verifier = JwtVerifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::clone(&POLICY) };
     let name = "a legal name";
     let claim = Identity {
         node: NodeId::new("n").expect(name),
@@ -181,7 +182,7 @@ fn verifies(keys: Keys, expected: &[Listed], exactly: bool) {
     };
     for Signed { id, algorithm, token } in &*TOKENS {
         let token = Token::new(token).expect("it can be sent");
-        let judged = verifier.judge(token, NOW, &claim);
+        let judged = verifier.verify(token, NOW, &claim);
         let named = match id {
             None => expected.first().filter(|_| expected.len() == 1),
             Some(_) => expected.iter().find(|key| key.id.as_deref() == *id),

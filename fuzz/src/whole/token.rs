@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use revtun::token::{Keys, Verifier};
+use revtun::token::{JwtVerifier, Keys, VerifyToken};
 use revtun_core::binding::{Binding, Hole, Template};
 use revtun_core::handshake::{PATH, ParsedRequest, RequestParser, Rules};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
@@ -52,8 +52,8 @@ pub fn run(data: &[u8]) {
     };
     assert_eq!(request.token.map(Token::as_str), form(&value), "{}", value.escape_ascii());
     let Ok(token) = request.token else { return };
-    let judged = VERIFIER.judge(token, NOW, &claim);
-    assert_eq!(judged, VERIFIER.judge(token, NOW, &claim), "the same again");
+    let judged = VERIFIER.verify(token, NOW, &claim);
+    assert_eq!(judged, VERIFIER.verify(token, NOW, &claim), "the same again");
     match KEYS.get(usize::from(signer)) {
         None => assert!(judged.is_err(), "nobody signed this: {token:?}"),
         Some(key) => is_what_was_agreed(judged, *key, header, claims, &claim),
@@ -157,7 +157,7 @@ fn sign(signer: u8, message: &str) -> String {
 }
 
 /// The responder that verifies.
-static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
+static VERIFIER: LazyLock<JwtVerifier> = LazyLock::new(|| {
     let (eddsa, es256) = (HANDS.public("EdDSA"), HANDS.public("ES256"));
     let keys = json!({ "keys": [
         { "kty": "OKP", "crv": "Ed25519", "kid": "d", "x": encode(&eddsa[0]) },
@@ -168,5 +168,5 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     let binding =
         Binding { node: template(Hole::Node), cluster: template(Hole::Cluster), tenant: template(Hole::Tenant) };
     let policy = Policy { issuer: ISSUER.into(), audience: AUDIENCE.into(), binding };
-    Verifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::new(policy) }
+    JwtVerifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::new(policy) }
 });

@@ -134,7 +134,7 @@ impl<W: World> Tunnel<W> {
     fn examine(&self, request: &Request<'_>) -> (Verdict, Option<TokenFault>) {
         let Some(verifier) = &self.context.token else { return (Verdict::Believed, None) };
         let now = self.context.world.unix_millis() / 1000;
-        match request.token.and_then(|token| verifier.judge(token, now, &request.identity)) {
+        match request.token.and_then(|token| verifier.verify(token, now, &request.identity)) {
             Ok(verdict) => (verdict, None),
             Err(fault) => {
                 self.context.counters.token_refused(fault);

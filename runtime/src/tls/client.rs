@@ -11,8 +11,8 @@ use tokio_rustls::TlsConnector;
 
 use super::Extent;
 use super::counted::Counted;
-use super::keep::Current;
 use super::records::Records;
+use super::reload::Current;
 use super::server::Server;
 use super::wire::Wire;
 use crate::behind::Behind;

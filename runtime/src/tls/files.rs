@@ -11,8 +11,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::certificate::Certificate;
-use super::keep::Kept;
-use crate::config::Fault;
+use super::error::TlsFileError;
+use super::reload::Reloadable;
 
 /// What a server shows, and whose clients it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,18 +36,23 @@ pub struct ClientFiles {
     pub own: Option<(PathBuf, PathBuf)>,
 }
 
-impl Kept for ServerFiles {
+impl Reloadable for ServerFiles {
     type Config = ServerConfig;
+    type Error = TlsFileError;
 
     fn paths(&self) -> Vec<&Path> {
         [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()].into_iter().flatten().map(AsRef::as_ref).collect()
     }
 
-    fn own(&self) -> Option<&Path> {
-        Some(&self.cert)
+    fn certificate_expiry(&self) -> Option<u64> {
+        expiry(&self.cert)
     }
 
-    fn load(&self) -> Result<ServerConfig, Fault> {
+    fn errors(&self) -> Vec<TlsFileError> {
+        errors(self)
+    }
+
+    fn load(&self) -> Result<ServerConfig, TlsFileError> {
         let provider = provider();
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_safe_default_protocol_versions().expect("ring speaks TLS 1.2 and 1.3");
@@ -55,37 +60,43 @@ impl Kept for ServerFiles {
             None => builder.with_no_client_auth(),
             Some(path) => {
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(path)?), provider).build();
-                builder.with_client_cert_verifier(verifier.map_err(|error| unusable(path, &error.to_string()))?)
+                builder.with_client_cert_verifier(verifier.map_err(|source| TlsFileError::UnusableRoots { source })?)
             }
         };
         let (chain, key) = own_pair(&self.cert, &self.key)?;
-        let mut config =
-            builder.with_single_cert(chain, key).map_err(|error| mismatched(&self.cert, &self.key, &error))?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| TlsFileError::mismatch(&self.cert, &self.key, error))?;
         config.alpn_protocols = self.alpn.iter().map(|name| name.to_vec()).collect();
         Ok(config)
     }
 }
 
-impl Kept for ClientFiles {
+impl Reloadable for ClientFiles {
     type Config = ClientConfig;
+    type Error = TlsFileError;
 
     fn paths(&self) -> Vec<&Path> {
         let own = self.own.iter().flat_map(|(cert, key)| [cert, key]);
         self.ca.iter().chain(own).map(AsRef::as_ref).collect()
     }
 
-    fn own(&self) -> Option<&Path> {
-        self.own.as_ref().map(|(cert, _)| cert.as_ref())
+    fn certificate_expiry(&self) -> Option<u64> {
+        self.own.as_ref().and_then(|(cert, _)| expiry(cert))
     }
 
-    fn load(&self) -> Result<ClientConfig, Fault> {
+    fn errors(&self) -> Vec<TlsFileError> {
+        errors(self)
+    }
+
+    fn load(&self) -> Result<ClientConfig, TlsFileError> {
         let provider = provider();
         let roots = match &self.ca {
             Some(path) => roots(path)?,
             None => system_roots()?,
         };
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-        let verifier = verifier.map_err(|error| Fault::new(error.to_string(), "give a CA that can be used"))?;
+        let verifier = verifier.map_err(|source| TlsFileError::UnusableRoots { source })?;
         let builder = ClientConfig::builder_with_provider(provider);
         let builder = builder.with_safe_default_protocol_versions().expect("ring speaks TLS 1.2 and 1.3");
         let builder = builder.with_webpki_verifier(verifier);
@@ -93,7 +104,7 @@ impl Kept for ClientFiles {
             None => Ok(builder.with_no_client_auth()),
             Some((cert, key)) => {
                 let (chain, secret) = own_pair(cert, key)?;
-                builder.with_client_auth_cert(chain, secret).map_err(|error| mismatched(cert, key, &error))
+                builder.with_client_auth_cert(chain, secret).map_err(|error| TlsFileError::mismatch(cert, key, error))
             }
         }
     }
@@ -104,52 +115,55 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn own_pair(cert: &Path, key: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Fault> {
-    let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| unusable(key, "holds no private key"))?;
+/// A certificate with those between it and a root, and a private key.
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn own_pair(cert: &Path, key: &Path) -> Result<Pair, TlsFileError> {
+    let secret = PrivateKeyDer::from_pem_slice(&read(key)?);
+    let secret = secret.map_err(|_| TlsFileError::NoPrivateKey { path: key.to_owned() })?;
     Ok((certificates(cert)?, secret))
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, Fault> {
+fn roots(path: &Path) -> Result<RootCertStore, TlsFileError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| unusable(path, &error.to_string()))?;
+        roots.add(certificate).map_err(|source| TlsFileError::UnusableRoot { path: path.to_owned(), source })?;
     }
     Ok(roots)
 }
 
-fn system_roots() -> Result<RootCertStore, Fault> {
+fn system_roots() -> Result<RootCertStore, TlsFileError> {
     let mut roots = RootCertStore::empty();
     let (usable, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if usable == 0 {
-        return Err(Fault::new("this system has no root certificates", "name a file with the CA of the responder"));
-    }
-    Ok(roots)
+    if usable == 0 { Err(TlsFileError::NoSystemRoots) } else { Ok(roots) }
 }
 
 /// All certificates of a file; at least one.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
     let bytes = read(path)?;
     let certificates = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|error| unusable(path, &error.to_string()))?;
+    let certificates = certificates.map_err(|source| TlsFileError::NotPem { path: path.to_owned(), source })?;
     if certificates.is_empty() {
-        return Err(unusable(path, "holds no certificate"));
+        return Err(TlsFileError::NoCertificate { path: path.to_owned() });
     }
-    for certificate in &certificates {
-        Certificate::parse(certificate).map_err(|error| unusable(path, &format!("holds something that {error}")))?;
+    if certificates.iter().any(|certificate| Certificate::parse(certificate).is_err()) {
+        return Err(TlsFileError::NotX509 { path: path.to_owned() });
     }
     Ok(certificates)
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    std::fs::read(path)
-        .map_err(|error| Fault::new(format!("cannot read {}: {error}", path.display()), "give the path of a PEM file"))
+/// The last second in which the first certificate of a file is valid, since 1970.
+fn expiry(path: &Path) -> Option<u64> {
+    let chain = certificates(path).ok()?;
+    chain.first().and_then(|own| Certificate::parse(own).ok()).map(|own| own.expires())
 }
 
-fn unusable(path: &Path, what: &str) -> Fault {
-    Fault::new(format!("{} {what}", path.display()), "give a PEM file made for this")
+/// Every file that cannot be read; or, if all can, the first thing that cannot be used.
+fn errors(files: &impl Reloadable<Error = TlsFileError>) -> Vec<TlsFileError> {
+    let unreadable: Vec<_> = files.paths().into_iter().filter_map(|path| read(path).err()).collect();
+    if unreadable.is_empty() { files.load().err().into_iter().collect() } else { unreadable }
 }
 
-fn mismatched(cert: &Path, key: &Path, error: &rustls::Error) -> Fault {
-    let what = format!("{} and {} do not belong together: {error}", cert.display(), key.display());
-    Fault::new(what, "give a certificate and its own key")
+fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
+    std::fs::read(path).map_err(|source| TlsFileError::Read { path: path.to_owned(), source })
 }

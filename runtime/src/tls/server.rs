@@ -15,8 +15,8 @@ use super::Extent;
 use super::certificate::Certificate;
 use super::client::InnerClient;
 use super::counted::Counted;
-use super::keep::Current;
 use super::records::Records;
+use super::reload::Current;
 use super::wire::Wire;
 use crate::behind::Behind;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use revtun_core::token::Token;
 
-use super::keys::read;
-use crate::config::Fault;
+use super::error::TokenFileError;
+use super::read::read;
 
 /// The longest file that is read: more than the longest token, and white space.
 const MAX_FILE_BYTES: u64 = 16 * 1024;
@@ -26,13 +26,10 @@ impl TokenFile {
     ///
     /// # Errors
     /// If the file cannot be read, or holds no token.
-    pub fn read(&self) -> Result<TokenText, Fault> {
-        const REMEDY: &str = "give a file with a token and nothing else";
-        let bytes = read(&self.0, MAX_FILE_BYTES, REMEDY)?;
+    pub fn read(&self) -> Result<TokenText, TokenFileError> {
+        let bytes = read(&self.0, MAX_FILE_BYTES)?;
         let text = str::from_utf8(bytes.trim_ascii()).unwrap_or("\0");
-        Token::new(text).map_err(|fault| {
-            Fault::new(format!("{} holds no token that could be sent: {}", self.0.display(), fault.name()), REMEDY)
-        })?;
+        Token::new(text).map_err(|fault| TokenFileError::Malformed { path: self.0.clone(), fault })?;
         Ok(TokenText(text.to_owned()))
     }
 }

@@ -1,15 +1,14 @@
 //! The public keys of issuers, from a file with a JSON Web Key Set (RFC 7517 §5).
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 
+use super::error::{KeySetError, KeySetFileError};
 use super::provider;
-use crate::config::Fault;
-use crate::tls::Kept;
+use super::read::read;
+use crate::tls::Reloadable;
 
 /// The longest file that is read, and the most keys in it.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
@@ -17,8 +16,6 @@ const MAX_KEYS: usize = 64;
 
 /// Bytes of the modulus of an RSA key: 2048 to 8192 bits.
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
-
-const REMEDY: &str = "give a JSON Web Key Set with public keys for RS256, ES256 or EdDSA";
 
 /// The path of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,20 +41,17 @@ impl JwksFile {
     }
 }
 
-impl Kept for JwksFile {
+impl Reloadable for JwksFile {
     type Config = Keys;
+    type Error = KeySetFileError;
 
     fn paths(&self) -> Vec<&Path> {
         vec![&self.0]
     }
 
-    fn own(&self) -> Option<&Path> {
-        None
-    }
-
-    fn load(&self) -> Result<Keys, Fault> {
-        let bytes = read(&self.0, MAX_FILE_BYTES, REMEDY)?;
-        Keys::parse(&bytes).map_err(|what| Fault::new(format!("{} {what}", self.0.display()), REMEDY))
+    fn load(&self) -> Result<Keys, KeySetFileError> {
+        let bytes = read(&self.0, MAX_FILE_BYTES)?;
+        Keys::parse(&bytes).map_err(|source| KeySetFileError::Unusable { path: self.0.clone(), source })
     }
 }
 
@@ -65,27 +59,26 @@ impl Keys {
     /// Reads a JSON Web Key Set. Keys that serve something else than signatures are left out.
     ///
     /// # Errors
-    /// Why it cannot be used, in words to follow the name of the set: it is none, has more than 64 keys, none for
-    /// signatures, one that is not sound, or two of the same `kid`.
-    pub fn parse(set: &[u8]) -> Result<Self, String> {
+    /// Why it cannot be used: it is none, has more than 64 keys, none for signatures, one that is not sound, or two of the
+    /// same `kid`.
+    pub fn parse(set: &[u8]) -> Result<Self, KeySetError> {
         provider::install();
-        let set: JwkSet = serde_json::from_slice(set).map_err(|error| format!("is no JSON Web Key Set: {error}"))?;
+        let set: JwkSet = serde_json::from_slice(set).map_err(KeySetError::Malformed)?;
         if set.keys.len() > MAX_KEYS {
-            return Err(format!("holds more than {MAX_KEYS} keys"));
+            return Err(KeySetError::TooManyKeys { limit: MAX_KEYS });
         }
         let mut keys = Vec::<Key>::new();
         for (index, jwk) in set.keys.iter().enumerate() {
             let Some(algorithm) = algorithm(jwk) else { continue };
             let number = index + 1;
-            let public = public_key(jwk)
-                .ok_or_else(|| format!("has as number {number} a key that cannot be used for {algorithm:?}"))?;
+            let public = public_key(jwk).ok_or(KeySetError::UnusableKey { number, algorithm: name(algorithm) })?;
             let id = jwk.common.key_id.clone();
             if keys.iter().any(|key| key.id == id) {
-                return Err(format!("has as number {number} a key with the kid of another one, or none"));
+                return Err(KeySetError::DuplicateKid { number });
             }
             keys.push(Key { id, algorithm, public });
         }
-        if keys.is_empty() { Err("holds no key for signatures".to_owned()) } else { Ok(Self(keys)) }
+        if keys.is_empty() { Err(KeySetError::NoSigningKey) } else { Ok(Self(keys)) }
     }
 
     /// The key that a token names; a token that names none is of the only one.
@@ -119,6 +112,16 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
     (signs && verifies && common.key_algorithm.is_none_or(|name| name == named)).then_some(algorithm)
 }
 
+fn name(algorithm: Algorithm) -> &'static str {
+    if algorithm == Algorithm::RS256 {
+        "RS256"
+    } else if algorithm == Algorithm::ES256 {
+        "ES256"
+    } else {
+        "EdDSA"
+    }
+}
+
 /// The key, if it is as long as it has to be.
 fn public_key(jwk: &Jwk) -> Option<DecodingKey> {
     let public = DecodingKey::from_jwk(jwk).ok()?;
@@ -135,20 +138,4 @@ fn public_key(jwk: &Jwk) -> Option<DecodingKey> {
 /// Whether `x` and `y` of a point are of the same length: together they could be right, and either of them not.
 fn is_cut_in_the_middle(jwk: &Jwk) -> bool {
     matches!(&jwk.algorithm, AlgorithmParameters::EllipticCurve(key) if key.x.len() == key.y.len())
-}
-
-/// Reads a file of at most `most` bytes.
-pub(super) fn read(path: &Path, most: u64, remedy: &str) -> Result<Vec<u8>, Fault> {
-    let fault = |what: String| Fault::new(what, remedy);
-    let failed = |error: std::io::Error| fault(format!("cannot read {}: {error}", path.display()));
-    // Of something endless, or that somebody has to write to first, we are not going to wait for the end.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(fault(format!("{} is no file", path.display())));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > most {
-        return Err(fault(format!("{} is longer than {most} bytes", path.display())));
-    }
-    Ok(bytes)
 }

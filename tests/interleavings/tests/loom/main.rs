@@ -18,8 +18,6 @@ mod tool;
 #[allow(dead_code, unreachable_pub)]
 mod world;
 
-use tls::{config, metrics};
-
 /// The same with a race in it.
 #[allow(warnings, clippy::all, clippy::pedantic)]
 mod planted {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use revtun::admin::{self, InitiatorSubject};
-use revtun::config::{Fault, InitiatorSettings, Listener, Origin};
 use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
-use revtun::tls::{self, Certificates};
+use revtun::tls::{self, CertificateStore};
 use revtun::token::TokenFile;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
+use revtun_program::admin::{self, InitiatorSubject};
+use revtun_program::config::{Fault, InitiatorSettings, Listener, Origin};
 use tokio::sync::watch;
 
 use super::journals::Journals;
@@ -87,7 +87,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let world = Tokio::begin();
     let signals = Signals::listen(&world).map_err(Failure::own)?;
-    let mut certificates = Certificates::default();
+    let mut certificates = CertificateStore::default();
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(Failure::user)?;
     let listeners = Arc::new(start(&world, plans, tls, journals).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
@@ -109,16 +109,16 @@ fn secure(
     world: &Tokio,
     settings: &InitiatorSettings,
     hup: watch::Receiver<u64>,
-    certificates: &mut Certificates,
+    certificates: &mut CertificateStore,
 ) -> Result<Option<tls::Client>, Fault> {
     if let Some(token) = &settings.token {
         token.read()?;
     }
     let Some(tls) = &settings.tls else { return Ok(None) };
-    let config = certificates.keep(world, "upstream", tls.files()?, hup.clone())?;
+    let config = certificates.watch(world, "upstream", tls.files()?, hup.clone())?;
     let inner = match &settings.inner_tls {
         None => None,
-        Some(inner) => Some(tls::Server::new(certificates.keep(world, "inner", inner.inner()?, hup)?)),
+        Some(inner) => Some(tls::Server::new(certificates.watch(world, "inner", inner.inner()?, hup)?)),
     };
     Ok(Some(tls::Client { config, extent: tls.extent, server_name: tls.server_name.clone(), inner }))
 }

@@ -7,17 +7,17 @@ use std::time::Duration;
 use revtun_core::address::Address;
 use serde_json::{Value, json};
 
-use super::{DrainQuery, Subject};
-use crate::initiator::{InitiatorHandle, Totals};
+use super::{DrainQuery, Subject, certificates};
 use crate::metrics::Exposition;
-use crate::tls::Certificates;
-use crate::world::World;
+use revtun::initiator::{InitiatorHandle, Totals, TunnelInfo};
+use revtun::tls::CertificateStore;
+use revtun::world::World;
 
 /// An initiator process as the admin listener shows it: every listener of it.
 pub struct InitiatorSubject<W> {
     listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>,
     grace: Duration,
-    certificates: Certificates,
+    certificates: CertificateStore,
 }
 
 impl<W: World> InitiatorSubject<W> {
@@ -26,7 +26,7 @@ impl<W: World> InitiatorSubject<W> {
     pub fn new(
         listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>,
         grace: Duration,
-        certificates: Certificates,
+        certificates: CertificateStore,
     ) -> Self {
         Self { listeners, grace, certificates }
     }
@@ -43,7 +43,10 @@ impl<W: World> Subject for InitiatorSubject<W> {
         let listeners: Vec<_> = self
             .listeners
             .iter()
-            .map(|(address, handle)| json!({ "address": address.to_string(), "tunnels": handle.tunnels() }))
+            .map(|(address, handle)| {
+                let tunnels: Vec<_> = handle.tunnels().into_iter().map(tunnel).collect();
+                json!({ "address": address.to_string(), "tunnels": tunnels })
+            })
             .collect();
         json!({ "listeners": listeners })
     }
@@ -59,7 +62,7 @@ impl<W: World> Subject for InitiatorSubject<W> {
         }
         page.gauge("revtun_initiator_tunnels", "Tunnels, by stage.").by("stage", stages);
         write_totals(self.listeners.iter().map(|(_, handle)| handle.totals()).collect(), page);
-        self.certificates.metrics(page);
+        certificates::write(&self.certificates, page);
     }
 
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
@@ -76,6 +79,15 @@ impl<W: World> Subject for InitiatorSubject<W> {
             many => Ok(format!("{many} listeners")),
         }
     }
+}
+
+fn tunnel(info: TunnelInfo) -> Value {
+    json!({
+        "tunnel": info.tunnel,
+        "host": info.host,
+        "stage": info.stage,
+        "heard_ms_ago": info.heard_ms_ago,
+    })
 }
 
 fn is_meant(address: &Address, query: &DrainQuery) -> bool {

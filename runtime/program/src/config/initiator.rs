@@ -10,6 +10,7 @@ use revtun_core::address::Address;
 use revtun_core::handshake::HeaderNames;
 use revtun_core::initiator::Config;
 
+use super::files::faults_of;
 use super::section::{Found, Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::{read_file, unprotected};
@@ -17,10 +18,9 @@ use super::{
     DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, Problem, parse_endpoint, parse_journal,
     parse_path, parse_prefix, parse_service, read_http,
 };
-use crate::flow::{HttpLimits, IDLE_BYTES, STREAMS};
-use crate::initiator::{HostPort, InitiatorConfig};
-use crate::tls::Kept;
-use crate::token::TokenFile;
+use revtun::flow::{HttpLimits, IDLE_BYTES, STREAMS};
+use revtun::initiator::{HostPort, InitiatorConfig};
+use revtun::token::TokenFile;
 
 /// What an operator may set of an initiator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,9 +177,9 @@ impl InitiatorSettings {
         let tls = self.tls.as_ref().and_then(|tls| tls.files().ok());
         let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok());
         let token = self.token.as_ref().and_then(|token| token.read().err());
-        of("initiator.tls", tls.map_or(vec![], |files| files.faults()))
-            .chain(of("initiator.inner_tls", inner.map_or(vec![], |files| files.faults())))
-            .chain(of("initiator.token_file", token.into_iter().collect()))
+        of("initiator.tls", faults_of(tls))
+            .chain(of("initiator.inner_tls", faults_of(inner)))
+            .chain(of("initiator.token_file", token.into_iter().map(Fault::from).collect()))
             .collect()
     }
 

@@ -10,6 +10,7 @@
 //!
 //! There is no authentication: it listens on loopback unless an operator says otherwise.
 
+mod certificates;
 mod drain_query;
 mod initiator;
 mod responder;
@@ -36,7 +37,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SetOnce};
 
 use crate::metrics::{self, Exposition};
-use crate::world::World;
+use revtun::world::World;
 
 /// Admin connections at the same time; more wait in the kernel's queue. A handful of scrapers needs a handful.
 const CONNECTIONS: usize = 32;

@@ -7,25 +7,25 @@ use revtun_core::identity::{ClusterId, NodeId, TenantId};
 use revtun_core::responder::{DrainScope, Place, Target};
 use serde_json::{Value, json};
 
-use super::{DrainQuery, Subject};
+use super::{DrainQuery, Subject, certificates};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
-use crate::responder::ResponderHandle;
-use crate::tls::Certificates;
-use crate::world::World;
+use revtun::responder::{ResponderHandle, TunnelInfo};
+use revtun::tls::CertificateStore;
+use revtun::world::World;
 
 /// A responder as the admin listener shows it.
 pub struct ResponderSubject<W: World> {
     handle: Arc<ResponderHandle<W>>,
     tenant_isolation: bool,
     grace: Duration,
-    certificates: Certificates,
+    certificates: CertificateStore,
 }
 
 impl<W: World> ResponderSubject<W> {
     /// Tells about `handle`, which was started with `settings`.
     #[must_use]
-    pub fn new(handle: Arc<ResponderHandle<W>>, settings: &ResponderSettings, certificates: Certificates) -> Self {
+    pub fn new(handle: Arc<ResponderHandle<W>>, settings: &ResponderSettings, certificates: CertificateStore) -> Self {
         let tenant_isolation = settings.responder.core.tenant_isolation;
         Self { handle, tenant_isolation, grace: settings.drain_grace, certificates }
     }
@@ -37,14 +37,15 @@ impl<W: World> Subject for ResponderSubject<W> {
     }
 
     fn tunnels(&self) -> Value {
-        json!({ "tunnels": self.handle.tunnels() })
+        let tunnels: Vec<_> = self.handle.tunnels().into_iter().map(tunnel).collect();
+        json!({ "tunnels": tunnels })
     }
 
     fn metrics(&self, page: &mut Exposition) {
         write_state(&self.handle, page);
         write_handshakes(&self.handle, page);
         write_requests(&self.handle, page);
-        self.certificates.metrics(page);
+        certificates::write(&self.certificates, page);
     }
 
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
@@ -55,6 +56,19 @@ impl<W: World> Subject for ResponderSubject<W> {
         self.handle.drain_scope(scope, query.grace.unwrap_or(self.grace));
         Ok(what)
     }
+}
+
+fn tunnel(info: TunnelInfo) -> Value {
+    json!({
+        "tunnel": info.tunnel,
+        "stage": info.stage,
+        "node": info.node,
+        "cluster": info.cluster,
+        "tenant": info.tenant,
+        "peer": info.peer,
+        "streams": info.streams,
+        "heard_ms_ago": info.heard_ms_ago,
+    })
 }
 
 fn scope(query: &DrainQuery) -> Result<(DrainScope<'_>, String), String> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use revtun_core::handshake::MAX_HEADERS;
 use revtun_core::responder::Config;
 
+use super::files::faults_of;
 use super::section::{Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
@@ -16,8 +17,7 @@ use super::{
     DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_MISSES, MAX_PER_TUNNEL, MAX_TABLE, MIN_HEAD_BYTES, MIN_HEADERS, Origin,
     Problem, follow_silence, parse_journal, parse_name, parse_path, parse_prefix, read_http,
 };
-use crate::responder::ResponderConfig;
-use crate::tls::Kept;
+use revtun::responder::ResponderConfig;
 
 /// What an operator may set of a responder. The default listens on loopback only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,10 +142,10 @@ impl ResponderSettings {
         let of = |setting: &'static str, faults: Vec<Fault>| {
             faults.into_iter().map(move |fault| Problem::new(Origin::Absent, setting, fault))
         };
-        let tls = of("responder.tls", tunnel.map_or(vec![], |files| files.faults()));
-        let inner = of("responder.inner_tls", inner.map_or(vec![], |(files, _)| files.faults()));
-        let egress = of("responder.egress_tls", egress.map_or(vec![], |files| files.faults()));
-        let token = of("responder.token", keys.map_or(vec![], |keys| keys.faults()));
+        let tls = of("responder.tls", faults_of(tunnel));
+        let inner = of("responder.inner_tls", faults_of(inner.map(|(files, _)| files)));
+        let egress = of("responder.egress_tls", faults_of(egress));
+        let token = of("responder.token", faults_of(keys));
         tls.chain(inner).chain(egress).chain(token).collect()
     }
 

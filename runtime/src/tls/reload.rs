@@ -1,16 +1,13 @@
 //! Files that are read again when they change, without a restart and without dropping a tunnel.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::certificate::Certificate;
-use super::files::{certificates, read};
-use crate::config::Fault;
 use crate::counter::Counter;
-use crate::metrics::Exposition;
 use crate::sync::{AtomicU64, Ordering, watch};
 use crate::world::World;
 
@@ -22,83 +19,100 @@ const WARN_BEFORE: u64 = 14 * DAY;
 const DAY: u64 = 24 * 60 * 60;
 
 /// Files that a configuration is made of.
-pub trait Kept: Clone + Send + Sync + 'static {
+pub trait Reloadable: Clone + Send + Sync + 'static {
     /// What they make.
     type Config: Send + Sync + 'static;
+
+    /// What can be wrong with them.
+    type Error: Error + Send + Sync + 'static;
 
     /// All of them.
     fn paths(&self) -> Vec<&Path>;
 
-    /// The one with our own certificate.
-    fn own(&self) -> Option<&Path>;
+    /// The last second, since 1970, in which the certificate among them is valid; none if there is none, or it cannot be
+    /// read.
+    fn certificate_expiry(&self) -> Option<u64> {
+        None
+    }
 
     /// Reads them.
     ///
     /// # Errors
     /// If one cannot be read, or they do not fit together.
-    fn load(&self) -> Result<Self::Config, Fault>;
+    fn load(&self) -> Result<Self::Config, Self::Error>;
 
-    /// Everything that is wrong with them: each that cannot be read, or the first thing that cannot be used.
-    fn faults(&self) -> Vec<Fault> {
-        let unreadable: Vec<_> = self.paths().into_iter().filter_map(|path| read(path).err()).collect();
-        if unreadable.is_empty() { self.load().err().into_iter().collect() } else { unreadable }
+    /// Everything that is wrong with them that can be told at once; nothing if [`Self::load`] succeeds.
+    fn errors(&self) -> Vec<Self::Error> {
+        self.load().err().into_iter().collect()
     }
 }
 
 /// The configuration as it is now, whenever that is.
 pub type Current<C> = watch::Receiver<Arc<C>>;
 
-/// The certificates of a process, for its metrics.
+/// The certificates and keys of a process, which are read again when they change.
 #[derive(Clone, Debug, Default)]
-pub struct Certificates(Vec<(&'static str, Arc<Status>)>);
+pub struct CertificateStore(Vec<(&'static str, Arc<Status>)>);
+
+/// What became of some files of a [`CertificateStore`] so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CertificateStatus {
+    /// What logs and metrics call them.
+    pub name: &'static str,
+    /// The last second, since 1970, in which their certificate is valid; none if they hold none of our own.
+    pub expiry: Option<u64>,
+    /// Times that they changed and were taken.
+    pub reloads: u64,
+    /// Times that they changed, could not be used, and the old ones stayed.
+    pub failures: u64,
+}
 
 #[derive(Debug, Default)]
 struct Status {
-    expires: AtomicU64,
+    /// Zero is none.
+    expiry: AtomicU64,
     reloads: Counter,
     failures: Counter,
 }
 
-impl Certificates {
+impl CertificateStore {
     /// Reads `files` and goes on doing so: whenever they change, and whenever `hup` does. What cannot be used leaves the
     /// last configuration as it is. `name` is what logs and metrics call them.
     ///
     /// # Errors
     /// If they cannot be used now.
-    pub fn keep<W: World, F: Kept>(
+    pub fn watch<W: World, F: Reloadable>(
         &mut self,
         world: &W,
         name: &'static str,
         files: F,
         hup: watch::Receiver<u64>,
-    ) -> Result<Current<F::Config>, Fault> {
+    ) -> Result<Current<F::Config>, F::Error> {
         let contents = contents(&files);
         let (sender, current) = watch::channel(Arc::new(files.load()?));
         let status = Arc::<Status>::default();
         self.0.push((name, Arc::clone(&status)));
-        let mut keeper = Keeper { world: world.clone(), name, files, contents, sender, status, warned: 0 };
-        keeper.note_expiry();
-        world.spawn(keeper.run(hup));
+        let mut reloader = Reloader { world: world.clone(), name, files, contents, sender, status, warned: 0 };
+        reloader.note_expiry();
+        world.spawn(reloader.run(hup));
         Ok(current)
     }
 
-    /// Writes when they expire and how often they were read again.
-    pub(crate) fn metrics(&self, page: &mut Exposition) {
-        let read = |of: fn(&Status) -> u64| self.0.iter().map(move |(name, status)| (*name, of(status)));
-        let expires = read(|status| status.expires.load(Ordering::Relaxed)).filter(|(_, expires)| *expires > 0);
-        page.gauge(
-            "revtun_tls_certificate_expires_seconds",
-            "The last second, since 1970, in which our certificate is valid.",
-        )
-        .by("use", expires);
-        page.counter("revtun_tls_reloads_total", "Times that changed certificates and keys were taken.")
-            .by("use", read(|status| status.reloads.read()));
-        page.counter("revtun_tls_reload_failures_total", "Times that they could not be used, and the old ones stayed.")
-            .by("use", read(|status| status.failures.read()));
+    /// What became of them so far, in the order in which they were given.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<CertificateStatus> {
+        let status = |(name, status): &(&'static str, Arc<Status>)| CertificateStatus {
+            name,
+            expiry: Some(status.expiry.load(Ordering::Relaxed)).filter(|expiry| *expiry > 0),
+            reloads: status.reloads.read(),
+            failures: status.failures.read(),
+        };
+        self.0.iter().map(status).collect()
     }
 }
 
-struct Keeper<W, F: Kept> {
+struct Reloader<W, F: Reloadable> {
     world: W,
     name: &'static str,
     files: F,
@@ -109,7 +123,7 @@ struct Keeper<W, F: Kept> {
     warned: u64,
 }
 
-impl<W: World, F: Kept> Keeper<W, F> {
+impl<W: World, F: Reloadable> Reloader<W, F> {
     /// Until nobody wants the configuration any more.
     async fn run(mut self, mut hup: watch::Receiver<u64>) {
         loop {
@@ -138,36 +152,34 @@ impl<W: World, F: Kept> Keeper<W, F> {
                 self.note_expiry();
                 info!(what = self.name, "certificates and keys read again");
             }
-            Err(fault) => {
+            Err(error) => {
                 self.status.failures.add(1);
-                error!(what = self.name, %fault, "changed certificates or keys cannot be used; the old ones stay");
+                error!(what = self.name, %error, "changed certificates or keys cannot be used; the old ones stay");
             }
         }
     }
 
     fn note_expiry(&mut self) {
-        let chain = self.files.own().and_then(|path| certificates(path).ok()).unwrap_or_default();
-        let expires = chain.first().and_then(|own| Certificate::parse(own).ok()).map_or(0, |own| own.expires());
-        self.status.expires.store(expires, Ordering::Relaxed);
+        self.status.expiry.store(self.files.certificate_expiry().unwrap_or(0), Ordering::Relaxed);
         self.warn();
     }
 
     /// Once a day, from fourteen days before the end on.
     fn warn(&mut self) {
-        let (now, expires) = (self.world.unix_millis() / 1000, self.status.expires.load(Ordering::Relaxed));
-        if expires == 0 || now + WARN_BEFORE < expires || now < self.warned + DAY {
+        let (now, expiry) = (self.world.unix_millis() / 1000, self.status.expiry.load(Ordering::Relaxed));
+        if expiry == 0 || now + WARN_BEFORE < expiry || now < self.warned + DAY {
             return;
         }
         self.warned = now;
-        if now > expires {
+        if now > expiry {
             error!(what = self.name, "the certificate has expired");
         } else {
-            warn!(what = self.name, days = (expires - now) / DAY, "the certificate expires soon");
+            warn!(what = self.name, days = (expiry - now) / DAY, "the certificate expires soon");
         }
     }
 }
 
 /// What the files hold; none for one that cannot be read.
-fn contents(files: &impl Kept) -> Vec<Option<Vec<u8>>> {
-    files.paths().into_iter().map(|path| read(path).ok()).collect()
+fn contents(files: &impl Reloadable) -> Vec<Option<Vec<u8>>> {
+    files.paths().into_iter().map(|path| std::fs::read(path).ok()).collect()
 }

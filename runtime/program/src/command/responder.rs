@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use revtun::admin::{self, ResponderSubject};
-use revtun::config::{Fault, ResponderSettings};
 use revtun::journal::Journal;
 use revtun::responder::{self, ResponderConfig};
-use revtun::tls::{Certificates, InnerClient, Server, TunnelServer};
-use revtun::token::Verifier;
+use revtun::tls::{CertificateStore, InnerClient, Server, TunnelServer};
+use revtun::token::{JwtVerifier, TokenVerifier};
 use revtun::world::Tokio;
+use revtun_program::admin::{self, ResponderSubject};
+use revtun_program::config::{Fault, ResponderSettings};
 use tokio::sync::watch;
 
 use super::journals::Journals;
@@ -83,16 +83,16 @@ fn secure(
     world: &Tokio,
     settings: &ResponderSettings,
     hup: &watch::Receiver<u64>,
-) -> Result<(ResponderConfig, Certificates), Fault> {
+) -> Result<(ResponderConfig, CertificateStore), Fault> {
     let mut config = settings.responder.clone();
-    let mut certificates = Certificates::default();
+    let mut certificates = CertificateStore::default();
     if let Some((keys, policy)) = settings.token.demands()? {
-        let keys = certificates.keep(world, "token", keys, hup.clone())?;
-        config.token = Some(Verifier { keys, policy: Arc::new(policy) });
+        let keys = certificates.watch(world, "token", keys, hup.clone())?;
+        config.token = Some(TokenVerifier::new(JwtVerifier { keys, policy: Arc::new(policy) }));
     }
     if let Some((files, binding)) = settings.tls.tunnel(config.token.is_some())? {
         let anybody = files.client_ca.is_none() && config.token.is_none();
-        let server = Server::new(certificates.keep(world, "tunnel", files, hup.clone())?);
+        let server = Server::new(certificates.watch(world, "tunnel", files, hup.clone())?);
         if anybody {
             tracing::warn!(
                 "initiators are believed whoever they say they are: neither a client CA nor a key set for tokens is given"
@@ -102,14 +102,14 @@ fn secure(
             None => None,
             Some(inner) => {
                 let (files, server_name) = inner.inner()?;
-                let config = certificates.keep(world, "inner", files, hup.clone())?;
+                let config = certificates.watch(world, "inner", files, hup.clone())?;
                 Some(InnerClient { config, server_name })
             }
         };
         config.tls = Some(TunnelServer { server, extent: settings.tls.extent, binding: binding.map(Arc::new), inner });
     }
     if let Some(files) = settings.egress_tls.egress()? {
-        config.egress_tls = Some(Server::new(certificates.keep(world, "egress", files, hup.clone())?));
+        config.egress_tls = Some(Server::new(certificates.watch(world, "egress", files, hup.clone())?));
     }
     Ok((config, certificates))
 }

@@ -1,0 +1,77 @@
+//! JSON Web Tokens (RFC 7519): whether one is what it says, and what it says.
+
+use std::sync::Arc;
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Validation, decode, decode_header};
+use revtun_core::binding::Statement;
+use revtun_core::identity::Identity;
+use revtun_core::responder::Verdict;
+use revtun_core::token::{Claims, Policy, Token, TokenFault};
+use serde_json::{Map, Value};
+
+use super::keys::Keys;
+use super::verifier::VerifyToken;
+use crate::tls::Current;
+
+/// What a responder demands of JSON Web Tokens, and the keys to verify them with.
+#[derive(Clone, Debug)]
+pub struct JwtVerifier {
+    /// The keys, at the time of each handshake.
+    pub keys: Current<Keys>,
+    /// What has to stand in a token.
+    pub policy: Arc<Policy>,
+}
+
+impl VerifyToken for JwtVerifier {
+    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenFault> {
+        let keys = Arc::clone(&self.keys.borrow());
+        let said = verified(&keys, token)?;
+        let audiences: Vec<_> = said.get("aud").into_iter().flat_map(texts).collect();
+        let named = |(name, value)| texts(value).map(move |value| Statement::Claim { name, value });
+        let statements: Vec<_> = said.iter().map(|(name, value)| (name.as_str(), value)).flat_map(named).collect();
+        let claims = Claims {
+            issuer: said.get("iss").and_then(Value::as_str),
+            audiences: &audiences,
+            expires: said.get("exp").map(seconds).transpose()?,
+            not_before: said.get("nbf").map(seconds).transpose()?,
+            statements: &statements,
+        };
+        self.policy.judge(&claims, now, claim)
+    }
+}
+
+/// What stands in a token that was signed by one of the keys, with the algorithm that this key is for.
+fn verified(keys: &Keys, token: Token<'_>) -> Result<Map<String, Value>, TokenFault> {
+    let header = decode_header(token.as_str()).map_err(|_| TokenFault::Malformed)?;
+    // Names extensions without which the token must not be understood (RFC 7515 §4.1.11). We know none.
+    if header.crit.is_some() {
+        return Err(TokenFault::Malformed);
+    }
+    let key = keys.find(header.kid.as_deref()).ok_or(TokenFault::UnknownKey)?;
+    if header.alg != key.algorithm {
+        return Err(TokenFault::WrongAlgorithm);
+    }
+    let mut signature_alone = Validation::new(key.algorithm);
+    signature_alone.required_spec_claims.clear();
+    signature_alone.validate_exp = false;
+    signature_alone.validate_aud = false;
+    match decode(token.as_str(), &key.public, &signature_alone) {
+        Ok(token) => Ok(token.claims),
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Err(TokenFault::WrongSignature),
+        Err(_) => Err(TokenFault::Malformed),
+    }
+}
+
+/// A text, or the texts of a list.
+fn texts(value: &Value) -> impl Iterator<Item = &str> {
+    let list = value.as_array().map_or(&[][..], |list| list);
+    value.as_str().into_iter().chain(list.iter().filter_map(Value::as_str))
+}
+
+/// A time (RFC 7519 §2). Of parts of a second nothing depends.
+fn seconds(value: &Value) -> Result<u64, TokenFault> {
+    let parts = || value.as_f64().filter(|seconds| *seconds >= 0.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked, and the rest saturates")]
+    value.as_u64().or_else(|| parts().map(|seconds| seconds as u64)).ok_or(TokenFault::Malformed)
+}
