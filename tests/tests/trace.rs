@@ -88,7 +88,7 @@ async fn what_a_killed_process_leaves_is_true_as_far_as_it_goes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lie_is_found_at_its_line() {
-    let events = [("Answered", "Deliver", "Connected"), ("Greeted", "Accept", "Admit")];
+    let events = [("Answered", "Deliver", "Connected"), ("HandshakeReceived", "Accept", "Admit")];
     for (trace, (event, effect, before)) in traces_of_a_pair("TERM").await.iter().zip(events) {
         let text = trace.text();
         let lines: Vec<_> = text.lines().collect();

@@ -9,7 +9,8 @@ use crate::handshake::{Answer, Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
 use crate::initiator::{self, Cause, HostId, Initiator, Protocol};
 use crate::responder::{
-    self, ClusterKey, DrainScope, Hello, NodeKey, Place, Refusal, Responder, Seat, Source, StreamId, Target, Verdict,
+    self, ClusterKey, DrainScope, Handshake, NodeKey, Refusal, Responder, Source, StreamId, Target, TargetKey,
+    TargetName, Verdict,
 };
 use crate::table::Key;
 use crate::{Machine, TunnelId};
@@ -171,7 +172,7 @@ words!(initiator::Event {
     Used { tunnel, protocol };
     Closed { tunnel, cause };
     GoawayReceived { tunnel };
-    DrainOrdered { grace };
+    DrainRequested { grace };
     Tick;
 });
 
@@ -213,22 +214,22 @@ words!(initiator::CloseReason {
 
 words!(responder::Event<'a> {
     Accepted { source };
-    Greeted { tunnel, hello };
-    Faulted { tunnel, rejection };
+    HandshakeReceived { tunnel, handshake };
+    HandshakeInvalid { tunnel, rejection };
     Echoed { tunnel };
     Heard { tunnel };
     Closed { tunnel };
     Opened { stream, target };
     Released { tunnel };
-    Abandoned { stream };
+    Cancelled { stream };
     GoawayReceived { tunnel };
-    DrainOrdered { scope, grace };
+    DrainRequested { scope, grace };
     Tick;
 });
 
 words!(responder::Effect {
     Admit { tunnel };
-    Shun { rejection };
+    RefuseConnection { rejection };
     Accept { tunnel };
     Reject { tunnel, rejection };
     Ping { tunnel };
@@ -250,32 +251,32 @@ words!(responder::Timer {
     Silence(tunnel);
     Retire(tunnel);
     Grace(tunnel);
-    Serve(seat);
-    GiveUp(stream);
+    Serve(target);
+    WaitTimeout(stream);
     Drain;
 });
 
 words!(responder::Stage { Handshaking; Rejected; Settling; Idle; InUse; Draining; });
-words!(Verdict { Believed; Unproven; Contradicted; });
-words!(Place<'a> { Node(node); Cluster(cluster); });
-words!(DrainScope<'a> { All; Tenant(tenant); Place(target); Tunnel(tunnel); });
-words!(Seat { Node(node); Cluster(cluster); });
-words!(Refusal { NoTenant; Absent; Saturated; TooManyWaiting; TenantSaturated; TenantWaiting; Draining; });
+words!(Verdict { Authenticated; Unauthenticated; Mismatch; });
+words!(TargetName<'a> { Node(node); Cluster(cluster); });
+words!(DrainScope<'a> { All; Tenant(tenant); Target(target); Tunnel(tunnel); });
+words!(TargetKey { Node(node); Cluster(cluster); });
+words!(Refusal { MissingTenant; NoTunnel; Saturated; QueueFull; TenantSaturated; TenantQueueFull; Draining; });
 
 words!(responder::CloseReason {
     HandshakeTimeout;
-    Lingered;
+    LingerTimeout;
     PingTimeout;
     Silent;
     Drained;
-    GraceOver;
+    GraceExpired;
     Superseded;
-    Displaced;
+    Evicted;
 });
 
-parts!(Hello<'a> { identity, instance, verdict });
+parts!(Handshake<'a> { identity, instance, verdict });
 parts!(Identity<'a> { node, cluster, tenant });
-parts!(Target<'a> { tenant, place });
+parts!(Target<'a> { tenant, name });
 
 parts!(initiator::Config {
     connect_timeout,
