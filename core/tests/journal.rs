@@ -10,7 +10,7 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 use revtun_core::handshake::{Answer, Instance};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::initiator::{self, HostId, Initiator};
-use revtun_core::journal::{FaultKind, Form, Header, Line, Recorder, replay};
+use revtun_core::journal::{Format, Header, Line, Recorder, ReplayErrorKind, replay};
 use revtun_core::responder::{self, Handshake, Responder, Verdict};
 use revtun_core::{Env, Instant, Machine as _, TunnelId};
 
@@ -57,14 +57,14 @@ fn round_trip<M: Walked>(machine: M, throws: &[u64]) {
     let lie = format!("{journal} {} Drained", if last.contains(" -> ") { "+" } else { "->" });
     let fault = replay(&mut machine.clone(), &lie).expect_err("a lie");
     assert_eq!(fault.line, throws.len() + 2);
-    assert!(matches!(fault.kind, FaultKind::Differs { .. }));
+    assert!(matches!(fault.kind, ReplayErrorKind::Differs { .. }));
 }
 
 #[test]
 fn lines_read_as_they_look() {
     let mut initiator = Initiator::new(initiator::Config::default());
-    let mut journal = Recorder::new(String::new(), Form::Text);
-    let mut tla = Recorder::new(String::new(), Form::Tla);
+    let mut journal = Recorder::new(String::new(), Format::Text);
+    let mut tla = Recorder::new(String::new(), Format::Tla);
     let mut twin = initiator.clone();
     let tunnel = TunnelId::new(0, 0);
     for event in [
@@ -103,7 +103,7 @@ fn the_form_for_the_specification_quotes_names_and_lists_what_there_are_several_
     let mut responder = Responder::new(responder::Config { settle: Duration::ZERO, ..responder::Config::default() });
     let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
     let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
-    let mut tla = Recorder::new(String::new(), Form::Tla);
+    let mut tla = Recorder::new(String::new(), Format::Tla);
     let identity = Identity {
         node: NodeId::new("n").unwrap(),
         cluster: ClusterId::new("c").unwrap(),
@@ -144,7 +144,7 @@ fn values_of_the_wrong_kind_make_no_event() {
     assert_eq!(line.event::<Initiator>(), Some(initiator::Event::Answered { tunnel: TunnelId::new(0, 0), answer }));
     let initiator = Initiator::new(initiator::Config::default());
     assert!(line.tla(&initiator).to_string().contains("revtun |-> FALSE"));
-    for header in ["# revtun-trace 1 Initiator silence=1 -> Tick", "# revtun-trace 1 Initiator silence=\"x"] {
+    for header in ["# revtun-journal 1 Initiator silence=1 -> Tick", "# revtun-journal 1 Initiator silence=\"x"] {
         assert!(Header::parse(header).is_err(), "{header}");
     }
 }
@@ -179,12 +179,12 @@ fn a_header_makes_the_same_machine_again() {
 
     let config = initiator::Config { silence: Duration::MAX, ..initiator::Config::default() };
     let text = Header::of(&Initiator::new(config)).to_string();
-    assert!(text.starts_with("# revtun-trace 1 Initiator connect_timeout=5000000000 handshake_timeout="), "{text}");
+    assert!(text.starts_with("# revtun-journal 1 Initiator connect_timeout=5000000000 handshake_timeout="), "{text}");
     assert_eq!(Header::parse(&text).expect("a header").machine(), Some(Initiator::new(config)));
 
     let without_one = text.replace(" silence=", " quiet=");
     assert_eq!(Header::parse(&without_one).expect("a header").machine::<Initiator>(), None);
-    for no_header in ["", "# a walk", "# revtun-trace 2 Initiator", "at=1 dice=2 Tick"] {
+    for no_header in ["", "# a walk", "# revtun-journal 2 Initiator", "at=1 dice=2 Tick"] {
         assert!(Header::parse(no_header).is_err(), "{no_header}");
     }
 }
@@ -230,7 +230,7 @@ fn a_full_disk_stops_the_journal_and_not_the_machine() {
             Err(fmt::Error)
         }
     }
-    let mut recorder = Recorder::new(Full, Form::Text);
+    let mut recorder = Recorder::new(Full, Format::Text);
     let mut responder = Responder::new(responder::Config::default());
     for _ in 0..2 {
         assert_eq!(

@@ -44,7 +44,7 @@ fn steps(judgement: &Judgement) -> usize {
 async fn the_traces_of_both_ends_are_what_the_machines_do() {
     for (trace, machine) in traces_of_a_pair("TERM").await.iter().zip(["Initiator", "Responder"]) {
         let text = trace.text();
-        assert!(text.starts_with(&format!("# revtun-trace 1 {machine} ")), "{text}");
+        assert!(text.starts_with(&format!("# revtun-journal 1 {machine} ")), "{text}");
         let judgement = trace.check();
         assert_eq!(judgement.code, Some(0), "{judgement:?}");
         assert_eq!(judgement.said, format!("{}: {} steps, equal\n", trace.path(), text.lines().count() - 1));
@@ -80,7 +80,7 @@ async fn what_a_killed_process_leaves_is_true_as_far_as_it_goes() {
         assert_eq!((torn.code, steps(&torn)), (Some(0), steps(&judgement) - 1));
         assert!(torn.said.ends_with("steps, equal; its last line is torn off\n"), "{torn:?}");
 
-        let cut = Trace::of(&format!("{text}# cut short: steps came faster than they could be written\n")).check();
+        let cut = Trace::of(&format!("{text}# truncated: steps came faster than they could be written\n")).check();
         assert_eq!((cut.code, steps(&cut)), (Some(0), steps(&judgement)));
         assert!(cut.said.ends_with("steps, equal; then it is cut short: its writer did not keep up\n"), "{cut:?}");
     }
@@ -129,10 +129,10 @@ fn lie_found(text: &str) -> usize {
 
 #[test]
 fn what_is_no_trace_is_told_in_one_line() {
-    let header = "# revtun-trace 1 Initiator";
+    let header = "# revtun-journal 1 Initiator";
     for (text, complaint) in [
-        ("", ":1: expected # revtun-trace 1 MACHINE SETTING=VALUE ... at the beginning\n"),
-        ("at=1 dice=2 Tick\n", ":1: expected # revtun-trace 1 MACHINE SETTING=VALUE ... at the beginning\n"),
+        ("", ":1: expected # revtun-journal 1 MACHINE SETTING=VALUE ... at the beginning\n"),
+        ("at=1 dice=2 Tick\n", ":1: expected # revtun-journal 1 MACHINE SETTING=VALUE ... at the beginning\n"),
         (header, ":1: expected Initiator or Responder, and all its settings\n"),
     ] {
         let trace = Trace::of(text);

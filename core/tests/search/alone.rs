@@ -46,7 +46,7 @@ pub(crate) fn advance<M: Alone>(machine: &M, step: &Move<M::Event<'static>>) -> 
 
 /// When the step is taken: a tick comes with its deadline, all else at once.
 fn moment<M: Alone>(machine: &M, step: &Move<M::Event<'static>>, now: Instant) -> Instant {
-    let is_tick = M::tell_event(step.event).word() == "Tick";
+    let is_tick = M::encode_event(step.event).tag() == "Tick";
     machine.deadline().filter(|_| is_tick).map_or(now, |deadline| deadline.max(now))
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn tell<M: Alone>(start: &M, steps: &[Move<M::Event<'static>>]) -> St
         now = moment(&real, step, now);
         let env = Env { now, dice: step.dice };
         let Ok((line, effects)) = catch_unwind(AssertUnwindSafe(|| Line::step(&mut real, env, event))) else {
-            return format!("{trace}# no end of: {}\n", M::tell_event(event));
+            return format!("{trace}# no end of: {}\n", M::encode_event(event));
         };
         trace += &format!("{line}\n");
         M::note(&mut streams, event, &effects.iter().collect::<Vec<_>>());

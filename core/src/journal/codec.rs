@@ -1,10 +1,10 @@
-//! Which words stand for what: one table for each type, for both directions and both forms.
+//! How events, effects, timers and settings become records and are read back: one table a type serves both directions and both formats.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Sentence, Value};
+use super::{Record, Value};
 use crate::handshake::{Answer, Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
 use crate::initiator::{self, Cause, HostId, Initiator, Protocol};
@@ -15,114 +15,114 @@ use crate::responder::{
 use crate::table::Key;
 use crate::{Machine, TunnelId};
 
-/// A machine whose steps can be written down.
+/// A machine whose steps can be journaled.
 pub trait Journaled: Machine {
-    /// The machine's settings as words.
-    fn tell_config(&self) -> Sentence;
+    /// The machine's settings.
+    fn encode_config(&self) -> Record;
 
-    /// The machine before its first step, with the settings that the words stand for; none if they are no settings
-    /// of such a machine.
-    fn with_config(sentence: &Sentence) -> Option<Self>;
+    /// The machine before its first step, with the settings of the record; none if those are not settings of such a
+    /// machine.
+    fn with_config(record: &Record) -> Option<Self>;
 
-    /// The event as words.
-    fn tell_event(event: Self::Event<'_>) -> Sentence;
+    /// The event as a record.
+    fn encode_event(event: Self::Event<'_>) -> Record;
 
-    /// The event that the words stand for, borrowing names from them; none if they are no event.
-    fn hear_event(sentence: &Sentence) -> Option<Self::Event<'_>>;
+    /// The event in the record, with names borrowed from it; none if it is not an event of this machine.
+    fn decode_event(record: &Record) -> Option<Self::Event<'_>>;
 
-    /// The effect as words.
-    fn tell_effect(effect: Self::Effect) -> Sentence;
+    /// The effect as a record.
+    fn encode_effect(effect: Self::Effect) -> Record;
 
-    /// The effect that the words stand for; none if they are no effect.
-    fn hear_effect(sentence: &Sentence) -> Option<Self::Effect>;
+    /// The effect in the record; none if it is not an effect of this machine.
+    fn decode_effect(record: &Record) -> Option<Self::Effect>;
 
-    /// The timer that fires next, as words.
-    fn tell_timer(&self) -> Option<Sentence>;
+    /// The timer that fires next, as a record.
+    fn encode_timer(&self) -> Option<Record>;
 
-    /// Where every tunnel stands, by slot.
+    /// The stage of every tunnel, by slot.
     fn stages(&self) -> Vec<(usize, &'static str)>;
 }
 
-/// Something that has a word of its own, and fields.
-trait Record<'a>: Sized {
-    fn word(&self) -> &'static str;
-    fn detail(&self, to: &mut Sentence);
-    fn named(word: &str, from: &'a Sentence) -> Option<Self>;
+/// An enum: a record whose tag is the name of the variant.
+trait Tagged<'a>: Sized {
+    fn tag(&self) -> &'static str;
+    fn encode_fields(&self, to: &mut Record);
+    fn decode_tagged(tag: &str, from: &'a Record) -> Option<Self>;
 }
 
-/// Something that stands behind a name.
+/// Something that can be a field of a record.
 trait Field<'a>: Sized {
-    fn tell(&self, name: &'static str, to: &mut Sentence);
-    fn hear(name: &str, from: &'a Sentence) -> Option<Self>;
+    fn encode(&self, name: &'static str, to: &mut Record);
+    fn decode(name: &str, from: &'a Record) -> Option<Self>;
 }
 
 macro_rules! journaled {
     ($machine:ident, $config:ty, $event:ty, $effect:ty) => {
         impl Journaled for $machine {
-            fn tell_config(&self) -> Sentence {
-                let mut sentence = Sentence::new(stringify!($machine));
-                self.config().tell("config", &mut sentence);
-                sentence
+            fn encode_config(&self) -> Record {
+                let mut record = Record::new(stringify!($machine));
+                self.config().encode("config", &mut record);
+                record
             }
 
-            fn with_config(sentence: &Sentence) -> Option<Self> {
-                let ours = sentence.word() == stringify!($machine);
-                if ours { <$config>::hear("config", sentence).map(Self::new) } else { None }
+            fn with_config(record: &Record) -> Option<Self> {
+                let ours = record.tag() == stringify!($machine);
+                if ours { <$config>::decode("config", record).map(Self::new) } else { None }
             }
 
-            fn tell_event(event: Self::Event<'_>) -> Sentence {
-                sentence(&event)
+            fn encode_event(event: Self::Event<'_>) -> Record {
+                record(&event)
             }
 
-            fn hear_event(sentence: &Sentence) -> Option<Self::Event<'_>> {
-                <$event>::named(sentence.word(), sentence)
+            fn decode_event(record: &Record) -> Option<Self::Event<'_>> {
+                <$event>::decode_tagged(record.tag(), record)
             }
 
-            fn tell_effect(effect: Self::Effect) -> Sentence {
-                sentence(&effect)
+            fn encode_effect(effect: Self::Effect) -> Record {
+                record(&effect)
             }
 
-            fn hear_effect(sentence: &Sentence) -> Option<Self::Effect> {
-                <$effect>::named(sentence.word(), sentence)
+            fn decode_effect(record: &Record) -> Option<Self::Effect> {
+                <$effect>::decode_tagged(record.tag(), record)
             }
 
-            fn tell_timer(&self) -> Option<Sentence> {
-                self.next_timer().map(|timer| sentence(&timer))
+            fn encode_timer(&self) -> Option<Record> {
+                self.next_timer().map(|timer| record(&timer))
             }
 
             fn stages(&self) -> Vec<(usize, &'static str)> {
-                self.tunnels().map(|view| (view.tunnel.slot(), view.stage.word())).collect()
+                self.tunnels().map(|view| (view.tunnel.slot(), view.stage.tag())).collect()
             }
         }
     };
 }
 
 /// A type's table: `Variant { field, … }` or `Variant(name of its only field)`.
-macro_rules! words {
+macro_rules! variants {
     ($type:ty { $($variant:ident $({ $($field:ident),* })? $(( $only:ident ))?;)* }) => {
-        impl<'a> Record<'a> for $type {
-            fn word(&self) -> &'static str {
+        impl<'a> Tagged<'a> for $type {
+            fn tag(&self) -> &'static str {
                 match self {
                     $(Self::$variant { .. } => stringify!($variant),)*
                 }
             }
 
             #[allow(unused_variables, reason = "types whose variants are all empty")]
-            fn detail(&self, to: &mut Sentence) {
+            fn encode_fields(&self, to: &mut Record) {
                 match self {
                     $(Self::$variant $({ $($field),* })? $(($only))? => {
-                        $($($field.tell(stringify!($field), to);)*)?
-                        $($only.tell(stringify!($only), to);)?
+                        $($($field.encode(stringify!($field), to);)*)?
+                        $($only.encode(stringify!($only), to);)?
                     })*
                 }
             }
 
             #[allow(unused_variables, reason = "types whose variants are all empty")]
-            fn named(word: &str, from: &'a Sentence) -> Option<Self> {
-                Some(match word {
+            fn decode_tagged(tag: &str, from: &'a Record) -> Option<Self> {
+                Some(match tag {
                     $(stringify!($variant) => Self::$variant
-                        $({ $($field: Field::hear(stringify!($field), from)?),* })?
-                        $((<_ as Field>::hear(stringify!($only), from)?))?,)*
+                        $({ $($field: Field::decode(stringify!($field), from)?),* })?
+                        $((<_ as Field>::decode(stringify!($only), from)?))?,)*
                     _ => return None,
                 })
             }
@@ -130,32 +130,32 @@ macro_rules! words {
     };
 }
 
-/// A struct without a word: its fields stand among those of what holds it.
-macro_rules! parts {
+/// A struct: its fields are written among those of the record that holds it.
+macro_rules! fields {
     ($type:ty { $($field:ident),* $(,)? }) => {
         impl<'a> Field<'a> for $type {
-            fn tell(&self, _: &'static str, to: &mut Sentence) {
-                $(self.$field.tell(stringify!($field), to);)*
+            fn encode(&self, _: &'static str, to: &mut Record) {
+                $(self.$field.encode(stringify!($field), to);)*
             }
 
-            fn hear(_: &str, from: &'a Sentence) -> Option<Self> {
-                Some(Self { $($field: Field::hear(stringify!($field), from)?),* })
+            fn decode(_: &str, from: &'a Record) -> Option<Self> {
+                Some(Self { $($field: Field::decode(stringify!($field), from)?),* })
             }
         }
     };
 }
 
-/// A type that is one value: how it becomes one, and how it is made of one.
-macro_rules! values {
-    ($($type:ty: |$it:ident| $tell:expr, $pattern:pat => $hear:expr;)*) => {
+/// A type that is one value: how it is encoded, and how it is decoded.
+macro_rules! scalars {
+    ($($type:ty: |$it:ident| $encode:expr, $pattern:pat => $decode:expr;)*) => {
         $(impl<'a> Field<'a> for $type {
-            fn tell(&self, name: &'static str, to: &mut Sentence) {
+            fn encode(&self, name: &'static str, to: &mut Record) {
                 let $it = self;
-                to.push(name, $tell);
+                to.push(name, $encode);
             }
 
-            fn hear(name: &str, from: &'a Sentence) -> Option<Self> {
-                if let $pattern = from.get(name)? { $hear } else { None }
+            fn decode(name: &str, from: &'a Record) -> Option<Self> {
+                if let $pattern = from.get(name)? { $decode } else { None }
             }
         })*
     };
@@ -164,7 +164,7 @@ macro_rules! values {
 journaled!(Initiator, initiator::Config, initiator::Event, initiator::Effect);
 journaled!(Responder, responder::Config, responder::Event, responder::Effect);
 
-words!(initiator::Event {
+variants!(initiator::Event {
     TargetSet { host, count };
     Connected { tunnel };
     Answered { tunnel, answer };
@@ -176,7 +176,7 @@ words!(initiator::Event {
     Tick;
 });
 
-words!(initiator::Effect {
+variants!(initiator::Effect {
     Dial { tunnel, host };
     SendHandshake { tunnel };
     Deliver { tunnel };
@@ -186,7 +186,7 @@ words!(initiator::Effect {
     Drained;
 });
 
-words!(initiator::Timer {
+variants!(initiator::Timer {
     Dial(host);
     Shed(host);
     ConnectTimeout(tunnel);
@@ -196,12 +196,12 @@ words!(initiator::Timer {
     DrainEnd;
 });
 
-words!(initiator::Stage { Dialing; Handshaking; Idle; InUse; Draining; });
-words!(Answer { Accepted { revtun }; Refused { status, retry_after }; Downgraded; Malformed; });
-words!(Protocol { Http2; Http1; });
-words!(Cause { Refused; Lost; });
+variants!(initiator::Stage { Dialing; Handshaking; Idle; InUse; Draining; });
+variants!(Answer { Accepted { revtun }; Refused { status, retry_after }; Downgraded; Malformed; });
+variants!(Protocol { Http2; Http1; });
+variants!(Cause { Refused; Lost; });
 
-words!(initiator::CloseReason {
+variants!(initiator::CloseReason {
     ConnectTimeout;
     HandshakeTimeout;
     Refused(status);
@@ -212,7 +212,7 @@ words!(initiator::CloseReason {
     Drained;
 });
 
-words!(responder::Event<'a> {
+variants!(responder::Event<'a> {
     Accepted { source };
     HandshakeReceived { tunnel, handshake };
     HandshakeInvalid { tunnel, rejection };
@@ -227,7 +227,7 @@ words!(responder::Event<'a> {
     Tick;
 });
 
-words!(responder::Effect {
+variants!(responder::Effect {
     Admit { tunnel };
     RefuseConnection { rejection };
     Accept { tunnel };
@@ -242,7 +242,7 @@ words!(responder::Effect {
     Drained;
 });
 
-words!(responder::Timer {
+variants!(responder::Timer {
     HandshakeTimeout(tunnel);
     Linger(tunnel);
     Settle(tunnel);
@@ -256,14 +256,14 @@ words!(responder::Timer {
     Drain;
 });
 
-words!(responder::Stage { Handshaking; Rejected; Settling; Idle; InUse; Draining; });
-words!(Verdict { Authenticated; Unauthenticated; Mismatch; });
-words!(TargetName<'a> { Node(node); Cluster(cluster); });
-words!(DrainScope<'a> { All; Tenant(tenant); Target(target); Tunnel(tunnel); });
-words!(TargetKey { Node(node); Cluster(cluster); });
-words!(Refusal { MissingTenant; NoTunnel; Saturated; QueueFull; TenantSaturated; TenantQueueFull; Draining; });
+variants!(responder::Stage { Handshaking; Rejected; Settling; Idle; InUse; Draining; });
+variants!(Verdict { Authenticated; Unauthenticated; Mismatch; });
+variants!(TargetName<'a> { Node(node); Cluster(cluster); });
+variants!(DrainScope<'a> { All; Tenant(tenant); Target(target); Tunnel(tunnel); });
+variants!(TargetKey { Node(node); Cluster(cluster); });
+variants!(Refusal { MissingTenant; NoTunnel; Saturated; QueueFull; TenantSaturated; TenantQueueFull; Draining; });
 
-words!(responder::CloseReason {
+variants!(responder::CloseReason {
     HandshakeTimeout;
     LingerTimeout;
     PingTimeout;
@@ -274,11 +274,11 @@ words!(responder::CloseReason {
     Evicted;
 });
 
-parts!(Handshake<'a> { identity, instance, verdict });
-parts!(Identity<'a> { node, cluster, tenant });
-parts!(Target<'a> { tenant, name });
+fields!(Handshake<'a> { identity, instance, verdict });
+fields!(Identity<'a> { node, cluster, tenant });
+fields!(Target<'a> { tenant, name });
 
-parts!(initiator::Config {
+fields!(initiator::Config {
     connect_timeout,
     handshake_timeout,
     silence,
@@ -295,7 +295,7 @@ parts!(initiator::Config {
     service_idle,
 });
 
-parts!(responder::Config {
+fields!(responder::Config {
     tenant_isolation,
     handshake_timeout,
     settle,
@@ -317,8 +317,8 @@ parts!(responder::Config {
     max_tunnels,
 });
 
-values! {
-    bool: |it| Value::Word(Cow::Borrowed(if *it { "true" } else { "false" })), Value::Word(word) => word.parse().ok();
+scalars! {
+    bool: |it| Value::Symbol(Cow::Borrowed(if *it { "true" } else { "false" })), Value::Symbol(symbol) => symbol.parse().ok();
     u16: |it| Value::Number((*it).into()), Value::Number(number) => (*number).try_into().ok();
     u32: |it| Value::Number((*it).into()), Value::Number(number) => (*number).try_into().ok();
     HostId: |it| Value::Number(it.0.into()), Value::Number(number) => (*number).try_into().ok().map(Self);
@@ -332,44 +332,44 @@ values! {
     ClusterId<'a>: |it| Value::Text(it.as_str().into()), Value::Text(text) => Self::new(text).ok();
     TenantId<'a>: |it| Value::Text(it.as_str().into()), Value::Text(text) => Self::new(text).ok();
     Instance: |it| Value::Text(alloc::format!("{it}")), Value::Text(text) => Self::parse(text);
-    Rejection: |it| Value::Word(Cow::Borrowed(it.name())),
-        Value::Word(word) => Self::ALL.into_iter().find(|it| it.name() == *word);
+    Rejection: |it| Value::Symbol(Cow::Borrowed(it.name())),
+        Value::Symbol(symbol) => Self::ALL.into_iter().find(|it| it.name() == *symbol);
 }
 
-/// What has a word stands behind a name by that word; its fields follow.
-impl<'a, R: Record<'a>> Field<'a> for R {
-    fn tell(&self, name: &'static str, to: &mut Sentence) {
-        to.add(name, sentence(self));
+/// A field that is an enum: its tag is the value, and its own fields follow.
+impl<'a, R: Tagged<'a>> Field<'a> for R {
+    fn encode(&self, name: &'static str, to: &mut Record) {
+        to.add(name, record(self));
     }
 
-    fn hear(name: &str, from: &'a Sentence) -> Option<Self> {
+    fn decode(name: &str, from: &'a Record) -> Option<Self> {
         match from.get(name)? {
-            Value::Word(word) => R::named(word, from),
+            Value::Symbol(symbol) => R::decode_tagged(symbol, from),
             Value::Number(_) | Value::Id(..) | Value::Text(_) => None,
         }
     }
 }
 
-/// What is absent is not mentioned.
+/// A field that is absent is left out.
 impl<'a, F: Field<'a>> Field<'a> for Option<F> {
-    fn tell(&self, name: &'static str, to: &mut Sentence) {
+    fn encode(&self, name: &'static str, to: &mut Record) {
         if let Some(field) = self {
-            field.tell(name, to);
+            field.encode(name, to);
         }
     }
 
-    fn hear(name: &str, from: &'a Sentence) -> Option<Self> {
+    fn decode(name: &str, from: &'a Record) -> Option<Self> {
         match from.get(name) {
-            Some(_) => F::hear(name, from).map(Some),
+            Some(_) => F::decode(name, from).map(Some),
             None => Some(None),
         }
     }
 }
 
-fn sentence<'a>(record: &impl Record<'a>) -> Sentence {
-    let mut sentence = Sentence::new(record.word());
-    record.detail(&mut sentence);
-    sentence
+fn record<'a>(value: &impl Tagged<'a>) -> Record {
+    let mut record = Record::new(value.tag());
+    value.encode_fields(&mut record);
+    record
 }
 
 fn id(key: impl Key) -> Value {
