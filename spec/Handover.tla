@@ -76,9 +76,9 @@ Repeat(bytes, times) == IF times = 0 THEN <<>> ELSE bytes \o Repeat(bytes, times
 Take(end, bytes) ==
   LET fed    == IF end.first = <<>> THEN Feed(end.held, bytes) ELSE [pings |-> 0, held |-> 0, data |-> bytes]
       first  == end.first \o fed.data
-      echoes == CASE end.leaving /\ Bug # "EchoAfterGoodbye"  -> 0
-                  [] Bug = "EchoPerRead"                      -> 1
-                  [] OTHER                                    -> fed.pings
+      echoes == CASE end.leaving /\ Bug # "EchoAfterGoodbye" -> 0
+                  [] Bug = "EchoPerRead"                     -> 1
+                  [] OTHER                                   -> fed.pings
       kept   == [end EXCEPT !.phase = "idle", !.held = fed.held, !.first = first, !.echoes = @ + echoes]
   IN /\ initiator' = IF first = <<>> \/ Protocol(first) = "unknown"
                      THEN kept

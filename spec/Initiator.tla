@@ -37,7 +37,7 @@ InUse    == {"http1", "http2"}
 Live     == Pending \cup Idle \cup InUse
 Stages   == Live \cup {"none", "draining"}
 Calm     == {"none", "flapped"}                \* one tunnel that lived too short is not serious yet
-Troubles == Calm \cup {"failing", "flapping"}
+Backoffs == Calm \cup {"failing", "flapping"}
 NoHost   == "no host"
 
 New ==
@@ -45,7 +45,7 @@ New ==
    host    |-> [t \in Tunnels |-> NoHost],
    revtun  |-> {},                                  \* idle tunnels to a responder that is revtun
    target  |-> [h \in Hosts |-> 0],
-   trouble |-> [h \in Hosts |-> "none"],
+   backoff |-> [h \in Hosts |-> "none"],
    drain   |-> "no"]
 
 Init ==
@@ -64,11 +64,11 @@ Target(n, h)    == IF n.drain = "no" \/ Bug = "DrainDials" THEN n.target[h] ELSE
 \* What counts as there already when the machine decides on a dial.
 Counted == IF Bug = "Overdial" THEN Live \ Pending ELSE Live
 
-\* A host in trouble is probed by one dial at a time.
+\* A host in backoff is probed by one dial at a time.
 MayDial(n, h) ==
   CASE Bug = "Stampede" -> TRUE
-    [] Bug = "NoProbe"  -> n.trouble[h] \in Calm
-    [] OTHER            -> n.trouble[h] \in Calm \/ Count(n, h, Pending) = 0
+    [] Bug = "NoProbe"  -> n.backoff[h] \in Calm
+    [] OTHER            -> n.backoff[h] \in Calm \/ Count(n, h, Pending) = 0
 
 \* `reconcile`: the one timer of a host is a function of the state.
 DialArmed(n, h) == Count(n, h, Counted) < Target(n, h) /\ MayDial(n, h)
@@ -81,13 +81,13 @@ ShedArmed(n, h) == Count(n, h, Live) > Target(n, h) /\ Bug # "KeepSurplus"
 Settle(n) ==
   LET forgotten == {h \in Hosts : Target(n, h) = 0 /\ Of(n, h, Stages) = {}}
   IN [n EXCEPT !.target  = [h \in Hosts |-> IF h \in forgotten THEN 0 ELSE @[h]],
-               !.trouble = [h \in Hosts |-> IF h \in forgotten THEN "none" ELSE @[h]],
+               !.backoff = [h \in Hosts |-> IF h \in forgotten THEN "none" ELSE @[h]],
                !.drain   = IF @ = "draining" /\ (All(n) = {} \/ Bug = "DrainedEarly") THEN "over" ELSE @]
 
-Enter(n, t, stage) == [n EXCEPT !.stage[t] = stage, !.revtun = @ \ {t}]
-Forget(n, t)       == [Enter(n, t, "none") EXCEPT !.host[t] = NoHost]
-Blame(n, t, kind)  == [n EXCEPT !.trouble[n.host[t]] = kind]
-Fail(n, t)         == Forget(Blame(n, t, "failing"), t)
+Enter(n, t, stage)        == [n EXCEPT !.stage[t] = stage, !.revtun = @ \ {t}]
+Forget(n, t)              == [Enter(n, t, "none") EXCEPT !.host[t] = NoHost]
+RecordFailure(n, t, kind) == [n EXCEPT !.backoff[n.host[t]] = kind]
+Fail(n, t)                == Forget(RecordFailure(n, t, "failing"), t)
 
 \* A responder that says GOAWAY again and again must not pile up tunnels.
 StartDraining(n, t) ==
@@ -96,22 +96,22 @@ StartDraining(n, t) ==
      THEN Forget(n, t)
      ELSE drained
 
-\* What one more tunnel that lived too short does to the trouble of its host. Those that were dialled before the last
+\* What one more tunnel that lived too short does to the backoff of its host. Those that were dialled before the last
 \* one ended belong to the same wave and count once; whether this one was is left open.
-Flapped(trouble) ==
-  CASE trouble = "flapped"  -> {"flapped", "flapping"}
-    [] trouble = "flapping" -> {"flapping"}
+Flapped(backoff) ==
+  CASE backoff = "flapped"  -> {"flapped", "flapping"}
+    [] backoff = "flapping" -> {"flapping"}
     [] OTHER                -> {"flapped"}
 
 \* What the end of a tunnel can do to it. Whether one that was proven or used lived for long enough is left open.
 Ended(n, t) ==
-  LET trouble == n.trouble[n.host[t]]
-  IN CASE n.stage[t] = "unproven" -> Flapped(trouble)
-       [] n.stage[t] \in {"proven"} \cup InUse -> Flapped(trouble) \cup {trouble}
-       [] OTHER                   -> {trouble}
+  LET backoff == n.backoff[n.host[t]]
+  IN CASE n.stage[t] = "unproven"              -> Flapped(backoff)
+       [] n.stage[t] \in {"proven"} \cup InUse -> Flapped(backoff) \cup {backoff}
+       [] OTHER                                -> {backoff}
 
 \* A tunnel was found alive. Whether it lived for long enough by now is left open.
-Lived(n, t) == {n.trouble[n.host[t]], "none"}
+Lived(n, t) == {n.backoff[n.host[t]], "none"}
 
 (***************************************************************************)
 (* Budgets. They bound the harm by what is enabled, never by a constraint, *)
@@ -142,7 +142,7 @@ AnsweredAccepted(t, revtun) ==
   /\ Free
   /\ m.stage[t] = "handshaking"
   /\ LET h == m.host[t]
-         up == [Enter(m, t, "unproven") EXCEPT !.trouble[h] = IF @ = "failing" THEN "none" ELSE @]
+         up == [Enter(m, t, "unproven") EXCEPT !.backoff[h] = IF @ = "failing" THEN "none" ELSE @]
      IN m' = IF revtun THEN [up EXCEPT !.revtun = @ \cup {t}] ELSE up
 
 AnsweredOtherwise(t) ==
@@ -156,15 +156,15 @@ Heard(t) ==
   /\ Free
   /\ m.stage[t] \in Idle \cup InUse \cup {"draining"}
   /\ IF m.stage[t] \in Idle \cup InUse
-     THEN \E trouble \in Lived(m, t) :
-            m' = [m EXCEPT !.stage[t] = IF @ = "unproven" THEN "proven" ELSE @, !.trouble[m.host[t]] = trouble]
+     THEN \E backoff \in Lived(m, t) :
+            m' = [m EXCEPT !.stage[t] = IF @ = "unproven" THEN "proven" ELSE @, !.backoff[m.host[t]] = backoff]
      ELSE UNCHANGED m
 
 Used(t, protocol) ==
   /\ Free
   /\ m.stage[t] \in Idle \cup {"draining"}
   /\ IF m.stage[t] \in Idle
-     THEN \E trouble \in Lived(m, t) : m' = [Enter(m, t, protocol) EXCEPT !.trouble[m.host[t]] = trouble]
+     THEN \E backoff \in Lived(m, t) : m' = [Enter(m, t, protocol) EXCEPT !.backoff[m.host[t]] = backoff]
      ELSE UNCHANGED m
 
 Closed(t) ==
@@ -172,14 +172,14 @@ Closed(t) ==
   /\ IF m.stage[t] = "draining" THEN Free ELSE Fault
   /\ IF m.stage[t] \in Pending
      THEN m' = Settle(Fail(m, t))
-     ELSE \E trouble \in Ended(m, t) : m' = Settle(Forget(Blame(m, t, trouble), t))
+     ELSE \E backoff \in Ended(m, t) : m' = Settle(Forget(RecordFailure(m, t, backoff), t))
 
 GoawayReceived(t) ==
   /\ Fault
   /\ m.stage[t] \in Idle \cup InUse
-  /\ \E trouble \in Ended(m, t) : m' = Settle(StartDraining(Blame(m, t, trouble), t))
+  /\ \E backoff \in Ended(m, t) : m' = Settle(StartDraining(RecordFailure(m, t, backoff), t))
 
-DrainOrdered ==
+DrainRequested ==
   /\ Free
   /\ m.drain = "no"
   /\ m' = Settle([m EXCEPT !.drain = "draining"])
@@ -237,7 +237,7 @@ Next ==
        \/ Connected(t) \/ Answered(t) \/ Heard(t) \/ Closed(t) \/ GoawayReceived(t)
        \/ ConnectTimeout(t) \/ HandshakeTimeout(t) \/ Silence(t) \/ Grace(t)
        \/ \E protocol \in InUse : Used(t, protocol)
-  \/ DrainOrdered \/ DrainEnd
+  \/ DrainRequested \/ DrainEnd
 
 \* A world that does no harm connects and answers; the machine's own timers fire. Nothing else is promised.
 Fairness ==
@@ -259,7 +259,7 @@ TypeOK ==
   /\ \A t \in Tunnels : m.stage[t] = "none" <=> m.host[t] = NoHost
   /\ \A t \in m.revtun : m.stage[t] \in Idle
   /\ m.target \in [Hosts -> 0..MaxCount]
-  /\ m.trouble \in [Hosts -> Troubles]
+  /\ m.backoff \in [Hosts -> Backoffs]
   /\ m.drain \in {"no", "draining", "over"}
 
 \* S1: no step adds a tunnel beyond the target; while draining the target is zero.
@@ -268,10 +268,10 @@ TargetBound ==
        /\ Count(m', h, Live) <= m'.target[h]
        /\ m'.drain = "no"]_vars
 
-\* S18: a host in trouble is dialled only while no other dial to it is under way.
+\* S18: a host in backoff is dialled only while no other dial to it is under way.
 NoDoubleDial ==
   [][\A h \in Hosts : Count(m', h, Pending) > Count(m, h, Pending) =>
-       m.trouble[h] \in Calm \/ Count(m, h, Pending) = 0]_vars
+       m.backoff[h] \in Calm \/ Count(m, h, Pending) = 0]_vars
 
 \* However often a responder says GOAWAY, the tunnels that wind down are bounded.
 DrainingBound == \A h \in Hosts : Count(m, h, {"draining"}) <= MaxCount
@@ -293,8 +293,8 @@ DrainEnds == m.drain = "draining" ~> m.drain = "over"
 (***************************************************************************)
 ReachFull        == \E h \in Hosts : Count(m, h, InUse) < MaxCount
 ReachSurplus     == \A h \in Hosts : Count(m, h, Live) < 2 \/ Target(m, h) > 0
-ReachProbe       == \A h \in Hosts : m.trouble[h] \in Calm \/ Count(m, h, Pending) # 1
-ReachFlapping    == \A h \in Hosts : m.trouble[h] # "flapping"
+ReachProbe       == \A h \in Hosts : m.backoff[h] \in Calm \/ Count(m, h, Pending) # 1
+ReachFlapping    == \A h \in Hosts : m.backoff[h] # "flapping"
 ReachReplacement == \A h \in Hosts : Count(m, h, {"draining"}) < MaxCount \/ Count(m, h, Idle) < MaxCount
 ReachDrained     == ~(m.drain = "over" /\ faults = Faults)
 

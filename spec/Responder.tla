@@ -4,12 +4,12 @@
 (* The machine is core/src/responder.rs; each action below is one of its   *)
 (* events, or `Tick` named by the timer that it fires.                     *)
 (*                                                                         *)
-(*           Accepted           Greeted         Settle           Echoed    *)
-(*   none -----------> handshaking ---> settling -----> awaiting ------+   *)
-(*                          |                |  Opened     |  ^        v   *)
-(*                 Faulted, |                |   +---------+  | Ping   |   *)
-(*                 no room  v                v   v            |        |   *)
-(*                       rejected            inuse <--------- resting <+   *)
+(*        Accepted   HandshakeReceived        Settle           Echoed      *)
+(*   none --------> handshaking ---> settling -----> awaiting ------+      *)
+(*                       |              |  Opened     |  ^          v      *)
+(*     HandshakeInvalid, |              |   +---------+  | Ping     |      *)
+(*     no room           v              v   v            |          |      *)
+(*                    rejected          inuse <--------- resting <--+      *)
 (*                                                                         *)
 (*   settling, awaiting, resting, inuse                                    *)
 (*      -- order, newer process --> retiring -- Retire --> draining        *)
@@ -37,12 +37,12 @@ VARIABLE m
 
 Nobody == [tenant |-> "", node |-> "", cluster |-> "", instance |-> 0]
 
-\* Names of one tenant are kept apart from the same names of another: a seat has its tenant in it.
-Seat(caller)     == <<caller.kind, caller.tenant, caller.name>>
-NodeSeat(p)      == <<"node", p.tenant, p.node>>
-ClusterSeat(p)   == <<"cluster", p.tenant, p.cluster>>
-Nodes            == {NodeSeat(p) : p \in Peers}
-Seats            == Nodes \cup {ClusterSeat(p) : p \in Peers} \cup {Seat(c) : c \in Callers}
+\* Names of one tenant are kept apart from the same names of another: a target has its tenant in it.
+Target(caller)   == <<caller.kind, caller.tenant, caller.name>>
+NodeTarget(p)    == <<"node", p.tenant, p.node>>
+ClusterTarget(p) == <<"cluster", p.tenant, p.cluster>>
+Nodes            == {NodeTarget(p) : p \in Peers}
+Targets          == Nodes \cup {ClusterTarget(p) : p \in Peers} \cup {Target(c) : c \in Callers}
 
 Staying  == {"settling", "resting", "awaiting", "inuse"}
 Leaving  == {"retiring", "draining", "parting"}
@@ -55,11 +55,11 @@ New ==
    peer     |-> [t \in Tunnels |-> Nobody],
    listed   |-> {},                                \* tunnels that can take one more request
    at       |-> [c \in Callers |-> "away"],        \* "away", "waiting" or the tunnel that carries the request
-   queue    |-> [s \in Seats |-> <<>>],
-   serving  |-> {},                                \* seats whose Serve timer is armed
+   queue    |-> [s \in Targets |-> <<>>],
+   serving  |-> {},                                \* targets whose Serve timer is armed
    process  |-> [node \in Nodes |-> NoProcess],    \* the processes of a node, as far as they say
    drain    |-> "no",
-   forged   |-> {}]                                \* members whose claim was not believed: always empty
+   forged   |-> {}]                                \* members whose claim was not authenticated: always empty
 
 Init == m = New
 
@@ -70,27 +70,27 @@ Members(n)      == {t \in Tunnels : n.stage[t] \in Member}
 Carried(n, t)   == {c \in Callers : n.at[c] = t}
 Streams(n, t)   == Cardinality(Carried(n, t))
 Waiting(n)      == {c \in Callers : n.at[c] = "waiting"}
-OfNode(n, node) == {t \in Members(n) : NodeSeat(n.peer[t]) = node}
+OfNode(n, node) == {t \in Members(n) : NodeTarget(n.peer[t]) = node}
 Active(n, node) == {t \in OfNode(n, node) : n.stage[t] \in Staying}
 
 OfTenant(n, tenant) == {t \in Members(n) : n.peer[t].tenant = tenant}
 
 \* A node is in the clusters that its tunnels name, those on their way out too.
-ClustersOf(n, node) == {ClusterSeat(n.peer[t]) : t \in OfNode(n, node)}
+ClustersOf(n, node) == {ClusterTarget(n.peer[t]) : t \in OfNode(n, node)}
 
-\* The tunnels that a request for `seat` may take. A node of the cluster may be reached through any of its tunnels.
-Candidates(n, seat) ==
-  {t \in n.listed : LET node == NodeSeat(n.peer[t]) IN seat = node \/ seat \in ClustersOf(n, node)}
+\* The tunnels that a request for `target` may take. A node of the cluster may be reached through any of its tunnels.
+Candidates(n, target) ==
+  {t \in n.listed : LET node == NodeTarget(n.peer[t]) IN target = node \/ target \in ClustersOf(n, node)}
 
 (***************************************************************************)
 (* What the machine does to itself.                                        *)
 (***************************************************************************)
-ArmServe(n, seats) ==
-  IF Bug = "LostWakeup" THEN n ELSE [n EXCEPT !.serving = @ \cup {s \in seats : n.queue[s] # <<>>}]
+ArmServe(n, targets) ==
+  IF Bug = "LostWakeup" THEN n ELSE [n EXCEPT !.serving = @ \cup {s \in targets : n.queue[s] # <<>>}]
 
 \* Makes a tunnel findable, for callers to come and for those who wait.
 List(n, t) ==
-  LET node == NodeSeat(n.peer[t])
+  LET node == NodeTarget(n.peer[t])
   IN ArmServe([n EXCEPT !.listed = @ \cup {t}], {node} \cup ClustersOf(n, node))
 
 Unlist(n, t) == [n EXCEPT !.listed = @ \ {t}]
@@ -103,16 +103,16 @@ Drained(n) ==
 
 Forget(n, t) ==
   LET gone  == [n EXCEPT !.stage[t] = "none", !.peer[t] = Nobody,
-                         !.listed = @ \ (IF Bug = "CorpseListed" THEN {} ELSE {t}), !.forged = @ \ {t},
+                         !.listed = @ \ (IF Bug = "ClosedListed" THEN {} ELSE {t}), !.forged = @ \ {t},
                          !.at = [c \in Callers |-> IF @[c] = t THEN "away" ELSE @[c]]]
-  IN IF n.stage[t] \notin Member \/ OfNode(gone, NodeSeat(n.peer[t])) # {}
+  IN IF n.stage[t] \notin Member \/ OfNode(gone, NodeTarget(n.peer[t])) # {}
      THEN gone
-     ELSE [gone EXCEPT !.process[NodeSeat(n.peer[t])] = NoProcess]
+     ELSE [gone EXCEPT !.process[NodeTarget(n.peer[t])] = NoProcess]
 
 Close(n, t) == Drained(Forget(n, t))
 
 \* No new work for the tunnel from here on; it is told in a step of its own.
-Depart(n, tunnels) ==
+StartDraining(n, tunnels) ==
   LET leaving == {t \in tunnels : n.stage[t] \in Staying}
   IN [n EXCEPT !.stage = [t \in Tunnels |-> IF t \in leaving THEN "retiring" ELSE @[t]],
                !.listed = @ \ leaving]
@@ -124,30 +124,30 @@ Assign(n, c, t) ==
 Wait(n, c) ==
   IF Cardinality(Waiting(n)) >= MaxWaiting
   THEN n
-  ELSE [n EXCEPT !.at[c] = "waiting", !.queue[Seat(c)] = Append(@, c)]
+  ELSE [n EXCEPT !.at[c] = "waiting", !.queue[Target(c)] = Append(@, c)]
 
 StopWaiting(n, c) ==
-  LET left == SelectSeq(n.queue[Seat(c)], LAMBDA other : other # c)
+  LET left == SelectSeq(n.queue[Target(c)], LAMBDA other : other # c)
   IN [n EXCEPT !.at[c] = "away",
-               !.queue[Seat(c)] = left,
-               !.serving = IF left = <<>> THEN @ \ {Seat(c)} ELSE @]
+               !.queue[Target(c)] = left,
+               !.serving = IF left = <<>> THEN @ \ {Target(c)} ELSE @]
 
 \* A tunnel of process `instance` has arrived: those of an older process of its node get no new work.
-Haunt(n, node, instance) ==
+Fence(n, node, instance) ==
   LET process == n.process[node]
-      older   == {t \in OfNode(n, node) : n.peer[t].instance \notin {0, instance} /\ Bug # "GhostsKept"}
+      older   == {t \in OfNode(n, node) : n.peer[t].instance \notin {0, instance} /\ Bug # "SupersededKept"}
       left_alone == process.contended /\ Bug # "ContentionForgotten"
   IN CASE instance = 0 \/ left_alone \/ process.current = instance -> n
        [] process.current = 0 -> [n EXCEPT !.process[node].current = instance]
-       [] instance \in process.displaced /\ Bug # "GhostsFlap" -> [n EXCEPT !.process[node].contended = TRUE]
-       [] OTHER -> Depart([n EXCEPT !.process[node] = [current   |-> instance,
+       [] instance \in process.displaced /\ Bug # "SupersededFlap" -> [n EXCEPT !.process[node].contended = TRUE]
+       [] OTHER -> StartDraining([n EXCEPT !.process[node] = [current   |-> instance,
                                                        displaced |-> process.displaced \cup {process.current},
                                                        contended |-> FALSE]], older)
 
 Register(n, t, peer) ==
-  LET joined  == [n EXCEPT !.stage[t] = "settling", !.peer[t] = peer]
-      haunted == Haunt(ArmServe(joined, {ClusterSeat(peer)}), NodeSeat(peer), peer.instance)
-  IN IF peer.instance = 0 THEN haunted ELSE List(haunted, t)
+  LET joined == [n EXCEPT !.stage[t] = "settling", !.peer[t] = peer]
+      fenced == Fence(ArmServe(joined, {ClusterTarget(peer)}), NodeTarget(peer), peer.instance)
+  IN IF peer.instance = 0 THEN fenced ELSE List(fenced, t)
 
 (***************************************************************************)
 (* Events                                                                  *)
@@ -160,26 +160,26 @@ Accepted(t) ==
   /\ m' = [m EXCEPT !.stage[t] = "handshaking"]
 
 Full(n, peer) ==
-  \/ Cardinality(Active(n, NodeSeat(peer))) >= MaxPerNode /\ Bug # "NoCap"
+  \/ Cardinality(Active(n, NodeTarget(peer))) >= MaxPerNode /\ Bug # "NoCap"
   \/ Cardinality(OfTenant(n, peer.tenant)) >= MaxPerTenant /\ Bug # "NoTenantCap"
 
 \* Where there is no room, the tunnel of the node whose ping is unanswered for the longest time has to go, if there is
 \* one. Whether that is long enough to be suspect is left open.
 Admissions(n, peer) ==
   IF Full(n, peer)
-  THEN {Close(n, t) : t \in {u \in OfNode(n, NodeSeat(peer)) : n.stage[u] = "awaiting"}}
+  THEN {Close(n, t) : t \in {u \in OfNode(n, NodeTarget(peer)) : n.stage[u] = "awaiting"}}
   ELSE {n}
 
-Greeted(t, peer, believed) ==
+HandshakeReceived(t, peer, authenticated) ==
   /\ m.stage[t] = "handshaking"
-  /\ \/ /\ believed \/ Bug = "TrustClaims"
+  /\ \/ /\ authenticated \/ Bug = "TrustClaims"
         /\ Admitting
         /\ \E n \in Admissions(m, peer) :
-             m' = [Register(n, t, peer) EXCEPT !.forged = IF believed THEN @ ELSE @ \cup {t}]
-     \/ /\ ~believed \/ m.drain # "no" \/ Full(m, peer)
+             m' = [Register(n, t, peer) EXCEPT !.forged = IF authenticated THEN @ ELSE @ \cup {t}]
+     \/ /\ ~authenticated \/ m.drain # "no" \/ Full(m, peer)
         /\ m' = [m EXCEPT !.stage[t] = "rejected"]
 
-Faulted(t) ==
+HandshakeInvalid(t) ==
   /\ m.stage[t] = "handshaking"
   /\ m' = [m EXCEPT !.stage[t] = "rejected"]
 
@@ -199,19 +199,19 @@ Closed(t) ==
 Opened(c) ==
   /\ m.at[c] = "away"
   /\ m.drain = "no"
-  /\ IF m.queue[Seat(c)] # <<>> \/ Candidates(m, Seat(c)) = {}
+  /\ IF m.queue[Target(c)] # <<>> \/ Candidates(m, Target(c)) = {}
      THEN m' = Wait(m, c)
-     ELSE \E t \in Candidates(m, Seat(c)) : m' = Assign(m, c, t)
+     ELSE \E t \in Candidates(m, Target(c)) : m' = Assign(m, c, t)
 
 Released(t) ==
   \E c \in Carried(m, t) :
     LET was_full == Streams(m, t) >= MaxStreams
         n        == [m EXCEPT !.at[c] = "away"]
-    IN m' = CASE m.stage[t] = "inuse" /\ was_full               -> List(n, t)
-              [] m.stage[t] = "parting" /\ Streams(n, t) = 0    -> Close(n, t)
-              [] OTHER                                          -> n
+    IN m' = CASE m.stage[t] = "inuse" /\ was_full            -> List(n, t)
+              [] m.stage[t] = "parting" /\ Streams(n, t) = 0 -> Close(n, t)
+              [] OTHER                                       -> n
 
-Abandoned(c) ==
+Cancelled(c) ==
   /\ m.at[c] = "waiting"
   /\ m' = StopWaiting(m, c)
 
@@ -224,12 +224,12 @@ GoawayReceived(t) ==
 
 \* The tunnels that an order can be about, beside all of them: a tenant's, a node's, a cluster's, one.
 Scopes ==
-  LET named(peer) == {<<"tenant", peer.tenant>>, NodeSeat(peer), ClusterSeat(peer)}
+  LET named(peer) == {<<"tenant", peer.tenant>>, NodeTarget(peer), ClusterTarget(peer)}
       names       == UNION {named(peer) : peer \in Peers}
   IN {{t \in Members(m) : name \in named(m.peer[t])} : name \in names} \cup {{t} : t \in Members(m)}
 
-DrainOrdered ==
-  \/ Drains \in {"parts", "any"} /\ \E tunnels \in Scopes : m' = Depart(m, tunnels)
+DrainRequested ==
+  \/ Drains \in {"parts", "any"} /\ \E tunnels \in Scopes : m' = StartDraining(m, tunnels)
   \/ Drains \in {"all", "any"} /\ m.drain = "no" /\ m' = [m EXCEPT !.drain = "telling"]
 
 (***************************************************************************)
@@ -268,18 +268,18 @@ Grace(t) ==
   /\ m' = Close(m, t)
 
 \* One waiting caller a step.
-Serve(seat) ==
-  LET n == [m EXCEPT !.serving = @ \ {seat}]
-  IN /\ seat \in m.serving
-     /\ IF Candidates(n, seat) = {}
+Serve(target) ==
+  LET n == [m EXCEPT !.serving = @ \ {target}]
+  IN /\ target \in m.serving
+     /\ IF Candidates(n, target) = {}
         THEN m' = n
-        ELSE \E t \in Candidates(n, seat) :
-               LET c      == Head(n.queue[seat])
+        ELSE \E t \in Candidates(n, target) :
+               LET c      == Head(n.queue[target])
                    served == Assign(StopWaiting(n, c), c, t)
-               IN m' = IF Candidates(served, seat) # {} THEN ArmServe(served, {seat}) ELSE served
+               IN m' = IF Candidates(served, target) # {} THEN ArmServe(served, {target}) ELSE served
 
-GiveUp(c) ==
-  /\ m.at[c] = "waiting" /\ Bug # "NoGiveUp"
+WaitTimeout(c) ==
+  /\ m.at[c] = "waiting" /\ Bug # "NoWaitTimeout"
   /\ m' = StopWaiting(m, c)
 
 \* One piece of the drain of everything: turn a waiting caller away, tell a tunnel, or close one.
@@ -289,7 +289,7 @@ Drain ==
   IN \/ /\ m.drain = "telling" /\ Waiting(m) # {}
         /\ \E c \in Waiting(m) : m' = StopWaiting(m, c)
      \/ /\ m.drain = "telling" /\ Waiting(m) = {} /\ staying # {}
-        /\ \E t \in staying : m' = [Depart(m, {t}) EXCEPT !.stage[t] = "draining"]
+        /\ \E t \in staying : m' = [StartDraining(m, {t}) EXCEPT !.stage[t] = "draining"]
      \/ /\ m.drain = "telling" /\ Waiting(m) = {} /\ staying = {}
         /\ m' = Drained([m EXCEPT !.drain = "finishing"])
      \/ /\ m.drain \in {"finishing", "closing"}
@@ -297,20 +297,20 @@ Drain ==
 
 Next ==
   \/ \E t \in Tunnels :
-       \/ Accepted(t) \/ Faulted(t) \/ Echoed(t) \/ Heard(t) \/ Closed(t) \/ Released(t) \/ GoawayReceived(t)
+       \/ Accepted(t) \/ HandshakeInvalid(t) \/ Echoed(t) \/ Heard(t) \/ Closed(t) \/ Released(t) \/ GoawayReceived(t)
        \/ HandshakeTimeout(t) \/ Linger(t) \/ Settle(t) \/ Ping(t) \/ EchoTimeout(t) \/ Silence(t)
        \/ Retire(t) \/ Grace(t)
-       \/ \E peer \in Peers, believed \in BOOLEAN : Greeted(t, peer, believed)
-  \/ \E c \in Callers : Opened(c) \/ Abandoned(c) \/ GiveUp(c)
-  \/ \E seat \in Seats : Serve(seat)
-  \/ DrainOrdered \/ Drain
+       \/ \E peer \in Peers, authenticated \in BOOLEAN : HandshakeReceived(t, peer, authenticated)
+  \/ \E c \in Callers : Opened(c) \/ Cancelled(c) \/ WaitTimeout(c)
+  \/ \E target \in Targets : Serve(target)
+  \/ DrainRequested \/ Drain
 
 Spec == Init /\ [][Next]_m
 
 \* Only the machine's own timers are promised, and of those only the ones that a property is about.
 DrainingSpec == Spec /\ WF_m(Drain)
-ServingSpec  == Spec /\ \A seat \in Seats : WF_m(Serve(seat))
-PatientSpec  == Spec /\ \A c \in Callers : WF_m(GiveUp(c))
+ServingSpec  == Spec /\ \A target \in Targets : WF_m(Serve(target))
+PatientSpec  == Spec /\ \A c \in Callers : WF_m(WaitTimeout(c))
 
 (***************************************************************************)
 (* Properties                                                              *)
@@ -321,15 +321,15 @@ TypeOK ==
   /\ m.at \in [Callers -> {"away", "waiting"} \cup Tunnels]
   /\ m.drain \in {"no", "telling", "finishing", "closing", "over"}
   /\ \A t \in Tunnels : m.stage[t] \in Member <=> m.peer[t] # Nobody
-  /\ \A s \in Seats : \A i \in DOMAIN m.queue[s] : m.at[m.queue[s][i]] = "waiting" /\ Seat(m.queue[s][i]) = s
+  /\ \A s \in Targets : \A i \in DOMAIN m.queue[s] : m.at[m.queue[s][i]] = "waiting" /\ Target(m.queue[s][i]) = s
   /\ \A s \in m.serving : m.queue[s] # <<>>
 
 \* S2: exactly the tunnels can be found whose handshake was accepted, that are not on their way out, and that have room.
 CanTakeWork(t) ==
-  CASE m.stage[t] = "settling"               -> m.peer[t].instance # 0
+  CASE m.stage[t] = "settling"                -> m.peer[t].instance # 0
     [] m.stage[t] \in {"resting", "awaiting"} -> TRUE
-    [] m.stage[t] = "inuse"                  -> Streams(m, t) < MaxStreams
-    [] OTHER                                 -> FALSE
+    [] m.stage[t] = "inuse"                   -> Streams(m, t) < MaxStreams
+    [] OTHER                                  -> FALSE
 RegisteredIsHandshaken == m.listed = {t \in Tunnels : CanTakeWork(t)}
 
 \* S4: a request is carried only by a tunnel of the tenant that the caller asked as, and that tenant was proven.
@@ -349,11 +349,11 @@ TenantCap == \A p \in Peers : Cardinality(OfTenant(m, p.tenant)) <= MaxPerTenant
 
 \* The half of L8 that is a state: nobody waits beside room without being about to be served.
 NobodyWaitsBesideRoom ==
-  \A s \in Seats : m.queue[s] # <<>> /\ Candidates(m, s) # {} => s \in m.serving
+  \A s \in Targets : m.queue[s] # <<>> /\ Candidates(m, s) # {} => s \in m.serving
 
 \* Work goes to the newest process of a node, or to all of them if two turned out to be alive.
-GhostsGetNoWork ==
-  \A t \in m.listed : LET process == m.process[NodeSeat(m.peer[t])]
+SupersededGetNoWork ==
+  \A t \in m.listed : LET process == m.process[NodeTarget(m.peer[t])]
                       IN process.contended \/ m.peer[t].instance \in {0, process.current}
 
 \* Two processes that both turned out to be alive are left alone for as long as the node has tunnels.
@@ -375,7 +375,7 @@ DrainedIsEmpty == m.drain = "over" => Members(m) = {}
 DrainEnds == m.drain = "telling" ~> m.drain = "over"
 
 \* L8: nobody waits for ever beside room.
-WaiterServed == \A c \in Callers : ~<>[](m.at[c] = "waiting" /\ Candidates(m, Seat(c)) # {})
+WaiterServed == \A c \in Callers : ~<>[](m.at[c] = "waiting" /\ Candidates(m, Target(c)) # {})
 
 \* The other half of L8: every caller that waits is answered in the end, be it by a refusal.
 WaiterAnswered == \A c \in Callers : m.at[c] = "waiting" ~> m.at[c] # "waiting"
@@ -384,11 +384,11 @@ WaiterAnswered == \A c \in Callers : m.at[c] = "waiting" ~> m.at[c] # "waiting"
 (* What must be reachable: each of these is to be violated.                *)
 (***************************************************************************)
 ReachFull       == \E t \in Tunnels : Streams(m, t) < MaxStreams
-ReachQueue      == \A s \in Seats : Len(m.queue[s]) < 2
+ReachQueue      == \A s \in Targets : Len(m.queue[s]) < 2
 ReachForeign    == ~\E c \in Callers, t \in m.listed :
                       m.at[c] = "waiting" /\ c.name = m.peer[t].node /\ c.tenant # m.peer[t].tenant
 ReachContended  == \A node \in Nodes : ~m.process[node].contended
-ReachGhostBusy  == ~\E t \in Tunnels : m.stage[t] = "retiring" /\ Streams(m, t) > 0 /\ m.drain = "no"
+ReachSupersededBusy == ~\E t \in Tunnels : m.stage[t] = "retiring" /\ Streams(m, t) > 0 /\ m.drain = "no"
 ReachReturn     == \A node \in Nodes : Cardinality(Active(m, node)) < MaxPerNode \/ Cardinality(OfNode(m, node)) = MaxPerNode
 ReachDrained    == m.drain # "over"
 

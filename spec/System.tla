@@ -3,7 +3,7 @@
 (* Both machines, whole, and what lies between them: two initiators, one   *)
 (* responder, a network that loses, and processes that die and come back.  *)
 (*                                                                         *)
-(*    first  --- up: hello, echo, goaway, fin ------------>                *)
+(*    first  --- up: request, echo, goaway, fin ---------->                *)
 (*           <-- down: yes, no, ping, preface, goaway, fin   responder     *)
 (*    second --------------------------------------------->                *)
 (*                                                                         *)
@@ -60,7 +60,7 @@ Fresh == [up |-> <<>>, down |-> <<>>,
           by       |-> 0,       \* the process that dialled
           cut      |-> {},      \* directions in which every byte vanishes
           met      |-> FALSE,   \* the responder's kernel has taken it
-          verdict  |-> "none",  \* the responder's, "yes" or "no"
+          verdict  |-> "none",  \* the responder's, "accept" or "reject"
           prefaces |-> 0]       \* HTTP/2 connections that were begun on it
 
 Init ==
@@ -90,7 +90,7 @@ SaidUp(t) ==
       is  == Here(t)'
   IN CASE was = is                              -> <<>>
        [] is = "none"                           -> <<"fin">>
-       [] was = "dialing" /\ is = "handshaking" -> <<"hello">>
+       [] was = "dialing" /\ is = "handshaking" -> <<"request">>
        [] OTHER                                 -> <<>>
 
 \* What the responder's step says. A tunnel that goes away unused is told with a preface before the goaway.
@@ -98,15 +98,15 @@ SaidDown(t) ==
   LET was == There(t)
       is  == There(t)'
       more == Bug = "SecondPreface" /\ Cloud!Streams(responder', t) > Cloud!Streams(responder, t)
-  IN CASE (was = is /\ ~more) \/ was = "rejected"          -> <<>>
-       [] is = "none"                                      -> <<"fin">>
-       [] was = "handshaking" /\ is \in Cloud!Member       -> <<"yes">>
-       [] is = "rejected"                                  -> <<"no", "fin">>
-       [] is = "awaiting"                                  -> <<"ping">>
-       [] is = "inuse"                                     -> <<"preface">>
-       [] is = "draining" /\ wire[t].prefaces = 0          -> <<"preface", "goaway">>
-       [] is = "draining"                                  -> <<"goaway">>
-       [] OTHER                                            -> <<>>
+  IN CASE (was = is /\ ~more) \/ was = "rejected"    -> <<>>
+       [] is = "none"                                -> <<"fin">>
+       [] was = "handshaking" /\ is \in Cloud!Member -> <<"accept">>
+       [] is = "rejected"                            -> <<"reject", "fin">>
+       [] is = "awaiting"                            -> <<"ping">>
+       [] is = "inuse"                               -> <<"preface">>
+       [] is = "draining" /\ wire[t].prefaces = 0    -> <<"preface", "goaway">>
+       [] is = "draining"                            -> <<"goaway">>
+       [] OTHER                                      -> <<>>
 
 \* A request on a tunnel that carries one already goes into the same HTTP/2 connection.
 Prefaces(said) == Cardinality({i \in DOMAIN said : said[i] = "preface"})
@@ -120,9 +120,9 @@ Told(lines) ==
     ELSE LET down == SaidDown(t)
              line == Send(Send(lines[t], "up", SaidUp(t)), "down", down)
          IN [line EXCEPT !.prefaces = @ + Prefaces(down),
-                         !.verdict = CASE down = <<"yes">>       -> "yes"
-                                       [] down = <<"no", "fin">> -> "no"
-                                       [] OTHER                  -> @]]
+                         !.verdict = CASE down = <<"accept">>        -> "accept"
+                                       [] down = <<"reject", "fin">> -> "reject"
+                                       [] OTHER                      -> @]]
 
 Taken(t, direction) == [wire EXCEPT ![t][direction] = Tail(@)]
 
@@ -162,9 +162,9 @@ Met(t)      == [wire EXCEPT ![t].met = TRUE]
 Accepted(t) == Arriving(t) /\ running /\ Calm /\ Responder(Cloud!Accepted(t)) /\ Told(Met(t))
 
 \* A responder that is being drained turns the connection away and gives it no name.
-Shunned(t) ==
+RefusedDraining(t) ==
   /\ Arriving(t) /\ running /\ responder.drain # "no" /\ Calm
-  /\ wire' = [Met(t) EXCEPT ![t].verdict = "no", ![t].down = <<"no", "fin">>]
+  /\ wire' = [Met(t) EXCEPT ![t].verdict = "reject", ![t].down = <<"reject", "fin">>]
   /\ UNCHANGED <<first, second, responder, running, process>>
 
 Refused(t) ==
@@ -178,14 +178,15 @@ Connected(t) ==
 (***************************************************************************)
 (* Arriving at the responder                                               *)
 (***************************************************************************)
-Greeted(t) == NextUp(t) = "hello" /\ Calm /\ Responder(Cloud!Greeted(t, Name(t), TRUE)) /\ Told(Taken(t, "up"))
+HandshakeReceived(t) ==
+  NextUp(t) = "request" /\ Calm /\ Responder(Cloud!HandshakeReceived(t, Name(t), TRUE)) /\ Told(Taken(t, "up"))
 
 \* The process at the other end says that it is somebody else, and the edge knows better; or what it says is no request.
 Forged(t) ==
-  /\ NextUp(t) = "hello" /\ Harm("forgery")
-  /\ \E claim \in {OfFirst(process), OfSecond} \ {Name(t)} : Responder(Cloud!Greeted(t, claim, FALSE))
+  /\ NextUp(t) = "request" /\ Harm("forgery")
+  /\ \E claim \in {OfFirst(process), OfSecond} \ {Name(t)} : Responder(Cloud!HandshakeReceived(t, claim, FALSE))
   /\ Told(Taken(t, "up"))
-Garbled(t) == NextUp(t) = "hello" /\ Harm("forgery") /\ Responder(Cloud!Faulted(t)) /\ Told(Taken(t, "up"))
+Garbled(t) == NextUp(t) = "request" /\ Harm("forgery") /\ Responder(Cloud!HandshakeInvalid(t)) /\ Told(Taken(t, "up"))
 
 Echoed(t) == NextUp(t) = "echo" /\ Calm /\ Responder(Cloud!Echoed(t)) /\ Told(Taken(t, "up"))
 
@@ -197,7 +198,7 @@ Ended(t) == NextUp(t) = "fin" /\ Calm /\ Responder(Cloud!Closed(t)) /\ Told(Take
 Belated(t) ==
   /\ \/ NextUp(t) # "nothing" /\ There(t) = "none"
      \/ NextUp(t) \in {"echo", "goaway"} /\ There(t) \notin Cloud!Member
-     \/ NextUp(t) = "hello" /\ There(t) # "handshaking"
+     \/ NextUp(t) = "request" /\ There(t) # "handshaking"
   /\ wire' = Taken(t, "up")
   /\ UNCHANGED <<first, second, responder, running, process, faults>>
 
@@ -205,12 +206,12 @@ Belated(t) ==
 (* Arriving at the initiator                                               *)
 (***************************************************************************)
 Welcomed(t) ==
-  /\ NextDown(t) = "yes" /\ Calm
+  /\ NextDown(t) = "accept" /\ Calm
   /\ Initiator(t, First!AnsweredAccepted(t, TRUE), Second!AnsweredAccepted(t, TRUE))
   /\ Told(Taken(t, "down"))
 
 TurnedAway(t) ==
-  /\ NextDown(t) = "no" /\ Calm
+  /\ NextDown(t) = "reject" /\ Calm
   /\ IF Bug = "RefusalIgnored"
      THEN Initiator(t, First!AnsweredAccepted(t, TRUE), Second!AnsweredAccepted(t, TRUE))
      ELSE Initiator(t, First!AnsweredOtherwise(t), Second!AnsweredOtherwise(t))
@@ -240,7 +241,7 @@ Closed(t) ==
 Stale(t) ==
   /\ \/ NextDown(t) # "nothing" /\ Here(t) = "none"
      \/ NextDown(t) = "goaway" /\ Here(t) \notin Up
-     \/ NextDown(t) \in {"yes", "no"} /\ Here(t) # "handshaking"
+     \/ NextDown(t) \in {"accept", "reject"} /\ Here(t) # "handshaking"
   /\ LET rest == Taken(t, "down")
      IN wire' = IF Bug = "EchoAfterClose" /\ NextDown(t) = "ping"
                 THEN [rest EXCEPT ![t] = Send(@, "up", <<"echo">>)]
@@ -306,17 +307,17 @@ Grace(t)  ==
 (***************************************************************************)
 (* Callers, the operator, and drains                                       *)
 (***************************************************************************)
-Opened(c)   == running /\ Calm /\ Responder(Cloud!Opened(c)) /\ Told(wire)
-Released(t) == Calm /\ Responder(Cloud!Released(t)) /\ Told(wire)
-Serve(seat) == Calm /\ Responder(Cloud!Serve(seat)) /\ Told(wire)
-GiveUp(c)   == Calm /\ Responder(Cloud!GiveUp(c)) /\ Told(wire)
+Opened(c)      == running /\ Calm /\ Responder(Cloud!Opened(c)) /\ Told(wire)
+Released(t)    == Calm /\ Responder(Cloud!Released(t)) /\ Told(wire)
+Serve(target)  == Calm /\ Responder(Cloud!Serve(target)) /\ Told(wire)
+WaitTimeout(c) == Calm /\ Responder(Cloud!WaitTimeout(c)) /\ Told(wire)
 
-ResponderDrain == running /\ Harm("drain") /\ Responder(Cloud!DrainOrdered) /\ Told(wire)
+ResponderDrain == running /\ Harm("drain") /\ Responder(Cloud!DrainRequested) /\ Told(wire)
 Drain          == Calm /\ Responder(Cloud!Drain) /\ Told(wire)
 
 \* The first's process winds down, and the operator starts another one when it is done.
 InitiatorDrain ==
-  /\ Harm("leave") /\ First!DrainOrdered
+  /\ Harm("leave") /\ First!DrainRequested
   /\ UNCHANGED <<second, responder, running, process>> /\ Told(wire)
 \* It says so on what it sheds, wherever that is understood; also where too much winds down already and it closes at once.
 Goodbyes == [t \in Slots |-> IF Here(t)' # Here(t) /\ (Here(t) \in First!InUse \/ t \in first.revtun)
@@ -362,9 +363,9 @@ Start == ~running /\ running' = TRUE /\ UNCHANGED <<first, second, responder, pr
 (***************************************************************************)
 (* Everything that can happen                                              *)
 (***************************************************************************)
-Connecting(t) == Dial(t) \/ Accepted(t) \/ Shunned(t) \/ Refused(t) \/ Connected(t)
+Connecting(t) == Dial(t) \/ Accepted(t) \/ RefusedDraining(t) \/ Refused(t) \/ Connected(t)
 
-AtResponder(t) == Greeted(t) \/ Echoed(t) \/ GoawayHeard(t) \/ Ended(t) \/ Belated(t)
+AtResponder(t) == HandshakeReceived(t) \/ Echoed(t) \/ GoawayHeard(t) \/ Ended(t) \/ Belated(t)
 
 AtInitiator(t) ==
   Welcomed(t) \/ TurnedAway(t) \/ Pinged(t) \/ Used(t) \/ GoawayReceived(t) \/ Closed(t) \/ Stale(t)
@@ -380,9 +381,9 @@ Leaving(t) == Linger(t) \/ Retire(t) \/ Grace(t)
 Operating == Shed \/ DrainEnd \/ InitiatorDies(FALSE) \/ ResponderDies(FALSE) \/ Start
 
 Calling ==
-  \/ \E c \in Callers : Opened(c) \/ GiveUp(c)
+  \/ \E c \in Callers : Opened(c) \/ WaitTimeout(c)
   \/ \E t \in Slots : Released(t)
-  \/ \E seat \in Cloud!Seats : Serve(seat)
+  \/ \E target \in Cloud!Targets : Serve(target)
 
 Harming ==
   \/ \E t \in Slots : Forged(t) \/ Garbled(t) \/ \E directions \in SUBSET {"up", "down"} \ {{}} : Sever(t, directions)

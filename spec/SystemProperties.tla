@@ -30,7 +30,7 @@ TypeOK ==
   /\ \A t \in Slots : Len(wire[t].up) <= 4 /\ Len(wire[t].down) <= 5
 
 \* S7: what the initiator takes for a tunnel, the responder has accepted, on this very connection.
-UpMeansHandshaken == \A t \in Slots : Here(t) \in Up => wire[t].verdict = "yes"
+UpMeansHandshaken == \A t \in Slots : Here(t) \in Up => wire[t].verdict = "accept"
 
 \* S8: a responder that is down, or has just come up, knows nothing.
 DownIsEmpty ==
@@ -50,7 +50,7 @@ TenantIsolation ==
 
 \* S12: whoever was turned away is nowhere, and does not come in by a later message.
 RejectIsFinal ==
-  \A t \in Slots : wire[t].verdict = "no" =>
+  \A t \in Slots : wire[t].verdict = "reject" =>
     There(t) \in {"rejected", "none"} /\ t \notin responder.listed /\ Here(t) \in {"none"} \cup First!Pending
 
 \* S5: an end that is gone says nothing more. A connection that got no name is turned away with a last word.
@@ -86,7 +86,7 @@ ResponderReaps == \A t \in Slots : Cut(t) ~> There(t) = "none"
 DrainEnds == responder.drain = "telling" ~> responder.drain \in {"over", "no"}
 
 \* L6: nobody is turned away or displaced for ever where there is room.
-NoLivelock == <>[](\A t \in Slots : wire[t].verdict # "no" /\ There(t) \notin Cloud!Leaving)
+NoLivelock == <>[](\A t \in Slots : wire[t].verdict # "reject" /\ There(t) \notin Cloud!Leaving)
 
 \* L7: every handshake ends, at both ends.
 HandshakeEnds ==
@@ -97,11 +97,11 @@ HandshakeEnds ==
 (***************************************************************************)
 (* What must be reachable: each of these is to be violated.                *)
 (***************************************************************************)
-Corpse(t)      == There(t) \in Cloud!Member /\ Here(t) = "none"
-ReachReturn    == ~\E t, u \in FirstSlots : Corpse(t) /\ Whole(u)
+IsStale(t)     == There(t) \in Cloud!Member /\ Here(t) = "none"
+ReachReturn    == ~\E t, u \in FirstSlots : IsStale(t) /\ Whole(u)
 ReachHalfOpen  == ~\E t \in Slots : Here(t) \in Up /\ There(t) = "none" /\ wire[t].down = <<>>
-ReachCrowded   == ~\E t \in Slots : There(t) = "rejected" /\ \A u \in Slots \ {t} : There(u) = "none" \/ Corpse(u)
-ReachShunned   == ~\E t \in Slots : responder.drain # "no" /\ wire[t].verdict = "no"
+ReachCrowded   == ~\E t \in Slots : There(t) = "rejected" /\ \A u \in Slots \ {t} : There(u) = "none" \/ IsStale(u)
+ReachRefusedDraining == ~\E t \in Slots : responder.drain # "no" /\ wire[t].verdict = "reject"
 ReachRolling   == ~(faults = Faults /\ responder.drain = "no" /\ running /\ \E t \in Slots : Whole(t))
 ReachBusyDrain == ~\E c \in Callers : responder.at[c] \in Slots /\ Here(responder.at[c]) = "draining"
 

@@ -28,7 +28,7 @@ pub enum Statement<'a> {
     },
 }
 
-/// What has to be said for an identity to be believed.
+/// What has to be said for an identity to be authenticated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Binding {
     /// Where the node id stands; has a `{node}`.
@@ -46,7 +46,7 @@ impl Binding {
         let proven = [&self.node, &self.cluster, &self.tenant]
             .into_iter()
             .all(|template| said.iter().any(|statement| template.fits(*statement, claim)));
-        if proven { Verdict::Believed } else { Verdict::Contradicted }
+        if proven { Verdict::Authenticated } else { Verdict::Mismatch }
     }
 }
 

@@ -14,18 +14,18 @@
 //!
 //! Everything about the number of tunnels of a host is decided in one place, [`Initiator::reconcile`], which arms at
 //! most one timer for the host: dial one more, or shed one. A tunnel that leaves is replaced at once; what happens
-//! after failures is in [`trouble`], how long silence may last in [`cadence`], how tunnels are taken out of use in
+//! after failures is in [`host_backoff`], how long silence may last in [`ping_interval`], how tunnels are taken out of use in
 //! [`drain`].
 
-mod cadence;
 mod canonical;
 mod config;
 mod drain;
 mod event;
 mod host;
+mod host_backoff;
 mod invariants;
-mod sketch;
-mod trouble;
+mod ping_interval;
+mod spec_state;
 mod tunnel;
 
 #[doc(hidden)]
@@ -33,7 +33,7 @@ pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
 pub use event::{Cause, CloseReason, Effect, Event, HostId, Protocol};
 #[doc(hidden)]
-pub use sketch::{Sketch, TunnelSketch};
+pub use spec_state::{SpecState, SpecTunnel};
 pub use tunnel::{Stage, TunnelView};
 
 use alloc::collections::BTreeMap;
@@ -42,7 +42,7 @@ use core::time::Duration;
 
 use self::drain::Drain;
 use self::host::Host;
-use self::trouble::Kind;
+use self::host_backoff::FailureKind;
 use self::tunnel::{Phase, Pings, Tunnel};
 use crate::address::MAX_COUNT;
 use crate::handshake::Answer;
@@ -94,7 +94,7 @@ impl Machine for Initiator {
             Event::Used { tunnel, protocol } => self.used(env, tunnel, protocol),
             Event::Closed { tunnel, cause } => self.closed(env, tunnel, cause),
             Event::GoawayReceived { tunnel } => self.goaway_received(env, tunnel),
-            Event::DrainOrdered { grace } => self.drain_ordered(env, grace),
+            Event::DrainRequested { grace } => self.drain_requested(env, grace),
             Event::Tick => self.tick(env),
         };
         effects.then(self.drained())
@@ -172,11 +172,11 @@ impl Initiator {
         match answer {
             Answer::Accepted { revtun } => self.accepted(env, id, revtun),
             Answer::Refused { status, retry_after } => {
-                let kind = Kind::of_status(status);
+                let kind = FailureKind::of_status(status);
                 self.fail(env, id, kind, retry_after, CloseReason::Refused(status))
             }
-            Answer::Downgraded => self.fail(env, id, Kind::Denied, None, CloseReason::Downgraded),
-            Answer::Malformed => self.fail(env, id, Kind::Failing, None, CloseReason::Malformed),
+            Answer::Downgraded => self.fail(env, id, FailureKind::Denied, None, CloseReason::Downgraded),
+            Answer::Malformed => self.fail(env, id, FailureKind::Failing, None, CloseReason::Malformed),
         }
     }
 
@@ -186,9 +186,13 @@ impl Initiator {
         host.leave(tunnel.phase);
         tunnel.phase = Phase::Idle { accepted: env.now, pings: Pings::None, revtun };
         host.enter(tunnel.phase);
-        host.trouble.accepted();
+        host.backoff.tunnel_accepted();
         tunnel.heard = env.now;
-        self.timers.set(&mut tunnel.alarm, env.now.after(host.cadence.patience(&self.config)), Timer::Silence(id));
+        self.timers.set(
+            &mut tunnel.alarm,
+            env.now.after(host.ping_interval.liveness_timeout(&self.config)),
+            Timer::Silence(id),
+        );
         let host = tunnel.host;
         Effects::one(Effect::Deliver { tunnel: id }).then(self.reconcile(env.now, host))
     }
@@ -202,20 +206,20 @@ impl Initiator {
                 let gap = env.now.since(tunnel.heard);
                 *pings = match pings {
                     Pings::None => {
-                        host.cadence.first_pinged_after(gap);
+                        host.ping_interval.record_first(gap);
                         Pings::One
                     }
                     Pings::One | Pings::Regular => {
-                        host.cadence.pinged_after(gap);
+                        host.ping_interval.record(gap);
                         Pings::Regular
                     }
                 };
-                host.trouble.lived(env.now.since(*accepted));
-                let deadline = env.now.after(host.cadence.patience(&self.config));
+                host.backoff.tunnel_lived(env.now.since(*accepted));
+                let deadline = env.now.after(host.ping_interval.liveness_timeout(&self.config));
                 self.timers.set(&mut tunnel.alarm, deadline, Timer::Silence(id));
             }
             Phase::InUse { protocol } => {
-                host.trouble.lived(env.now.since(tunnel.dialed));
+                host.backoff.tunnel_lived(env.now.since(tunnel.dialed));
                 if *protocol == Protocol::Http2 {
                     self.timers.set(&mut tunnel.alarm, env.now.after(self.config.silence), Timer::Silence(id));
                 }
@@ -235,7 +239,7 @@ impl Initiator {
                 host.leave(tunnel.phase);
                 tunnel.phase = Phase::InUse { protocol };
                 host.enter(tunnel.phase);
-                host.trouble.lived(env.now.since(accepted));
+                host.backoff.tunnel_lived(env.now.since(accepted));
                 match protocol {
                     Protocol::Http2 => {
                         self.timers.set(&mut tunnel.alarm, env.now.after(self.config.silence), Timer::Silence(id));
@@ -255,10 +259,12 @@ impl Initiator {
     fn closed(&mut self, env: Env, id: TunnelId, cause: Cause) -> Effects<Effect> {
         let Some(tunnel) = self.tunnels.get(id) else { return self.stale_event() };
         let kind = match (tunnel.phase, cause) {
-            (Phase::Dialing, Cause::Refused) => Some(Kind::Absent),
-            (Phase::Dialing, Cause::Lost) | (Phase::Handshaking, Cause::Refused | Cause::Lost) => Some(Kind::Failing),
+            (Phase::Dialing, Cause::Refused) => Some(FailureKind::ConnectionRefused),
+            (Phase::Dialing, Cause::Lost) | (Phase::Handshaking, Cause::Refused | Cause::Lost) => {
+                Some(FailureKind::Failing)
+            }
             (Phase::Idle { .. } | Phase::InUse { .. }, Cause::Refused | Cause::Lost) => {
-                tunnel.is_flap(env.now).then_some(Kind::Flapping)
+                tunnel.is_flap(env.now).then_some(FailureKind::Flapping)
             }
             (Phase::Draining, Cause::Refused | Cause::Lost) => None,
         };
@@ -270,8 +276,12 @@ impl Initiator {
             None => Effects::NONE,
             Some(Timer::Dial(host)) => self.dial(env, host),
             Some(Timer::Shed(host)) => self.shed(env, host),
-            Some(Timer::ConnectTimeout(id)) => self.fail(env, id, Kind::Failing, None, CloseReason::ConnectTimeout),
-            Some(Timer::HandshakeTimeout(id)) => self.fail(env, id, Kind::Failing, None, CloseReason::HandshakeTimeout),
+            Some(Timer::ConnectTimeout(id)) => {
+                self.fail(env, id, FailureKind::Failing, None, CloseReason::ConnectTimeout)
+            }
+            Some(Timer::HandshakeTimeout(id)) => {
+                self.fail(env, id, FailureKind::Failing, None, CloseReason::HandshakeTimeout)
+            }
             Some(Timer::Silence(id)) => self.silent(env, id),
             Some(Timer::Grace(id)) => self.close(env, id, CloseReason::Drained),
             Some(Timer::DrainEnd) => self.drain_end(env),
@@ -315,12 +325,12 @@ impl Initiator {
                 // Who pinged like a clock and stopped is not slow.
                 if pings != Pings::Regular {
                     // As long as it was given, however late this is: if we stood still, that says nothing of the responder.
-                    host.cadence.fell_silent(deadline.since(tunnel.heard));
+                    host.ping_interval.record_timeout(deadline.since(tunnel.heard));
                 }
                 if pings.prove() {
                     self.close(env, id, CloseReason::Silent)
                 } else {
-                    self.fail(env, id, Kind::Failing, None, CloseReason::Silent)
+                    self.fail(env, id, FailureKind::Failing, None, CloseReason::Silent)
                 }
             }
             Phase::InUse { .. } => self.close(env, id, CloseReason::Silent),
@@ -338,28 +348,28 @@ impl Initiator {
         &mut self,
         env: Env,
         id: TunnelId,
-        kind: Kind,
+        kind: FailureKind,
         retry_after: Option<Duration>,
         reason: CloseReason,
     ) -> Effects<Effect> {
         Effects::one(Effect::Close { tunnel: id, reason }).then(self.forget(env, id, Some(kind), retry_after))
     }
 
-    fn blame(&mut self, env: Env, id: TunnelId, kind: Kind, retry_after: Option<Duration>) {
+    fn record_failure(&mut self, env: Env, id: TunnelId, kind: FailureKind, retry_after: Option<Duration>) {
         let tunnel = self.tunnels.get(id).expect("the caller has found it");
         let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
-        host.trouble.add(env, &self.config, kind, tunnel.dialed, retry_after);
+        host.backoff.record_failure(env, &self.config, kind, tunnel.dialed, retry_after);
     }
 
     fn forget(
         &mut self,
         env: Env,
         id: TunnelId,
-        failure: Option<Kind>,
+        failure: Option<FailureKind>,
         retry_after: Option<Duration>,
     ) -> Effects<Effect> {
         if let Some(kind) = failure {
-            self.blame(env, id, kind, retry_after);
+            self.record_failure(env, id, kind, retry_after);
         }
         let mut tunnel = self.tunnels.remove(id).expect("the caller has found it");
         self.timers.clear(&mut tunnel.alarm);
@@ -373,7 +383,7 @@ impl Initiator {
         let target = if self.drain.is_some() { 0 } else { host.target };
         match host.live().cmp(&target) {
             Ordering::Less if host.may_dial() => {
-                self.timers.set(&mut host.alarm, now.max(host.trouble.until()), Timer::Dial(id));
+                self.timers.set(&mut host.alarm, now.max(host.backoff.until()), Timer::Dial(id));
             }
             Ordering::Greater => self.timers.set(&mut host.alarm, now, Timer::Shed(id)),
             Ordering::Less | Ordering::Equal => self.timers.clear(&mut host.alarm),

@@ -1,4 +1,4 @@
-//! How runs are written down and replayed.
+//! Recording the steps of a machine, and replaying them.
 //!
 //! A journal has one line a step. A machine is deterministic, so the lines of a run *are* the run:
 //!
@@ -8,62 +8,62 @@
 //!         effects |-> <<[a |-> "Deliver", tunnel |-> <<"0", 1>>]>>, stages |-> {<<"0", "Idle">>}]     (on one line)
 //! ```
 //!
-//! The text form loses nothing and is read back by [`Line::parse`]; [`replay`] takes the same steps again and finds
-//! the first line that is not what the machine does. Behind a [`Header`], which says what the machine was, it is a
-//! journal. The TLA+ form leaves out time, which the specification does not have, and names a `Tick` by the timer that
-//! it fired. The words of both are in one table for each type.
+//! The text format loses nothing and is read back by [`Line::parse`]; [`replay`] takes the same steps again and finds
+//! the first line that is not what the machine does. A journal file begins with a [`Header`], which names the machine
+//! and its settings. The TLA+ format leaves out time, which the specification does not have, and names a `Tick` by the
+//! timer that it fired. What a record holds is declared once for each type.
 
+mod codec;
 mod header;
+mod record;
 mod replay;
-mod sentence;
-mod vocabulary;
 
-pub use header::{CUT_SHORT, Header};
-pub use replay::{Fault, FaultKind, replay, retake};
-pub use sentence::{Sentence, Value};
-pub use vocabulary::Journaled;
+pub use codec::Journaled;
+pub use header::{Header, TRUNCATED};
+pub use record::{Record, Value};
+pub use replay::{ReplayError, ReplayErrorKind, replay, replay_line};
 
 use alloc::vec::Vec;
 use core::fmt;
 
-use self::sentence::Tokens;
+use self::record::Tokens;
 use crate::{Effects, Env, Instant};
 
-/// One step: what came in and what went out. Owns its text, so that it can lend an event that borrows.
+/// One step: its event and its effects. Owns its text, so that events can borrow from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     env: Env,
-    event: Sentence,
-    effects: Vec<Sentence>,
+    event: Record,
+    effects: Vec<Record>,
 }
 
 impl Line {
-    /// Takes the step, and says what happened beside what is to be done.
+    /// Takes the step; returns its line beside its effects.
     pub fn step<M: Journaled>(machine: &mut M, env: Env, event: M::Event<'_>) -> (Self, Effects<M::Effect>) {
-        let mut told = M::tell_event(event);
-        if told == M::tell_event(M::TICK)
+        let mut event_record = M::encode_event(event);
+        if event_record == M::encode_event(M::TICK)
             && machine.deadline().is_some_and(|deadline| deadline <= env.now)
-            && let Some(timer) = machine.tell_timer()
+            && let Some(timer) = machine.encode_timer()
         {
-            told.add("timer", timer);
+            event_record.add("timer", timer);
         }
         let effects = machine.step(env, event);
-        (Self { env, event: told, effects: effects.iter().map(M::tell_effect).collect() }, effects)
+        (Self { env, event: event_record, effects: effects.iter().map(M::encode_effect).collect() }, effects)
     }
 
-    /// Reads a line of the text form.
+    /// Reads a line of the text format.
     ///
     /// # Errors
-    /// If it is not `at=… dice=… Event … -> Effect … + Effect …`. Whether its words are known is asked later, by
+    /// If it is not `at=… dice=… Event … -> Effect … + Effect …`. Whether its names are known is asked later, by
     /// [`event`](Self::event) and [`effects`](Self::effects).
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut tokens = Tokens::new(text);
         let now = Instant::from_nanos(tokens.number("at")?);
         let env = Env { now, dice: tokens.number("dice")? };
-        let event = tokens.sentence()?;
+        let event = tokens.record()?;
         let mut effects = Vec::new();
-        while tokens.conjunction(if effects.is_empty() { "->" } else { "+" })? {
-            effects.push(tokens.sentence()?);
+        while tokens.separator(if effects.is_empty() { "->" } else { "+" })? {
+            effects.push(tokens.record()?);
         }
         Ok(Self { env, event, effects })
     }
@@ -77,16 +77,16 @@ impl Line {
     /// What happened; none if it is no event of this machine.
     #[must_use]
     pub fn event<M: Journaled>(&self) -> Option<M::Event<'_>> {
-        M::hear_event(&self.event)
+        M::decode_event(&self.event)
     }
 
     /// What was to be done; none if something is no effect of this machine.
     #[must_use]
     pub fn effects<M: Journaled>(&self) -> Option<Vec<M::Effect>> {
-        self.effects.iter().map(M::hear_effect).collect()
+        self.effects.iter().map(M::decode_effect).collect()
     }
 
-    /// The TLA+ form. `machine` is in the state after the step.
+    /// The TLA+ format. `machine` is in the state after the step.
     pub fn tla<'a, M: Journaled>(&'a self, machine: &'a M) -> impl fmt::Display + 'a {
         fmt::from_fn(move |f| {
             // A tick is named by the timer that it fired; one that fired nothing is a step of nobody's.
@@ -106,7 +106,7 @@ impl Line {
     }
 }
 
-/// The text form.
+/// The text format.
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at={} dice={} {}", self.env.now.as_nanos(), self.env.dice, self.event)?;
@@ -117,9 +117,9 @@ impl fmt::Display for Line {
     }
 }
 
-/// Which form a journal is written in.
+/// Which format a journal is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Form {
+pub enum Format {
     /// For people and for [`replay`].
     Text,
     /// For the trace validation of the specification.
@@ -133,23 +133,23 @@ pub enum Form {
 #[derive(Clone, Debug)]
 pub struct Recorder<W> {
     to: W,
-    form: Form,
+    format: Format,
     written: fmt::Result,
 }
 
 impl<W: fmt::Write> Recorder<W> {
-    /// Writes lines of `form` to `to`.
-    pub const fn new(to: W, form: Form) -> Self {
-        Self { to, form, written: Ok(()) }
+    /// Writes lines of `format` to `to`.
+    pub const fn new(to: W, format: Format) -> Self {
+        Self { to, format, written: Ok(()) }
     }
 
     /// Takes the step, writes its line and hands on its effects.
     pub fn step<M: Journaled>(&mut self, machine: &mut M, env: Env, event: M::Event<'_>) -> Effects<M::Effect> {
         let (line, effects) = Line::step(machine, env, event);
         if self.written.is_ok() {
-            self.written = match self.form {
-                Form::Text => writeln!(self.to, "{line}"),
-                Form::Tla => writeln!(self.to, "{}", line.tla(machine)),
+            self.written = match self.format {
+                Format::Text => writeln!(self.to, "{line}"),
+                Format::Tla => writeln!(self.to, "{}", line.tla(machine)),
             };
         }
         effects
@@ -164,17 +164,17 @@ impl<W: fmt::Write> Recorder<W> {
     }
 }
 
-/// What a line of the text form should have had and has not.
+/// Why a line of the text format cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub struct ParseError {
     /// What was expected.
     pub expected: &'static str,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "expected {}", self.expected)
     }
 }
 
-impl core::error::Error for Malformed {}
+impl core::error::Error for ParseError {}

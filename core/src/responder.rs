@@ -1,47 +1,47 @@
 //! The responder: knows every tunnel and finds one for each request.
 //!
 //! ```text
-//!             Accepted              Greeted             settled           Opened
+//!             Accepted              HandshakeReceived             settled           Opened
 //!   (nothing) ────────▶ Handshaking ───────▶ Settling ─────────▶ Idle ───────────▶ InUse
 //!                          │      │                               │  ▲ │             │
-//!                          │      │ Faulted,                 Ping │  │ │ no echo     │ silence
+//!                          │      │ HandshakeInvalid,                 Ping │  │ │ no echo     │ silence
 //!                 time-out │      │ no room                       ▼  │ ▼             ▼
 //!                          ▼      └───▶ Rejected ──▶ (nothing) (an echo)         (nothing)
 //!                       (nothing)
 //!                                  GOAWAY, drain, newer process:  Idle, InUse ──▶ Draining ──▶ (nothing)
 //! ```
 //!
-//! A tunnel of a revtun initiator skips `Settling`. Who may knock is in [`door`], where a tunnel is looked up by name in
-//! [`registry`], how a request finds one in [`pick`], who waits for one in [`waiting`], what a returning node does to its ghost in [`ghosts`],
+//! A tunnel of a revtun initiator skips `Settling`. Who may knock is in [`admission`], where a tunnel is looked up by name in
+//! [`registry`], how a request finds one in [`pick`], who waits for one in [`waiting`], what a returning node does to its ghost in [`fencing`],
 //! how tunnels are taken out of use in [`drain`].
 
+mod admission;
 mod canonical;
 mod config;
-mod door;
 mod drain;
 mod event;
-mod ghosts;
+mod fencing;
 mod invariants;
 mod keepalive;
-mod names;
+mod name_index;
 mod pick;
 mod registry;
 pub mod retry;
-mod sketch;
+mod spec_state;
 mod tunnel;
 mod waiting;
 
+pub use admission::Source;
 #[doc(hidden)]
 pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
-pub use door::Source;
-pub use event::{CloseReason, DrainScope, Effect, Event, Hello, Place, Refusal, StreamId, Target, Verdict};
-pub use registry::{ClusterKey, NodeKey, Seat};
+pub use event::{CloseReason, DrainScope, Effect, Event, Handshake, Refusal, StreamId, Target, TargetName, Verdict};
+pub use registry::{ClusterKey, NodeKey, TargetKey};
 #[doc(hidden)]
-pub use sketch::{NodeSketch, SeatSketch, Sketch, TunnelSketch};
+pub use spec_state::{SpecNode, SpecQueue, SpecState, SpecTunnel};
 pub use tunnel::{Counts, Stage, TunnelView};
 
-use self::door::Door;
+use self::admission::Admission;
 use self::drain::Drain;
 use self::registry::Registry;
 use self::tunnel::{Phase, Tunnel};
@@ -58,7 +58,7 @@ const LINGER: core::time::Duration = core::time::Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Responder {
     config: Config,
-    door: Door,
+    admission: Admission,
     tunnels: Table<TunnelId, Tunnel>,
     registry: Registry,
     waiting: Waiting,
@@ -87,9 +87,9 @@ pub enum Timer {
     /// The tunnel's streams had long enough to finish.
     Grace(TunnelId),
     /// Somebody waits and there is room.
-    Serve(Seat),
+    Serve(TargetKey),
     /// Somebody waited for long enough.
-    GiveUp(StreamId),
+    WaitTimeout(StreamId),
     /// The next piece of a drain of everything.
     Drain,
 }
@@ -102,16 +102,16 @@ impl Machine for Responder {
     fn step(&mut self, env: Env, event: Event<'_>) -> Effects<Effect> {
         match event {
             Event::Accepted { source } => self.accepted(env, source),
-            Event::Greeted { tunnel, hello } => self.greeted(env, tunnel, &hello),
-            Event::Faulted { tunnel, rejection } => self.faulted(env, tunnel, rejection),
+            Event::HandshakeReceived { tunnel, handshake } => self.handshake_received(env, tunnel, &handshake),
+            Event::HandshakeInvalid { tunnel, rejection } => self.handshake_invalid(env, tunnel, rejection),
             Event::Echoed { tunnel } => self.echoed(env, tunnel),
             Event::Heard { tunnel } => self.heard(env, tunnel),
             Event::Closed { tunnel } => self.closed(tunnel),
             Event::Opened { stream, target } => self.opened(env, stream, &target),
             Event::Released { tunnel } => self.released(env, tunnel),
-            Event::Abandoned { stream } => self.abandoned(stream),
+            Event::Cancelled { stream } => self.cancelled(stream),
             Event::GoawayReceived { tunnel } => self.goaway_received(env, tunnel),
-            Event::DrainOrdered { scope, grace } => self.drain_ordered(env, &scope, grace),
+            Event::DrainRequested { scope, grace } => self.drain_requested(env, &scope, grace),
             Event::Tick => self.tick(env),
         }
     }
@@ -131,7 +131,7 @@ impl Responder {
     pub const fn new(config: Config) -> Self {
         Self {
             config,
-            door: Door::new(),
+            admission: Admission::new(),
             tunnels: Table::new(),
             registry: Registry::new(),
             waiting: Waiting::new(),
@@ -172,10 +172,10 @@ impl Responder {
 
     fn accepted(&mut self, env: Env, source: Source) -> Effects<Effect> {
         if self.drain.is_some() {
-            return Effects::one(Effect::Shun { rejection: Rejection::Draining });
+            return Effects::one(Effect::RefuseConnection { rejection: Rejection::Draining });
         }
-        if let Err(rejection) = self.door.enter(&self.config, env.now, source, self.counts.handshakes) {
-            return Effects::one(Effect::Shun { rejection });
+        if let Err(rejection) = self.admission.admit(&self.config, env.now, source, self.counts.handshakes) {
+            return Effects::one(Effect::RefuseConnection { rejection });
         }
         let id = self.tunnels.insert(Tunnel { phase: Phase::Handshaking, source, heard: env.now, alarm: Alarm::OFF });
         self.counts.handshakes += 1;
@@ -183,33 +183,33 @@ impl Responder {
         Effects::one(Effect::Admit { tunnel: id })
     }
 
-    fn greeted(&mut self, env: Env, id: TunnelId, hello: &Hello<'_>) -> Effects<Effect> {
+    fn handshake_received(&mut self, env: Env, id: TunnelId, handshake: &Handshake<'_>) -> Effects<Effect> {
         if !self.is_handshaking(id) {
             return self.stale_event();
         }
-        match self.admission(env.now, hello) {
+        match self.check_capacity(env.now, handshake) {
             Ok(displaced) => {
-                let effects = displaced.map_or(Effects::NONE, |id| self.close(id, CloseReason::Displaced));
-                effects.then(self.register(env, id, hello))
+                let effects = displaced.map_or(Effects::NONE, |id| self.close(id, CloseReason::Evicted));
+                effects.then(self.register(env, id, handshake))
             }
             Err(rejection) => self.reject(env, id, rejection),
         }
     }
 
     /// Whether there is room for one more tunnel, and which one has to make it.
-    fn admission(&self, now: Instant, hello: &Hello<'_>) -> Result<Option<TunnelId>, Rejection> {
-        match hello.verdict {
-            Verdict::Believed => {}
-            Verdict::Unproven => return Err(Rejection::Unauthenticated),
-            Verdict::Contradicted => return Err(Rejection::IdentityMismatch),
+    fn check_capacity(&self, now: Instant, handshake: &Handshake<'_>) -> Result<Option<TunnelId>, Rejection> {
+        match handshake.verdict {
+            Verdict::Authenticated => {}
+            Verdict::Unauthenticated => return Err(Rejection::Unauthenticated),
+            Verdict::Mismatch => return Err(Rejection::IdentityMismatch),
         }
         if self.drain.is_some() {
             return Err(Rejection::Draining);
         }
-        let tenant = self.tenant_key(hello.identity.tenant);
+        let tenant = self.tenant_key(handshake.identity.tenant);
         let known = self.registry.tenants.get(tenant);
-        let node = known.and_then(|tenant| tenant.node(hello.identity.node)).map(|node| self.registry.node(node));
-        let cluster = known.and_then(|tenant| tenant.cluster(hello.identity.cluster));
+        let node = known.and_then(|tenant| tenant.node(handshake.identity.node)).map(|node| self.registry.node(node));
+        let cluster = known.and_then(|tenant| tenant.cluster(handshake.identity.cluster));
         let crowded = cluster.filter(|key| self.registry.cluster(*key).tunnels >= self.config.max_tunnels_per_cluster);
         let full = if self.counts.tunnels >= self.config.max_tunnels {
             Rejection::ResponderFull
@@ -223,26 +223,26 @@ impl Responder {
             return Ok(None);
         };
         // A returning node must not be kept out by what is left of itself, where that makes room.
-        let corpse = node.and_then(|node| ghosts::longest_unanswered(node, crowded, &self.tunnels, now));
-        corpse.map(Some).ok_or(full)
+        let stale_tunnel = node.and_then(|node| fencing::longest_unanswered(node, crowded, &self.tunnels, now));
+        stale_tunnel.map(Some).ok_or(full)
     }
 
-    fn register(&mut self, env: Env, id: TunnelId, hello: &Hello<'_>) -> Effects<Effect> {
-        let tenant = self.tenant_key(hello.identity.tenant);
-        let member = self.registry.join(id, tenant, &hello.identity, hello.instance);
+    fn register(&mut self, env: Env, id: TunnelId, handshake: &Handshake<'_>) -> Effects<Effect> {
+        let tenant = self.tenant_key(handshake.identity.tenant);
+        let member = self.registry.join(id, tenant, &handshake.identity, handshake.instance);
         let (node, cluster) = (member.node, member.cluster);
         let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
         tunnel.phase = Phase::Settling(member);
         tunnel.heard = env.now;
-        self.door.leave(tunnel.source);
+        self.admission.release(tunnel.source);
         self.counts.handshakes -= 1;
         self.counts.tunnels += 1;
-        self.counts.nodes = self.registry.peopled;
+        self.counts.nodes = self.registry.connected_nodes;
         // The node may have brought other tunnels into a cluster that it was not in before.
-        self.arm_serve(env.now, Seat::Cluster(cluster));
-        let contended = self.haunt(env.now, node, hello.instance);
+        self.arm_serve(env.now, TargetKey::Cluster(cluster));
+        let contended = self.fence(env.now, node, handshake.instance);
         // A revtun initiator can take bytes right behind the 200; the first ping shows it at once that we mean it.
-        let settle = if hello.instance.is_some() { core::time::Duration::ZERO } else { self.config.settle };
+        let settle = if handshake.instance.is_some() { core::time::Duration::ZERO } else { self.config.settle };
         self.arm(id, env.now.after(settle), Timer::Settle(id));
         if settle.is_zero() {
             self.list(env.now, id);
@@ -251,7 +251,7 @@ impl Responder {
         if contended { effects.and(Effect::Contended { tunnel: id }) } else { effects }
     }
 
-    fn faulted(&mut self, env: Env, id: TunnelId, rejection: Rejection) -> Effects<Effect> {
+    fn handshake_invalid(&mut self, env: Env, id: TunnelId, rejection: Rejection) -> Effects<Effect> {
         if self.is_handshaking(id) { self.reject(env, id, rejection) } else { self.stale_event() }
     }
 
@@ -273,15 +273,15 @@ impl Responder {
         match self.timers.due(env.now) {
             None => Effects::NONE,
             Some(Timer::HandshakeTimeout(id)) => self.close(id, CloseReason::HandshakeTimeout),
-            Some(Timer::Linger(id)) => self.close(id, self.reason_to_linger(id)),
+            Some(Timer::Linger(id)) => self.close(id, self.linger_reason(id)),
             Some(Timer::Settle(id)) => self.settled(env, id),
             Some(Timer::Ping(id)) => self.ping(env, id),
             Some(Timer::EchoTimeout(id)) => self.close(id, CloseReason::PingTimeout),
             Some(Timer::Silence(id)) => self.close(id, CloseReason::Silent),
             Some(Timer::Retire(id)) => self.retire(env, id),
-            Some(Timer::Grace(id)) => self.close(id, CloseReason::GraceOver),
-            Some(Timer::Serve(seat)) => self.serve(env, seat),
-            Some(Timer::GiveUp(stream)) => self.give_up(stream),
+            Some(Timer::Grace(id)) => self.close(id, CloseReason::GraceExpired),
+            Some(Timer::Serve(target)) => self.serve(env, target),
+            Some(Timer::WaitTimeout(stream)) => self.wait_timeout(stream),
             Some(Timer::Drain) => self.drain_on(env),
         }
     }
@@ -294,19 +294,19 @@ impl Responder {
 
     fn forget(&mut self, id: TunnelId) {
         self.unlist(id);
-        let departing = self.tunnels.get(id).is_some_and(Tunnel::is_departing);
+        let draining = self.tunnels.get(id).is_some_and(Tunnel::is_draining);
         let mut tunnel = self.tunnels.remove(id).expect("the caller has found it");
         self.timers.clear(&mut tunnel.alarm);
         match tunnel.phase {
             Phase::Handshaking | Phase::Rejected => {
-                self.door.leave(tunnel.source);
+                self.admission.release(tunnel.source);
                 self.counts.handshakes -= 1;
             }
             Phase::Settling(member) | Phase::Idle(member, _) | Phase::InUse(member) | Phase::Draining(member, _) => {
                 self.counts.tunnels -= 1;
                 self.counts.streams -= member.streams;
-                self.registry.leave(id, &member, departing);
-                self.counts.nodes = self.registry.peopled;
+                self.registry.leave(id, &member, draining);
+                self.counts.nodes = self.registry.connected_nodes;
             }
         }
     }

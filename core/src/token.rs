@@ -111,7 +111,7 @@ impl Policy {
     }
 }
 
-/// Why a token proves nothing. Its bearer is [unproven](Verdict::Unproven).
+/// Why a token proves nothing. Its bearer is [unproven](Verdict::Unauthenticated).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TokenFault {
     /// There is none.

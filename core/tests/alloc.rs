@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{Config, Effect, Event, Hello, Place, Responder, Source, StreamId, Target, Verdict};
+use revtun_core::responder::{
+    Config, Effect, Event, Handshake, Responder, Source, StreamId, Target, TargetName, Verdict,
+};
 use revtun_core::{Env, Instant, Machine, TunnelId};
 
 const TUNNELS: u32 = 10_000;
@@ -29,8 +31,11 @@ fn crowded() -> (Responder, Vec<String>, Vec<String>) {
         };
         let id = TunnelId::new(tunnel, 0);
         assert!(step(&mut machine, 0, Event::Accepted { source: Source(1) }) == Some(Effect::Admit { tunnel: id }));
-        let hello = Hello { identity, instance: None, verdict: Verdict::Believed };
-        assert!(step(&mut machine, 0, Event::Greeted { tunnel: id, hello }) == Some(Effect::Accept { tunnel: id }));
+        let handshake = Handshake { identity, instance: None, verdict: Verdict::Authenticated };
+        assert!(
+            step(&mut machine, 0, Event::HandshakeReceived { tunnel: id, handshake })
+                == Some(Effect::Accept { tunnel: id })
+        );
     }
     let settled = Env { now: at(NOW + Config::default().settle), dice: 0 };
     for _ in 0..TUNNELS {
@@ -39,7 +44,7 @@ fn crowded() -> (Responder, Vec<String>, Vec<String>) {
     // A tunnel's first request ends its pings, which touches the table of timers; the hot path is all that follow.
     for stream in 0..u64::from(TUNNELS) {
         let node = &nodes[(stream / u64::from(TUNNELS_A_NODE)) as usize];
-        open(&mut machine, stream, Place::Node(NodeId::new(node).unwrap()));
+        open(&mut machine, stream, TargetName::Node(NodeId::new(node).unwrap()));
     }
     machine.check();
     (machine, nodes, clusters)
@@ -54,8 +59,8 @@ fn step(machine: &mut Responder, dice: u64, event: Event<'_>) -> Option<Effect> 
     effects.iter().next()
 }
 
-fn open(machine: &mut Responder, stream: u64, place: Place<'_>) -> TunnelId {
-    let target = Target { tenant: Some(TenantId::new("acme").unwrap()), place };
+fn open(machine: &mut Responder, stream: u64, name: TargetName<'_>) -> TunnelId {
+    let target = Target { tenant: Some(TenantId::new("acme").unwrap()), name };
     let dice = stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     match step(machine, dice, Event::Opened { stream: StreamId(stream), target }) {
         Some(Effect::Assign { tunnel, .. }) => tunnel,
@@ -63,12 +68,12 @@ fn open(machine: &mut Responder, stream: u64, place: Place<'_>) -> TunnelId {
     }
 }
 
-fn place<'a>(stream: u64, nodes: &'a [String], clusters: &'a [String]) -> Place<'a> {
+fn target_name<'a>(stream: u64, nodes: &'a [String], clusters: &'a [String]) -> TargetName<'a> {
     let draw = stream as usize;
     if draw.is_multiple_of(2) {
-        Place::Node(NodeId::new(&nodes[draw % nodes.len()]).unwrap())
+        TargetName::Node(NodeId::new(&nodes[draw % nodes.len()]).unwrap())
     } else {
-        Place::Cluster(ClusterId::new(&clusters[draw % clusters.len()]).unwrap())
+        TargetName::Cluster(ClusterId::new(&clusters[draw % clusters.len()]).unwrap())
     }
 }
 
@@ -79,7 +84,7 @@ fn a_request_allocates_nothing() {
     let mut used = 0;
     let measured = allocation_counter::measure(|| {
         for stream in 0..REQUESTS {
-            let tunnel = open(&mut machine, u64::from(TUNNELS) + stream, place(stream, &nodes, &clusters));
+            let tunnel = open(&mut machine, u64::from(TUNNELS) + stream, target_name(stream, &nodes, &clusters));
             used += u64::from(machine.counts().streams == streams_before + 1);
             assert_eq!(step(&mut machine, 0, Event::Released { tunnel }), None);
         }
@@ -95,7 +100,7 @@ fn a_request_allocates_nothing() {
 fn waiting_allocates() {
     let (mut machine, ..) = crowded();
     let nobody =
-        Target { tenant: Some(TenantId::new("acme").unwrap()), place: Place::Node(NodeId::new("nobody").unwrap()) };
+        Target { tenant: Some(TenantId::new("acme").unwrap()), name: TargetName::Node(NodeId::new("nobody").unwrap()) };
     let measured = allocation_counter::measure(|| {
         let stream = StreamId(u64::MAX);
         assert_eq!(step(&mut machine, 0, Event::Opened { stream, target: nobody }), Some(Effect::Wait { stream }));

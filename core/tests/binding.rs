@@ -28,7 +28,7 @@ fn claim<'a>(tenant: &'a str, cluster: &'a str, node: &'a str) -> Identity<'a> {
 fn a_spiffe_id_proves_all_three_names() {
     let spiffe = binding(SPIFFE, SPIFFE, SPIFFE);
     let names = [Statement::Dns("other.example"), Statement::Uri("spiffe://acme/edge/edge-1")];
-    assert_eq!(spiffe.judge(&names, &claim("acme", "edge", "edge-1")), Verdict::Believed);
+    assert_eq!(spiffe.judge(&names, &claim("acme", "edge", "edge-1")), Verdict::Authenticated);
     for (tenant, cluster, node) in [
         ("acme", "edge", "edge-2"),
         ("acme", "core", "edge-1"),
@@ -38,11 +38,7 @@ fn a_spiffe_id_proves_all_three_names() {
         ("acme", "edge", "edge-11"),
         ("acme/edge", "edge-1", "x"),
     ] {
-        assert_eq!(
-            spiffe.judge(&names, &claim(tenant, cluster, node)),
-            Verdict::Contradicted,
-            "{tenant}/{cluster}/{node}"
-        );
+        assert_eq!(spiffe.judge(&names, &claim(tenant, cluster, node)), Verdict::Mismatch, "{tenant}/{cluster}/{node}");
     }
 }
 
@@ -54,13 +50,13 @@ fn each_name_may_stand_in_a_san_of_its_own() {
         Statement::Uri("spiffe://x/cluster/c"),
         Statement::Uri("spiffe://x/tenant/t"),
     ];
-    assert_eq!(mixed.judge(&names, &claim("t", "c", "n1")), Verdict::Believed);
+    assert_eq!(mixed.judge(&names, &claim("t", "c", "n1")), Verdict::Authenticated);
     for missing in 0..names.len() {
         let mut left = names.to_vec();
         left.remove(missing);
-        assert_eq!(mixed.judge(&left, &claim("t", "c", "n1")), Verdict::Contradicted, "without {missing}");
+        assert_eq!(mixed.judge(&left, &claim("t", "c", "n1")), Verdict::Mismatch, "without {missing}");
     }
-    assert_eq!(mixed.judge(&[], &claim("t", "c", "n1")), Verdict::Contradicted);
+    assert_eq!(mixed.judge(&[], &claim("t", "c", "n1")), Verdict::Mismatch);
 }
 
 #[test]
@@ -70,14 +66,14 @@ fn what_a_san_cannot_carry_is_never_proven() {
         "{node}.{cluster}.{tenant}.example",
         "{node}.{cluster}.{tenant}.example",
     );
-    assert_eq!(dns.judge(&[Statement::Dns("a.b.c.example")], &claim("c", "b", "a")), Verdict::Believed);
+    assert_eq!(dns.judge(&[Statement::Dns("a.b.c.example")], &claim("c", "b", "a")), Verdict::Authenticated);
     // A dot within a name, a wildcard, another kind of SAN with the same text.
-    assert_eq!(dns.judge(&[Statement::Dns("a.b.c.d.example")], &claim("c.d", "b", "a")), Verdict::Contradicted);
-    assert_eq!(dns.judge(&[Statement::Dns("*.b.c.example")], &claim("c", "b", "*")), Verdict::Contradicted);
-    assert_eq!(dns.judge(&[Statement::Uri("a.b.c.example")], &claim("c", "b", "a")), Verdict::Contradicted);
+    assert_eq!(dns.judge(&[Statement::Dns("a.b.c.d.example")], &claim("c.d", "b", "a")), Verdict::Mismatch);
+    assert_eq!(dns.judge(&[Statement::Dns("*.b.c.example")], &claim("c", "b", "*")), Verdict::Mismatch);
+    assert_eq!(dns.judge(&[Statement::Uri("a.b.c.example")], &claim("c", "b", "a")), Verdict::Mismatch);
     let spiffe = binding(SPIFFE, SPIFFE, SPIFFE);
-    assert_eq!(spiffe.judge(&[Statement::Uri("spiffe://t/c/ä")], &claim("t", "c", "ä")), Verdict::Contradicted);
-    assert_eq!(spiffe.judge(&[Statement::Uri("spiffe://t/c/a b")], &claim("t", "c", "a b")), Verdict::Contradicted);
+    assert_eq!(spiffe.judge(&[Statement::Uri("spiffe://t/c/ä")], &claim("t", "c", "ä")), Verdict::Mismatch);
+    assert_eq!(spiffe.judge(&[Statement::Uri("spiffe://t/c/a b")], &claim("t", "c", "a b")), Verdict::Mismatch);
 }
 
 #[test]
@@ -122,7 +118,7 @@ proptest! {
         let binding = binding(template, template, template);
         let san = template.replace("{node}", c).replace("{cluster}", b).replace("{tenant}", a);
         let san = if template.contains("://") { Statement::Uri(&san) } else { Statement::Dns(&san) };
-        let both = [one, other].map(|claim| binding.judge(&[san], &claim) == Verdict::Believed);
+        let both = [one, other].map(|claim| binding.judge(&[san], &claim) == Verdict::Authenticated);
         prop_assert_ne!(both, [true, true]);
     }
 }

@@ -40,7 +40,7 @@ impl Head for RequestParser {
                 assert_eq!((request.identity, request.instance), (identity(), Some(Instance(1))));
                 Some(consumed)
             }
-            ParsedRequest::Faulted(rejection) => panic!("{rejection:?} of {:?}", bytes.escape_ascii()),
+            ParsedRequest::Rejected(rejection) => panic!("{rejection:?} of {:?}", bytes.escape_ascii()),
         }
     }
 }

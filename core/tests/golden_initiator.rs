@@ -39,7 +39,7 @@ fn scenes() -> Vec<(&'static str, Scene<Initiator>)> {
             .then(10, Event::Answered { tunnel, answer: ACCEPTED })
             .then(10, Event::Closed { tunnel, cause: Cause::Lost })
     });
-    let drain = Event::DrainOrdered { grace: Duration::from_secs(60) };
+    let drain = Event::DrainRequested { grace: Duration::from_secs(60) };
     vec![
         ("== nothing", nothing.clone()),
         ("== one tunnel wanted, not dialled yet", wanted),
@@ -81,7 +81,7 @@ fn events() -> Vec<Event> {
     events.extend([A, B].map(|tunnel| closed(tunnel, Cause::Refused)));
     events.extend([A, B].map(|tunnel| closed(tunnel, Cause::Lost)));
     events.push(Event::GoawayReceived { tunnel: A });
-    events.extend([0, 5].map(|seconds| Event::DrainOrdered { grace: Duration::from_secs(seconds) }));
+    events.extend([0, 5].map(|seconds| Event::DrainRequested { grace: Duration::from_secs(seconds) }));
     events.push(closed(TunnelId::new(0, 9), Cause::Lost));
     events
 }

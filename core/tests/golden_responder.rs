@@ -8,7 +8,9 @@ use golden::{Scene, compare};
 use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{Config, DrainScope, Event, Hello, Place, Responder, Source, StreamId, Target, Verdict};
+use revtun_core::responder::{
+    Config, DrainScope, Event, Handshake, Responder, Source, StreamId, Target, TargetName, Verdict,
+};
 
 const A: TunnelId = TunnelId::new(0, 0);
 const B: TunnelId = TunnelId::new(1, 0);
@@ -35,7 +37,7 @@ fn scenes() -> Vec<(&'static str, Scene<Responder>)> {
     vec![
         ("== nothing", nothing.clone()),
         ("== handshaking", handshaking.clone()),
-        ("== rejected", handshaking.then(10, Event::Faulted { tunnel: A, rejection: Rejection::BadRequest })),
+        ("== rejected", handshaking.then(10, Event::HandshakeInvalid { tunnel: A, rejection: Rejection::BadRequest })),
         ("== settling, an Envoy's", settling.clone()),
         ("== settling, a revtun's: can be used at once", revtun),
         ("== idle, ping not answered yet", awaiting.clone()),
@@ -76,12 +78,12 @@ fn events() -> Vec<Event<'static>> {
     let mut events = vec![Event::Accepted { source: Source(1) }];
     events.extend([A, B].map(|tunnel| greeted(tunnel, None)));
     events.extend([A, B].map(|tunnel| greeted(tunnel, Some(1))));
-    events.extend([Verdict::Unproven, Verdict::Contradicted].map(|verdict| {
-        let Event::Greeted { tunnel, hello } = greeted(A, None) else { unreachable!("made so") };
-        Event::Greeted { tunnel, hello: Hello { verdict, ..hello } }
+    events.extend([Verdict::Unauthenticated, Verdict::Mismatch].map(|verdict| {
+        let Event::HandshakeReceived { tunnel, handshake } = greeted(A, None) else { unreachable!("made so") };
+        Event::HandshakeReceived { tunnel, handshake: Handshake { verdict, ..handshake } }
     }));
     events.extend([
-        Event::Faulted { tunnel: A, rejection: Rejection::EmptyNode },
+        Event::HandshakeInvalid { tunnel: A, rejection: Rejection::EmptyNode },
         Event::Echoed { tunnel: A },
         Event::Heard { tunnel: A },
         Event::Closed { tunnel: A },
@@ -92,12 +94,12 @@ fn events() -> Vec<Event<'static>> {
         opened(9, Target { tenant: None, ..node("n") }),
         opened(9, Target { tenant: TenantId::new("u").ok(), ..node("n") }),
         released(),
-        Event::Abandoned { stream: StreamId(3) },
+        Event::Cancelled { stream: StreamId(3) },
         Event::GoawayReceived { tunnel: A },
         drain(DrainScope::All),
         drain(DrainScope::Tenant(TenantId::new("t").expect("legal"))),
-        drain(DrainScope::Place(cluster("c"))),
-        drain(DrainScope::Place(node("m"))),
+        drain(DrainScope::Target(cluster("c"))),
+        drain(DrainScope::Target(node("m"))),
         drain(DrainScope::Tunnel(A)),
         Event::Closed { tunnel: TunnelId::new(0, 9) },
     ]);
@@ -110,16 +112,16 @@ fn greeted(tunnel: TunnelId, instance: Option<u128>) -> Event<'static> {
         cluster: ClusterId::new("c").expect("legal"),
         tenant: TenantId::new("t").expect("legal"),
     };
-    let hello = Hello { identity, instance: instance.map(Instance), verdict: Verdict::Believed };
-    Event::Greeted { tunnel, hello }
+    let handshake = Handshake { identity, instance: instance.map(Instance), verdict: Verdict::Authenticated };
+    Event::HandshakeReceived { tunnel, handshake }
 }
 
 fn node(name: &'static str) -> Target<'static> {
-    Target { tenant: TenantId::new("t").ok(), place: Place::Node(NodeId::new(name).expect("legal")) }
+    Target { tenant: TenantId::new("t").ok(), name: TargetName::Node(NodeId::new(name).expect("legal")) }
 }
 
 fn cluster(name: &'static str) -> Target<'static> {
-    Target { tenant: TenantId::new("t").ok(), place: Place::Cluster(ClusterId::new(name).expect("legal")) }
+    Target { tenant: TenantId::new("t").ok(), name: TargetName::Cluster(ClusterId::new(name).expect("legal")) }
 }
 
 fn opened(stream: u64, target: Target<'static>) -> Event<'static> {
@@ -131,5 +133,5 @@ fn released() -> Event<'static> {
 }
 
 fn drain(scope: DrainScope<'static>) -> Event<'static> {
-    Event::DrainOrdered { scope, grace: Duration::from_secs(60) }
+    Event::DrainRequested { scope, grace: Duration::from_secs(60) }
 }

@@ -47,7 +47,7 @@ fn both_ends_may_agree_on_another_prefix() {
     assert_eq!((request.identity, request.initiation_time_ms, request.upstream), (identity, Some(7), Some("u")));
     assert_eq!((request.worker, request.connection), (Some("worker_1"), Some("2")));
     for (rules, bytes) in [(&rules, sent(&HeaderNames::default())), (&Rules::default(), bytes)] {
-        assert!(matches!(RequestParser::new().parse(rules, &bytes), ParsedRequest::Faulted(_)));
+        assert!(matches!(RequestParser::new().parse(rules, &bytes), ParsedRequest::Rejected(_)));
     }
     for bad in ["", "x envoy", "x-envoy:", "x\r\n", "ü", &"x".repeat(65)] {
         assert_eq!(HeaderNames::with_prefix(bad), None, "{bad:?}");

@@ -75,12 +75,12 @@ fn a_rejection_is_an_envoys_byte_for_byte() {
         (ClusterNameMismatch, bad("15", "Cluster name mismatch")),
         (BodyNotAllowed, bad("2e", "Reverse tunnel handshake must not carry a body")),
         (BadRequest, bad("b", "Bad Request")),
-        (UnknownCoding, plain("501 Not Implemented", "f", "Not Implemented")),
+        (UnsupportedTransferEncoding, plain("501 Not Implemented", "f", "Not Implemented")),
         (IdentityMismatch, plain("403 Forbidden", "11", "validation_failed")),
         (Unauthenticated, plain("401 Unauthorized", "19", "JWT authentication failed")),
         (HeadTooLarge, plain("431 Request Header Fields Too Large", "1f", "Request Header Fields Too Large")),
         (
-            ObsoleteVersion,
+            UnsupportedVersion,
             "HTTP/1.1 426 Upgrade Required\r\ncontent-type: text/plain\r\n\r\nUpgrade Required".to_owned(),
         ),
         (

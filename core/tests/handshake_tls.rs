@@ -13,7 +13,7 @@ fn asked(whole_tls: bool, lines: &str) -> Result<(), Rejection> {
     let text = format!("{REQUEST}{lines}\r\n");
     match RequestParser::new().parse(&rules, text.as_bytes()) {
         ParsedRequest::Complete { .. } => Ok(()),
-        ParsedRequest::Faulted(rejection) => Err(rejection),
+        ParsedRequest::Rejected(rejection) => Err(rejection),
         ParsedRequest::Incomplete => panic!("a whole head"),
     }
 }
@@ -34,7 +34,7 @@ fn a_responder_demands_the_word() {
     assert_eq!(asked(true, "x-revtun-tls: whole\r\n"), Ok(()));
     assert_eq!(asked(true, "X-Revtun-TLS: whole\r\nx-revtun-tls: no\r\n"), Ok(()), "of duplicates the first counts");
     for lines in ["", "x-revtun-tls: Whole\r\n", "x-revtun-tls: 1\r\n", "x-revtun-tls: no\r\nx-revtun-tls: whole\r\n"] {
-        assert_eq!(asked(true, lines), Err(Rejection::TlsNotKept), "{lines}");
+        assert_eq!(asked(true, lines), Err(Rejection::TlsRequired), "{lines}");
         assert_eq!(asked(false, lines), Ok(()), "{lines}");
     }
 }

@@ -10,8 +10,8 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 use revtun_core::handshake::{Answer, Instance};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::initiator::{self, HostId, Initiator};
-use revtun_core::journal::{FaultKind, Form, Header, Line, Recorder, replay};
-use revtun_core::responder::{self, Hello, Responder, Verdict};
+use revtun_core::journal::{Format, Header, Line, Recorder, ReplayErrorKind, replay};
+use revtun_core::responder::{self, Handshake, Responder, Verdict};
 use revtun_core::{Env, Instant, Machine as _, TunnelId};
 
 use walk::{Walk, Walked};
@@ -57,14 +57,14 @@ fn round_trip<M: Walked>(machine: M, throws: &[u64]) {
     let lie = format!("{journal} {} Drained", if last.contains(" -> ") { "+" } else { "->" });
     let fault = replay(&mut machine.clone(), &lie).expect_err("a lie");
     assert_eq!(fault.line, throws.len() + 2);
-    assert!(matches!(fault.kind, FaultKind::Differs { .. }));
+    assert!(matches!(fault.kind, ReplayErrorKind::Differs { .. }));
 }
 
 #[test]
 fn lines_read_as_they_look() {
     let mut initiator = Initiator::new(initiator::Config::default());
-    let mut journal = Recorder::new(String::new(), Form::Text);
-    let mut tla = Recorder::new(String::new(), Form::Tla);
+    let mut journal = Recorder::new(String::new(), Format::Text);
+    let mut tla = Recorder::new(String::new(), Format::Tla);
     let mut twin = initiator.clone();
     let tunnel = TunnelId::new(0, 0);
     for event in [
@@ -72,7 +72,7 @@ fn lines_read_as_they_look() {
         initiator::Event::Tick,
         initiator::Event::Connected { tunnel },
         initiator::Event::Answered { tunnel, answer: Answer::Accepted { revtun: true } },
-        initiator::Event::DrainOrdered { grace: Duration::from_secs(9) },
+        initiator::Event::DrainRequested { grace: Duration::from_secs(9) },
     ] {
         let effects = journal.step(&mut initiator, ENV, event);
         assert_eq!(tla.step(&mut twin, ENV, event), effects);
@@ -84,7 +84,7 @@ at=1500000000 dice=42 TargetSet host=3 count=1
 at=1500000000 dice=42 Tick timer=Dial host=3 -> Dial tunnel=0.0 host=3
 at=1500000000 dice=42 Connected tunnel=0.0 -> SendHandshake tunnel=0.0
 at=1500000000 dice=42 Answered tunnel=0.0 answer=Accepted revtun=true -> Deliver tunnel=0.0
-at=1500000000 dice=42 DrainOrdered grace=9000000000
+at=1500000000 dice=42 DrainRequested grace=9000000000
 "
     );
     assert_eq!(
@@ -93,7 +93,7 @@ at=1500000000 dice=42 DrainOrdered grace=9000000000
 [a |-> "Dial", host |-> 3, effects |-> <<[a |-> "Dial", tunnel |-> <<"0", 0>>, host |-> 3]>>, stages |-> {<<"0", "Dialing">>}]
 [a |-> "Connected", tunnel |-> <<"0", 0>>, effects |-> <<[a |-> "SendHandshake", tunnel |-> <<"0", 0>>]>>, stages |-> {<<"0", "Handshaking">>}]
 [a |-> "Answered", tunnel |-> <<"0", 0>>, answer |-> "Accepted", revtun |-> TRUE, effects |-> <<[a |-> "Deliver", tunnel |-> <<"0", 0>>]>>, stages |-> {<<"0", "Idle">>}]
-[a |-> "DrainOrdered", grace |-> "9000000000", effects |-> <<>>, stages |-> {<<"0", "Idle">>}]
+[a |-> "DrainRequested", grace |-> "9000000000", effects |-> <<>>, stages |-> {<<"0", "Idle">>}]
 "#
     );
 }
@@ -103,7 +103,7 @@ fn the_form_for_the_specification_quotes_names_and_lists_what_there_are_several_
     let mut responder = Responder::new(responder::Config { settle: Duration::ZERO, ..responder::Config::default() });
     let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
     let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
-    let mut tla = Recorder::new(String::new(), Form::Tla);
+    let mut tla = Recorder::new(String::new(), Format::Tla);
     let identity = Identity {
         node: NodeId::new("n").unwrap(),
         cluster: ClusterId::new("c").unwrap(),
@@ -112,17 +112,17 @@ fn the_form_for_the_specification_quotes_names_and_lists_what_there_are_several_
     for process in [1, 2, 1] {
         let effects = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
         let Some(responder::Effect::Admit { tunnel }) = effects.iter().next() else { panic!("{effects:?}") };
-        let hello = Hello { identity, instance: Some(Instance(process)), verdict: Verdict::Believed };
-        let _ = tla.step(&mut responder, ENV, responder::Event::Greeted { tunnel, hello });
+        let handshake = Handshake { identity, instance: Some(Instance(process)), verdict: Verdict::Authenticated };
+        let _ = tla.step(&mut responder, ENV, responder::Event::HandshakeReceived { tunnel, handshake });
     }
-    let drain = responder::Event::DrainOrdered { scope: responder::DrainScope::All, grace: Duration::ZERO };
+    let drain = responder::Event::DrainRequested { scope: responder::DrainScope::All, grace: Duration::ZERO };
     let (line, _) = Line::step(&mut responder.clone(), ENV, drain);
-    assert!(line.tla(&responder).to_string().starts_with(r#"[a |-> "DrainOrdered", scope |-> "All", grace |-> 0"#));
+    assert!(line.tla(&responder).to_string().starts_with(r#"[a |-> "DrainRequested", scope |-> "All", grace |-> 0"#));
     let told = tla.finish().unwrap();
     let last = told.lines().next_back().expect("three lines");
     assert_eq!(
         last,
-        r#"[a |-> "Greeted", tunnel |-> <<"4", 0>>, node |-> "n", cluster |-> "c", tenant |-> "t", instance |-> "00000000000000000000000000000001", verdict |-> "Believed", effects |-> <<[a |-> "Accept", tunnel |-> <<"4", 0>>], [a |-> "Contended", tunnel |-> <<"4", 0>>]>>, stages |-> {<<"0", "Handshaking">>, <<"1", "Handshaking">>, <<"2", "Draining">>, <<"3", "Settling">>, <<"4", "Settling">>}]"#
+        r#"[a |-> "HandshakeReceived", tunnel |-> <<"4", 0>>, node |-> "n", cluster |-> "c", tenant |-> "t", instance |-> "00000000000000000000000000000001", verdict |-> "Authenticated", effects |-> <<[a |-> "Accept", tunnel |-> <<"4", 0>>], [a |-> "Contended", tunnel |-> <<"4", 0>>]>>, stages |-> {<<"0", "Handshaking">>, <<"1", "Handshaking">>, <<"2", "Draining">>, <<"3", "Settling">>, <<"4", "Settling">>}]"#
     );
 }
 
@@ -158,13 +158,13 @@ fn names_are_quoted_and_everything_else_stands_bare() {
         cluster: ClusterId::new("é -> + =").unwrap(),
         tenant: TenantId::new("7").unwrap(),
     };
-    let hello = Hello { identity, instance: Some(Instance(255)), verdict: Verdict::Believed };
-    let event = responder::Event::Greeted { tunnel: TunnelId::new(0, 0), hello };
+    let handshake = Handshake { identity, instance: Some(Instance(255)), verdict: Verdict::Authenticated };
+    let event = responder::Event::HandshakeReceived { tunnel: TunnelId::new(0, 0), handshake };
     let (line, _) = Line::step(&mut responder, ENV, event);
     assert_eq!(
         line.to_string(),
-        "at=1500000000 dice=42 Greeted tunnel=0.0 node=\"a \\\"b\\\"\\u{9}\\\\\" cluster=\"é -> + =\" tenant=\"7\" \
-         instance=\"000000000000000000000000000000ff\" verdict=Believed -> Accept tunnel=0.0"
+        "at=1500000000 dice=42 HandshakeReceived tunnel=0.0 node=\"a \\\"b\\\"\\u{9}\\\\\" cluster=\"é -> + =\" tenant=\"7\" \
+         instance=\"000000000000000000000000000000ff\" verdict=Authenticated -> Accept tunnel=0.0"
     );
     assert_eq!(Line::parse(&line.to_string()).unwrap().event::<Responder>(), Some(event));
 }
@@ -230,7 +230,7 @@ fn a_full_disk_stops_the_journal_and_not_the_machine() {
             Err(fmt::Error)
         }
     }
-    let mut recorder = Recorder::new(Full, Form::Text);
+    let mut recorder = Recorder::new(Full, Format::Text);
     let mut responder = Responder::new(responder::Config::default());
     for _ in 0..2 {
         assert_eq!(

@@ -306,7 +306,7 @@ fn of_two_orders_to_drain_the_earlier_end_counts() {
         accept(&mut clock, tunnel(0, 0));
         let _ = clock.tell(initiator::Event::Used { tunnel: tunnel(0, 0), protocol: Protocol::Http2 });
         for grace in graces {
-            let _ = clock.tell(initiator::Event::DrainOrdered { grace: Duration::from_secs(grace) });
+            let _ = clock.tell(initiator::Event::DrainRequested { grace: Duration::from_secs(grace) });
         }
         let _ = clock.run();
         let began = clock.now;
@@ -321,7 +321,7 @@ fn an_initiators_drain_tells_waits_closes_and_ends() {
     let _ = clock.run();
     accept(&mut clock, tunnel(0, 0));
     let _ = clock.tell(initiator::Event::Used { tunnel: tunnel(0, 0), protocol: Protocol::Http2 });
-    assert_eq!(clock.tell(initiator::Event::DrainOrdered { grace: Duration::from_secs(30) }), []);
+    assert_eq!(clock.tell(initiator::Event::DrainRequested { grace: Duration::from_secs(30) }), []);
     let surplus = initiator::Effect::Close { tunnel: tunnel(1, 0), reason: initiator::CloseReason::Surplus };
     assert_eq!(clock.run(), [surplus, initiator::Effect::Goaway { tunnel: tunnel(0, 0) }]);
     let began = clock.now;

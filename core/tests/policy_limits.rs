@@ -6,14 +6,14 @@ use clock::Clock;
 use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{self, Hello, Place, Refusal, Responder, Source, StreamId, Target, Verdict};
+use revtun_core::responder::{self, Handshake, Refusal, Responder, Source, StreamId, Target, TargetName, Verdict};
 
 const fn instance(number: u128) -> Option<Instance> {
     Some(Instance(number))
 }
 
 fn node(name: &str) -> Target<'_> {
-    Target { tenant: TenantId::new("t").ok(), place: Place::Node(NodeId::new(name).expect("legal")) }
+    Target { tenant: TenantId::new("t").ok(), name: TargetName::Node(NodeId::new(name).expect("legal")) }
 }
 
 /// A connection greets. What is due at once is done.
@@ -25,8 +25,8 @@ fn greet(clock: &mut Clock<Responder>, name: &str, instance: Option<Instance>) -
         cluster: ClusterId::new("c").expect("legal"),
         tenant: TenantId::new("t").expect("legal"),
     };
-    let hello = Hello { identity, instance, verdict: Verdict::Believed };
-    let mut effects = clock.tell(responder::Event::Greeted { tunnel, hello });
+    let handshake = Handshake { identity, instance, verdict: Verdict::Authenticated };
+    let mut effects = clock.tell(responder::Event::HandshakeReceived { tunnel, handshake });
     effects.extend(clock.run());
     (tunnel, effects)
 }
@@ -71,7 +71,7 @@ fn one_place_leaves_room_at_the_door_for_the_others() {
     let mut knock = |source| clock.tell(responder::Event::Accepted { source: Source(source) });
     let admitted = |effects: Vec<_>| matches!(effects[..], [responder::Effect::Admit { .. }]);
     assert!(admitted(knock(1)) && admitted(knock(1)));
-    assert_eq!(knock(1), [responder::Effect::Shun { rejection: Rejection::SourceBusy }]);
+    assert_eq!(knock(1), [responder::Effect::RefuseConnection { rejection: Rejection::TooManyHandshakesFromSource }]);
     assert!(admitted(knock(2)));
     let late = clock.fire();
     assert!(matches!(late[..], [responder::Effect::Close { .. }]), "{late:?}");
@@ -89,7 +89,7 @@ fn a_tenant_that_asks_for_too_much_leaves_room_for_the_others() {
     let of_other = |name| Target { tenant: TenantId::new("u").ok(), ..node(name) };
     assert_eq!(open(&mut clock, 1, node("x")), waits(1));
     assert_eq!(open(&mut clock, 2, node("y")), waits(2));
-    assert_eq!(open(&mut clock, 3, node("z")), refused(3, Refusal::TenantWaiting));
+    assert_eq!(open(&mut clock, 3, node("z")), refused(3, Refusal::TenantQueueFull));
     assert_eq!(open(&mut clock, 4, node("n")), assigned(4, tunnel));
     assert_eq!(open(&mut clock, 5, node("n")), refused(5, Refusal::TenantSaturated));
     assert_eq!(open(&mut clock, 6, of_other("n")), waits(6));

@@ -8,7 +8,9 @@ use clock::Clock;
 use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{self, DrainScope, Hello, Place, Refusal, Responder, Source, StreamId, Target, Verdict};
+use revtun_core::responder::{
+    self, DrainScope, Handshake, Refusal, Responder, Source, StreamId, Target, TargetName, Verdict,
+};
 
 const MAX: u64 = u64::MAX;
 
@@ -17,11 +19,11 @@ const fn instance(number: u128) -> Option<Instance> {
 }
 
 fn node(name: &str) -> Target<'_> {
-    Target { tenant: TenantId::new("t").ok(), place: Place::Node(NodeId::new(name).expect("legal")) }
+    Target { tenant: TenantId::new("t").ok(), name: TargetName::Node(NodeId::new(name).expect("legal")) }
 }
 
 fn cluster(name: &str) -> Target<'_> {
-    Target { tenant: TenantId::new("t").ok(), place: Place::Cluster(ClusterId::new(name).expect("legal")) }
+    Target { tenant: TenantId::new("t").ok(), name: TargetName::Cluster(ClusterId::new(name).expect("legal")) }
 }
 
 /// A connection greets. What is due at once is done.
@@ -42,8 +44,8 @@ fn greet_for(
         cluster: ClusterId::new("c").expect("legal"),
         tenant: TenantId::new(tenant).expect("legal"),
     };
-    let hello = Hello { identity, instance, verdict: Verdict::Believed };
-    let mut effects = clock.tell(responder::Event::Greeted { tunnel, hello });
+    let handshake = Handshake { identity, instance, verdict: Verdict::Authenticated };
+    let mut effects = clock.tell(responder::Event::HandshakeReceived { tunnel, handshake });
     effects.extend(clock.run());
     (tunnel, effects)
 }
@@ -200,7 +202,7 @@ fn connections_that_have_not_greeted_are_limited() {
         let admit = responder::Effect::Admit { tunnel: TunnelId::new(slot, 0) };
         assert_eq!(clock.tell(responder::Event::Accepted { source: Source(1) }), [admit]);
     }
-    let shun = responder::Effect::Shun { rejection: Rejection::Busy };
+    let shun = responder::Effect::RefuseConnection { rejection: Rejection::TooManyHandshakes };
     assert_eq!(clock.tell(responder::Event::Accepted { source: Source(1) }), [shun]);
 }
 
@@ -222,7 +224,7 @@ fn of_several_suspects_the_one_goes_that_is_silent_for_the_longest_time() {
     let _ = greet(&mut clock, "n", instance(1));
     clock.pass(2_000);
     let (_, effects) = greet(&mut clock, "n", instance(1));
-    assert_eq!(effects[0], closed(older, responder::CloseReason::Displaced));
+    assert_eq!(effects[0], closed(older, responder::CloseReason::Evicted));
 }
 
 #[test]
@@ -235,10 +237,10 @@ fn a_full_node_gives_up_the_tunnel_that_has_not_answered_for_the_longest_time() 
     assert_eq!(effects, [responder::Effect::Reject { tunnel: refused, rejection: Rejection::NodeFull }]);
     clock.pass(600);
     let (_, effects) = greet(&mut clock, "n", instance(1));
-    assert_eq!(effects[0], closed(older, responder::CloseReason::Displaced));
+    assert_eq!(effects[0], closed(older, responder::CloseReason::Evicted));
     clock.pass(500);
     let (_, effects) = greet(&mut clock, "n", instance(1));
-    assert_eq!(effects[0], closed(younger, responder::CloseReason::Displaced));
+    assert_eq!(effects[0], closed(younger, responder::CloseReason::Evicted));
 }
 
 #[test]
@@ -251,7 +253,7 @@ fn a_returning_node_is_not_kept_out_by_its_corpse_where_tenant_or_responder_is_f
         let (_, effects) = greet(&mut clock, "m", instance(1));
         assert!(matches!(effects[0], responder::Effect::Reject { .. }), "a stranger has to wait");
         let (_, effects) = greet(&mut clock, "n", instance(2));
-        assert_eq!(effects[0], closed(corpse, responder::CloseReason::Displaced));
+        assert_eq!(effects[0], closed(corpse, responder::CloseReason::Evicted));
     }
 }
 
@@ -321,9 +323,9 @@ fn a_drain_of_a_part_leaves_the_rest_alone() {
     let tenant = |name| TenantId::new(name).expect("legal");
     let scopes = [
         (DrainScope::Tenant(tenant("t")), vec![0, 1]),
-        (DrainScope::Place(node("n")), vec![0]),
-        (DrainScope::Place(Target { tenant: None, ..node("n") }), vec![0, 2]),
-        (DrainScope::Place(cluster("c")), vec![0, 1]),
+        (DrainScope::Target(node("n")), vec![0]),
+        (DrainScope::Target(Target { tenant: None, ..node("n") }), vec![0, 2]),
+        (DrainScope::Target(cluster("c")), vec![0, 1]),
         (DrainScope::Tunnel(TunnelId::new(1, 0)), vec![1]),
     ];
     for (scope, expected) in scopes {
@@ -331,7 +333,7 @@ fn a_drain_of_a_part_leaves_the_rest_alone() {
         let tunnels = [("t", "n"), ("t", "m"), ("u", "n")].map(|(of, name)| greet_for(&mut clock, of, name, None).0);
         clock.pass(50);
         let _ = clock.run();
-        assert_eq!(clock.tell(responder::Event::DrainOrdered { scope, grace: Duration::ZERO }), []);
+        assert_eq!(clock.tell(responder::Event::DrainRequested { scope, grace: Duration::ZERO }), []);
         let told: Vec<_> = expected.iter().map(|index| responder::Effect::Goaway { tunnel: tunnels[*index] }).collect();
         assert_eq!(clock.run(), told, "{scope:?}");
         assert_eq!(clock.until(clock.now.after(Duration::from_secs(1))).len(), told.len(), "closed one by one");
@@ -356,7 +358,7 @@ fn of_two_orders_to_drain_everything_the_earlier_end_counts() {
         assert_eq!(open(&mut clock, 1, node("n")), assigned(1, tunnel));
         for grace in graces {
             let grace = Duration::from_secs(grace);
-            let _ = clock.tell(responder::Event::DrainOrdered { scope: DrainScope::All, grace });
+            let _ = clock.tell(responder::Event::DrainRequested { scope: DrainScope::All, grace });
             let _ = clock.run();
         }
         let began = clock.now;
@@ -372,7 +374,7 @@ fn a_responders_drain_refuses_tells_waits_and_ends() {
     let (busy, _) = greet(&mut clock, "m", instance(1));
     assert_eq!(open(&mut clock, 1, node("m")), assigned(1, busy));
     assert_eq!(open(&mut clock, 2, node("x")), responder::Effect::Wait { stream: StreamId(2) });
-    let drain = responder::Event::DrainOrdered { scope: DrainScope::All, grace: Duration::from_secs(30) };
+    let drain = responder::Event::DrainRequested { scope: DrainScope::All, grace: Duration::from_secs(30) };
     assert!(!clock.machine.is_draining());
     assert_eq!(clock.tell(drain), []);
     assert!(clock.machine.is_draining());
@@ -387,6 +389,6 @@ fn a_responders_drain_refuses_tells_waits_and_ends() {
     let began = clock.now;
     assert_eq!(clock.fire(), [closed(idle, responder::CloseReason::Drained)]);
     assert_eq!(clock.now.since(began).as_secs(), 1);
-    assert_eq!(clock.fire(), [closed(busy, responder::CloseReason::GraceOver), responder::Effect::Drained]);
+    assert_eq!(clock.fire(), [closed(busy, responder::CloseReason::GraceExpired), responder::Effect::Drained]);
     assert_eq!(clock.now.since(began).as_secs(), 30);
 }

@@ -65,21 +65,38 @@ fn a_responder_keeps_its_promises() {
         let config = walk::responder::small(run.switches.0, run.switches.1);
         watch("walk-responder", Responder::new(config), ResponderModel::new(config), run, tally);
     });
-    let at_the_door = [Rejection::Busy, Rejection::SourceBusy, Rejection::TooFast].map(Rejection::name);
+    let at_the_door = [Rejection::TooManyHandshakes, Rejection::TooManyHandshakesFromSource, Rejection::RateLimited]
+        .map(Rejection::name);
     let rejections = Rejection::ALL.map(Rejection::name);
     let rejections: Vec<_> = rejections.into_iter().filter(|name| !at_the_door.contains(name)).collect();
-    let close =
-        ["HandshakeTimeout", "Lingered", "PingTimeout", "Silent", "Drained", "GraceOver", "Superseded", "Displaced"];
+    let close = [
+        "HandshakeTimeout",
+        "LingerTimeout",
+        "PingTimeout",
+        "Silent",
+        "Drained",
+        "GraceExpired",
+        "Superseded",
+        "Evicted",
+    ];
     reaches(
         &tally,
         &[
             names(&["Admit", "Accept", "Ping", "Assign", "Wait", "Goaway", "Contended", "Drained"]),
-            with_reason("Shun", &at_the_door),
-            with_reason("Shun", &[Rejection::Draining.name()]),
+            with_reason("RefuseConnection", &at_the_door),
+            with_reason("RefuseConnection", &[Rejection::Draining.name()]),
             with_reason("Reject", &rejections),
             with_reason(
                 "Refuse",
-                &["NoTenant", "Absent", "Saturated", "TooManyWaiting", "TenantSaturated", "TenantWaiting", "Draining"],
+                &[
+                    "MissingTenant",
+                    "NoTunnel",
+                    "Saturated",
+                    "QueueFull",
+                    "TenantSaturated",
+                    "TenantQueueFull",
+                    "Draining",
+                ],
             ),
             with_reason("Close", &close),
         ]

@@ -10,7 +10,7 @@ use revtun_core::handshake::Instance;
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Effect as E;
 use revtun_core::responder::Event as Ev;
-use revtun_core::responder::{Config, DrainScope, Hello, Place, Responder, StreamId, Target, Verdict};
+use revtun_core::responder::{Config, DrainScope, Handshake, Responder, StreamId, Target, TargetName, Verdict};
 use revtun_core::{Env, Instant, Machine, TunnelId};
 
 /// Capitals, letters of another alphabet, a mark that is not seen, a prefix, a suffix, and names that are the same text
@@ -38,7 +38,7 @@ enum Deed {
     Close(usize),
     Ask(bool, usize),
     Finish(usize),
-    GiveUp(usize),
+    WaitTimeout(usize),
     DrainAll,
     Drain(bool, usize),
 }
@@ -48,7 +48,7 @@ type Step = (bool, u16, u64, Deed);
 
 fn deed() -> impl Strategy<Value = Deed> {
     let name = 0..NAMES.len();
-    let verdict = prop_oneof![9 => Just(Verdict::Believed), 1 => Just(Verdict::Contradicted)];
+    let verdict = prop_oneof![9 => Just(Verdict::Authenticated), 1 => Just(Verdict::Mismatch)];
     prop_oneof![
         6 => (name.clone(), name.clone(), prop::option::of(0_u8..3), verdict)
             .prop_map(|(node, cluster, instance, verdict)| Deed::Dial { node, cluster, instance, verdict }),
@@ -58,7 +58,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         2 => any::<usize>().prop_map(Deed::Close),
         8 => (any::<bool>(), name.clone()).prop_map(|(node, name)| Deed::Ask(node, name)),
         4 => any::<usize>().prop_map(Deed::Finish),
-        1 => any::<usize>().prop_map(Deed::GiveUp),
+        1 => any::<usize>().prop_map(Deed::WaitTimeout),
         1 => Just(Deed::DrainAll),
         1 => (any::<bool>(), name).prop_map(|(node, name)| Deed::Drain(node, name)),
     ]
@@ -125,9 +125,9 @@ impl Stage {
     fn act(&mut self, who: usize, deed: Deed) {
         const LEGAL: &str = "a legal name";
         let tenant = TenantId::new(self.tenants[who]).expect(LEGAL);
-        let place = |is_node, name: usize| match is_node {
-            true => Place::Node(NodeId::new(NAMES[name]).expect(LEGAL)),
-            false => Place::Cluster(ClusterId::new(NAMES[name]).expect(LEGAL)),
+        let target_name = |is_node, name: usize| match is_node {
+            true => TargetName::Node(NodeId::new(NAMES[name]).expect(LEGAL)),
+            false => TargetName::Cluster(ClusterId::new(NAMES[name]).expect(LEGAL)),
         };
         let own = |which: usize| {
             let own = &self.tunnels[who];
@@ -142,7 +142,7 @@ impl Stage {
             Deed::Ask(is_node, name) => {
                 let stream = stream(who, self.requests[who].len());
                 self.requests[who].push(None);
-                let target = Target { tenant: Some(tenant), place: place(is_node, name) };
+                let target = Target { tenant: Some(tenant), name: target_name(is_node, name) };
                 self.tell(who, Ev::Opened { stream, target });
             }
             Deed::Finish(which) => {
@@ -153,19 +153,19 @@ impl Stage {
                     self.tell(who, Ev::Released { tunnel });
                 }
             }
-            Deed::GiveUp(which) => {
+            Deed::WaitTimeout(which) => {
                 let asked = self.requests[who].len();
                 if asked > 0 {
-                    self.tell(who, Ev::Abandoned { stream: stream(who, which % asked) });
+                    self.tell(who, Ev::Cancelled { stream: stream(who, which % asked) });
                 }
             }
             Deed::DrainAll => {
                 let grace = Duration::from_secs(1);
-                self.tell(who, Ev::DrainOrdered { scope: DrainScope::Tenant(tenant), grace });
+                self.tell(who, Ev::DrainRequested { scope: DrainScope::Tenant(tenant), grace });
             }
             Deed::Drain(is_node, name) => {
-                let target = Target { tenant: Some(tenant), place: place(is_node, name) };
-                self.tell(who, Ev::DrainOrdered { scope: DrainScope::Place(target), grace: Duration::from_secs(1) });
+                let target = Target { tenant: Some(tenant), name: target_name(is_node, name) };
+                self.tell(who, Ev::DrainRequested { scope: DrainScope::Target(target), grace: Duration::from_secs(1) });
             }
         }
     }
@@ -182,7 +182,7 @@ impl Stage {
             tenant: TenantId::new(self.tenants[who]).expect(LEGAL),
         };
         let instance = instance.map(|run| Instance(run.into()));
-        self.tell(who, Ev::Greeted { tunnel, hello: Hello { identity, instance, verdict } });
+        self.tell(who, Ev::HandshakeReceived { tunnel, handshake: Handshake { identity, instance, verdict } });
     }
 
     fn tell_of(&mut self, who: usize, tunnel: Option<TunnelId>, event: impl Fn(TunnelId) -> Ev<'static>) {
@@ -212,7 +212,7 @@ impl Stage {
                 E::Refuse { stream, refusal } => {
                     (request(stream).0, format!("request {}: {refusal:?}", request(stream).1))
                 }
-                E::Admit { .. } | E::Shun { .. } | E::Drained => panic!("{effect:?}"),
+                E::Admit { .. } | E::RefuseConnection { .. } | E::Drained => panic!("{effect:?}"),
             };
             assert!(cause.is_none_or(|cause| cause == who), "{effect:?} is of another tenant than what led to it");
             self.stories[who].push((self.now, what));
@@ -269,7 +269,8 @@ proptest! {
 /// The property above is about something: both tenants get tunnels, requests through them, and refusals.
 #[test]
 fn there_are_stories_to_tell() {
-    let dial = |others| (others, 1, 0, Deed::Dial { node: 0, cluster: 1, instance: None, verdict: Verdict::Believed });
+    let dial =
+        |others| (others, 1, 0, Deed::Dial { node: 0, cluster: 1, instance: None, verdict: Verdict::Authenticated });
     let ask = |others| (others, 200, 0, Deed::Ask(true, 0));
     let steps =
         [dial(false), dial(true), ask(false), ask(true), (true, 1, 0, Deed::DrainAll), dial(false), dial(false)];

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use revtun_core::binding::{Binding, Hole, Statement, Template, TemplateError};
 use revtun_core::handshake::{HeaderNames, Instance, PATH, ParsedRequest, RequestHead, RequestParser, Rules};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::Verdict::{self, Believed, Contradicted, Unproven};
+use revtun_core::responder::Verdict::{self, Authenticated, Mismatch, Unauthenticated};
 use revtun_core::token::{Claims, MAX_TOKEN_BYTES, Policy, SKEW_SECONDS, Token, TokenFault};
 
 const SUBJECT: &str = "sub={tenant}/{cluster}/{node}";
@@ -45,11 +45,11 @@ const NAMED: [Statement<'_>; 1] = [Statement::Claim { name: "sub", value: "t/c/n
 #[test]
 fn a_token_names_its_bearer() {
     let policy = policy([SUBJECT; 3]);
-    assert_eq!(policy.judge(&says(&NAMED), NOW, &claim("t", "c", "n")), Ok(Believed));
+    assert_eq!(policy.judge(&says(&NAMED), NOW, &claim("t", "c", "n")), Ok(Authenticated));
     for (tenant, cluster, node) in [("T", "c", "n"), ("t", "c", "n2"), ("t", "c/n", "n"), ("t/c", "n", "n")] {
-        assert_eq!(policy.judge(&says(&NAMED), NOW, &claim(tenant, cluster, node)), Ok(Contradicted), "{node}");
+        assert_eq!(policy.judge(&says(&NAMED), NOW, &claim(tenant, cluster, node)), Ok(Mismatch), "{node}");
     }
-    assert_eq!(policy.judge(&says(&[]), NOW, &claim("t", "c", "n")), Ok(Contradicted));
+    assert_eq!(policy.judge(&says(&[]), NOW, &claim("t", "c", "n")), Ok(Mismatch));
     // What a certificate says, or another claim, is not what this claim says.
     for other in [
         Statement::Uri("t/c/n"),
@@ -57,7 +57,7 @@ fn a_token_names_its_bearer() {
         Statement::Claim { name: "Sub", value: "t/c/n" },
         Statement::Claim { name: "su", value: "b=t/c/n" },
     ] {
-        assert_eq!(policy.judge(&says(&[other]), NOW, &claim("t", "c", "n")), Ok(Contradicted), "{other:?}");
+        assert_eq!(policy.judge(&says(&[other]), NOW, &claim("t", "c", "n")), Ok(Mismatch), "{other:?}");
     }
 }
 
@@ -70,13 +70,13 @@ fn each_name_may_stand_in_a_claim_of_its_own_and_one_of_a_list_is_enough() {
         Statement::Claim { name: "groups", value: "cluster:c" },
         Statement::Claim { name: "https://x/tenant", value: "spiffe://t" },
     ];
-    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "c", "n")), Ok(Believed));
-    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "b", "n")), Ok(Believed));
-    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "d", "n")), Ok(Contradicted));
+    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "c", "n")), Ok(Authenticated));
+    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "b", "n")), Ok(Authenticated));
+    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "d", "n")), Ok(Mismatch));
     for missing in [0, 3] {
         let mut left = said.to_vec();
         left.remove(missing);
-        assert_eq!(policy.judge(&says(&left), NOW, &claim("t", "c", "n")), Ok(Contradicted), "without {missing}");
+        assert_eq!(policy.judge(&says(&left), NOW, &claim("t", "c", "n")), Ok(Mismatch), "without {missing}");
     }
 }
 
@@ -87,14 +87,14 @@ fn a_token_is_good_from_a_minute_before_its_time_until_a_minute_after_it() {
         let claims = Claims { not_before, expires, ..says(&NAMED) };
         policy.judge(&claims, now, &claim("t", "c", "n"))
     };
-    assert_eq!(at(NOW, None, Some(NOW - SKEW_SECONDS + 1)), Ok(Believed));
+    assert_eq!(at(NOW, None, Some(NOW - SKEW_SECONDS + 1)), Ok(Authenticated));
     assert_eq!(at(NOW, None, Some(NOW - SKEW_SECONDS)), Err(TokenFault::Expired));
-    assert_eq!(at(NOW, Some(NOW + SKEW_SECONDS), Some(NOW + 99)), Ok(Believed));
+    assert_eq!(at(NOW, Some(NOW + SKEW_SECONDS), Some(NOW + 99)), Ok(Authenticated));
     assert_eq!(at(NOW, Some(NOW + SKEW_SECONDS + 1), Some(NOW + 99)), Err(TokenFault::NotYetValid));
     assert_eq!(at(NOW, None, None), Err(TokenFault::NoExpiry));
     // Nothing overflows at either end of time.
     assert_eq!(at(u64::MAX, Some(u64::MAX), Some(u64::MAX)), Err(TokenFault::Expired));
-    assert_eq!(at(0, Some(0), Some(u64::MAX)), Ok(Believed));
+    assert_eq!(at(0, Some(0), Some(u64::MAX)), Ok(Authenticated));
 }
 
 #[test]
@@ -112,12 +112,12 @@ fn a_token_of_or_for_somebody_else_proves_nothing() {
 #[test]
 fn two_means_of_proof_have_to_agree() {
     for (one, other, both) in [
-        (Believed, Believed, Believed),
-        (Believed, Unproven, Unproven),
-        (Believed, Contradicted, Contradicted),
-        (Unproven, Unproven, Unproven),
-        (Unproven, Contradicted, Unproven),
-        (Contradicted, Contradicted, Contradicted),
+        (Authenticated, Authenticated, Authenticated),
+        (Authenticated, Unauthenticated, Unauthenticated),
+        (Authenticated, Mismatch, Mismatch),
+        (Unauthenticated, Unauthenticated, Unauthenticated),
+        (Unauthenticated, Mismatch, Unauthenticated),
+        (Mismatch, Mismatch, Mismatch),
     ] {
         assert_eq!(Verdict::and(one, other), both, "{one:?} and {other:?}");
         assert_eq!(Verdict::and(other, one), both, "{other:?} and {one:?}");

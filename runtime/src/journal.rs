@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use revtun_core::journal::{CUT_SHORT, Header, Journaled, Line};
+use revtun_core::journal::{Header, Journaled, Line, TRUNCATED};
 use revtun_core::{Effects, Env};
 
 /// Steps that were taken and are not written yet.
@@ -160,7 +160,7 @@ fn write(mut file: impl Write, entries: &Receiver<Entry>, cut_short: &AtomicBool
         writeln!(file, "{line}")?;
     }
     if cut_short.load(Ordering::Relaxed) {
-        writeln!(file, "{CUT_SHORT}: steps came faster than they could be written")?;
+        writeln!(file, "{TRUNCATED}: steps came faster than they could be written")?;
     }
     file.flush()
 }
@@ -199,7 +199,7 @@ mod tests {
         let header = Header::parse(journal.lines().next().expect("a header")).expect("a header");
         let mut machine = header.machine::<Initiator>().expect("an initiator");
         assert_eq!(replay(&mut machine, &journal), Ok(5));
-        assert!(!journal.contains(CUT_SHORT));
+        assert!(!journal.contains(TRUNCATED));
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         let journal = written(50, 6);
         let lines: Vec<_> = journal.lines().collect();
         assert_eq!(lines.len(), 7);
-        assert!(lines[6].starts_with(CUT_SHORT));
+        assert!(lines[6].starts_with(TRUNCATED));
         assert_eq!(replay(&mut Initiator::new(Config::default()), &journal), Ok(5));
     }
 }

@@ -239,7 +239,7 @@ impl<W: World> ResponderHandle<W> {
             () = world.sleep_until(end.min(world.now().after(CALLERS_FIRST))) => {}
         }
         let grace = end.since(world.now());
-        self.context.report(Event::DrainOrdered { scope: DrainScope::All, grace });
+        self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });
         self.context.shared.drained().await;
         // Whoever lost its tunnel to the end of the grace is still told so.
         tokio::select! {
@@ -254,7 +254,7 @@ impl<W: World> ResponderHandle<W> {
     /// Takes tunnels out of use, lets their requests finish for at most `grace`, then closes them. Does not wait.
     /// With [`DrainScope::All`] every new tunnel is turned away too, for good.
     pub fn drain_scope(&self, scope: DrainScope<'_>, grace: Duration) {
-        self.context.report(Event::DrainOrdered { scope, grace });
+        self.context.report(Event::DrainRequested { scope, grace });
     }
 
     /// Returns when a drain of everything has closed the last tunnel.
@@ -293,7 +293,7 @@ impl<W: World> ResponderHandle<W> {
 
 impl<W: World> Drop for ResponderHandle<W> {
     fn drop(&mut self) {
-        self.context.report(Event::DrainOrdered { scope: DrainScope::All, grace: Duration::ZERO });
+        self.context.report(Event::DrainRequested { scope: DrainScope::All, grace: Duration::ZERO });
         self.advance(Phase::Over);
     }
 }

@@ -110,7 +110,7 @@ impl Panel {
             Box::new(handshake_ends::HandshakeEnds::of(plan)),
             Box::new(drain::DrainEnds::default()),
             Box::new(replace::ReplaceBeforeClose::of(plan)),
-            Box::new(ghosts::GhostsGetNoWork::of(plan)),
+            Box::new(ghosts::SupersededGetNoWork::of(plan)),
             Box::new(leak::NothingLeft),
             Box::new(memory::BoundedMemory::of(plan)),
             Box::new(calm::NothingLostInCalm::of(plan)),

@@ -34,7 +34,7 @@ Action(e) ==
     [] e.a = "Used"             -> Used(e.tunnel[1], IF e.protocol = "Http2" THEN "http2" ELSE "http1")
     [] e.a = "Closed"           -> Closed(e.tunnel[1])
     [] e.a = "GoawayReceived"   -> GoawayReceived(e.tunnel[1])
-    [] e.a = "DrainOrdered"     -> DrainOrdered
+    [] e.a = "DrainRequested"   -> DrainRequested
     [] e.a = "Dial"             -> Dial(e.host)
     [] e.a = "Shed"             -> Shed(e.host)
     [] e.a = "ConnectTimeout"   -> ConnectTimeout(e.tunnel[1])

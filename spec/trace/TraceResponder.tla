@@ -23,8 +23,8 @@ Id(t) == <<t, generation[t]>>
 \* Whether the record is about no tunnel, or about one that lives.
 Fresh(e) == "tunnel" \in DOMAIN e => e.tunnel = Id(e.tunnel[1])
 
-Timers == {"HandshakeTimeout", "Linger", "Settle", "Ping", "EchoTimeout", "Silence", "Retire", "Grace", "Serve", "GiveUp",
-           "Drain"}
+Timers == {"HandshakeTimeout", "Linger", "Settle", "Ping", "EchoTimeout", "Silence", "Retire", "Grace", "Serve",
+           "WaitTimeout", "Drain"}
 
 (***************************************************************************)
 (* Where tenants are not kept apart, all names are those of one tenant.    *)
@@ -34,21 +34,21 @@ Names(name) == IF Isolation THEN name ELSE ""
 PeerOf(e) == [tenant |-> Names(e.tenant), node |-> e.node, cluster |-> e.cluster, instance |-> e.instance]
 
 HasTenant(e) == "tenant" \in DOMAIN e
-SeatOf(e) ==
+TargetOf(e) ==
   LET of == IF HasTenant(e) THEN Names(e.tenant) ELSE ""
-  IN IF e.place = "Node" THEN <<"node", of, e.node>> ELSE <<"cluster", of, e.cluster>>
+  IN IF e.name = "Node" THEN <<"node", of, e.node>> ELSE <<"cluster", of, e.cluster>>
 
 \* Who sends the next request for a place is all the same, as long as it is somebody without one.
-CallerOf(e) == CHOOSE c \in Callers : m.at[c] = "away" /\ Seat(c) = SeatOf(e)
+CallerOf(e) == CHOOSE c \in Callers : m.at[c] = "away" /\ Target(c) = TargetOf(e)
 
 \* The tunnels that an operator's order is about.
 Meant(e) ==
   LET ours(t) == HasTenant(e) => tenant[t] = e.tenant
   IN CASE e.scope = "Tenant" -> {t \in Members(m) : ours(t)}
        [] e.scope = "Tunnel" -> {t \in Members(m) : Id(t) = e.tunnel}
-       [] e.scope = "Place"  -> IF e.place = "Node"
-                                THEN {t \in Members(m) : ours(t) /\ m.peer[t].node = e.node}
-                                ELSE {t \in Members(m) : ours(t) /\ m.peer[t].cluster = e.cluster}
+       [] e.scope = "Target" -> IF e.name = "Node"
+                               THEN {t \in Members(m) : ours(t) /\ m.peer[t].node = e.node}
+                               ELSE {t \in Members(m) : ours(t) /\ m.peer[t].cluster = e.cluster}
 
 \* There is room for one more connection: a limit that the specification leaves to the number of its slots. Where
 \* connections come from and how fast is left out of it: one may be turned away for that at any time.
@@ -56,11 +56,12 @@ HandshakeFits == Cardinality({t \in Tunnels : m.stage[t] \in {"handshaking", "re
 
 TurnedAway(e) ==
   /\ e.a = "Accepted" /\ m.drain = "no" /\ HandshakeFits
-  /\ e.effects \in {<<[a |-> "Shun", rejection |-> rejection]>> : rejection \in {"source-busy", "too-fast"}}
+  /\ e.effects \in {<<[a |-> "RefuseConnection", rejection |-> rejection]>> :
+                     rejection \in {"too-many-handshakes-from-source", "rate-limited"}}
   /\ UNCHANGED m
 
 \* The limits for clusters and for all tunnels are those for a node once more, and left out of the specification.
-OfCluster(peer)  == {t \in Members(m) : ClusterSeat(m.peer[t]) = ClusterSeat(peer)}
+OfCluster(peer)  == {t \in Members(m) : ClusterTarget(m.peer[t]) = ClusterTarget(peer)}
 AllFull          == Cardinality(Members(m)) >= MaxTunnels
 TenantFull(peer) == Cardinality(OfTenant(m, peer.tenant)) >= MaxPerTenant
 Crowded(peer)    == AllFull \/ Cardinality(OfCluster(peer)) >= MaxPerCluster
@@ -71,49 +72,49 @@ Saturated(e) == Cardinality({c \in Asking(e) : m.at[c] # "away"}) >= MaxStreamsP
 QueueFull(e) == Cardinality({c \in Asking(e) : m.at[c] = "waiting"}) >= MaxWaitingPerTenant
 
 OpenedInACrowd(e) ==
-  LET seat       == SeatOf(e)
-      has_to_wait == m.queue[seat] # <<>> \/ Candidates(m, seat) = {}
+  LET target      == TargetOf(e)
+      has_to_wait == m.queue[target] # <<>> \/ Candidates(m, target) = {}
   IN IF Saturated(e) \/ (has_to_wait /\ QueueFull(e))
      THEN m.drain = "no" /\ UNCHANGED m
      ELSE Opened(CallerOf(e))
 
-GreetedInACrowd(t, peer) ==
+HandshakeReceivedInACrowd(t, peer) ==
   /\ m.stage[t] = "handshaking"
   /\ \/ m' = [m EXCEPT !.stage[t] = "rejected"]
-     \/ \E u \in OfNode(m, NodeSeat(peer)) : m.stage[u] = "awaiting" /\ m' = Register(Close(m, u), t, peer)
+     \/ \E u \in OfNode(m, NodeTarget(peer)) : m.stage[u] = "awaiting" /\ m' = Register(Close(m, u), t, peer)
 
 \* The action that the record names.
 Action(e) ==
-  CASE e.a = "Accepted"         -> HandshakeFits /\ \E t \in Tunnels : Accepted(t)
-    [] e.a = "Greeted"          -> IF e.verdict = "Believed" /\ m.drain = "no" /\ Crowded(PeerOf(e))
-                                   THEN GreetedInACrowd(e.tunnel[1], PeerOf(e))
-                                   ELSE Greeted(e.tunnel[1], PeerOf(e), e.verdict = "Believed")
-    [] e.a = "Faulted"          -> Faulted(e.tunnel[1])
-    [] e.a = "Echoed"           -> Echoed(e.tunnel[1])
-    [] e.a = "Heard"            -> Heard(e.tunnel[1])
-    [] e.a = "Closed"           -> Closed(e.tunnel[1])
-    [] e.a = "Opened"           -> (HasTenant(e) \/ ~Isolation) /\ OpenedInACrowd(e)
+  CASE e.a = "Accepted"          -> HandshakeFits /\ \E t \in Tunnels : Accepted(t)
+    [] e.a = "HandshakeReceived" -> IF e.verdict = "Authenticated" /\ m.drain = "no" /\ Crowded(PeerOf(e))
+                                   THEN HandshakeReceivedInACrowd(e.tunnel[1], PeerOf(e))
+                                   ELSE HandshakeReceived(e.tunnel[1], PeerOf(e), e.verdict = "Authenticated")
+    [] e.a = "HandshakeInvalid"  -> HandshakeInvalid(e.tunnel[1])
+    [] e.a = "Echoed"            -> Echoed(e.tunnel[1])
+    [] e.a = "Heard"             -> Heard(e.tunnel[1])
+    [] e.a = "Closed"            -> Closed(e.tunnel[1])
+    [] e.a = "Opened"            -> (HasTenant(e) \/ ~Isolation) /\ OpenedInACrowd(e)
     \* Which of the requests on a tunnel is over is all the same to the machine.
-    [] e.a = "Released"         -> /\ Released(e.tunnel[1])
-                                   /\ m'.at[CHOOSE c \in Carried(m, e.tunnel[1]) : TRUE] = "away"
-    [] e.a = "Abandoned"        -> e.stream \in DOMAIN caller /\ Abandoned(caller[e.stream])
-    [] e.a = "GoawayReceived"   -> GoawayReceived(e.tunnel[1])
-    [] e.a = "DrainOrdered"     -> IF e.scope = "All"
-                                   THEN DrainOrdered /\ m'.drain # m.drain
-                                   ELSE m' = Depart(m, Meant(e))
-    [] e.a = "HandshakeTimeout" -> HandshakeTimeout(e.tunnel[1])
-    [] e.a = "Linger"           -> Linger(e.tunnel[1])
-    [] e.a = "Settle"           -> Settle(e.tunnel[1])
-    [] e.a = "Ping"             -> Ping(e.tunnel[1])
-    [] e.a = "EchoTimeout"      -> EchoTimeout(e.tunnel[1])
-    [] e.a = "Silence"          -> Silence(e.tunnel[1])
-    [] e.a = "Retire"           -> Retire(e.tunnel[1])
-    [] e.a = "Grace"            -> Grace(e.tunnel[1])
-    \* The code names the seat by its place in the registry, which the specification does not have.
-    [] e.a = "Serve"            -> \E seat \in m.serving : Serve(seat)
-    [] e.a = "GiveUp"           -> GiveUp(caller[e.stream])
-    [] e.a = "Drain"            -> Drain
-    [] e.a = "Tick"             -> FALSE
+    [] e.a = "Released"          -> /\ Released(e.tunnel[1])
+                                    /\ m'.at[CHOOSE c \in Carried(m, e.tunnel[1]) : TRUE] = "away"
+    [] e.a = "Cancelled"         -> e.stream \in DOMAIN caller /\ Cancelled(caller[e.stream])
+    [] e.a = "GoawayReceived"    -> GoawayReceived(e.tunnel[1])
+    [] e.a = "DrainRequested"    -> IF e.scope = "All"
+                                  THEN DrainRequested /\ m'.drain # m.drain
+                                  ELSE m' = StartDraining(m, Meant(e))
+    [] e.a = "HandshakeTimeout"  -> HandshakeTimeout(e.tunnel[1])
+    [] e.a = "Linger"            -> Linger(e.tunnel[1])
+    [] e.a = "Settle"            -> Settle(e.tunnel[1])
+    [] e.a = "Ping"              -> Ping(e.tunnel[1])
+    [] e.a = "EchoTimeout"       -> EchoTimeout(e.tunnel[1])
+    [] e.a = "Silence"           -> Silence(e.tunnel[1])
+    [] e.a = "Retire"            -> Retire(e.tunnel[1])
+    [] e.a = "Grace"             -> Grace(e.tunnel[1])
+    \* The code names the target by its place in the registry, which the specification does not have.
+    [] e.a = "Serve"             -> \E target \in m.serving : Serve(target)
+    [] e.a = "WaitTimeout"       -> WaitTimeout(caller[e.stream])
+    [] e.a = "Drain"             -> Drain
+    [] e.a = "Tick"              -> FALSE
 
 \* An event that means nothing to the machine changes nothing. A timer that fires always means something.
 Stale(e) ==
@@ -125,12 +126,12 @@ Stale(e) ==
 (* What the code has to report of the step from m to m'.                   *)
 (***************************************************************************)
 Shown(stage) ==
-  CASE stage = "handshaking"            -> "Handshaking"
-    [] stage = "rejected"               -> "Rejected"
-    [] stage = "settling"               -> "Settling"
+  CASE stage = "handshaking"             -> "Handshaking"
+    [] stage = "rejected"                -> "Rejected"
+    [] stage = "settling"                -> "Settling"
     [] stage \in {"resting", "awaiting"} -> "Idle"
-    [] stage = "inuse"                  -> "InUse"
-    [] stage \in Leaving                -> "Draining"
+    [] stage = "inuse"                   -> "InUse"
+    [] stage \in Leaving                 -> "Draining"
 
 ShownStages == {<<t, Shown(m'.stage[t])>> : t \in {u \in Tunnels : m'.stage[u] # "none"}}
 
@@ -141,32 +142,33 @@ Gone    == {t \in Changed : m'.stage[t] = "none"}
 Answered == {s \in DOMAIN caller : m'.at[caller[s]] # "waiting"}
 
 Rejections(e) ==
-  CASE e.a = "Faulted"            -> {e.rejection}
-    [] e.verdict = "Unproven"     -> {"unauthenticated"}
-    [] e.verdict = "Contradicted" -> {"identity-mismatch"}
-    [] m.drain # "no"             -> {"draining"}
-    [] AllFull                    -> {"responder-full"}
-    [] TenantFull(PeerOf(e))      -> {"tenant-full"}
-    [] Crowded(PeerOf(e))         -> {"cluster-full"}
-    [] OTHER                      -> {"node-full"}
+  CASE e.a = "HandshakeInvalid"      -> {e.rejection}
+    [] e.verdict = "Unauthenticated" -> {"unauthenticated"}
+    [] e.verdict = "Mismatch"        -> {"identity-mismatch"}
+    [] m.drain # "no"                -> {"draining"}
+    [] AllFull                       -> {"responder-full"}
+    [] TenantFull(PeerOf(e))         -> {"tenant-full"}
+    [] Crowded(PeerOf(e))            -> {"cluster-full"}
+    [] OTHER                         -> {"node-full"}
 
 \* Why a tunnel that had streams to finish goes is known; who had wanted it to go is not.
 CloseReasons(e, t) ==
   CASE e.a = "HandshakeTimeout"               -> {"HandshakeTimeout"}
     [] e.a = "EchoTimeout"                    -> {"PingTimeout"}
     [] e.a = "Silence"                        -> {"Silent"}
-    [] e.a = "Linger"                         -> IF m.stage[t] = "rejected" THEN {"Lingered"} ELSE {"Drained", "Superseded"}
-    [] e.a \in {"Grace", "Drain"}             -> {"GraceOver"}
+    [] e.a = "Linger"                         -> IF m.stage[t] = "rejected" THEN {"LingerTimeout"}
+                                                 ELSE {"Drained", "Superseded"}
+    [] e.a \in {"Grace", "Drain"}             -> {"GraceExpired"}
     [] e.a \in {"Released", "GoawayReceived"} -> {"Drained"}
-    [] e.a = "Greeted"                        -> {"Displaced"}
+    [] e.a = "HandshakeReceived"              -> {"Evicted"}
 
 Refusals(e) ==
   CASE e.a = "Drain" \/ (e.a = "Opened" /\ m.drain # "no") -> {"Draining"}
-    [] e.a = "Opened" /\ Isolation /\ ~HasTenant(e)         -> {"NoTenant"}
-    [] e.a = "Opened" /\ Saturated(e)                       -> {"TenantSaturated"}
-    [] e.a = "Opened" /\ ~WaitIsOff                         -> {IF Cardinality(Waiting(m)) >= MaxWaiting
-                                                                THEN "TooManyWaiting" ELSE "TenantWaiting"}
-    [] OTHER                                                -> {"Absent", "Saturated"}
+    [] e.a = "Opened" /\ Isolation /\ ~HasTenant(e)        -> {"MissingTenant"}
+    [] e.a = "Opened" /\ Saturated(e)                      -> {"TenantSaturated"}
+    [] e.a = "Opened" /\ ~WaitIsOff                        -> {IF Cardinality(Waiting(m)) >= MaxWaiting
+                                                               THEN "QueueFull" ELSE "TenantQueueFull"}
+    [] OTHER                                               -> {"NoTunnel", "Saturated"}
 
 \* What is said to the sender of a request that now is at `at`.
 Reply(e, stream, at) ==
@@ -183,13 +185,14 @@ If(condition, what) == IF condition THEN <<what>> ELSE <<>>
 \* For each effect, what it may be.
 Effects(e) ==
   LET into(stage) == {t \in Changed : m'.stage[t] = stage}
-      shunned     == e.a = "Accepted" /\ Changed = {}
+      refused     == e.a = "Accepted" /\ Changed = {}
       contended   == \E node \in Nodes : ~m.process[node].contended /\ m'.process[node].contended
       closed      == IF e.a = "Closed" THEN {} ELSE Gone
-      answered    == IF e.a \in {"Serve", "GiveUp", "Drain"} THEN Answered ELSE {}
-  IN If(shunned, [a : {"Shun"}, rejection : {CASE m.drain # "no" -> "draining"
-                                                 [] ~HandshakeFits  -> "busy"
-                                                 [] OTHER           -> e.effects[1].rejection}])
+      answered    == IF e.a \in {"Serve", "WaitTimeout", "Drain"} THEN Answered ELSE {}
+  IN If(refused, [a         : {"RefuseConnection"},
+                 rejection : {CASE m.drain # "no" -> "draining"
+                                [] ~HandshakeFits -> "too-many-handshakes"
+                                [] OTHER          -> e.effects[1].rejection}])
      \o One(into("handshaking"), LAMBDA t : [a : {"Admit"}, tunnel : {Id(t)}])
      \o One(closed, LAMBDA t : [a : {"Close"}, tunnel : {Id(t)}, reason : CloseReasons(e, t)])
      \o One(into("rejected"), LAMBDA t : [a : {"Reject"}, tunnel : {Id(t)}, rejection : Rejections(e)])
@@ -215,7 +218,9 @@ Taken(e) ==
   /\ e.stages = ShownStages
   /\ AreEffects(e.effects, Effects(e))
   /\ generation' = [t \in Tunnels |-> IF t \in Gone THEN generation[t] + 1 ELSE generation[t]]
-  /\ tenant' = IF e.a = "Greeted" /\ e.tunnel[1] \in Changed THEN [tenant EXCEPT ![e.tunnel[1]] = e.tenant] ELSE tenant
+  /\ tenant' = IF e.a = "HandshakeReceived" /\ e.tunnel[1] \in Changed
+                THEN [tenant EXCEPT ![e.tunnel[1]] = e.tenant]
+                ELSE tenant
   /\ caller' = CASE e.a = "Opened" /\ OpenedAt(e) = "waiting" -> caller @@ (e.stream :> CallerOf(e))
                  [] OTHER -> [s \in DOMAIN caller \ Answered |-> caller[s]]
 

@@ -80,7 +80,7 @@ async fn what_a_killed_process_leaves_is_true_as_far_as_it_goes() {
         assert_eq!((torn.code, steps(&torn)), (Some(0), steps(&judgement) - 1));
         assert!(torn.said.ends_with("steps, equal; its last line is torn off\n"), "{torn:?}");
 
-        let cut = Journal::of(&format!("{text}# cut short: steps came faster than they could be written\n")).check();
+        let cut = Journal::of(&format!("{text}# truncated: steps came faster than they could be written\n")).check();
         assert_eq!((cut.code, steps(&cut)), (Some(0), steps(&judgement)));
         assert!(cut.said.ends_with("steps, equal; then it is cut short: its writer did not keep up\n"), "{cut:?}");
     }
@@ -88,7 +88,7 @@ async fn what_a_killed_process_leaves_is_true_as_far_as_it_goes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lie_is_found_at_its_line() {
-    let events = [("Answered", "Deliver", "Connected"), ("Greeted", "Accept", "Admit")];
+    let events = [("Answered", "Deliver", "Connected"), ("HandshakeReceived", "Accept", "Admit")];
     for (journal, (event, effect, before)) in journals_of_a_pair("TERM").await.iter().zip(events) {
         let text = journal.text();
         let lines: Vec<_> = text.lines().collect();

@@ -10,7 +10,7 @@ pub enum Rejection {
     /// Upgrade mode is on and the request does not ask for `reverse-tunnel`.
     UpgradeRequired,
     /// The initiator does not say that the whole tunnel stays inside TLS, and must.
-    TlsNotKept,
+    TlsRequired,
     /// One of the three identity headers is absent.
     MissingIdentity,
     /// The node id is empty.
@@ -20,7 +20,7 @@ pub enum Rejection {
     /// The tenant id is empty.
     EmptyTenant,
     /// An identity is longer than 255 bytes or holds bytes that no header value may hold.
-    IllegalIdentity,
+    InvalidIdentity,
     /// Tenant isolation is on and an identity holds a `:`.
     ColonInIdentity,
     /// The upstream cluster name is demanded and absent.
@@ -30,9 +30,9 @@ pub enum Rejection {
     /// The request announces or carries a body.
     BodyNotAllowed,
     /// The body is coded in another way than `chunked`, or in several.
-    UnknownCoding,
+    UnsupportedTransferEncoding,
     /// The request speaks HTTP/1.0.
-    ObsoleteVersion,
+    UnsupportedVersion,
     /// The bytes are no HTTP/1.1 request.
     BadRequest,
     /// The head is longer than 60 KiB or has more than 100 headers.
@@ -50,11 +50,11 @@ pub enum Rejection {
     /// The responder has as many tunnels as it may have.
     ResponderFull,
     /// As many handshakes are under way as may be.
-    Busy,
+    TooManyHandshakes,
     /// As many handshakes are under way from one place as may be.
-    SourceBusy,
+    TooManyHandshakesFromSource,
     /// More new connections come than may in a second.
-    TooFast,
+    RateLimited,
     /// The responder is being drained.
     Draining,
 }
@@ -64,18 +64,18 @@ impl Rejection {
     pub const ALL: [Self; 26] = [
         Self::NotATunnelRequest,
         Self::UpgradeRequired,
-        Self::TlsNotKept,
+        Self::TlsRequired,
         Self::MissingIdentity,
         Self::EmptyNode,
         Self::EmptyCluster,
         Self::EmptyTenant,
-        Self::IllegalIdentity,
+        Self::InvalidIdentity,
         Self::ColonInIdentity,
         Self::MissingClusterName,
         Self::ClusterNameMismatch,
         Self::BodyNotAllowed,
-        Self::UnknownCoding,
-        Self::ObsoleteVersion,
+        Self::UnsupportedTransferEncoding,
+        Self::UnsupportedVersion,
         Self::BadRequest,
         Self::HeadTooLarge,
         Self::Unauthenticated,
@@ -84,9 +84,9 @@ impl Rejection {
         Self::ClusterFull,
         Self::TenantFull,
         Self::ResponderFull,
-        Self::Busy,
-        Self::SourceBusy,
-        Self::TooFast,
+        Self::TooManyHandshakes,
+        Self::TooManyHandshakesFromSource,
+        Self::RateLimited,
         Self::Draining,
     ];
 
@@ -108,25 +108,25 @@ impl Rejection {
             | Self::EmptyNode
             | Self::EmptyCluster
             | Self::EmptyTenant
-            | Self::IllegalIdentity
+            | Self::InvalidIdentity
             | Self::ColonInIdentity
             | Self::MissingClusterName
             | Self::ClusterNameMismatch
             | Self::BodyNotAllowed
             | Self::BadRequest => (400, "Bad Request"),
             Self::Unauthenticated => (401, "Unauthorized"),
-            Self::TlsNotKept | Self::IdentityMismatch => (403, "Forbidden"),
+            Self::TlsRequired | Self::IdentityMismatch => (403, "Forbidden"),
             Self::NotATunnelRequest => (404, "Not Found"),
-            Self::UpgradeRequired | Self::ObsoleteVersion => (426, "Upgrade Required"),
+            Self::UpgradeRequired | Self::UnsupportedVersion => (426, "Upgrade Required"),
             Self::NodeFull
             | Self::ClusterFull
             | Self::TenantFull
             | Self::ResponderFull
-            | Self::SourceBusy
-            | Self::TooFast => (429, "Too Many Requests"),
+            | Self::TooManyHandshakesFromSource
+            | Self::RateLimited => (429, "Too Many Requests"),
             Self::HeadTooLarge => (431, "Request Header Fields Too Large"),
-            Self::UnknownCoding => (501, "Not Implemented"),
-            Self::Busy | Self::Draining => (503, "Service Unavailable"),
+            Self::UnsupportedTransferEncoding => (501, "Not Implemented"),
+            Self::TooManyHandshakes | Self::Draining => (503, "Service Unavailable"),
         }
     }
 
@@ -136,27 +136,27 @@ impl Rejection {
         match self {
             Self::NotATunnelRequest => "Not a reverse tunnel request",
             Self::UpgradeRequired => "Upgrade: reverse-tunnel required",
-            Self::TlsNotKept => "x-revtun-tls: whole required",
+            Self::TlsRequired => "x-revtun-tls: whole required",
             Self::MissingIdentity => "Missing required reverse tunnel headers",
             Self::EmptyNode => "Empty node-id header value",
             Self::EmptyCluster => "Empty cluster-id header value",
             Self::EmptyTenant => "Empty tenant-id header value",
-            Self::IllegalIdentity => "Illegal reverse tunnel identifier",
+            Self::InvalidIdentity => "Illegal reverse tunnel identifier",
             Self::ColonInIdentity => "Reverse tunnel identifiers must not contain ':' when tenant isolation is enabled",
             Self::MissingClusterName => "Missing upstream cluster name header",
             Self::ClusterNameMismatch => "Cluster name mismatch",
             Self::BodyNotAllowed => "Reverse tunnel handshake must not carry a body",
-            Self::UnknownCoding => "Not Implemented",
-            Self::ObsoleteVersion => "Upgrade Required",
+            Self::UnsupportedTransferEncoding => "Not Implemented",
+            Self::UnsupportedVersion => "Upgrade Required",
             Self::BadRequest => "Bad Request",
             Self::HeadTooLarge => "Request Header Fields Too Large",
             Self::Unauthenticated => "JWT authentication failed",
             Self::IdentityMismatch => "validation_failed",
             Self::NodeFull | Self::ClusterFull | Self::TenantFull => "rejected",
             Self::ResponderFull => "Too many reverse tunnels",
-            Self::Busy => "Too many handshakes",
-            Self::SourceBusy => "Too many handshakes from one address",
-            Self::TooFast => "Too many new connections",
+            Self::TooManyHandshakes => "Too many handshakes",
+            Self::TooManyHandshakesFromSource => "Too many handshakes from one address",
+            Self::RateLimited => "Too many new connections",
             Self::Draining => "Draining",
         }
     }
@@ -166,21 +166,23 @@ impl Rejection {
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
             Self::NodeFull | Self::ClusterFull | Self::TenantFull | Self::ResponderFull => Some(Duration::from_secs(5)),
-            Self::Busy | Self::SourceBusy | Self::TooFast | Self::Draining => Some(Duration::from_secs(1)),
+            Self::TooManyHandshakes | Self::TooManyHandshakesFromSource | Self::RateLimited | Self::Draining => {
+                Some(Duration::from_secs(1))
+            }
             Self::NotATunnelRequest
             | Self::UpgradeRequired
-            | Self::TlsNotKept
+            | Self::TlsRequired
             | Self::MissingIdentity
             | Self::EmptyNode
             | Self::EmptyCluster
             | Self::EmptyTenant
-            | Self::IllegalIdentity
+            | Self::InvalidIdentity
             | Self::ColonInIdentity
             | Self::MissingClusterName
             | Self::ClusterNameMismatch
             | Self::BodyNotAllowed
-            | Self::UnknownCoding
-            | Self::ObsoleteVersion
+            | Self::UnsupportedTransferEncoding
+            | Self::UnsupportedVersion
             | Self::BadRequest
             | Self::HeadTooLarge
             | Self::Unauthenticated
@@ -194,18 +196,18 @@ impl Rejection {
         match self {
             Self::NotATunnelRequest => "not-a-tunnel-request",
             Self::UpgradeRequired => "upgrade-required",
-            Self::TlsNotKept => "tls-not-kept",
+            Self::TlsRequired => "tls-required",
             Self::MissingIdentity => "missing-identity",
             Self::EmptyNode => "empty-node",
             Self::EmptyCluster => "empty-cluster",
             Self::EmptyTenant => "empty-tenant",
-            Self::IllegalIdentity => "illegal-identity",
+            Self::InvalidIdentity => "invalid-identity",
             Self::ColonInIdentity => "colon-in-identity",
             Self::MissingClusterName => "missing-cluster-name",
             Self::ClusterNameMismatch => "cluster-name-mismatch",
             Self::BodyNotAllowed => "body-not-allowed",
-            Self::UnknownCoding => "unknown-coding",
-            Self::ObsoleteVersion => "obsolete-version",
+            Self::UnsupportedTransferEncoding => "unsupported-transfer-encoding",
+            Self::UnsupportedVersion => "unsupported-version",
             Self::BadRequest => "bad-request",
             Self::HeadTooLarge => "head-too-large",
             Self::Unauthenticated => "unauthenticated",
@@ -214,9 +216,9 @@ impl Rejection {
             Self::ClusterFull => "cluster-full",
             Self::TenantFull => "tenant-full",
             Self::ResponderFull => "responder-full",
-            Self::Busy => "busy",
-            Self::SourceBusy => "source-busy",
-            Self::TooFast => "too-fast",
+            Self::TooManyHandshakes => "too-many-handshakes",
+            Self::TooManyHandshakesFromSource => "too-many-handshakes-from-source",
+            Self::RateLimited => "rate-limited",
             Self::Draining => "draining",
         }
     }

@@ -90,7 +90,7 @@ pub enum ParsedRequest<'a> {
         consumed: usize,
     },
     /// Something else.
-    Faulted(Rejection),
+    Rejected(Rejection),
 }
 
 /// Reads one request from a growing buffer.
@@ -122,7 +122,7 @@ impl RequestParser {
                 self.pace.wait(bytes.len(), rules.max_head_bytes);
                 ParsedRequest::Incomplete
             }
-            Err(rejection) => ParsedRequest::Faulted(rejection),
+            Err(rejection) => ParsedRequest::Rejected(rejection),
         }
     }
 }
@@ -142,7 +142,7 @@ fn read<'a>(rules: &Rules, bytes: &'a [u8]) -> Result<Option<(Request<'a>, usize
         return Err(Rejection::UpgradeRequired);
     }
     if rules.whole_tls && value(head.headers, TLS) != Some(TLS_WHOLE.as_bytes()) {
-        return Err(Rejection::TlsNotKept);
+        return Err(Rejection::TlsRequired);
     }
     let identity = identity(rules, head.headers)?;
     Ok(Some((request(&rules.names, identity, head.headers), length + body)))
@@ -171,7 +171,7 @@ fn head_length<'h, 'a>(
             if lower || has_bare_newline(&window[..length]) {
                 Err(Rejection::BadRequest)
             } else if head.version == Some(0) {
-                Err(Rejection::ObsoleteVersion)
+                Err(Rejection::UnsupportedVersion)
             } else {
                 Ok(Some(length))
             }
@@ -190,7 +190,7 @@ fn body_length(headers: &[Header<'_>], rest: &[u8]) -> Result<Option<usize>, Rej
             }
             chunked_length(rest)
         }
-        (Some(_), _) => Err(Rejection::UnknownCoding),
+        (Some(_), _) => Err(Rejection::UnsupportedTransferEncoding),
     }
 }
 
@@ -250,7 +250,7 @@ fn identity<'a>(rules: &Rules, headers: &[Header<'a>]) -> Result<Identity<'a>, R
             tenant: TenantId::new(text(tenant)?).ok()?,
         })
     };
-    legal().ok_or(Rejection::IllegalIdentity)
+    legal().ok_or(Rejection::InvalidIdentity)
 }
 
 /// The headers that nothing depends on: what is wrong with one is as if it were not there.

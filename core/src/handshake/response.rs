@@ -51,7 +51,7 @@ pub fn encode_rejection(rejection: Rejection) -> Vec<u8> {
     if let Some(wait) = rejection.retry_after() {
         answer += &format!("{RETRY_AFTER}: {}\r\n", wait.as_secs());
     }
-    if rejection == Rejection::ObsoleteVersion {
+    if rejection == Rejection::UnsupportedVersion {
         // HTTP/1.0 has no chunks: the end of the connection is the end of the text.
         answer += &format!("\r\n{body}");
     } else {

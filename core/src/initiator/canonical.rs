@@ -69,8 +69,8 @@ impl<C: FnMut(Moment, Instant) -> Instant> Retiming<C> {
     }
 
     fn host(&mut self, id: HostId, host: &Host) -> Host {
-        let trouble = host.trouble.retimed(id, &mut self.clock);
-        Host { trouble, alarm: self.alarm(&host.alarm), ..host.clone() }
+        let backoff = host.backoff.retimed(id, &mut self.clock);
+        Host { backoff, alarm: self.alarm(&host.alarm), ..host.clone() }
     }
 
     fn alarm(&mut self, alarm: &Alarm<Timer>) -> Alarm<Timer> {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::trouble::Kind;
+use super::host_backoff::FailureKind;
 use super::tunnel::Phase;
 use super::{CloseReason, Effect, Initiator, Timer};
 use crate::timers::Alarm;
@@ -22,7 +22,7 @@ impl Initiator {
         match tunnel.phase {
             Phase::Idle { .. } | Phase::InUse { .. } => {
                 if tunnel.is_flap(env.now) {
-                    self.blame(env, id, Kind::Flapping, None);
+                    self.record_failure(env, id, FailureKind::Flapping, None);
                 }
                 self.start_draining(env, id)
             }
@@ -30,7 +30,7 @@ impl Initiator {
         }
     }
 
-    pub(super) fn drain_ordered(&mut self, env: Env, grace: Duration) -> Effects<Effect> {
+    pub(super) fn drain_requested(&mut self, env: Env, grace: Duration) -> Effects<Effect> {
         let until = env.now.after(grace);
         let drain = self.drain.get_or_insert(Drain { alarm: Alarm::OFF, over: false });
         match drain.alarm.get() {

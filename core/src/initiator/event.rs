@@ -57,7 +57,7 @@ pub enum Event {
         tunnel: TunnelId,
     },
     /// Wind down: no new tunnel, let streams finish for at most `grace`, then close. For good.
-    DrainOrdered {
+    DrainRequested {
         /// How long streams may go on.
         grace: Duration,
     },

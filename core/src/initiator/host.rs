@@ -1,8 +1,8 @@
 //! One host of the upstream: how many tunnels it has.
 
 use super::Timer;
-use super::cadence::Cadence;
-use super::trouble::Trouble;
+use super::host_backoff::HostBackoff;
+use super::ping_interval::PingInterval;
 use super::tunnel::Phase;
 use crate::timers::Alarm;
 
@@ -14,8 +14,8 @@ pub(super) struct Host {
     /// Idle or in use.
     pub(super) up: u16,
     pub(super) draining: u16,
-    pub(super) trouble: Trouble,
-    pub(super) cadence: Cadence,
+    pub(super) backoff: HostBackoff,
+    pub(super) ping_interval: PingInterval,
     pub(super) alarm: Alarm<Timer>,
 }
 
@@ -26,8 +26,8 @@ impl Default for Host {
             pending: 0,
             up: 0,
             draining: 0,
-            trouble: Trouble::NONE,
-            cadence: Cadence::default(),
+            backoff: HostBackoff::NONE,
+            ping_interval: PingInterval::default(),
             alarm: Alarm::OFF,
         }
     }
@@ -44,7 +44,7 @@ impl Host {
 
     /// A host in trouble is probed by one dial at a time: a gateway that comes back is not met by a stampede.
     pub(super) const fn may_dial(&self) -> bool {
-        !self.trouble.is_serious() || self.pending == 0
+        !self.backoff.limits_dials() || self.pending == 0
     }
 
     pub(super) fn enter(&mut self, phase: Phase) {

@@ -61,7 +61,7 @@ impl Initiator {
         match timer {
             Some((at, Timer::Dial(armed))) => {
                 assert!(armed == id && live < target, "a dial is armed only below the target");
-                assert!(at >= host.trouble.until(), "the pause after failures is never cut short");
+                assert!(at >= host.backoff.until(), "the pause after failures is never cut short");
             }
             Some((_, Timer::Shed(armed))) => {
                 assert!(armed == id && live > target, "shedding is armed only above the target");
@@ -76,7 +76,7 @@ impl Initiator {
             )) => panic!("a host's timers are Dial and Shed"),
             None => {
                 assert!(live <= target, "surplus is being shed");
-                assert!(live == target || (host.trouble.is_serious() && seen.pending > 0), "gaps are being filled");
+                assert!(live == target || (host.backoff.limits_dials() && seen.pending > 0), "gaps are being filled");
                 assert!(target > 0 || seen.draining > 0, "a host without target and tunnels is forgotten");
             }
         }

@@ -1,6 +1,6 @@
 //! One tunnel, as its initiator sees it.
 
-use super::{HostId, Protocol, Timer, trouble};
+use super::{HostId, Protocol, Timer, host_backoff};
 use crate::timers::Alarm;
 use crate::{Instant, TunnelId};
 
@@ -84,7 +84,7 @@ impl Tunnel {
             Phase::Idle { accepted, .. } => accepted,
             Phase::Dialing | Phase::Handshaking | Phase::InUse { .. } | Phase::Draining => self.dialed,
         };
-        trouble::is_flap(self.is_proven(), now.since(since))
+        host_backoff::is_flap(self.is_proven(), now.since(since))
     }
 
     pub(super) const fn view(&self, tunnel: TunnelId) -> TunnelView {

@@ -1,40 +1,40 @@
-//! What a machine was before its first step.
+//! The first line of a journal: the machine and its settings.
 
 use core::fmt;
 
-use super::sentence::Tokens;
-use super::{Journaled, Malformed, Sentence};
+use super::record::Tokens;
+use super::{Journaled, ParseError, Record};
 
-/// How the first line of a journal begins. The number is that of the format.
+/// How the first line of a journal begins. The number is the version of the format.
 const BEGINNING: &str = "# revtun-journal 1 ";
 
-/// How the last line begins of a journal that has no more of the run, since its writer did not keep up.
-pub const CUT_SHORT: &str = "# cut short";
+/// How the last line of a journal begins that ends before its run did, because its writer did not keep up.
+pub const TRUNCATED: &str = "# truncated";
 
-/// The first line of a journal, `# revtun-journal 1 Responder SETTING=VALUE …`: which machine made it, with which
-/// settings.
-/// Durations are in nanoseconds.
+/// The first line of a journal, `# revtun-journal 1 Responder SETTING=VALUE …`: the machine that made it, and its
+/// settings. Durations are in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header(Sentence);
+pub struct Header(Record);
 
 impl Header {
     /// The header of a journal that `machine` is about to make.
     pub fn of<M: Journaled>(machine: &M) -> Self {
-        Self(machine.tell_config())
+        Self(machine.encode_config())
     }
 
     /// Reads the first line of a journal.
     ///
     /// # Errors
     /// If it is something else.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let expected = Malformed { expected: "# revtun-journal 1 MACHINE SETTING=VALUE ... at the beginning" };
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let expected = ParseError { expected: "# revtun-journal 1 MACHINE SETTING=VALUE ... at the beginning" };
         let mut tokens = Tokens::new(text.strip_prefix(BEGINNING).ok_or(expected)?);
-        let config = tokens.sentence()?;
+        let config = tokens.record()?;
         if tokens.is_empty() { Ok(Self(config)) } else { Err(expected) }
     }
 
-    /// The machine that made the journal, before its first step; none if that was another kind, or had other settings.
+    /// The machine that made the journal, before its first step; none if it was of another kind or its settings are not
+    /// understood.
     #[must_use]
     pub fn machine<M: Journaled>(&self) -> Option<M> {
         M::with_config(&self.0)

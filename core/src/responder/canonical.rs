@@ -3,8 +3,8 @@
 use alloc::collections::BTreeMap;
 
 use super::drain::Drain;
-use super::registry::{Cluster, Membership, Node, Registry, Seat, Tenant};
-use super::tunnel::{Counts, Departure, Keepalive, Member, Phase, Tunnel};
+use super::registry::{Cluster, Membership, Node, Registry, TargetKey, Tenant};
+use super::tunnel::{Counts, Draining, Keepalive, Member, Phase, Tunnel};
 use super::waiting::{Caller, Queue, Waiting};
 use super::{Responder, StreamId, Timer};
 use crate::canonical::rebase;
@@ -56,7 +56,7 @@ impl Responder {
         let callers = self.waiting.0.iter();
         let callers = callers
             .map(|(stream, caller)| {
-                (to.streams[stream], Caller { seat: seat(caller.seat), alarm: to.alarm(&caller.alarm) })
+                (to.streams[stream], Caller { target: target(caller.target), alarm: to.alarm(&caller.alarm) })
             })
             .collect();
         let drain = self.drain.map(|drain| {
@@ -65,8 +65,8 @@ impl Responder {
         });
         let counts = Counts { stale: 0, ..self.counts };
         let waiting = Waiting(callers);
-        let door = self.door.canonical();
-        Self { config: self.config, door, tunnels, registry, waiting, timers: to.timers, drain, counts }
+        let admission = self.admission.canonical();
+        Self { config: self.config, admission, tunnels, registry, waiting, timers: to.timers, drain, counts }
     }
 }
 
@@ -87,9 +87,9 @@ impl<C: FnMut(Moment, Instant) -> Instant> Renaming<C> {
                 Phase::Idle(member(it), Keepalive::Awaiting { since: (self.clock)(Moment::Pinged(id), *since) })
             }
             Phase::InUse(it) => Phase::InUse(member(it)),
-            Phase::Draining(it, departure) => {
-                let until = (self.clock)(Moment::Until(id), departure.until);
-                Phase::Draining(member(it), Departure { until, ..*departure })
+            Phase::Draining(it, draining) => {
+                let until = (self.clock)(Moment::Until(id), draining.until);
+                Phase::Draining(member(it), Draining { until, ..*draining })
             }
         };
         // When a tunnel was last heard is shown to people and decides nothing.
@@ -140,8 +140,8 @@ impl<C: FnMut(Moment, Instant) -> Instant> Renaming<C> {
             Timer::Silence(id) => Timer::Silence(bare(id)),
             Timer::Retire(id) => Timer::Retire(bare(id)),
             Timer::Grace(id) => Timer::Grace(bare(id)),
-            Timer::Serve(it) => Timer::Serve(seat(it)),
-            Timer::GiveUp(stream) => Timer::GiveUp(self.streams[&stream]),
+            Timer::Serve(it) => Timer::Serve(target(it)),
+            Timer::WaitTimeout(stream) => Timer::WaitTimeout(self.streams[&stream]),
             Timer::Drain => Timer::Drain,
         }
     }
@@ -155,9 +155,9 @@ fn member(member: &Member) -> Member {
     Member { node: bare(member.node), cluster: bare(member.cluster), ..member.clone() }
 }
 
-fn seat(seat: Seat) -> Seat {
-    match seat {
-        Seat::Node(key) => Seat::Node(bare(key)),
-        Seat::Cluster(key) => Seat::Cluster(bare(key)),
+fn target(target: TargetKey) -> TargetKey {
+    match target {
+        TargetKey::Node(key) => TargetKey::Node(bare(key)),
+        TargetKey::Cluster(key) => TargetKey::Cluster(bare(key)),
     }
 }

@@ -10,7 +10,7 @@ pub const HEARD_GRANULARITY: Duration = Duration::from_millis(500);
 pub struct Config {
     /// Whether names of one tenant are kept apart from the same names of another.
     pub tenant_isolation: bool,
-    /// From `Admit` to `Greeted` (reference §10: 10 s).
+    /// From `Admit` to `HandshakeReceived` (reference §10: 10 s).
     pub handshake_timeout: Duration,
     /// How long a tunnel of a peer that is not revtun is left alone after the 200: Envoy 1.40 chokes on bytes that
     /// arrive together with it (reference §2.4).

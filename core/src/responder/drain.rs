@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use super::tunnel::{Departure, Phase, Tunnel, Why};
-use super::{CloseReason, DrainScope, Effect, LINGER, Place, Refusal, Responder, Timer};
+use super::tunnel::{DrainCause, Draining, Phase, Tunnel};
+use super::{CloseReason, DrainScope, Effect, LINGER, Refusal, Responder, TargetName, Timer};
 use crate::timers::Alarm;
 use crate::{Effects, Env, Instant, TunnelId};
 
@@ -28,7 +28,7 @@ pub(super) enum DrainStage {
 }
 
 impl Responder {
-    pub(super) fn drain_ordered(&mut self, env: Env, scope: &DrainScope<'_>, grace: Duration) -> Effects<Effect> {
+    pub(super) fn drain_requested(&mut self, env: Env, scope: &DrainScope<'_>, grace: Duration) -> Effects<Effect> {
         let until = env.now.after(grace);
         if *scope == DrainScope::All {
             self.drain_everything(env.now, until);
@@ -37,7 +37,7 @@ impl Responder {
         let affected: alloc::vec::Vec<_> =
             self.tunnels.iter().filter(|(id, tunnel)| self.is_in(*id, tunnel, scope)).map(|(id, _)| id).collect();
         for id in affected {
-            self.depart(env.now, id, Why::Order, until);
+            self.start_draining(env.now, id, DrainCause::Operator, until);
         }
         Effects::NONE
     }
@@ -69,13 +69,13 @@ impl Responder {
 
     fn tell_next(&mut self, env: Env, slot: usize) -> Effects<Effect> {
         if let Some(stream) = self.waiting.0.keys().next().copied() {
-            let seat = self.stop_waiting(stream).expect("found above");
-            self.registry.prune(seat);
+            let target = self.stop_waiting(stream).expect("found above");
+            self.registry.prune(target);
             return Effects::one(Effect::Refuse { stream, refusal: Refusal::Draining });
         }
         let staying = (slot..self.tunnels.end()).find(|slot| {
             let tunnel = self.tunnels.at(*slot);
-            tunnel.is_some_and(|(_, tunnel)| tunnel.member().is_some() && !tunnel.is_departing())
+            tunnel.is_some_and(|(_, tunnel)| tunnel.member().is_some() && !tunnel.is_draining())
         });
         let drain = self.drain.as_mut().expect("the caller has found it");
         let Some(slot) = staying else {
@@ -86,7 +86,7 @@ impl Responder {
         drain.stage = DrainStage::Telling { slot: slot + 1 };
         let until = drain.until;
         let (id, _) = self.tunnels.at(slot).expect("found above");
-        self.depart(env.now, id, Why::Order, until);
+        self.start_draining(env.now, id, DrainCause::Operator, until);
         self.retire(env, id)
     }
 
@@ -98,7 +98,7 @@ impl Responder {
         let drain = self.drain.as_mut().expect("the caller has found it");
         drain.stage = DrainStage::Closing { slot: slot + 1 };
         self.timers.set(&mut drain.alarm, env.now, Timer::Drain);
-        self.close(id, CloseReason::GraceOver)
+        self.close(id, CloseReason::GraceExpired)
     }
 
     /// Says `Drained` once, when everybody was told and no tunnel is left.
@@ -117,23 +117,23 @@ impl Responder {
     }
 
     /// No new work for the tunnel from here on; it is told in a tick of its own.
-    pub(super) fn depart(&mut self, now: Instant, id: TunnelId, why: Why, until: Instant) {
+    pub(super) fn start_draining(&mut self, now: Instant, id: TunnelId, cause: DrainCause, until: Instant) {
         let tunnel = self.tunnels.get(id).expect("the caller has found it");
-        if tunnel.member().is_none() || tunnel.is_departing() {
+        if tunnel.member().is_none() || tunnel.is_draining() {
             return;
         }
-        self.set_out(id, Departure { why, until, told: false });
+        self.enter_draining(id, Draining { cause, until, goaway_sent: false });
         self.arm(id, now, Timer::Retire(id));
     }
 
     /// Tells the initiator, which dials a replacement while this tunnel still carries what it carries.
     pub(super) fn retire(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
         let tunnel = self.tunnels.get_mut(id).expect("a tunnel with a timer lives");
-        let Phase::Draining(member, departure) = &mut tunnel.phase else {
-            unreachable!("only departing tunnels retire");
+        let Phase::Draining(member, draining) = &mut tunnel.phase else {
+            unreachable!("only draining tunnels retire");
         };
-        departure.told = true;
-        let until = departure.until;
+        draining.goaway_sent = true;
+        let until = draining.until;
         match member.streams {
             0 => self.arm(id, env.now.after(LINGER), Timer::Linger(id)),
             _ => self.arm(id, until, Timer::Grace(id)),
@@ -141,15 +141,15 @@ impl Responder {
         Effects::one(Effect::Goaway { tunnel: id })
     }
 
-    /// The last stream of a departing tunnel is over.
-    pub(super) fn emptied(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
-        match self.departure(id) {
-            Some(Departure { why: Why::Peer, .. }) => self.close(id, CloseReason::Drained),
-            Some(Departure { told: true, .. }) => {
+    /// The last stream of a draining tunnel is over.
+    pub(super) fn streams_finished(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        match self.draining(id) {
+            Some(Draining { cause: DrainCause::PeerGoaway, .. }) => self.close(id, CloseReason::Drained),
+            Some(Draining { goaway_sent: true, .. }) => {
                 self.arm(id, env.now.after(LINGER), Timer::Linger(id));
                 Effects::NONE
             }
-            Some(Departure { told: false, .. }) | None => Effects::NONE,
+            Some(Draining { goaway_sent: false, .. }) | None => Effects::NONE,
         }
     }
 
@@ -158,32 +158,32 @@ impl Responder {
         if member.streams == 0 {
             return self.close(id, CloseReason::Drained);
         }
-        let until = match self.departure(id) {
-            Some(departure) => departure.until,
+        let until = match self.draining(id) {
+            Some(draining) => draining.until,
             None => env.now.after(self.config.drain_grace),
         };
-        self.set_out(id, Departure { why: Why::Peer, until, told: true });
+        self.enter_draining(id, Draining { cause: DrainCause::PeerGoaway, until, goaway_sent: true });
         self.arm(id, until, Timer::Grace(id));
         Effects::NONE
     }
 
     /// Why a tunnel is closed that was given a moment to do it itself.
-    pub(super) fn reason_to_linger(&self, id: TunnelId) -> CloseReason {
-        self.departure(id).map_or(CloseReason::Lingered, |departure| departure.why.reason())
+    pub(super) fn linger_reason(&self, id: TunnelId) -> CloseReason {
+        self.draining(id).map_or(CloseReason::LingerTimeout, |draining| draining.cause.reason())
     }
 
-    fn set_out(&mut self, id: TunnelId, departure: Departure) {
+    fn enter_draining(&mut self, id: TunnelId, draining: Draining) {
         self.unlist(id);
         let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
-        let departing = tunnel.is_departing();
-        tunnel.change(|member| Phase::Draining(member, departure));
+        let was_draining = tunnel.is_draining();
+        tunnel.change(|member| Phase::Draining(member, draining));
         let node = tunnel.member().expect("only accepted tunnels depart").node;
-        self.registry.node_mut(node).departing += u32::from(!departing);
+        self.registry.node_mut(node).draining += u32::from(!was_draining);
     }
 
-    fn departure(&self, id: TunnelId) -> Option<Departure> {
+    fn draining(&self, id: TunnelId) -> Option<Draining> {
         match self.tunnels.get(id)?.phase {
-            Phase::Draining(_, departure) => Some(departure),
+            Phase::Draining(_, draining) => Some(draining),
             Phase::Handshaking | Phase::Rejected | Phase::Settling(_) | Phase::Idle(..) | Phase::InUse(_) => None,
         }
     }
@@ -194,10 +194,10 @@ impl Responder {
             DrainScope::All => unreachable!("everything is drained one tunnel a tick"),
             DrainScope::Tunnel(wanted) => *wanted == id,
             DrainScope::Tenant(tenant) => *member.tenant == *tenant.as_str(),
-            DrainScope::Place(target) => {
-                let named = match target.place {
-                    Place::Node(node) => self.registry.node_name(member.node) == node,
-                    Place::Cluster(cluster) => self.registry.cluster_name(member.cluster) == cluster,
+            DrainScope::Target(target) => {
+                let named = match target.name {
+                    TargetName::Node(node) => self.registry.node_name(member.node) == node,
+                    TargetName::Cluster(cluster) => self.registry.cluster_name(member.cluster) == cluster,
                 };
                 named && target.tenant.is_none_or(|tenant| *member.tenant == *tenant.as_str())
             }

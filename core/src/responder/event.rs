@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::door::Source;
+use super::admission::Source;
 use crate::TunnelId;
 use crate::handshake::{Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
@@ -14,20 +14,20 @@ pub struct StreamId(pub u64);
 /// What happened. Each variant is an action of the specification; `Tick` is named there by the timer it fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event<'a> {
-    /// A connection was accepted at the tunnel listener. Answered by `Admit` or `Shun`.
+    /// A connection was accepted at the tunnel listener. Answered by `Admit` or `RefuseConnection`.
     Accepted {
         /// Where it comes from.
         source: Source,
     },
     /// A handshake request was read in full and is well-formed.
-    Greeted {
+    HandshakeReceived {
         /// The tunnel.
         tunnel: TunnelId,
         /// What the request says and what the edge made of it.
-        hello: Hello<'a>,
+        handshake: Handshake<'a>,
     },
     /// The handshake request is malformed or not for us.
-    Faulted {
+    HandshakeInvalid {
         /// The tunnel.
         tunnel: TunnelId,
         /// What is wrong with it.
@@ -62,7 +62,7 @@ pub enum Event<'a> {
         tunnel: TunnelId,
     },
     /// A caller that was told to wait went away.
-    Abandoned {
+    Cancelled {
         /// The request.
         stream: StreamId,
     },
@@ -73,7 +73,7 @@ pub enum Event<'a> {
         tunnel: TunnelId,
     },
     /// Take tunnels out of use, let streams finish for at most `grace`, then close them.
-    DrainOrdered {
+    DrainRequested {
         /// Which tunnels; `All` also turns away every new one, for good.
         scope: DrainScope<'a>,
         /// How long streams may go on.
@@ -85,7 +85,7 @@ pub enum Event<'a> {
 
 /// A handshake as the edge saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Hello<'a> {
+pub struct Handshake<'a> {
     /// Who the initiator says it is.
     pub identity: Identity<'a>,
     /// Which run of the initiator's process; none from an Envoy.
@@ -98,11 +98,11 @@ pub struct Hello<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Proven, or nothing has to be.
-    Believed,
+    Authenticated,
     /// Not proven.
-    Unproven,
+    Unauthenticated,
     /// Proven to be somebody else.
-    Contradicted,
+    Mismatch,
 }
 
 impl Verdict {
@@ -111,9 +111,9 @@ impl Verdict {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Believed, Self::Believed) => Self::Believed,
-            (Self::Unproven, _) | (_, Self::Unproven) => Self::Unproven,
-            (Self::Contradicted, _) | (_, Self::Contradicted) => Self::Contradicted,
+            (Self::Authenticated, Self::Authenticated) => Self::Authenticated,
+            (Self::Unauthenticated, _) | (_, Self::Unauthenticated) => Self::Unauthenticated,
+            (Self::Mismatch, _) | (_, Self::Mismatch) => Self::Mismatch,
         }
     }
 }
@@ -124,12 +124,12 @@ pub struct Target<'a> {
     /// The caller's tenant. Ignored where tenants are not isolated, demanded where they are.
     pub tenant: Option<TenantId<'a>>,
     /// The node or the cluster.
-    pub place: Place<'a>,
+    pub name: TargetName<'a>,
 }
 
 /// A node or a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place<'a> {
+pub enum TargetName<'a> {
     /// This node.
     Node(NodeId<'a>),
     /// Any node of this cluster.
@@ -144,7 +144,7 @@ pub enum DrainScope<'a> {
     /// Those of one tenant.
     Tenant(TenantId<'a>),
     /// Those of one node or one cluster.
-    Place(Target<'a>),
+    Target(Target<'a>),
     /// This one.
     Tunnel(TunnelId),
 }
@@ -158,7 +158,7 @@ pub enum Effect {
         tunnel: TunnelId,
     },
     /// Answer the new connection with `rejection` and close it; it gets no name.
-    Shun {
+    RefuseConnection {
         /// Why.
         rejection: Rejection,
     },
@@ -223,17 +223,17 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// Tenants are isolated and the caller named none.
-    NoTenant,
+    MissingTenant,
     /// No tunnel to the node or cluster came up in time.
-    Absent,
+    NoTunnel,
     /// Every tunnel to it carries as many streams as it may, and none became free in time.
     Saturated,
     /// As many callers wait already as may.
-    TooManyWaiting,
+    QueueFull,
     /// The tenant has as many requests under way or waiting as it may.
     TenantSaturated,
     /// As many callers of the tenant wait already as may.
-    TenantWaiting,
+    TenantQueueFull,
     /// The responder is being drained.
     Draining,
 }
@@ -244,7 +244,7 @@ pub enum CloseReason {
     /// No complete handshake in time.
     HandshakeTimeout,
     /// The rejected peer did not go away in time.
-    Lingered,
+    LingerTimeout,
     /// A ping was not echoed in time.
     PingTimeout,
     /// A tunnel in use was not heard for the liveness window.
@@ -252,9 +252,9 @@ pub enum CloseReason {
     /// The drain is over: no stream left.
     Drained,
     /// The drain's grace is over with streams still open.
-    GraceOver,
+    GraceExpired,
     /// A newer process of the same node took its place, and its streams are done.
     Superseded,
     /// The node came back where there was no room left, and this was its longest unanswered tunnel.
-    Displaced,
+    Evicted,
 }

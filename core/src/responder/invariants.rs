@@ -3,8 +3,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::drain::DrainStage;
-use super::registry::{ClusterKey, NodeKey, Seat};
-use super::tunnel::{Counts, Departure, Keepalive, Member, Phase, Tunnel};
+use super::registry::{ClusterKey, NodeKey, TargetKey};
+use super::tunnel::{Counts, Draining, Keepalive, Member, Phase, Tunnel};
 use super::{Responder, Timer};
 use crate::TunnelId;
 
@@ -13,7 +13,7 @@ struct SeenNode {
     tunnels: BTreeSet<TunnelId>,
     listed: BTreeSet<TunnelId>,
     streams: u32,
-    departing: u32,
+    draining: u32,
     clusters: BTreeMap<ClusterKey, u32>,
 }
 
@@ -39,7 +39,7 @@ impl Responder {
         self.check_nodes(&nodes);
         self.check_clusters(&nodes);
         self.check_tenants();
-        self.check_door();
+        self.check_admission();
         self.check_waiting();
         self.check_timers();
     }
@@ -54,8 +54,8 @@ impl Responder {
             Phase::Idle(_, Keepalive::Resting) => armed.1 == Timer::Ping(id),
             Phase::Idle(_, Keepalive::Awaiting { .. }) => armed.1 == Timer::EchoTimeout(id),
             Phase::InUse(_) => armed.1 == Timer::Silence(id),
-            Phase::Draining(_, Departure { told: false, .. }) => armed.1 == Timer::Retire(id),
-            Phase::Draining(member, Departure { told: true, .. }) => match member.streams {
+            Phase::Draining(_, Draining { goaway_sent: false, .. }) => armed.1 == Timer::Retire(id),
+            Phase::Draining(member, Draining { goaway_sent: true, .. }) => match member.streams {
                 0 => armed.1 == Timer::Linger(id),
                 _ => armed.1 == Timer::Grace(id),
             },
@@ -86,7 +86,7 @@ impl Responder {
         }
         seen.tunnels.insert(id);
         seen.streams += member.streams;
-        seen.departing += u32::from(tunnel.is_departing());
+        seen.draining += u32::from(tunnel.is_draining());
         *seen.clusters.entry(member.cluster).or_default() += 1;
     }
 
@@ -95,13 +95,13 @@ impl Responder {
             let nobody = SeenNode::default();
             let seen = seen.get(&key).unwrap_or(&nobody);
             assert_eq!(node.tunnels, seen.tunnels, "a node has its tunnels");
-            assert_eq!((node.streams, node.departing), (seen.streams, seen.departing), "a node's counts agree");
+            assert_eq!((node.streams, node.draining), (seen.streams, seen.draining), "a node's counts agree");
             assert_eq!(node.listed.iter().copied().collect::<BTreeSet<_>>(), seen.listed, "a node lists its tunnels");
             assert_eq!(node.listed.len(), seen.listed.len(), "a tunnel is listed once");
             let clusters: BTreeMap<_, _> = node.clusters.iter().map(|m| (m.cluster, m.tunnels)).collect();
             assert_eq!(clusters, seen.clusters, "a node is in the clusters that its tunnels name");
             assert!(!node.tunnels.is_empty() || !node.queue.is_empty(), "a node that nobody needs is forgotten");
-            self.check_queue(Seat::Node(key), !node.listed.is_empty());
+            self.check_queue(TargetKey::Node(key), !node.listed.is_empty());
         }
     }
 
@@ -129,12 +129,12 @@ impl Responder {
         }
     }
 
-    fn check_door(&self) {
+    fn check_admission(&self) {
         let mut pending = BTreeMap::new();
         for (_, tunnel) in self.tunnels.iter().filter(|(_, tunnel)| tunnel.member().is_none()) {
             *pending.entry(tunnel.source).or_default() += 1;
         }
-        assert_eq!(self.door.pending, pending, "the door remembers who stands before it, and nobody else");
+        assert_eq!(self.admission.pending, pending, "the door remembers who stands before it, and nobody else");
         let most = pending.into_values().max().unwrap_or(0);
         assert!(most <= self.config.max_handshakes_per_source, "no place has more handshakes under way than it may");
     }
@@ -155,21 +155,25 @@ impl Responder {
                 assert_eq!(stands.map(|place| place as usize), Some(place), "a listed node stands where it says");
             }
             assert!(cluster.nodes > 0 || !cluster.queue.is_empty(), "a cluster that nobody needs is forgotten");
-            self.check_queue(Seat::Cluster(key), !cluster.listed.is_empty());
+            self.check_queue(TargetKey::Cluster(key), !cluster.listed.is_empty());
         }
     }
 
     /// WaiterServed: whoever waits where there is room is about to be served.
-    fn check_queue(&self, seat: Seat, room: bool) {
-        let queue = match seat {
-            Seat::Node(node) => &self.registry.node(node).queue,
-            Seat::Cluster(cluster) => &self.registry.cluster(cluster).queue,
+    fn check_queue(&self, target: TargetKey, room: bool) {
+        let queue = match target {
+            TargetKey::Node(node) => &self.registry.node(node).queue,
+            TargetKey::Cluster(cluster) => &self.registry.cluster(cluster).queue,
         };
         for stream in &queue.callers {
-            assert_eq!(self.waiting.0.get(stream).map(|caller| caller.seat), Some(seat), "a queue holds its callers");
+            assert_eq!(
+                self.waiting.0.get(stream).map(|caller| caller.target),
+                Some(target),
+                "a queue holds its callers"
+            );
         }
         match queue.alarm.get() {
-            Some((_, timer)) => assert!(timer == Timer::Serve(seat) && !queue.is_empty(), "serving somebody"),
+            Some((_, timer)) => assert!(timer == Timer::Serve(target) && !queue.is_empty(), "serving somebody"),
             None => assert!(queue.is_empty() || !room, "nobody waits beside room"),
         }
     }
@@ -177,10 +181,10 @@ impl Responder {
     fn check_waiting(&self) {
         for (stream, caller) in &self.waiting.0 {
             let (_, timer) = caller.alarm.get().expect("nobody waits for ever");
-            assert_eq!(timer, Timer::GiveUp(*stream), "a caller's timer is its own");
-            let queue = match caller.seat {
-                Seat::Node(node) => &self.registry.node(node).queue,
-                Seat::Cluster(cluster) => &self.registry.cluster(cluster).queue,
+            assert_eq!(timer, Timer::WaitTimeout(*stream), "a caller's timer is its own");
+            let queue = match caller.target {
+                TargetKey::Node(node) => &self.registry.node(node).queue,
+                TargetKey::Cluster(cluster) => &self.registry.cluster(cluster).queue,
             };
             assert!(queue.callers.contains(stream), "a caller stands in the queue it waits in");
         }

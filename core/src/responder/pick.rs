@@ -2,14 +2,14 @@
 
 use core::cmp::Ordering;
 
-use super::registry::Seat;
+use super::registry::TargetKey;
 use super::tunnel::{Keepalive, Phase};
 use super::{Effect, Refusal, Responder, StreamId, Target, Timer};
 use crate::identity::TenantId;
 use crate::{Effects, Env, Instant, TunnelId};
 
 /// The registry's key for everybody where tenants are not kept apart. No tenant id is empty.
-const SHARED: &str = "";
+const SHARED_TENANT: &str = "";
 
 impl Responder {
     pub(super) fn opened(&mut self, env: Env, stream: StreamId, target: &Target<'_>) -> Effects<Effect> {
@@ -19,28 +19,28 @@ impl Responder {
         let refusal = if self.drain.is_some() {
             Some(Refusal::Draining)
         } else if self.config.tenant_isolation && target.tenant.is_none() {
-            Some(Refusal::NoTenant)
+            Some(Refusal::MissingTenant)
         } else {
             None
         };
         if let Some(refusal) = refusal {
             return Effects::one(Effect::Refuse { stream, refusal });
         }
-        let tenant = target.tenant.map_or(SHARED, |tenant| self.tenant_key(tenant));
+        let tenant = target.tenant.map_or(SHARED_TENANT, |tenant| self.tenant_key(tenant));
         let known = self.registry.tenants.get(tenant);
         if known.is_some_and(|tenant| tenant.requests >= self.config.max_streams_per_tenant) {
             return Effects::one(Effect::Refuse { stream, refusal: Refusal::TenantSaturated });
         }
-        let Some(seat) = known.and_then(|tenant| tenant.seat(target.place)) else {
-            return self.wait(env, stream, tenant, target.place, Refusal::Absent);
+        let Some(key) = known.and_then(|tenant| tenant.target(target.name)) else {
+            return self.wait(env, stream, tenant, target.name, Refusal::NoTunnel);
         };
         // Nobody overtakes those who wait.
-        if !self.registry.queue_mut(seat).is_empty() {
-            return self.wait(env, stream, tenant, target.place, Refusal::Saturated);
+        if !self.registry.queue_mut(key).is_empty() {
+            return self.wait(env, stream, tenant, target.name, Refusal::Saturated);
         }
-        match self.pick(seat, env.dice) {
+        match self.pick(key, env.dice) {
             Some(tunnel) => self.assign(env.now, stream, tunnel),
-            None => self.wait(env, stream, tenant, target.place, self.refusal(seat)),
+            None => self.wait(env, stream, tenant, target.name, self.refusal(key)),
         }
     }
 
@@ -55,14 +55,14 @@ impl Responder {
         member.streams -= 1;
         let node = member.node;
         self.registry.node_mut(node).streams -= 1;
-        self.registry.tenant_of(Seat::Node(node)).requests -= 1;
+        self.registry.tenant_of(TargetKey::Node(node)).requests -= 1;
         self.counts.streams -= 1;
         match self.tunnels.get(id).map(|tunnel| &tunnel.phase) {
             Some(Phase::InUse(_)) if was_full => {
                 self.list(env.now, id);
                 Effects::NONE
             }
-            Some(Phase::Draining(member, _)) if member.streams == 0 => self.emptied(env, id),
+            Some(Phase::Draining(member, _)) if member.streams == 0 => self.streams_finished(env, id),
             Some(
                 Phase::Handshaking
                 | Phase::Rejected
@@ -75,11 +75,11 @@ impl Responder {
         }
     }
 
-    /// The tunnel for one more request to `seat`: of two drawn by lot the one with less to do.
-    pub(super) fn pick(&self, seat: Seat, dice: u64) -> Option<TunnelId> {
-        let (node, dice) = match seat {
-            Seat::Node(node) => (self.registry.node(node), dice),
-            Seat::Cluster(cluster) => {
+    /// The tunnel for one more request to `target`: of two drawn by lot the one with less to do.
+    pub(super) fn pick(&self, target: TargetKey, dice: u64) -> Option<TunnelId> {
+        let (node, dice) = match target {
+            TargetKey::Node(node) => (self.registry.node(node), dice),
+            TargetKey::Cluster(cluster) => {
                 let nodes = &self.registry.cluster(cluster).listed;
                 let (a, b) = two_of(nodes.len(), dice)?;
                 let (a, b) = (self.registry.node(nodes[a]), self.registry.node(nodes[b]));
@@ -120,7 +120,7 @@ impl Responder {
         let full = member.streams >= self.config.max_streams;
         let node = member.node;
         self.registry.node_mut(node).streams += 1;
-        self.registry.tenant_of(Seat::Node(node)).requests += 1;
+        self.registry.tenant_of(TargetKey::Node(node)).requests += 1;
         self.counts.streams += 1;
         if full {
             self.unlist(id);
@@ -133,10 +133,10 @@ impl Responder {
         self.registry.list(&mut self.tunnels, id);
         let node =
             self.tunnels.get(id).and_then(|tunnel| tunnel.member()).expect("only accepted tunnels are listed").node;
-        self.arm_serve(now, Seat::Node(node));
+        self.arm_serve(now, TargetKey::Node(node));
         for index in 0..self.registry.node(node).clusters.len() {
             let cluster = self.registry.node(node).clusters[index].cluster;
-            self.arm_serve(now, Seat::Cluster(cluster));
+            self.arm_serve(now, TargetKey::Cluster(cluster));
         }
     }
 
@@ -148,7 +148,7 @@ impl Responder {
 
     /// What the registry calls a tenant.
     pub(super) const fn tenant_key<'a>(&self, tenant: TenantId<'a>) -> &'a str {
-        if self.config.tenant_isolation { tenant.as_str() } else { SHARED }
+        if self.config.tenant_isolation { tenant.as_str() } else { SHARED_TENANT }
     }
 
     fn streams_of(&self, id: TunnelId) -> u32 {

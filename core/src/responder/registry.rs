@@ -8,9 +8,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Place;
-use super::ghosts::Generations;
-use super::names::Names;
+use super::TargetName;
+use super::fencing::Generations;
+use super::name_index::NameIndex;
 use super::tunnel::{Member, Tunnel};
 use super::waiting::Queue;
 use crate::TunnelId;
@@ -50,7 +50,7 @@ key!(/// Names a cluster of the registry for as long as it is there.
 
 /// A node or a cluster of the registry: what a caller can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Seat {
+pub enum TargetKey {
     /// A node.
     Node(NodeKey),
     /// A cluster.
@@ -63,7 +63,7 @@ pub(super) struct Registry {
     pub(super) nodes: Table<NodeKey, Node>,
     pub(super) clusters: Table<ClusterKey, Cluster>,
     /// Nodes with at least one tunnel.
-    pub(super) peopled: u32,
+    pub(super) connected_nodes: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -73,8 +73,8 @@ pub(super) struct Tenant {
     pub(super) requests: u32,
     /// Those of them that wait.
     pub(super) waiting: u32,
-    pub(super) nodes: Names<NodeKey>,
-    pub(super) clusters: Names<ClusterKey>,
+    pub(super) nodes: NameIndex<NodeKey>,
+    pub(super) clusters: NameIndex<ClusterKey>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +83,7 @@ pub(super) struct Node {
     pub(super) name: Arc<str>,
     pub(super) tunnels: BTreeSet<TunnelId>,
     /// How many of them are on their way out.
-    pub(super) departing: u32,
+    pub(super) draining: u32,
     pub(super) listed: Vec<TunnelId>,
     pub(super) streams: u32,
     pub(super) clusters: Vec<Membership>,
@@ -120,10 +120,10 @@ impl Tenant {
         self.clusters.get(name.as_str())
     }
 
-    pub(super) fn seat(&self, place: Place<'_>) -> Option<Seat> {
-        match place {
-            Place::Node(node) => self.node(node).map(Seat::Node),
-            Place::Cluster(cluster) => self.cluster(cluster).map(Seat::Cluster),
+    pub(super) fn target(&self, name: TargetName<'_>) -> Option<TargetKey> {
+        match name {
+            TargetName::Node(node) => self.node(node).map(TargetKey::Node),
+            TargetName::Cluster(cluster) => self.cluster(cluster).map(TargetKey::Cluster),
         }
     }
 }
@@ -131,13 +131,13 @@ impl Tenant {
 impl Node {
     /// Tunnels that are not on their way out.
     pub(super) fn active(&self) -> u32 {
-        position(self.tunnels.len()) - self.departing
+        position(self.tunnels.len()) - self.draining
     }
 }
 
 impl Registry {
     pub(super) const fn new() -> Self {
-        Self { tenants: BTreeMap::new(), nodes: Table::new(), clusters: Table::new(), peopled: 0 }
+        Self { tenants: BTreeMap::new(), nodes: Table::new(), clusters: Table::new(), connected_nodes: 0 }
     }
 
     pub(super) fn node(&self, key: NodeKey) -> &Node {
@@ -156,10 +156,10 @@ impl Registry {
         self.clusters.get_mut(key).expect("whoever has a key keeps the cluster alive")
     }
 
-    pub(super) fn queue_mut(&mut self, seat: Seat) -> &mut Queue {
-        match seat {
-            Seat::Node(node) => &mut self.node_mut(node).queue,
-            Seat::Cluster(cluster) => &mut self.cluster_mut(cluster).queue,
+    pub(super) fn queue_mut(&mut self, target: TargetKey) -> &mut Queue {
+        match target {
+            TargetKey::Node(node) => &mut self.node_mut(node).queue,
+            TargetKey::Cluster(cluster) => &mut self.cluster_mut(cluster).queue,
         }
     }
 
@@ -171,20 +171,22 @@ impl Registry {
         ClusterId::new(&self.cluster(key).name).expect("it was a cluster id when it was registered")
     }
 
-    /// The tenant that a seat belongs to.
-    pub(super) fn tenant_of(&mut self, seat: Seat) -> &mut Tenant {
-        let name = match seat {
-            Seat::Node(key) => &self.nodes.get(key).expect("whoever has a key keeps the node alive").tenant,
-            Seat::Cluster(key) => &self.clusters.get(key).expect("whoever has a key keeps the cluster alive").tenant,
+    /// The tenant that a target belongs to.
+    pub(super) fn tenant_of(&mut self, target: TargetKey) -> &mut Tenant {
+        let name = match target {
+            TargetKey::Node(key) => &self.nodes.get(key).expect("whoever has a key keeps the node alive").tenant,
+            TargetKey::Cluster(key) => {
+                &self.clusters.get(key).expect("whoever has a key keeps the cluster alive").tenant
+            }
         };
         self.tenants.get_mut(name).expect("a tenant outlives its nodes and clusters")
     }
 
-    /// The seat for `place`, made if it is not there. [`prune`](Self::prune) takes it away when nobody needs it.
-    pub(super) fn seat(&mut self, tenant: &str, place: Place<'_>) -> Seat {
-        match place {
-            Place::Node(node) => Seat::Node(self.node_key(tenant, node)),
-            Place::Cluster(cluster) => Seat::Cluster(self.cluster_key(tenant, cluster)),
+    /// The key of `name`, made if it is not there. [`prune`](Self::prune) takes it away when nobody needs it.
+    pub(super) fn target(&mut self, tenant: &str, name: TargetName<'_>) -> TargetKey {
+        match name {
+            TargetName::Node(node) => TargetKey::Node(self.node_key(tenant, node)),
+            TargetName::Cluster(cluster) => TargetKey::Cluster(self.cluster_key(tenant, cluster)),
         }
     }
 
@@ -203,7 +205,7 @@ impl Registry {
         let claimed = identity.tenant.as_str();
         let tenant = if *tenant_name == *claimed { tenant_name } else { Arc::from(claimed) };
         let node = self.nodes.get_mut(node_key).expect("made above");
-        self.peopled += u32::from(node.tunnels.is_empty());
+        self.connected_nodes += u32::from(node.tunnels.is_empty());
         node.tunnels.insert(id);
         let cluster = self.clusters.get_mut(cluster_key).expect("made above");
         cluster.tunnels += 1;
@@ -223,24 +225,24 @@ impl Registry {
     }
 
     /// Takes out a tunnel that is not listed any more.
-    pub(super) fn leave(&mut self, id: TunnelId, member: &Member, departing: bool) {
+    pub(super) fn leave(&mut self, id: TunnelId, member: &Member, draining: bool) {
         debug_assert!(member.listed.is_none(), "a tunnel is unlisted before it leaves");
         let node = self.node_mut(member.node);
         node.tunnels.remove(&id);
         node.streams -= member.streams;
-        node.departing -= u32::from(departing);
-        let deserted = node.tunnels.is_empty();
-        if deserted {
+        node.draining -= u32::from(draining);
+        let disconnected = node.tunnels.is_empty();
+        if disconnected {
             node.generations = Generations::NONE;
         }
         let tenant = node.tenant.clone();
         let tenant = self.tenants.get_mut(&tenant).expect("a node's tenant outlives it");
         tenant.tunnels -= 1;
         tenant.requests -= member.streams;
-        self.peopled -= u32::from(deserted);
+        self.connected_nodes -= u32::from(disconnected);
         self.leave_cluster(member.node, member.cluster);
-        self.prune(Seat::Node(member.node));
-        self.prune(Seat::Cluster(member.cluster));
+        self.prune(TargetKey::Node(member.node));
+        self.prune(TargetKey::Cluster(member.cluster));
     }
 
     fn leave_cluster(&mut self, node_key: NodeKey, cluster_key: ClusterKey) {
@@ -260,9 +262,9 @@ impl Registry {
     }
 
     /// Forgets a node or cluster that has no tunnel and that nobody waits for.
-    pub(super) fn prune(&mut self, seat: Seat) {
-        let tenant_name = match seat {
-            Seat::Node(key) => match self.nodes.get(key) {
+    pub(super) fn prune(&mut self, target: TargetKey) {
+        let tenant_name = match target {
+            TargetKey::Node(key) => match self.nodes.get(key) {
                 Some(node) if node.tunnels.is_empty() && node.queue.is_empty() => {
                     let node = self.nodes.remove(key).expect("found above");
                     let tenant = self.tenants.get_mut(&node.tenant).expect("a node's tenant outlives it");
@@ -271,7 +273,7 @@ impl Registry {
                 }
                 Some(_) | None => return,
             },
-            Seat::Cluster(key) => match self.clusters.get(key) {
+            TargetKey::Cluster(key) => match self.clusters.get(key) {
                 Some(cluster) if cluster.nodes == 0 && cluster.queue.is_empty() => {
                     let cluster = self.clusters.remove(key).expect("found above");
                     let tenant = self.tenants.get_mut(&cluster.tenant).expect("a cluster's tenant outlives it");
@@ -345,7 +347,7 @@ impl Registry {
             tenant: tenant.clone(),
             name: name.clone(),
             tunnels: BTreeSet::new(),
-            departing: 0,
+            draining: 0,
             listed: Vec::new(),
             streams: 0,
             clusters: Vec::new(),

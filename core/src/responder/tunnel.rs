@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::door::Source;
+use super::admission::Source;
 use super::registry::{ClusterKey, NodeKey, Registry};
 use super::{CloseReason, Timer};
 use crate::handshake::Instance;
@@ -25,7 +25,7 @@ pub(super) enum Phase {
     Settling(Member),
     Idle(Member, Keepalive),
     InUse(Member),
-    Draining(Member, Departure),
+    Draining(Member, Draining),
 }
 
 /// What an accepted tunnel is to the registry.
@@ -50,30 +50,30 @@ pub(super) enum Keepalive {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Departure {
+pub(super) struct Draining {
     /// Who wants it.
-    pub(super) why: Why,
+    pub(super) cause: DrainCause,
     /// How long streams may go on.
     pub(super) until: Instant,
     /// Whether both ends know.
-    pub(super) told: bool,
+    pub(super) goaway_sent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Why {
+pub(super) enum DrainCause {
     /// The initiator said GOAWAY.
-    Peer,
+    PeerGoaway,
     /// An operator drains.
-    Order,
+    Operator,
     /// A newer process of the node is there.
-    Ghost,
+    Superseded,
 }
 
-impl Why {
+impl DrainCause {
     pub(super) const fn reason(self) -> CloseReason {
         match self {
-            Self::Peer | Self::Order => CloseReason::Drained,
-            Self::Ghost => CloseReason::Superseded,
+            Self::PeerGoaway | Self::Operator => CloseReason::Drained,
+            Self::Superseded => CloseReason::Superseded,
         }
     }
 }
@@ -97,7 +97,7 @@ impl Tunnel {
         }
     }
 
-    pub(super) const fn is_departing(&self) -> bool {
+    pub(super) const fn is_draining(&self) -> bool {
         match self.phase {
             Phase::Draining(..) => true,
             Phase::Handshaking | Phase::Rejected | Phase::Settling(_) | Phase::Idle(..) | Phase::InUse(_) => false,

@@ -2,8 +2,8 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::registry::Seat;
-use super::{Effect, Place, Refusal, Responder, StreamId, Timer};
+use super::registry::TargetKey;
+use super::{Effect, Refusal, Responder, StreamId, TargetName, Timer};
 use crate::timers::Alarm;
 use crate::{Effects, Env, Instant};
 
@@ -13,7 +13,7 @@ pub(super) struct Waiting(pub(super) BTreeMap<StreamId, Caller>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Caller {
-    pub(super) seat: Seat,
+    pub(super) target: TargetKey,
     pub(super) alarm: Alarm<Timer>,
 }
 
@@ -39,97 +39,97 @@ impl Queue {
 }
 
 impl Responder {
-    /// Lets `stream` wait for `place`, or turns it away with `otherwise` where waiting is off.
+    /// Lets `stream` wait for `name`, or turns it away with `otherwise` where waiting is off.
     pub(super) fn wait(
         &mut self,
         env: Env,
         stream: StreamId,
         tenant: &str,
-        place: Place<'_>,
+        name: TargetName<'_>,
         otherwise: Refusal,
     ) -> Effects<Effect> {
         if self.config.wait.is_zero() {
             return Effects::one(Effect::Refuse { stream, refusal: otherwise });
         }
         if self.counts.waiting >= self.config.max_waiting {
-            return Effects::one(Effect::Refuse { stream, refusal: Refusal::TooManyWaiting });
+            return Effects::one(Effect::Refuse { stream, refusal: Refusal::QueueFull });
         }
         let of_tenant = self.registry.tenants.get(tenant).map_or(0, |tenant| tenant.waiting);
         if of_tenant >= self.config.max_waiting_per_tenant {
-            return Effects::one(Effect::Refuse { stream, refusal: Refusal::TenantWaiting });
+            return Effects::one(Effect::Refuse { stream, refusal: Refusal::TenantQueueFull });
         }
-        let seat = self.registry.seat(tenant, place);
+        let target = self.registry.target(tenant, name);
         let mut alarm = Alarm::OFF;
-        self.timers.set(&mut alarm, env.now.after(self.config.wait), Timer::GiveUp(stream));
-        self.waiting.0.insert(stream, Caller { seat, alarm });
-        self.registry.queue_mut(seat).callers.insert(stream);
-        let of_tenant = self.registry.tenant_of(seat);
+        self.timers.set(&mut alarm, env.now.after(self.config.wait), Timer::WaitTimeout(stream));
+        self.waiting.0.insert(stream, Caller { target, alarm });
+        self.registry.queue_mut(target).callers.insert(stream);
+        let of_tenant = self.registry.tenant_of(target);
         of_tenant.waiting += 1;
         of_tenant.requests += 1;
         self.counts.waiting += 1;
         Effects::one(Effect::Wait { stream })
     }
 
-    /// There may be room at `seat` now: whoever waits there is served, one a tick.
-    pub(super) fn arm_serve(&mut self, now: Instant, seat: Seat) {
-        let queue = self.registry.queue_mut(seat);
+    /// There may be room at `target` now: whoever waits there is served, one a tick.
+    pub(super) fn arm_serve(&mut self, now: Instant, target: TargetKey) {
+        let queue = self.registry.queue_mut(target);
         if !queue.is_empty() && queue.alarm.get().is_none() {
-            self.timers.set(&mut queue.alarm, now, Timer::Serve(seat));
+            self.timers.set(&mut queue.alarm, now, Timer::Serve(target));
         }
     }
 
-    pub(super) fn serve(&mut self, env: Env, seat: Seat) -> Effects<Effect> {
-        let queue = self.registry.queue_mut(seat);
+    pub(super) fn serve(&mut self, env: Env, target: TargetKey) -> Effects<Effect> {
+        let queue = self.registry.queue_mut(target);
         self.timers.clear(&mut queue.alarm);
         let first = queue.callers.first().copied();
-        let Some((stream, tunnel)) = first.zip(self.pick(seat, env.dice)) else { return Effects::NONE };
+        let Some((stream, tunnel)) = first.zip(self.pick(target, env.dice)) else { return Effects::NONE };
         self.stop_waiting(stream).expect("a queue holds only waiting callers");
         let effects = self.assign(env.now, stream, tunnel);
-        if self.pick(seat, env.dice).is_some() {
-            self.arm_serve(env.now, seat);
+        if self.pick(target, env.dice).is_some() {
+            self.arm_serve(env.now, target);
         }
         effects
     }
 
-    pub(super) fn give_up(&mut self, stream: StreamId) -> Effects<Effect> {
-        let seat = self.stop_waiting(stream).expect("a caller with a timer waits");
-        let refusal = self.refusal(seat);
-        self.registry.prune(seat);
+    pub(super) fn wait_timeout(&mut self, stream: StreamId) -> Effects<Effect> {
+        let target = self.stop_waiting(stream).expect("a caller with a timer waits");
+        let refusal = self.refusal(target);
+        self.registry.prune(target);
         Effects::one(Effect::Refuse { stream, refusal })
     }
 
-    pub(super) fn abandoned(&mut self, stream: StreamId) -> Effects<Effect> {
+    pub(super) fn cancelled(&mut self, stream: StreamId) -> Effects<Effect> {
         match self.stop_waiting(stream) {
-            Some(seat) => {
-                self.registry.prune(seat);
+            Some(target) => {
+                self.registry.prune(target);
                 Effects::NONE
             }
             None => self.stale_event(),
         }
     }
 
-    /// Takes `stream` out of the queue it stands in. The seat may have to be pruned afterwards.
-    pub(super) fn stop_waiting(&mut self, stream: StreamId) -> Option<Seat> {
+    /// Takes `stream` out of the queue it stands in. The target may have to be pruned afterwards.
+    pub(super) fn stop_waiting(&mut self, stream: StreamId) -> Option<TargetKey> {
         let mut caller = self.waiting.0.remove(&stream)?;
         self.timers.clear(&mut caller.alarm);
         self.counts.waiting -= 1;
-        let of_tenant = self.registry.tenant_of(caller.seat);
+        let of_tenant = self.registry.tenant_of(caller.target);
         of_tenant.waiting -= 1;
         of_tenant.requests -= 1;
-        let queue = self.registry.queue_mut(caller.seat);
+        let queue = self.registry.queue_mut(caller.target);
         queue.callers.remove(&stream);
         if queue.is_empty() {
             self.timers.clear(&mut queue.alarm);
         }
-        Some(caller.seat)
+        Some(caller.target)
     }
 
-    /// Why there is no tunnel for `seat`.
-    pub(super) fn refusal(&self, seat: Seat) -> Refusal {
-        let peopled = match seat {
-            Seat::Node(node) => self.registry.node(node).active() > 0,
-            Seat::Cluster(cluster) => self.registry.cluster(cluster).nodes > 0,
+    /// Why there is no tunnel for `target`.
+    pub(super) fn refusal(&self, target: TargetKey) -> Refusal {
+        let connected = match target {
+            TargetKey::Node(node) => self.registry.node(node).active() > 0,
+            TargetKey::Cluster(cluster) => self.registry.cluster(cluster).nodes > 0,
         };
-        if peopled { Refusal::Saturated } else { Refusal::Absent }
+        if connected { Refusal::Saturated } else { Refusal::NoTunnel }
     }
 }

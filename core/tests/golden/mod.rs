@@ -53,7 +53,7 @@ impl<M: Journaled> Scene<M> {
     fn state(&self) -> String {
         let stages = self.machine.stages();
         let stages: Vec<_> = stages.iter().map(|(slot, stage)| format!("{slot}:{stage}")).collect();
-        let timer = match (self.machine.tell_timer(), self.machine.deadline()) {
+        let timer = match (self.machine.encode_timer(), self.machine.deadline()) {
             (Some(timer), Some(at)) => format!("{timer} in {:?}", at.since(self.now)),
             (None, None) => "no timer".to_owned(),
             (timer, at) => panic!("{timer:?} at {at:?}"),
@@ -75,9 +75,9 @@ pub(crate) fn compare<M: Journaled>(name: &str, scenes: Vec<(&str, Scene<M>)>, e
         fired.now = fired.machine.deadline().map_or(fired.now, |deadline| deadline.max(fired.now));
         let moment_later = events.iter().map(|event| (scene.clone(), 100, *event));
         for (mut after, wait, event) in moment_later.chain([(fired, 0, M::TICK)]) {
-            let before = (after.machine.stages(), after.machine.tell_timer(), after.machine.deadline());
+            let before = (after.machine.stages(), after.machine.encode_timer(), after.machine.deadline());
             let line = after.line(wait, event);
-            let changed = before != (after.machine.stages(), after.machine.tell_timer(), after.machine.deadline());
+            let changed = before != (after.machine.stages(), after.machine.encode_timer(), after.machine.deadline());
             if changed || line.contains(" -> ") {
                 writeln!(table, "{line} | {}", after.state()).expect("a string takes everything");
             }

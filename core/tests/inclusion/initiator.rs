@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use revtun_core::handshake::Answer;
-use revtun_core::initiator::{Cause, Config, Event, HostId, Initiator, Protocol, Sketch, Timer, TunnelSketch};
+use revtun_core::initiator::{Cause, Config, Event, HostId, Initiator, Protocol, SpecState, SpecTunnel, Timer};
 
 use crate::fingerprint::fingerprint;
 use crate::graph::{Step, World};
@@ -59,7 +59,7 @@ impl Upstream {
         let told = schedule.name(&self.machine, event);
         let (machine, _effects) = schedule.step(&self.machine, event);
         if machine.stale() > 0 {
-            assert_eq!(machine.sketch(), self.machine.sketch(), "a stale event changes nothing: {told}");
+            assert_eq!(machine.spec_state(), self.machine.spec_state(), "a stale event changes nothing: {told}");
             return None;
         }
         next.machine = at_rest(&machine);
@@ -67,15 +67,15 @@ impl Upstream {
     }
 
     /// What an operator does.
-    fn orders(&self, sketch: &Sketch) -> Vec<Step<Self>> {
+    fn orders(&self, spec_state: &SpecState) -> Vec<Step<Self>> {
         let mut steps = Vec::new();
         for host in (0..self.bounds.hosts).map(HostId) {
-            let target = sketch.hosts.iter().find(|(id, ..)| *id == host).map_or(0, |(_, target, _)| *target);
+            let target = spec_state.hosts.iter().find(|(id, ..)| *id == host).map_or(0, |(_, target, _)| *target);
             for count in (0..=self.bounds.max_count).filter(|count| *count != target) {
                 steps.extend(self.step(Cost::Change, Schedule::default(), Event::TargetSet { host, count }));
             }
         }
-        steps.extend(self.step(Cost::Free, Schedule::default(), Event::DrainOrdered { grace: LATER }));
+        steps.extend(self.step(Cost::Free, Schedule::default(), Event::DrainRequested { grace: LATER }));
         steps
     }
 }
@@ -88,16 +88,16 @@ impl World for Upstream {
     }
 
     fn view(&self) -> String {
-        let Sketch { tunnels, hosts, drain } = self.machine.sketch();
+        let SpecState { tunnels, hosts, drain } = self.machine.spec_state();
         let tunnels = tunnels.iter().map(|it| tunnel(&host_name(it.host), it.stage, it.revtun)).collect();
-        let hosts = hosts.iter().map(|(id, target, trouble)| (host_name(*id), target.to_string(), *trouble)).collect();
+        let hosts = hosts.iter().map(|(id, target, backoff)| (host_name(*id), target.to_string(), *backoff)).collect();
         tell(tunnels, hosts, drain, &self.changes.to_string(), &self.faults.to_string())
     }
 
     fn steps(&self) -> Vec<Step<Self>> {
-        let sketch = self.machine.sketch();
-        let mut steps = self.orders(&sketch);
-        for tunnel in &sketch.tunnels {
+        let spec_state = self.machine.spec_state();
+        let mut steps = self.orders(&spec_state);
+        for tunnel in &spec_state.tunnels {
             for (event, cost) in news(tunnel) {
                 for schedule in Schedule::of_news() {
                     steps.extend(self.step(cost, schedule, event));
@@ -109,7 +109,7 @@ impl World for Upstream {
                 Timer::ConnectTimeout(_) | Timer::HandshakeTimeout(_) | Timer::Silence(_) => Cost::Fault,
                 Timer::Dial(_) | Timer::Shed(_) | Timer::Grace(_) | Timer::DrainEnd => Cost::Free,
             };
-            for schedule in Schedule::of_timer(timer, sketch.tunnels.iter().map(|tunnel| tunnel.id)) {
+            for schedule in Schedule::of_timer(timer, spec_state.tunnels.iter().map(|tunnel| tunnel.id)) {
                 steps.extend(self.step(cost, schedule, Event::Tick));
             }
         }
@@ -118,8 +118,8 @@ impl World for Upstream {
 }
 
 /// Everything that can be heard of a tunnel, most of it stale in most stages.
-fn news(tunnel: &TunnelSketch) -> Vec<(Event, Cost)> {
-    let TunnelSketch { id: tunnel, stage, .. } = *tunnel;
+fn news(tunnel: &SpecTunnel) -> Vec<(Event, Cost)> {
+    let SpecTunnel { id: tunnel, stage, .. } = *tunnel;
     let answer = |answer| Event::Answered { tunnel, answer };
     let end = if stage == "draining" { Cost::Free } else { Cost::Fault };
     vec![
@@ -147,8 +147,8 @@ pub(crate) fn view(state: &BTreeMap<String, Value>) -> String {
         tunnel(host.word(), stage.word(), m.of("revtun").contains(id))
     });
     let hosts = m.of("target").map().iter().map(|(host, target)| {
-        let trouble = &m.of("trouble").map()[host];
-        (host.word().to_owned(), target.word().to_owned(), trouble.word())
+        let backoff = &m.of("backoff").map()[host];
+        (host.word().to_owned(), target.word().to_owned(), backoff.word())
     });
     let drain = m.of("drain").word();
     tell(tunnels.collect(), hosts.collect(), drain, state["changes"].word(), state["faults"].word())
@@ -166,8 +166,8 @@ fn tell(
     faults: &str,
 ) -> String {
     tunnels.sort();
-    let hosts = hosts.iter().filter(|(_, target, trouble)| (target.as_str(), *trouble) != ("0", "none"));
-    let hosts: Vec<_> = hosts.map(|(host, target, trouble)| format!("{host}={target} {trouble}")).collect();
+    let hosts = hosts.iter().filter(|(_, target, backoff)| (target.as_str(), *backoff) != ("0", "none"));
+    let hosts: Vec<_> = hosts.map(|(host, target, backoff)| format!("{host}={target} {backoff}")).collect();
     format!("{} | {} | drain {drain} | {changes} {faults}", hosts.join(", "), tunnels.join(", "))
 }
 

@@ -6,7 +6,8 @@ use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{
-    Config, DrainScope, Effect, Event, Hello, Place, Responder, Source, Stage, StreamId, Target, Timer, Verdict,
+    Config, DrainScope, Effect, Event, Handshake, Responder, Source, Stage, StreamId, Target, TargetName, Timer,
+    Verdict,
 };
 
 use crate::fingerprint::fingerprint;
@@ -80,7 +81,7 @@ impl Gateway {
         let told = schedule.name(&self.machine, event);
         let (machine, effects) = schedule.step(&self.machine, event);
         if machine.counts().stale > 0 {
-            assert_eq!(machine.sketch(), self.machine.sketch(), "a stale event changes nothing: {told}");
+            assert_eq!(machine.spec_state(), self.machine.spec_state(), "a stale event changes nothing: {told}");
             return None;
         }
         next.callers_hear(caller, &event, effects.iter());
@@ -95,7 +96,7 @@ impl Gateway {
             let waits = usize::try_from(stream.0).ok().and_then(|place| named.get(place).copied());
             waits.or(asking).expect("a stream is a caller's")
         };
-        if let (Event::Released { .. } | Event::Abandoned { .. }, Some(caller)) = (event, asking) {
+        if let (Event::Released { .. } | Event::Cancelled { .. }, Some(caller)) = (event, asking) {
             self.put(caller, At::Away);
         }
         for effect in effects {
@@ -105,7 +106,7 @@ impl Gateway {
                 Effect::Refuse { stream, .. } => self.put(caller_of(stream), At::Away),
                 Effect::Close { tunnel, .. } => self.bereave(tunnel),
                 Effect::Admit { .. }
-                | Effect::Shun { .. }
+                | Effect::RefuseConnection { .. }
                 | Effect::Accept { .. }
                 | Effect::Reject { .. }
                 | Effect::Ping { .. }
@@ -137,7 +138,7 @@ impl Gateway {
         let mut steps = Vec::new();
         for (caller, (at, (tenant, kind, name, _))) in self.at.iter().zip(self.bounds.callers).enumerate() {
             let newest = StreamId(self.waiting.len() as u64);
-            let target = Target { tenant: TenantId::new(tenant).ok(), place: place(kind, name) };
+            let target = Target { tenant: TenantId::new(tenant).ok(), name: target_name(kind, name) };
             match at {
                 At::Away => {
                     for dice in self.throws() {
@@ -148,7 +149,7 @@ impl Gateway {
                 At::Waiting => {
                     let place = self.waiting.iter().position(|waiting| *waiting == caller).expect("it waits");
                     let stream = StreamId(place as u64);
-                    steps.extend(self.step(Some(caller), Schedule::default(), Event::Abandoned { stream }));
+                    steps.extend(self.step(Some(caller), Schedule::default(), Event::Cancelled { stream }));
                 }
                 At::Carried(tunnel) => {
                     let event = Event::Released { tunnel: *tunnel };
@@ -161,7 +162,7 @@ impl Gateway {
 
     /// Enough throws to draw every pair of three nodes and of three tunnels.
     fn throws(&self) -> impl Iterator<Item = u64> + use<> {
-        let choice = self.machine.sketch().tunnels.iter().filter(|tunnel| tunnel.listed).count() > 1;
+        let choice = self.machine.spec_state().tunnels.iter().filter(|tunnel| tunnel.listed).count() > 1;
         (0..if choice { 16 } else { 1 }).map(|throw: u64| throw.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
@@ -176,7 +177,7 @@ impl Gateway {
         }
         for (tunnel, stage) in views.iter().copied() {
             for event in [
-                Event::Faulted { tunnel, rejection: Rejection::BadRequest },
+                Event::HandshakeInvalid { tunnel, rejection: Rejection::BadRequest },
                 Event::Echoed { tunnel },
                 Event::Heard { tunnel },
                 Event::Closed { tunnel },
@@ -185,12 +186,12 @@ impl Gateway {
                 steps.extend(self.step(None, plain, event));
             }
             for peer in self.bounds.peers {
-                let greeted = |verdict| Event::Greeted { tunnel, hello: hello(peer, verdict) };
-                steps.extend(self.step(None, plain, greeted(Verdict::Unproven)));
-                steps.extend(self.step(None, plain, greeted(Verdict::Contradicted)));
+                let greeted = |verdict| Event::HandshakeReceived { tunnel, handshake: handshake(peer, verdict) };
+                steps.extend(self.step(None, plain, greeted(Verdict::Unauthenticated)));
+                steps.extend(self.step(None, plain, greeted(Verdict::Mismatch)));
                 let suspects = ids.clone().map(Some).filter(|_| stage == Stage::Handshaking);
                 for suspect in suspects.chain([None]) {
-                    steps.extend(self.step(None, Schedule { suspect, ..plain }, greeted(Verdict::Believed)));
+                    steps.extend(self.step(None, Schedule { suspect, ..plain }, greeted(Verdict::Authenticated)));
                 }
             }
         }
@@ -210,18 +211,18 @@ impl Gateway {
             scopes.extend(self.machine.tunnels().map(|view| DrainScope::Tunnel(view.tunnel)));
             for (tenant, node, cluster, _) in self.bounds.peers {
                 let tenant = TenantId::new(tenant).expect("legal");
-                let named = |place| DrainScope::Place(Target { tenant: Some(tenant), place });
+                let named = |name| DrainScope::Target(Target { tenant: Some(tenant), name });
                 scopes.extend([
                     DrainScope::Tenant(tenant),
-                    named(place("node", node)),
-                    named(place("cluster", cluster)),
+                    named(target_name("node", node)),
+                    named(target_name("cluster", cluster)),
                 ]);
             }
         }
         if all {
             scopes.push(DrainScope::All);
         }
-        let order = |scope| self.step(None, Schedule::default(), Event::DrainOrdered { scope, grace: LATER });
+        let order = |scope| self.step(None, Schedule::default(), Event::DrainRequested { scope, grace: LATER });
         scopes.into_iter().filter_map(order).collect()
     }
 
@@ -247,8 +248,8 @@ impl World for Gateway {
     }
 
     fn view(&self) -> String {
-        let sketch = self.machine.sketch();
-        let tunnels = sketch.tunnels.iter().map(|it| {
+        let spec_state = self.machine.spec_state();
+        let tunnels = spec_state.tunnels.iter().map(|it| {
             let peer = it.peer.map(|(who, instance)| {
                 peer(who.tenant.as_str(), who.node.as_str(), who.cluster.as_str(), &process(instance))
             });
@@ -257,20 +258,20 @@ impl World for Gateway {
             assert_eq!(carried.len(), it.streams as usize, "the machine counts what its callers do");
             tunnel(it.stage, &peer.unwrap_or_default(), it.listed, carried)
         });
-        let processes = sketch.nodes.iter().filter(|node| node.current.is_some()).map(|node| {
+        let processes = spec_state.nodes.iter().filter(|node| node.current.is_some()).map(|node| {
             let displaced = node.displaced.iter().map(|it| it.0.to_string()).collect();
             processes(node.tenant, node.name, &process(node.current), displaced, node.contended)
         });
-        let queues = sketch.seats.iter().map(|seat| {
-            let queue: Vec<_> = seat.queue.iter().map(|stream| self.waiting[stream.0 as usize]).collect();
+        let queues = spec_state.queues.iter().map(|waiting| {
+            let queue: Vec<_> = waiting.queue.iter().map(|stream| self.waiting[stream.0 as usize]).collect();
             let queue = queue.iter().map(|caller| caller_name(self.bounds.callers[*caller])).collect();
-            let (kind, name) = match seat.place {
-                Place::Node(node) => ("node", node.as_str()),
-                Place::Cluster(cluster) => ("cluster", cluster.as_str()),
+            let (kind, name) = match waiting.name {
+                TargetName::Node(node) => ("node", node.as_str()),
+                TargetName::Cluster(cluster) => ("cluster", cluster.as_str()),
             };
-            queue_name(kind, seat.tenant, name, queue, seat.serving)
+            queue_name(kind, waiting.tenant, name, queue, waiting.serving)
         });
-        tell(tunnels.collect(), processes.collect(), queues.collect(), sketch.drain)
+        tell(tunnels.collect(), processes.collect(), queues.collect(), spec_state.drain)
     }
 
     fn steps(&self) -> Vec<Step<Self>> {
@@ -278,18 +279,18 @@ impl World for Gateway {
     }
 }
 
-fn hello(&(tenant, node, cluster, instance): &Peer, verdict: Verdict) -> Hello<'static> {
+fn handshake(&(tenant, node, cluster, instance): &Peer, verdict: Verdict) -> Handshake<'static> {
     let identity = Identity {
         tenant: TenantId::new(tenant).expect("legal"),
         node: NodeId::new(node).expect("legal"),
         cluster: ClusterId::new(cluster).expect("legal"),
     };
-    Hello { identity, instance: (instance > 0).then_some(Instance(instance)), verdict }
+    Handshake { identity, instance: (instance > 0).then_some(Instance(instance)), verdict }
 }
 
-fn place(kind: &str, name: &'static str) -> Place<'static> {
+fn target_name(kind: &str, name: &'static str) -> TargetName<'static> {
     match kind {
-        "node" => Place::Node(NodeId::new(name).expect("legal")),
-        _ => Place::Cluster(ClusterId::new(name).expect("legal")),
+        "node" => TargetName::Node(NodeId::new(name).expect("legal")),
+        _ => TargetName::Cluster(ClusterId::new(name).expect("legal")),
     }
 }

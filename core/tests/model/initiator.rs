@@ -86,7 +86,7 @@ impl InitiatorModel {
                     self.failed(env.now, tunnel, Duration::ZERO, false);
                 }
             }
-            Event::DrainOrdered { grace } => {
+            Event::DrainRequested { grace } => {
                 let until = env.now.after(grace);
                 let drain = self.drain.get_or_insert(Drain { until, over: false });
                 drain.until = drain.until.min(until);

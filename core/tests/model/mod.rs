@@ -29,13 +29,13 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn count<M: Journaled>(&mut self, effects: &[M::Effect]) {
         for effect in effects {
-            let sentence = M::tell_effect(*effect);
-            let reasons = ["reason", "rejection", "refusal"].iter().filter_map(|name| sentence.get(name));
+            let record = M::encode_effect(*effect);
+            let reasons = ["reason", "rejection", "refusal"].iter().filter_map(|name| record.get(name));
             let reason = reasons.map(|value| match value {
-                Value::Word(word) => format!(" {word}"),
-                Value::Number(_) | Value::Id(..) | Value::Text(_) => unreachable!("a reason is a word"),
+                Value::Symbol(symbol) => format!(" {symbol}"),
+                Value::Number(_) | Value::Id(..) | Value::Text(_) => unreachable!("a reason is a symbol"),
             });
-            *self.effects.entry(sentence.word().to_owned() + &reason.collect::<String>()).or_default() += 1;
+            *self.effects.entry(record.tag().to_owned() + &reason.collect::<String>()).or_default() += 1;
         }
     }
 

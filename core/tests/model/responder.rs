@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use revtun_core::identity::Identity;
-use revtun_core::responder::{Config, DrainScope, Effect, Event, Place, Refusal, Responder, StreamId, Target};
+use revtun_core::responder::{Config, DrainScope, Effect, Event, Refusal, Responder, StreamId, Target, TargetName};
 use revtun_core::{Env, Instant, TunnelId};
 
 /// After so long without an event nothing is left that could still be alive.
@@ -62,7 +62,7 @@ impl ResponderModel {
                     tunnel.streams = tunnel.streams.saturating_sub(1);
                 }
             }
-            Event::Abandoned { stream } => {
+            Event::Cancelled { stream } => {
                 self.waiting.remove(&stream);
             }
             Event::GoawayReceived { tunnel } => {
@@ -72,13 +72,13 @@ impl ResponderModel {
                     tunnel.stage = Stage::Departing(who);
                 }
             }
-            Event::DrainOrdered { scope: DrainScope::All, .. } => self.draining = true,
+            Event::DrainRequested { scope: DrainScope::All, .. } => self.draining = true,
             Event::Accepted { .. }
-            | Event::Greeted { .. }
-            | Event::Faulted { .. }
+            | Event::HandshakeReceived { .. }
+            | Event::HandshakeInvalid { .. }
             | Event::Heard { .. }
             | Event::Opened { .. }
-            | Event::DrainOrdered { .. }
+            | Event::DrainRequested { .. }
             | Event::Tick => {}
         }
     }
@@ -92,7 +92,7 @@ impl ResponderModel {
                 assert!(handshakes < self.config.max_handshakes as usize, "handshakes are limited");
                 self.tunnels.insert(tunnel, Tunnel { stage: Stage::Handshaking, streams: 0, pinged: false });
             }
-            Effect::Shun { .. } => assert!(matches!(event, Event::Accepted { .. })),
+            Effect::RefuseConnection { .. } => assert!(matches!(event, Event::Accepted { .. })),
             Effect::Accept { tunnel } => self.accepted(event, tunnel),
             Effect::Reject { tunnel, .. } => {
                 assert_eq!(self.tunnels[&tunnel].stage, Stage::Handshaking, "answered once");
@@ -115,7 +115,7 @@ impl ResponderModel {
             Effect::Refuse { stream, refusal } => {
                 let waited = self.waiting.remove(&stream).is_some();
                 assert!(waited || is_opened(event, stream), "each caller gets one answer");
-                let at_once = [Refusal::TooManyWaiting, Refusal::TenantWaiting, Refusal::TenantSaturated];
+                let at_once = [Refusal::QueueFull, Refusal::TenantQueueFull, Refusal::TenantSaturated];
                 assert!(!waited || !at_once.contains(&refusal));
             }
             Effect::Goaway { tunnel } => {
@@ -136,16 +136,18 @@ impl ResponderModel {
     }
 
     fn accepted(&mut self, event: Event<'static>, tunnel: TunnelId) {
-        let Event::Greeted { tunnel: greeted, hello } = event else { panic!("who is accepted has greeted") };
+        let Event::HandshakeReceived { tunnel: greeted, handshake } = event else {
+            panic!("who is accepted has greeted")
+        };
         assert!(greeted == tunnel && !self.draining);
         assert_eq!(self.tunnels[&tunnel].stage, Stage::Handshaking, "answered once");
-        self.alive(tunnel).stage = Stage::Accepted(hello.identity);
+        self.alive(tunnel).stage = Stage::Accepted(handshake.identity);
         let up = |test: &dyn Fn(Identity<'_>) -> bool| {
             self.tunnels.values().filter_map(|it| it.identity()).filter(|it| test(*it)).count()
         };
         assert!(up(&|_| true) <= self.config.max_tunnels as usize, "tunnels are limited");
         if self.config.tenant_isolation {
-            let tenant = up(&|it| it.tenant == hello.identity.tenant);
+            let tenant = up(&|it| it.tenant == handshake.identity.tenant);
             assert!(tenant <= self.config.max_tunnels_per_tenant as usize, "a tenant's tunnels are limited");
         }
     }
@@ -158,7 +160,7 @@ impl ResponderModel {
         };
         let isolated = self.config.tenant_isolation;
         for (other, wanted) in &self.waiting {
-            let same = wanted.place == target.place && (!isolated || wanted.tenant == target.tenant);
+            let same = wanted.name == target.name && (!isolated || wanted.tenant == target.tenant);
             assert!(!same || *other > stream, "{stream:?} overtakes {other:?}");
         }
         // Who waited before the drain may still be lucky.
@@ -169,10 +171,10 @@ impl ResponderModel {
         tunnel.streams += 1;
         assert!(tunnel.streams <= limit, "streams are limited");
         assert!(!isolated || target.tenant == Some(who.tenant), "TenantIsolation");
-        match target.place {
-            Place::Node(node) => assert_eq!(who.node, node),
+        match target.name {
+            TargetName::Node(node) => assert_eq!(who.node, node),
             // A node in use stands in for every cluster that any of its tunnels names.
-            Place::Cluster(cluster) => {
+            TargetName::Cluster(cluster) => {
                 let mut sisters = self.tunnels.values().filter_map(|it| it.identity());
                 assert!(sisters.any(|it| it.node == who.node && it.cluster == cluster), "a node of the cluster");
             }
@@ -208,15 +210,15 @@ impl super::Model<Responder> for ResponderModel {
             Event::Opened { .. } => assert!(answered <= 1, "one answer for one question"),
             Event::Tick => assert!(answered <= 1, "waiting callers are served one by one"),
             Event::Accepted { .. }
-            | Event::Greeted { .. }
-            | Event::Faulted { .. }
+            | Event::HandshakeReceived { .. }
+            | Event::HandshakeInvalid { .. }
             | Event::Echoed { .. }
             | Event::Heard { .. }
             | Event::Closed { .. }
             | Event::Released { .. }
-            | Event::Abandoned { .. }
+            | Event::Cancelled { .. }
             | Event::GoawayReceived { .. }
-            | Event::DrainOrdered { .. } => assert_eq!(answered, 0, "nobody asked"),
+            | Event::DrainRequested { .. } => assert_eq!(answered, 0, "nobody asked"),
         }
     }
 

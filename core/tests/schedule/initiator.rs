@@ -3,7 +3,7 @@
 use std::fmt;
 
 use revtun_core::initiator::{Effect, Event, Initiator, Moment, Timer};
-use revtun_core::journal::{Journaled, Sentence};
+use revtun_core::journal::{Journaled, Record};
 use revtun_core::{CANONICAL_NOW, Effects, Env, Instant, Machine, TunnelId};
 
 use super::{LATER, ago};
@@ -48,10 +48,10 @@ impl Schedule {
     }
 
     /// What happens, named by its timer if one fires.
-    pub(crate) fn name(&self, machine: &Initiator, event: Event) -> Sentence {
+    pub(crate) fn name(&self, machine: &Initiator, event: Event) -> Record {
         match self.due {
-            Some(_) => machine.retimed(|moment, _| self.clock(moment)).tell_timer().expect("a timer is due"),
-            None => Initiator::tell_event(event),
+            Some(_) => machine.retimed(|moment, _| self.clock(moment)).encode_timer().expect("a timer is due"),
+            None => Initiator::encode_event(event),
         }
     }
 

@@ -7,7 +7,7 @@ pub(crate) mod responder;
 use std::fmt;
 use std::time::Duration;
 
-use revtun_core::journal::Sentence;
+use revtun_core::journal::Record;
 use revtun_core::{CANONICAL_NOW, Instant};
 
 use crate::graph::Told;
@@ -20,17 +20,17 @@ fn ago(seconds: u64) -> Instant {
 }
 
 /// What happened, and the schedule that it happened on.
-pub(crate) struct Scheduled<S>(pub(crate) Sentence, pub(crate) S);
+pub(crate) struct Scheduled<S>(pub(crate) Record, pub(crate) S);
 
 impl<S: fmt::Display> Told for Scheduled<S> {
     fn action(&self) -> &str {
-        self.0.word()
+        self.0.tag()
     }
 }
 
 impl<S: fmt::Display> fmt::Display for Scheduled<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(sentence, schedule) = self;
-        write!(f, "{sentence}{schedule}")
+        let Self(event, schedule) = self;
+        write!(f, "{event}{schedule}")
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use revtun_core::journal::{Journaled, Sentence};
+use revtun_core::journal::{Journaled, Record};
 use revtun_core::responder::{Effect, Event, Moment, Responder, Timer};
 use revtun_core::{CANONICAL_NOW, Effects, Env, Instant, Machine, TunnelId};
 
@@ -28,10 +28,10 @@ impl Schedule {
     }
 
     /// What happens, named by its timer if one fires.
-    pub(crate) fn name(&self, machine: &Responder, event: Event<'_>) -> Sentence {
+    pub(crate) fn name(&self, machine: &Responder, event: Event<'_>) -> Record {
         match self.due {
-            Some(_) => machine.retimed(|moment, _| self.clock(moment)).tell_timer().expect("a timer is due"),
-            None => Responder::tell_event(event),
+            Some(_) => machine.retimed(|moment, _| self.clock(moment)).encode_timer().expect("a timer is due"),
+            None => Responder::encode_event(event),
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn advance<M: Alone>(machine: &M, step: &Move<M::Event<'static>>) -> 
 
 /// When the step is taken: a tick comes with its deadline, all else at once.
 fn moment<M: Alone>(machine: &M, step: &Move<M::Event<'static>>, now: Instant) -> Instant {
-    let is_tick = M::tell_event(step.event).word() == "Tick";
+    let is_tick = M::encode_event(step.event).tag() == "Tick";
     machine.deadline().filter(|_| is_tick).map_or(now, |deadline| deadline.max(now))
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn tell<M: Alone>(start: &M, steps: &[Move<M::Event<'static>>]) -> St
         now = moment(&real, step, now);
         let env = Env { now, dice: step.dice };
         let Ok((line, effects)) = catch_unwind(AssertUnwindSafe(|| Line::step(&mut real, env, event))) else {
-            return format!("{journal}# no end of: {}\n", M::tell_event(event));
+            return format!("{journal}# no end of: {}\n", M::encode_event(event));
         };
         journal += &format!("{line}\n");
         M::note(&mut streams, event, &effects.iter().collect::<Vec<_>>());
@@ -94,7 +94,7 @@ impl Alone for initiator::Initiator {
             Event::Used { tunnel, protocol } => Event::Used { tunnel: name(tunnel), protocol },
             Event::Closed { tunnel, cause } => Event::Closed { tunnel: name(tunnel), cause },
             Event::GoawayReceived { tunnel } => Event::GoawayReceived { tunnel: name(tunnel) },
-            Event::TargetSet { .. } | Event::DrainOrdered { .. } | Event::Tick => event,
+            Event::TargetSet { .. } | Event::DrainRequested { .. } | Event::Tick => event,
         }
     }
 }
@@ -107,24 +107,28 @@ impl Alone for Responder {
     fn renamed(real: &Self, event: Event<'static>, streams: &Streams) -> Event<'static> {
         let name = |tunnel| real_name(real.tunnels().map(|it| it.tunnel), tunnel);
         match event {
-            Event::Greeted { tunnel, hello } => Event::Greeted { tunnel: name(tunnel), hello },
-            Event::Faulted { tunnel, rejection } => Event::Faulted { tunnel: name(tunnel), rejection },
+            Event::HandshakeReceived { tunnel, handshake } => {
+                Event::HandshakeReceived { tunnel: name(tunnel), handshake }
+            }
+            Event::HandshakeInvalid { tunnel, rejection } => {
+                Event::HandshakeInvalid { tunnel: name(tunnel), rejection }
+            }
             Event::Echoed { tunnel } => Event::Echoed { tunnel: name(tunnel) },
             Event::Heard { tunnel } => Event::Heard { tunnel: name(tunnel) },
             Event::Closed { tunnel } => Event::Closed { tunnel: name(tunnel) },
             Event::Released { tunnel } => Event::Released { tunnel: name(tunnel) },
             Event::GoawayReceived { tunnel } => Event::GoawayReceived { tunnel: name(tunnel) },
             Event::Opened { target, .. } => Event::Opened { stream: StreamId(streams.next), target },
-            Event::Abandoned { stream } => {
+            Event::Cancelled { stream } => {
                 let place = usize::try_from(stream.0).expect("a place in the queue");
-                Event::Abandoned { stream: streams.waiting.get(place).copied().unwrap_or(stream) }
+                Event::Cancelled { stream: streams.waiting.get(place).copied().unwrap_or(stream) }
             }
-            Event::Accepted { .. } | Event::DrainOrdered { .. } | Event::Tick => event,
+            Event::Accepted { .. } | Event::DrainRequested { .. } | Event::Tick => event,
         }
     }
 
     fn note(streams: &mut Streams, event: Event<'static>, effects: &[Effect]) {
-        if let Event::Abandoned { stream } = event {
+        if let Event::Cancelled { stream } = event {
             streams.waiting.retain(|waiting| *waiting != stream);
         }
         streams.next += u64::from(matches!(event, Event::Opened { .. }));

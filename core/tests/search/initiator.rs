@@ -93,7 +93,7 @@ impl Upstream {
             }
         }
         if self.scope.drain && !self.outside.draining {
-            moves.push(order(Event::DrainOrdered { grace: UNIT }));
+            moves.push(order(Event::DrainRequested { grace: UNIT }));
         }
     }
 
@@ -213,7 +213,7 @@ impl World for Upstream {
             // DrainEnds: whoever orders it once more, for later, does not put its end off.
             let mut again = self.machine.clone();
             let env = Env { now: CANONICAL_NOW, dice: 0 };
-            let _nothing = again.step(env, Event::DrainOrdered { grace: UNIT * 2 });
+            let _nothing = again.step(env, Event::DrainRequested { grace: UNIT * 2 });
             assert!(again == self.machine, "DrainEnds");
         }
         // TargetBound: whatever is asked for.
@@ -253,7 +253,7 @@ impl Outside {
         let known = |id: TunnelId| tunnels.iter().position(|(it, ..)| *it == id);
         match event {
             Event::TargetSet { host, count } => self.targets[host.0 as usize] = count,
-            Event::DrainOrdered { .. } => self.draining = true,
+            Event::DrainRequested { .. } => self.draining = true,
             Event::Heard { tunnel } | Event::Used { tunnel, .. } | Event::GoawayReceived { tunnel } => {
                 let Some(at) = known(tunnel) else { return };
                 let (_, host, stage) = &mut tunnels[at];

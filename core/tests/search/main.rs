@@ -135,7 +135,7 @@ const GATE: responder::Scope = responder::Scope {
     drains_all: true,
 };
 
-/// GhostsGetNoWork and TargetReached: a node returns, is drained, or two of its processes live on.
+/// SupersededGetNoWork and TargetReached: a node returns, is drained, or two of its processes live on.
 #[test]
 fn a_responder_serves_whichever_process_lives() {
     const PROCESSES: &[Peer] = &[("a", "n", "c", 1), ("a", "n", "c", 2)];

@@ -10,7 +10,8 @@ use std::time::Duration;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{
-    CloseReason, Config, DrainScope, Effect, Event, Hello, Place, Responder, Source, Stage, StreamId, Target, Verdict,
+    CloseReason, Config, DrainScope, Effect, Event, Handshake, Responder, Source, Stage, StreamId, Target, TargetName,
+    Verdict,
 };
 use revtun_core::{CANONICAL_NOW, Env, Machine, TunnelId};
 
@@ -84,21 +85,22 @@ impl Gate {
 
     fn greetings(&self, tunnel: TunnelId, moves: &mut Vec<Move<Event<'static>>>) {
         for peer in self.scope.peers {
-            let greeted = |verdict| Event::Greeted { tunnel, hello: hello(*peer, verdict) };
-            moves.push(Move { event: greeted(Verdict::Believed), dice: 0, counted: false, heals: true });
-            self.harm(greeted(Verdict::Contradicted), moves);
+            let greeted = |verdict| Event::HandshakeReceived { tunnel, handshake: handshake(*peer, verdict) };
+            moves.push(Move { event: greeted(Verdict::Authenticated), dice: 0, counted: false, heals: true });
+            self.harm(greeted(Verdict::Mismatch), moves);
         }
-        self.harm(Event::Faulted { tunnel, rejection: Rejection::BadRequest }, moves);
+        self.harm(Event::HandshakeInvalid { tunnel, rejection: Rejection::BadRequest }, moves);
     }
 
     /// Of the node that greets: the tunnel whose ping is the first to be given up, if nothing else happens.
     fn first_given_up(&self, greeting: Event<'static>) -> TunnelId {
-        let Event::Greeted { hello, .. } = greeting else { panic!("only newcomers need room") };
+        let Event::HandshakeReceived { handshake, .. } = greeting else { panic!("only newcomers need room") };
         let mut machine = self.machine.clone();
         let of_node: Vec<_> = machine
             .tunnels()
             .filter(|view| {
-                view.identity.is_some_and(|who| (who.tenant, who.node) == (hello.identity.tenant, hello.identity.node))
+                view.identity
+                    .is_some_and(|who| (who.tenant, who.node) == (handshake.identity.tenant, handshake.identity.node))
             })
             .map(|view| view.tunnel)
             .collect();
@@ -124,7 +126,7 @@ impl Gate {
     fn calls(&self, moves: &mut Vec<Move<Event<'static>>>) {
         let call = |event| Move { event, dice: 0, counted: false, heals: false };
         for (tenant, kind, name) in self.scope.wishes {
-            let target = Target { tenant: TenantId::new(tenant).ok(), place: place(kind, name) };
+            let target = Target { tenant: TenantId::new(tenant).ok(), name: target_name(kind, name) };
             // Two throws: each of two tunnels or nodes is drawn first.
             let choice = self.machine.tunnels().filter(|view| view.identity.is_some()).count() > 1;
             for dice in [0, u64::MAX].into_iter().take(if choice { 2 } else { 1 }) {
@@ -132,7 +134,7 @@ impl Gate {
             }
         }
         let waiting = self.outside.waiting().len() as u64;
-        moves.extend((0..waiting).map(|place| call(Event::Abandoned { stream: StreamId(place) })));
+        moves.extend((0..waiting).map(|place| call(Event::Cancelled { stream: StreamId(place) })));
     }
 }
 
@@ -172,9 +174,9 @@ impl World for Gate {
         }
         self.calls(&mut moves);
         let (tenant, node, ..) = self.scope.peers[0];
-        let target = Target { tenant: TenantId::new(tenant).ok(), place: place("node", node) };
-        let scope = if self.scope.drains_all { DrainScope::All } else { DrainScope::Place(target) };
-        self.harm(Event::DrainOrdered { scope, grace: UNIT }, &mut moves);
+        let target = Target { tenant: TenantId::new(tenant).ok(), name: target_name("node", node) };
+        let scope = if self.scope.drains_all { DrainScope::All } else { DrainScope::Target(target) };
+        self.harm(Event::DrainRequested { scope, grace: UNIT }, &mut moves);
         if self.machine.deadline().is_some() {
             moves.push(free(Event::Tick));
         }
@@ -190,7 +192,7 @@ impl World for Gate {
             assert!(later != machine, "pings do not beat as one");
         }
         for effect in &effects {
-            if let Effect::Close { tunnel, reason: CloseReason::Displaced } = *effect {
+            if let Effect::Close { tunnel, reason: CloseReason::Evicted } = *effect {
                 assert_eq!(tunnel, self.first_given_up(step.event), "who makes room is most likely dead");
             }
         }
@@ -210,14 +212,14 @@ impl World for Gate {
         let mut twin = self.machine.clone();
         let tunnel = TunnelId::new(0, 1);
         for event in [
-            Event::Greeted { tunnel, hello: hello(self.scope.peers[0], Verdict::Believed) },
-            Event::Faulted { tunnel, rejection: Rejection::BadRequest },
+            Event::HandshakeReceived { tunnel, handshake: handshake(self.scope.peers[0], Verdict::Authenticated) },
+            Event::HandshakeInvalid { tunnel, rejection: Rejection::BadRequest },
             Event::Echoed { tunnel },
             Event::Heard { tunnel },
             Event::Released { tunnel },
             Event::GoawayReceived { tunnel },
             Event::Closed { tunnel },
-            Event::Abandoned { stream: StreamId(100) },
+            Event::Cancelled { stream: StreamId(100) },
         ] {
             assert_eq!(twin.step(Env { now: CANONICAL_NOW, dice: 0 }, event).iter().count(), 0, "NoResurrection");
         }
@@ -243,18 +245,18 @@ impl World for Gate {
     }
 }
 
-fn hello((tenant, node, cluster, instance): Peer, verdict: Verdict) -> Hello<'static> {
+fn handshake((tenant, node, cluster, instance): Peer, verdict: Verdict) -> Handshake<'static> {
     let identity = Identity {
         tenant: TenantId::new(tenant).expect("legal"),
         node: NodeId::new(node).expect("legal"),
         cluster: ClusterId::new(cluster).expect("legal"),
     };
-    Hello { identity, instance: (instance > 0).then_some(Instance(instance)), verdict }
+    Handshake { identity, instance: (instance > 0).then_some(Instance(instance)), verdict }
 }
 
-fn place(kind: &str, name: &'static str) -> Place<'static> {
+fn target_name(kind: &str, name: &'static str) -> TargetName<'static> {
     match kind {
-        "node" => Place::Node(NodeId::new(name).expect("legal")),
-        _ => Place::Cluster(ClusterId::new(name).expect("legal")),
+        "node" => TargetName::Node(NodeId::new(name).expect("legal")),
+        _ => TargetName::Cluster(ClusterId::new(name).expect("legal")),
     }
 }

@@ -5,7 +5,7 @@ use revtun_core::TunnelId;
 use revtun_core::handshake::{Answer, Rejection};
 use revtun_core::identity::{NodeId, TenantId};
 use revtun_core::initiator::{self, Cause, Protocol};
-use revtun_core::responder::{self, DrainScope, Place, StreamId, Target, Verdict};
+use revtun_core::responder::{self, DrainScope, StreamId, Target, TargetName, Verdict};
 
 use crate::schedule::initiator::Schedule as Here;
 use crate::schedule::responder::Schedule as There;
@@ -82,7 +82,7 @@ impl<'a> Moves<'a> {
             return;
         }
         if self.system.running {
-            let action = if self.stages.responder_drains == "no" { "Accepted" } else { "Shunned" };
+            let action = if self.stages.responder_drains == "no" { "Accepted" } else { "RefusedDraining" };
             self.push(action, Act::Knock(index));
         } else {
             let failing = self.failing(party);
@@ -97,21 +97,21 @@ impl<'a> Moves<'a> {
         let stage = self.stages.there[index];
         let there = |event| Act::Responder(event, There::default(), None);
         match (self.line(index).there, word) {
-            (Some(tunnel), Word::Hello) if stage == "handshaking" => {
-                let hello = self.system.hello(by, Verdict::Believed);
-                let event = responder::Event::Greeted { tunnel, hello };
+            (Some(tunnel), Word::Request) if stage == "handshaking" => {
+                let handshake = self.system.handshake(by, Verdict::Authenticated);
+                let event = responder::Event::HandshakeReceived { tunnel, handshake };
                 for suspect in self.suspects() {
                     let schedule = There { suspect, ..There::default() };
-                    self.arrive("Greeted", from, Act::Responder(event, schedule, None));
+                    self.arrive("HandshakeReceived", from, Act::Responder(event, schedule, None));
                 }
                 for claim in [Party::First, Party::Second].map(|party| self.system.process_of(party)) {
                     if claim != by {
-                        let hello = self.system.hello(claim, Verdict::Contradicted);
-                        let event = responder::Event::Greeted { tunnel, hello };
+                        let handshake = self.system.handshake(claim, Verdict::Mismatch);
+                        let event = responder::Event::HandshakeReceived { tunnel, handshake };
                         self.harm(Harm::Forgery, "Forged", Some(from), there(event));
                     }
                 }
-                let event = responder::Event::Faulted { tunnel, rejection: Rejection::BadRequest };
+                let event = responder::Event::HandshakeInvalid { tunnel, rejection: Rejection::BadRequest };
                 self.harm(Harm::Forgery, "Garbled", Some(from), there(event));
             }
             (Some(tunnel), Word::Echo) if is_member(stage) => {
@@ -121,8 +121,8 @@ impl<'a> Moves<'a> {
                 self.arrive("GoawayHeard", from, there(responder::Event::GoawayReceived { tunnel }));
             }
             (Some(tunnel), Word::Fin) => self.arrive("Ended", from, there(responder::Event::Closed { tunnel })),
-            (_, Word::Hello | Word::Echo | Word::Goaway | Word::Fin) => self.arrive("Belated", from, Act::Nothing),
-            (_, Word::Yes | Word::No(_) | Word::Ping | Word::Preface) => unreachable!("the responder says that"),
+            (_, Word::Request | Word::Echo | Word::Goaway | Word::Fin) => self.arrive("Belated", from, Act::Nothing),
+            (_, Word::Accept | Word::Reject(_) | Word::Ping | Word::Preface) => unreachable!("the responder says that"),
         }
     }
 
@@ -141,11 +141,11 @@ impl<'a> Moves<'a> {
             return self.arrive("Stale", (index, Way::Down), Act::Nothing);
         };
         let (action, event, schedules) = match word {
-            Word::Yes if stage == "handshaking" => {
+            Word::Accept if stage == "handshaking" => {
                 let answer = Answer::Accepted { revtun: true };
                 ("Welcomed", initiator::Event::Answered { tunnel, answer }, vec![Here::default()])
             }
-            Word::No(rejection) if stage == "handshaking" => {
+            Word::Reject(rejection) if stage == "handshaking" => {
                 let (status, retry_after) = (rejection.status(), rejection.retry_after());
                 let answer = Answer::Refused { status, retry_after };
                 ("TurnedAway", initiator::Event::Answered { tunnel, answer }, self.failing(party))
@@ -159,8 +159,10 @@ impl<'a> Moves<'a> {
                 let event = initiator::Event::Closed { tunnel, cause: Cause::Lost };
                 ("Closed", event, self.ending(party, stage))
             }
-            Word::Yes | Word::No(_) | Word::Goaway => return self.arrive("Stale", (index, Way::Down), Act::Nothing),
-            Word::Hello | Word::Echo => unreachable!("the initiator says that"),
+            Word::Accept | Word::Reject(_) | Word::Goaway => {
+                return self.arrive("Stale", (index, Way::Down), Act::Nothing);
+            }
+            Word::Request | Word::Echo => unreachable!("the initiator says that"),
         };
         for schedule in schedules {
             self.arrive(action, (index, Way::Down), Act::Initiator(party, event, schedule));
@@ -169,21 +171,21 @@ impl<'a> Moves<'a> {
 
     /// Failures in a row make pauses longer, which is time, and nothing else: one more is as good as of the same wave.
     fn failing(&self, party: Party) -> Vec<Here> {
-        let same_wave = self.stages.trouble[party as usize] == "failing";
+        let same_wave = self.stages.backoff[party as usize] == "failing";
         vec![Here { same_wave, ..Here::default() }]
     }
 
     /// A tunnel is heard a short time after it was accepted, or a long one.
     fn living(&self, party: Party) -> Vec<Here> {
-        let troubled = self.stages.trouble[party as usize] != "none";
+        let backing_off = self.stages.backoff[party as usize] != "none";
         let old = Here { old: true, ..Here::default() };
-        if troubled { vec![Here::default(), old] } else { vec![Here::default()] }
+        if backing_off { vec![Here::default(), old] } else { vec![Here::default()] }
     }
 
     /// A tunnel ends soon or late, and with others or alone.
     fn ending(&self, party: Party, stage: &str) -> Vec<Here> {
         let plain = Here::default();
-        let waves: &[bool] = match self.stages.trouble[party as usize] {
+        let waves: &[bool] = match self.stages.backoff[party as usize] {
             "flapped" => &[false, true],
             "flapping" => &[true],
             _ => &[false],
@@ -193,7 +195,7 @@ impl<'a> Moves<'a> {
             "unproven" => early(false).collect(),
             "proven" => early(false).chain([Here { old: true, ..plain }]).collect(),
             // One more of those counts as another wave, and makes pauses longer.
-            "http1" | "http2" if self.stages.trouble[party as usize] == "flapping" => vec![plain],
+            "http1" | "http2" if self.stages.backoff[party as usize] == "flapping" => vec![plain],
             "http1" | "http2" => early(true).chain([plain]).collect(),
             "draining" => vec![plain],
             _ => self.failing(party),
@@ -267,7 +269,7 @@ impl<'a> Moves<'a> {
             Timer::Linger(_) => self.push("Linger", act),
             Timer::Retire(_) => self.push("Retire", act),
             Timer::Grace(_) => self.push("Grace", act),
-            Timer::GiveUp(_) => self.push("GiveUp", act),
+            Timer::WaitTimeout(_) => self.push("WaitTimeout", act),
             Timer::Drain => self.push("Drain", act),
             Timer::Serve(_) => {
                 for dice in self.throws() {
@@ -316,8 +318,8 @@ impl<'a> Moves<'a> {
             let (tenant, node, _) = self.system.scope.callers[caller];
             match *at {
                 At::Away if self.system.running && self.stages.responder_drains == "no" => {
-                    let place = Place::Node(NodeId::new(node).expect("legal"));
-                    let target = Target { tenant: TenantId::new(tenant).ok(), place };
+                    let name = TargetName::Node(NodeId::new(node).expect("legal"));
+                    let target = Target { tenant: TenantId::new(tenant).ok(), name };
                     let stream = StreamId(self.system.waiting.len() as u64);
                     for dice in self.throws() {
                         let event = responder::Event::Opened { stream, target };
@@ -334,11 +336,11 @@ impl<'a> Moves<'a> {
 
     fn orders(&mut self) {
         if self.system.running && self.stages.responder_drains == "no" {
-            let event = responder::Event::DrainOrdered { scope: DrainScope::All, grace: LATER };
+            let event = responder::Event::DrainRequested { scope: DrainScope::All, grace: LATER };
             self.harm(Harm::Drain, "ResponderDrain", None, Act::Responder(event, There::default(), None));
         }
         if self.stages.drains[Party::First as usize] == "no" {
-            let event = initiator::Event::DrainOrdered { grace: LATER };
+            let event = initiator::Event::DrainRequested { grace: LATER };
             self.harm(Harm::Leave, "InitiatorDrain", None, Act::Initiator(Party::First, event, Here::default()));
         }
     }

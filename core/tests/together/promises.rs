@@ -54,8 +54,8 @@ impl System {
 
     /// FailClosed: a tunnel is registered under the name of the process that dialled it, and no other.
     fn check_names(&self) {
-        let sketch = self.responder.sketch();
-        for tunnel in &sketch.tunnels {
+        let spec_state = self.responder.spec_state();
+        for tunnel in &spec_state.tunnels {
             let by = self.lines[self.line_there(tunnel.id)].by;
             let Some((who, process)) = tunnel.peer else { continue };
             let (tenant, node, cluster) = self.name_of(by.party);
@@ -65,10 +65,11 @@ impl System {
                 "FailClosed"
             );
             assert_eq!(process, Some(Instance(by.number.into())), "FailClosed");
-            // GhostsGetNoWork: what can be found belongs to the process that is known as the newest, or to any of those
+            // SupersededGetNoWork: what can be found belongs to the process that is known as the newest, or to any of those
             // that turned out to live at the same time.
-            let known = sketch.nodes.iter().find(|it| (it.tenant, it.name) == (tenant, node)).expect("it has a tunnel");
-            assert!(!tunnel.listed || known.contended || known.current == process, "GhostsGetNoWork");
+            let known =
+                spec_state.nodes.iter().find(|it| (it.tenant, it.name) == (tenant, node)).expect("it has a tunnel");
+            assert!(!tunnel.listed || known.contended || known.current == process, "SupersededGetNoWork");
         }
     }
 

@@ -6,8 +6,8 @@ use crate::system::System;
 pub(crate) struct Stages {
     pub(crate) here: Vec<&'static str>,
     pub(crate) there: Vec<&'static str>,
-    /// The trouble that each initiator has with its host.
-    pub(crate) trouble: [&'static str; 2],
+    /// The backoff that each initiator has with its host.
+    pub(crate) backoff: [&'static str; 2],
     pub(crate) drains: [&'static str; 2],
     pub(crate) responder_drains: &'static str,
 }
@@ -25,23 +25,23 @@ impl Stages {
         let mut stages = Self {
             here: vec!["none"; system.lines.len()],
             there: vec!["none"; system.lines.len()],
-            trouble: ["none"; 2],
+            backoff: ["none"; 2],
             drains: ["no"; 2],
             responder_drains: "no",
         };
         for (party, machine) in system.initiators() {
-            let sketch = machine.sketch();
-            for tunnel in &sketch.tunnels {
+            let spec_state = machine.spec_state();
+            for tunnel in &spec_state.tunnels {
                 stages.here[system.line_here(party, tunnel.id)] = tunnel.stage;
             }
-            stages.trouble[party as usize] = sketch.hosts.first().map_or("none", |(.., trouble)| trouble);
-            stages.drains[party as usize] = sketch.drain;
+            stages.backoff[party as usize] = spec_state.hosts.first().map_or("none", |(.., backoff)| backoff);
+            stages.drains[party as usize] = spec_state.drain;
         }
-        let sketch = system.responder.sketch();
-        for tunnel in &sketch.tunnels {
+        let spec_state = system.responder.spec_state();
+        for tunnel in &spec_state.tunnels {
             stages.there[system.line_there(tunnel.id)] = tunnel.stage;
         }
-        stages.responder_drains = sketch.drain;
+        stages.responder_drains = spec_state.drain;
         stages
     }
 }

@@ -68,14 +68,14 @@ impl System {
                 assert!(!known, "NoResurrection");
                 self.lines.push(Line::new(self.process_of(party), tunnel));
             }
-            Effect::SendHandshake { tunnel } => self.here(party, tunnel).say(Way::Up, Word::Hello),
+            Effect::SendHandshake { tunnel } => self.here(party, tunnel).say(Way::Up, Word::Request),
             Effect::Goaway { tunnel } => self.here(party, tunnel).say(Way::Up, Word::Goaway),
             Effect::Close { tunnel, .. } => self.leave_here(party, tunnel),
             Effect::Deliver { .. } | Effect::Forget { .. } | Effect::Drained => {}
         }
     }
 
-    /// `newcomer` is the line that an `Admit` or a `Shun` is about.
+    /// `newcomer` is the line that an `Admit` or a `RefuseConnection` is about.
     fn responder_step(
         &mut self,
         event: responder::Event<'static>,
@@ -108,14 +108,14 @@ impl System {
                     assert!(line.there.is_none() && !drains, "NoResurrection");
                     line.there = Some(tunnel);
                 }
-                Effect::Shun { rejection } => {
-                    self.lines[newcomer.expect("only newcomers are shunned")].turn_away(rejection);
+                Effect::RefuseConnection { rejection } => {
+                    self.lines[newcomer.expect("only newcomers are refused")].turn_away(rejection);
                 }
                 Effect::Accept { tunnel } => {
                     let line = self.there(tunnel);
                     assert!(line.verdict.is_none(), "RejectIsFinal");
                     line.verdict = Some(true);
-                    line.say(Way::Down, Word::Yes);
+                    line.say(Way::Down, Word::Accept);
                 }
                 Effect::Reject { tunnel, rejection } => {
                     let line = self.there(tunnel);

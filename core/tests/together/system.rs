@@ -7,7 +7,7 @@ use std::hash::Hash;
 use revtun_core::handshake::Instance;
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::initiator::{self, HostId, Initiator};
-use revtun_core::responder::{self, Hello, Responder, Verdict};
+use revtun_core::responder::{self, Handshake, Responder, Verdict};
 use revtun_core::{CANONICAL_NOW, Env, Machine, TunnelId};
 
 use crate::schedule;
@@ -167,14 +167,14 @@ impl System {
     }
 
     /// What a process says of itself, or somebody else in its name.
-    pub(crate) fn hello(&self, process: Process, verdict: Verdict) -> Hello<'static> {
+    pub(crate) fn handshake(&self, process: Process, verdict: Verdict) -> Handshake<'static> {
         let (tenant, node, cluster) = self.name_of(process.party);
         let identity = Identity {
             tenant: TenantId::new(tenant).expect("legal"),
             node: NodeId::new(node).expect("legal"),
             cluster: ClusterId::new(cluster).expect("legal"),
         };
-        Hello { identity, instance: Some(Instance(process.number.into())), verdict }
+        Handshake { identity, instance: Some(Instance(process.number.into())), verdict }
     }
 
     /// Where the tunnel that an initiator calls so is.

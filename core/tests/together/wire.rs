@@ -20,9 +20,9 @@ pub(crate) struct Process {
 /// What one end says to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Word {
-    Hello,
-    Yes,
-    No(Rejection),
+    Request,
+    Accept,
+    Reject(Rejection),
     Ping,
     Echo,
     Preface,
@@ -91,7 +91,7 @@ impl Line {
     /// The responder says no, and that this is all.
     pub(crate) fn turn_away(&mut self, rejection: Rejection) {
         self.verdict = Some(false);
-        self.say(Way::Down, Word::No(rejection));
+        self.say(Way::Down, Word::Reject(rejection));
         self.say(Way::Down, Word::Fin);
     }
 
@@ -131,9 +131,9 @@ impl Word {
     /// As the specification has it, which does not say why somebody is turned away.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Hello => "hello",
-            Self::Yes => "yes",
-            Self::No(_) => "no",
+            Self::Request => "request",
+            Self::Accept => "accept",
+            Self::Reject(_) => "reject",
             Self::Ping => "ping",
             Self::Echo => "echo",
             Self::Preface => "preface",

@@ -10,7 +10,7 @@ use crate::wire::{Line, Party, Way, Word};
 /// A state of the code.
 pub(crate) fn of_code(system: &System) -> String {
     let stages = Stages::of(system);
-    let gate = system.responder.sketch();
+    let gate = system.responder.spec_state();
     let lines = system.lines.iter().zip(&stages.here).zip(&stages.there);
     let lines = lines.map(|((line, here), there)| {
         let known = gate.tunnels.iter().find(|it| Some(it.id) == line.there);
@@ -24,7 +24,7 @@ pub(crate) fn of_code(system: &System) -> String {
         let revtun = is_revtun(system, line);
         let words = |way| line.words(way).iter().map(|word| Word::name(*word)).collect();
         let cut = [(Way::Up, "up"), (Way::Down, "down")].into_iter().filter(|(way, _)| line.is_cut(*way));
-        let verdict = line.verdict.map_or("none", |yes| if yes { "yes" } else { "no" });
+        let verdict = line.verdict.map_or("none", |accepted| if accepted { "accept" } else { "reject" });
         tell_line(LineWords {
             process: format!("{:?}/{}", line.by.party, line.by.number),
             here,
@@ -41,18 +41,18 @@ pub(crate) fn of_code(system: &System) -> String {
         })
     });
     let initiators = system.initiators().map(|(party, machine)| {
-        let sketch = machine.sketch();
-        let hosts = sketch.hosts.first().map_or((0, "none"), |(_, target, trouble)| (*target, *trouble));
-        tell_initiator(party, &hosts.0.to_string(), hosts.1, sketch.drain)
+        let spec_state = machine.spec_state();
+        let hosts = spec_state.hosts.first().map_or((0, "none"), |(_, target, backoff)| (*target, *backoff));
+        tell_initiator(party, &hosts.0.to_string(), hosts.1, spec_state.drain)
     });
     let nodes = gate.nodes.iter().filter_map(|node| {
         let displaced = node.displaced.iter().map(|it| it.0.to_string()).collect();
         let current = node.current?.0.to_string();
         Some(tell_node(node.tenant, node.name, &current, displaced, node.contended))
     });
-    let queues = gate.seats.iter().map(|seat| {
-        let queue = seat.queue.iter().map(|stream| caller_name(system, system.waiting[stream.0 as usize]));
-        tell_queue(queue.collect(), seat.serving)
+    let queues = gate.queues.iter().map(|waiting| {
+        let queue = waiting.queue.iter().map(|stream| caller_name(system, system.waiting[stream.0 as usize]));
+        tell_queue(queue.collect(), waiting.serving)
     });
     let rest = [if system.running { "TRUE" } else { "FALSE" }, &system.process.to_string(), &system.faults.to_string()]
         .join(" ");
@@ -109,18 +109,18 @@ pub(crate) fn of_specification(state: &BTreeMap<String, Value>) -> String {
     let is_there = |machine: &&(Party, &Value)| pairs(machine.1.of("stage")).is_some();
     let initiators = parties.iter().filter(is_there).map(|(party, machine)| {
         let host = |field| machine.of(field).map().values().next().expect("there is one host").word();
-        tell_initiator(*party, host("target"), host("trouble"), machine.of("drain").word())
+        tell_initiator(*party, host("target"), host("backoff"), machine.of("drain").word())
     });
     let nodes = gate.of("process").map().iter().filter(|(_, process)| process.of("current").word() != "0");
     let nodes = nodes.map(|(node, process)| {
-        let seat = node.elements();
+        let name = node.elements();
         let displaced = process.of("displaced").elements().iter().map(|it| it.word().to_owned()).collect();
         let contended = process.of("contended").word() == "TRUE";
-        tell_node(seat[1].word(), seat[2].word(), process.of("current").word(), displaced, contended)
+        tell_node(name[1].word(), name[2].word(), process.of("current").word(), displaced, contended)
     });
-    let queues = gate.of("queue").map().iter().filter_map(|(seat, queue)| {
+    let queues = gate.of("queue").map().iter().filter_map(|(target, queue)| {
         let queue: Vec<_> = queue.elements().iter().map(caller_of).collect();
-        let serving = gate.of("serving").contains(seat);
+        let serving = gate.of("serving").contains(target);
         (serving || !queue.is_empty()).then(|| tell_queue(queue, serving))
     });
     let rest = ["running", "process", "faults"].map(|name| state[name].word()).join(" ");
@@ -129,7 +129,9 @@ pub(crate) fn of_specification(state: &BTreeMap<String, Value>) -> String {
 
 fn is_revtun(system: &System, line: &Line) -> bool {
     let ours = line.here.filter(|_| line.by == system.process_of(line.by.party));
-    ours.is_some_and(|here| system.machine(line.by.party).sketch().tunnels.iter().any(|it| it.id == here && it.revtun))
+    ours.is_some_and(|here| {
+        system.machine(line.by.party).spec_state().tunnels.iter().any(|it| it.id == here && it.revtun)
+    })
 }
 
 struct LineWords<'a> {
@@ -157,8 +159,8 @@ fn tell_line(line: LineWords<'_>) -> String {
     format!("{process} {here}{revtun} [{up}|{down}] cut:{cut} {there}{listed} {carried}{met} {verdict} {prefaces}")
 }
 
-fn tell_initiator(party: Party, target: &str, trouble: &str, drain: &str) -> String {
-    format!("{party:?}={target} {trouble} drain {drain}")
+fn tell_initiator(party: Party, target: &str, backoff: &str, drain: &str) -> String {
+    format!("{party:?}={target} {backoff} drain {drain}")
 }
 
 fn tell_node(tenant: &str, node: &str, current: &str, mut displaced: Vec<String>, contended: bool) -> String {

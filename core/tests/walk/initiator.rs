@@ -32,7 +32,7 @@ impl Walked for Initiator {
             5 => Event::Closed { tunnel, cause: luck.of(&[Cause::Refused, Cause::Lost]) },
             6 => Event::GoawayReceived { tunnel },
             // For good, so it must be rare.
-            7 if luck.one_in(16) => Event::DrainOrdered { grace: Duration::from_secs(luck.below(6)) },
+            7 if luck.one_in(16) => Event::DrainRequested { grace: Duration::from_secs(luck.below(6)) },
             _ => Event::Tick,
         }
     }

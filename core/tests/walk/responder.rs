@@ -5,7 +5,7 @@ use std::time::Duration;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{
-    Config, DrainScope, Event, Hello, Place, Responder, Source, Stage, StreamId, Target, Verdict,
+    Config, DrainScope, Event, Handshake, Responder, Source, Stage, StreamId, Target, TargetName, Verdict,
 };
 
 use revtun_core::{Instant, TunnelId};
@@ -41,16 +41,16 @@ impl Walked for Responder {
         let tunnel = past.tunnel(self, luck);
         match kind {
             0 => Event::Accepted { source: Source(luck.below(2)) },
-            1 => Event::Greeted { tunnel: fitting(self, tunnel, luck), hello: hello(luck) },
-            2 => Event::Faulted { tunnel: fitting(self, tunnel, luck), rejection: fault(luck) },
+            1 => Event::HandshakeReceived { tunnel: fitting(self, tunnel, luck), handshake: handshake(luck) },
+            2 => Event::HandshakeInvalid { tunnel: fitting(self, tunnel, luck), rejection: fault(luck) },
             3 => Event::Echoed { tunnel },
             4 => Event::Heard { tunnel },
             5 => Event::Closed { tunnel },
             6 => Event::Opened { stream: StreamId(past.callers), target: target(luck) },
             7 => Event::Released { tunnel },
-            8 => Event::Abandoned { stream: StreamId(past.callers.saturating_sub(luck.below(6))) },
+            8 => Event::Cancelled { stream: StreamId(past.callers.saturating_sub(luck.below(6))) },
             9 => Event::GoawayReceived { tunnel },
-            10 => Event::DrainOrdered { scope: scope(tunnel, luck), grace: Duration::from_secs(luck.below(6)) },
+            10 => Event::DrainRequested { scope: scope(tunnel, luck), grace: Duration::from_secs(luck.below(6)) },
             _ => Event::Tick,
         }
     }
@@ -76,17 +76,18 @@ fn fault(luck: &mut Luck) -> Rejection {
     luck.of(&Rejection::ALL[..own])
 }
 
-fn hello(luck: &mut Luck) -> Hello<'static> {
+fn handshake(luck: &mut Luck) -> Handshake<'static> {
     let identity = Identity { node: node(luck), cluster: cluster(luck), tenant: tenant(luck) };
     let instance = luck.of(&[None, Some(1), Some(1), Some(2), Some(3)]).map(Instance);
-    let verdict = if luck.one_in(8) { luck.of(&[Verdict::Unproven, Verdict::Contradicted]) } else { Verdict::Believed };
-    Hello { identity, instance, verdict }
+    let verdict =
+        if luck.one_in(8) { luck.of(&[Verdict::Unauthenticated, Verdict::Mismatch]) } else { Verdict::Authenticated };
+    Handshake { identity, instance, verdict }
 }
 
 fn target(luck: &mut Luck) -> Target<'static> {
     let tenant = if luck.one_in(8) { None } else { Some(tenant(luck)) };
-    let place = if luck.one_in(2) { Place::Node(node(luck)) } else { Place::Cluster(cluster(luck)) };
-    Target { tenant, place }
+    let name = if luck.one_in(2) { TargetName::Node(node(luck)) } else { TargetName::Cluster(cluster(luck)) };
+    Target { tenant, name }
 }
 
 fn scope(tunnel: TunnelId, luck: &mut Luck) -> DrainScope<'static> {
@@ -94,7 +95,7 @@ fn scope(tunnel: TunnelId, luck: &mut Luck) -> DrainScope<'static> {
         // For good, so it must be rare.
         0 => DrainScope::All,
         1 => DrainScope::Tenant(tenant(luck)),
-        2..5 => DrainScope::Place(target(luck)),
+        2..5 => DrainScope::Target(target(luck)),
         _ => DrainScope::Tunnel(tunnel),
     }
 }

@@ -38,10 +38,10 @@ pub fn run(data: &[u8]) {
 
 /// One name, with all three holes in it, proves one claim at most.
 fn proves_one(binding: &Binding, san: Statement<'_>, claims: &[Option<Identity<'_>>; 2]) {
-    let believed = |claim: &&Identity<'_>| binding.judge(&[san], claim) == Verdict::Believed;
+    let believed = |claim: &&Identity<'_>| binding.judge(&[san], claim) == Verdict::Authenticated;
     let proven: Vec<_> = claims.iter().flatten().filter(believed).collect();
     assert!(proven.windows(2).all(|pair| pair[0] == pair[1]), "{san:?} proves {proven:?}");
-    assert!(claims.iter().flatten().all(|claim| binding.judge(&[], claim) == Verdict::Contradicted));
+    assert!(claims.iter().flatten().all(|claim| binding.judge(&[], claim) == Verdict::Mismatch));
 }
 
 /// The template filled with the names of a claim proves it, if those names can stand there at all.
@@ -55,5 +55,5 @@ fn proves_itself(binding: &Binding, template: &str, claim: &Identity<'_>) {
     let [node, cluster, tenant] = names;
     let filled = template.replace("{node}", node).replace("{cluster}", cluster).replace("{tenant}", tenant);
     let san = if template.contains("://") { Statement::Uri(&filled) } else { Statement::Dns(&filled) };
-    assert_eq!(binding.judge(&[san], claim), Verdict::Believed, "{filled:?} of {template:?}");
+    assert_eq!(binding.judge(&[san], claim), Verdict::Authenticated, "{filled:?} of {template:?}");
 }

@@ -118,7 +118,7 @@ impl Reader {
             Parser::Request(parser, rules) => match parser.parse(rules, &self.buffer) {
                 ParsedRequest::Incomplete => return,
                 ParsedRequest::Complete { consumed, .. } => consumed,
-                ParsedRequest::Faulted(rejection) => panic!("{rejection:?}"),
+                ParsedRequest::Rejected(rejection) => panic!("{rejection:?}"),
             },
             Parser::Response(parser) => match parser.parse(&self.buffer) {
                 ParsedResponse::Incomplete => return,

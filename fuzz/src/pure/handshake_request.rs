@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     match whole {
         ParsedRequest::Complete { request, consumed } => is_what_was_sent(&rules, request, &stream[..consumed]),
         ParsedRequest::Incomplete => assert!(stream.len() < MAX_REQUEST_HEAD_BYTES + 5),
-        ParsedRequest::Faulted(rejection) => assert!(rejection.status() >= 400),
+        ParsedRequest::Rejected(rejection) => assert!(rejection.status() >= 400),
     }
 }
 

@@ -10,7 +10,7 @@ mod wire;
 use std::time::Duration;
 
 use revtun_core::initiator::{self, HostId};
-use revtun_core::responder::{DrainScope, Event, Place, Stage, StreamId, Target};
+use revtun_core::responder::{DrainScope, Event, Stage, StreamId, Target, TargetName};
 use revtun_core::{Env, Instant, Machine};
 
 use self::ends::{Agent, NODES, Town, identity};
@@ -66,7 +66,7 @@ fn act(town: &mut Town, what: u8, which: u8) {
             let waiting: Vec<_> = town.waiting.iter().copied().collect();
             if let Some(stream) = pick(&waiting, number) {
                 town.waiting.remove(&stream);
-                town.tell(Event::Abandoned { stream });
+                town.tell(Event::Cancelled { stream });
             }
         }
         11 => {
@@ -93,19 +93,19 @@ fn command(town: &mut Town, which: u8) {
         0 => {
             let ids: Vec<_> = town.responder.tunnels().map(|view| view.tunnel).collect();
             if let Some(tunnel) = pick(&ids, number) {
-                town.tell(Event::DrainOrdered { scope: DrainScope::Tunnel(tunnel), grace });
+                town.tell(Event::DrainRequested { scope: DrainScope::Tunnel(tunnel), grace });
             }
         }
-        1 => town.tell(Event::DrainOrdered { scope: DrainScope::Place(target(which / 8)), grace }),
-        2 if which > 0xf0 => town.tell(Event::DrainOrdered { scope: DrainScope::All, grace }),
-        3 if which > 0xf0 => town.instruct(number % NODES.len(), initiator::Event::DrainOrdered { grace }),
+        1 => town.tell(Event::DrainRequested { scope: DrainScope::Target(target(which / 8)), grace }),
+        2 if which > 0xf0 => town.tell(Event::DrainRequested { scope: DrainScope::All, grace }),
+        3 if which > 0xf0 => town.instruct(number % NODES.len(), initiator::Event::DrainRequested { grace }),
         4 => town.late_word_to_responder(number),
         5 => town.late_word_to_agent(number % NODES.len(), number),
         6 => town.heard_everywhere(),
         _ => {
             let late = StreamId(u64::from(which));
             if !town.waiting.contains(&late) {
-                town.tell(Event::Abandoned { stream: late });
+                town.tell(Event::Cancelled { stream: late });
             }
         }
     }
@@ -169,8 +169,8 @@ fn is_well(town: &Town) {
 
 fn target(which: u8) -> Target<'static> {
     let identity = identity(usize::from(which) % NODES.len());
-    let place = if which & 2 == 0 { Place::Node(identity.node) } else { Place::Cluster(identity.cluster) };
-    Target { tenant: Some(identity.tenant), place }
+    let name = if which & 2 == 0 { TargetName::Node(identity.node) } else { TargetName::Cluster(identity.cluster) };
+    Target { tenant: Some(identity.tenant), name }
 }
 
 fn indices(town: &Town) -> Vec<usize> {

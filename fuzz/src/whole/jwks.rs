@@ -191,7 +191,7 @@ fn verifies(keys: Keys, expected: &[Listed], exactly: bool) {
             None => Err(TokenFault::UnknownKey),
             Some(key) if key.algorithm != *algorithm => Err(TokenFault::WrongAlgorithm),
             Some(key) if key.material != HANDS.public(algorithm) => Err(TokenFault::WrongSignature),
-            Some(_) => Ok(Verdict::Believed),
+            Some(_) => Ok(Verdict::Authenticated),
         };
         assert!(judged == right || (judged.is_err() && !exactly), "{id:?} by {algorithm}: {judged:?}, not {right:?}");
     }

@@ -123,7 +123,7 @@ fn model(said: &Map<String, Value>, claim: &Identity<'_>) -> Result<Verdict, Tok
     let names = [claim.tenant.as_str(), claim.cluster.as_str(), claim.node.as_str()];
     let part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let apart = names.iter().all(|name| name.bytes().all(part));
-    Ok(if apart && holds("who", &names.join("/")) { Verdict::Believed } else { Verdict::Contradicted })
+    Ok(if apart && holds("who", &names.join("/")) { Verdict::Authenticated } else { Verdict::Mismatch })
 }
 
 /// The token in the value of a header, by another reading of the rules.

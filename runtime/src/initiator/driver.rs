@@ -199,7 +199,7 @@ impl<W: World, S: TunnelService> Driver<W, S> {
                 link.reached = Reached::Goaway;
                 info!(%tunnel, peer = %link.peer, "the responder takes the tunnel out of use");
             }
-            Event::DrainOrdered { grace } => info!(?grace, "draining"),
+            Event::DrainRequested { grace } => info!(?grace, "draining"),
             Event::TargetSet { .. }
             | Event::Connected { .. }
             | Event::Heard { .. }
@@ -261,7 +261,7 @@ impl<W: World, S: TunnelService> Driven for Driver<W, S> {
         }
         tokio::select! {
             biased;
-            grace = self.drains.recv() => grace.map(|grace| Input::Event(Event::DrainOrdered { grace })),
+            grace = self.drains.recv() => grace.map(|grace| Input::Event(Event::DrainRequested { grace })),
             input = self.inputs.recv() => input,
         }
     }

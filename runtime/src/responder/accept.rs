@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use revtun_core::Effects;
 use revtun_core::handshake::{self, Acceptance, ParsedRequest, Rejection, Request, RequestParser, Rules};
-use revtun_core::responder::{CloseReason, Effect, Event, Hello, Verdict};
+use revtun_core::responder::{CloseReason, Effect, Event, Handshake, Verdict};
 use revtun_core::token::TokenFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -87,8 +87,8 @@ impl<W: World> Tunnel<W> {
                 ParsedRequest::Incomplete => {}
                 // What comes behind the request is thrown away, as an Envoy does (reference §2.3).
                 ParsedRequest::Complete { request, consumed: _ } => return self.answer(stream, &request, proof).await,
-                ParsedRequest::Faulted(rejection) => {
-                    let answer = context.shared.step(Event::Faulted { tunnel: self.id, rejection });
+                ParsedRequest::Rejected(rejection) => {
+                    let answer = context.shared.step(Event::HandshakeInvalid { tunnel: self.id, rejection });
                     return Err(self.obey_rejection(stream, answer, None).await);
                 }
             }
@@ -114,8 +114,8 @@ impl<W: World> Tunnel<W> {
         let Request { identity, instance, .. } = *request;
         self.link.call(identity.to_string());
         let (verdict, fault) = self.examine(request);
-        let hello = Hello { identity, instance, verdict: proof.judge(&identity).and(verdict) };
-        let effects = self.context.shared.step(Event::Greeted { tunnel: self.id, hello });
+        let handshake = Handshake { identity, instance, verdict: proof.judge(&identity).and(verdict) };
+        let effects = self.context.shared.step(Event::HandshakeReceived { tunnel: self.id, handshake });
         if !effects.iter().any(|effect| effect == Effect::Accept { tunnel: self.id }) {
             return Err(self.obey_rejection(stream, effects, fault).await);
         }
@@ -132,13 +132,13 @@ impl<W: World> Tunnel<W> {
 
     /// What the token of a request proves, if one is asked for, or why it proves nothing.
     fn examine(&self, request: &Request<'_>) -> (Verdict, Option<TokenFault>) {
-        let Some(verifier) = &self.context.token else { return (Verdict::Believed, None) };
+        let Some(verifier) = &self.context.token else { return (Verdict::Authenticated, None) };
         let now = self.context.world.unix_millis() / 1000;
         match request.token.and_then(|token| verifier.verify(token, now, &request.identity)) {
             Ok(verdict) => (verdict, None),
             Err(fault) => {
                 self.context.counters.token_refused(fault);
-                (Verdict::Unproven, Some(fault))
+                (Verdict::Unauthenticated, Some(fault))
             }
         }
     }

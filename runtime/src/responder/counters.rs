@@ -33,12 +33,12 @@ pub(super) struct Counters {
 }
 
 const REFUSALS: [Refusal; 7] = [
-    Refusal::NoTenant,
-    Refusal::Absent,
+    Refusal::MissingTenant,
+    Refusal::NoTunnel,
     Refusal::Saturated,
-    Refusal::TooManyWaiting,
+    Refusal::QueueFull,
     Refusal::TenantSaturated,
-    Refusal::TenantWaiting,
+    Refusal::TenantQueueFull,
     Refusal::Draining,
 ];
 

@@ -21,13 +21,13 @@ impl Ending {
     /// The names of all endings, by [`Self::index`].
     pub(super) const NAMES: [&'static str; 12] = [
         "handshake-timeout",
-        "lingered",
+        "linger-timeout",
         "ping-timeout",
         "silent",
         "drained",
-        "grace-over",
+        "grace-expired",
         "superseded",
-        "displaced",
+        "evicted",
         "peer-closed",
         "lost",
         "unexpected-bytes",
@@ -37,13 +37,13 @@ impl Ending {
     pub(super) fn index(self) -> usize {
         match self {
             Self::Ordered(CloseReason::HandshakeTimeout) => 0,
-            Self::Ordered(CloseReason::Lingered) => 1,
+            Self::Ordered(CloseReason::LingerTimeout) => 1,
             Self::Ordered(CloseReason::PingTimeout) => 2,
             Self::Ordered(CloseReason::Silent) => 3,
             Self::Ordered(CloseReason::Drained) => 4,
-            Self::Ordered(CloseReason::GraceOver) => 5,
+            Self::Ordered(CloseReason::GraceExpired) => 5,
             Self::Ordered(CloseReason::Superseded) => 6,
-            Self::Ordered(CloseReason::Displaced) => 7,
+            Self::Ordered(CloseReason::Evicted) => 7,
             Self::PeerClosed => 8,
             Self::Lost => 9,
             Self::Intruded => 10,

@@ -78,13 +78,13 @@ impl Order {
         Self::Start,
         Self::Goaway,
         Self::Close(CloseReason::HandshakeTimeout),
-        Self::Close(CloseReason::Lingered),
+        Self::Close(CloseReason::LingerTimeout),
         Self::Close(CloseReason::PingTimeout),
         Self::Close(CloseReason::Silent),
         Self::Close(CloseReason::Drained),
-        Self::Close(CloseReason::GraceOver),
+        Self::Close(CloseReason::GraceExpired),
         Self::Close(CloseReason::Superseded),
-        Self::Close(CloseReason::Displaced),
+        Self::Close(CloseReason::Evicted),
     ];
 
     fn byte(self) -> u8 {
@@ -93,13 +93,13 @@ impl Order {
             Self::Start => 2,
             Self::Goaway => 3,
             Self::Close(CloseReason::HandshakeTimeout) => 4,
-            Self::Close(CloseReason::Lingered) => 5,
+            Self::Close(CloseReason::LingerTimeout) => 5,
             Self::Close(CloseReason::PingTimeout) => 6,
             Self::Close(CloseReason::Silent) => 7,
             Self::Close(CloseReason::Drained) => 8,
-            Self::Close(CloseReason::GraceOver) => 9,
+            Self::Close(CloseReason::GraceExpired) => 9,
             Self::Close(CloseReason::Superseded) => 10,
-            Self::Close(CloseReason::Displaced) => 11,
+            Self::Close(CloseReason::Evicted) => 11,
         }
     }
 

@@ -59,7 +59,7 @@ impl<W: World> Shared<W> {
         let answer = effects.iter().find_map(|effect| {
             if let Effect::Admit { tunnel } = effect {
                 Some(Ok(tunnel))
-            } else if let Effect::Shun { rejection } = effect {
+            } else if let Effect::RefuseConnection { rejection } = effect {
                 Some(Err(rejection))
             } else {
                 None
@@ -98,7 +98,7 @@ impl<W: World> Shared<W> {
     pub(super) fn abandon(self: &Arc<Self>, stream: StreamId) {
         let mut state = self.lock();
         if state.waiting.remove(&stream).is_some() {
-            let effects = self.advance(&mut state, Event::Abandoned { stream });
+            let effects = self.advance(&mut state, Event::Cancelled { stream });
             self.obey(state, effects);
         }
     }
@@ -183,7 +183,7 @@ impl<W: World> Shared<W> {
             Effect::Drained => Some(Deed::Drained),
             // Answers to whoever made the step.
             Effect::Admit { .. }
-            | Effect::Shun { .. }
+            | Effect::RefuseConnection { .. }
             | Effect::Accept { .. }
             | Effect::Reject { .. }
             | Effect::Wait { .. } => None,

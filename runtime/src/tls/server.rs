@@ -101,11 +101,11 @@ impl Proof {
     #[must_use]
     pub fn judge(&self, claim: &Identity<'_>) -> Verdict {
         match (&self.binding, &self.certificate) {
-            (None, _) => Verdict::Believed,
-            (Some(_), None) => Verdict::Unproven,
+            (None, _) => Verdict::Authenticated,
+            (Some(_), None) => Verdict::Unauthenticated,
             (Some(binding), Some(der)) => match Certificate::parse(der) {
                 Ok(certificate) => binding.judge(&certificate.names(), claim),
-                Err(_) => Verdict::Contradicted,
+                Err(_) => Verdict::Mismatch,
             },
         }
     }

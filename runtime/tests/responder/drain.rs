@@ -11,7 +11,7 @@ use http::Response;
 use http_body_util::Full;
 use revtun_core::h2frame::{FrameScanner, GOAWAY_UNUSED};
 use revtun_core::identity::{NodeId, TenantId};
-use revtun_core::responder::{DrainScope, Place, Target};
+use revtun_core::responder::{DrainScope, Target, TargetName};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -140,7 +140,7 @@ async fn a_request_that_does_not_end_is_cut_off_in_the_end() {
     within("the drain", responder.drain(Duration::from_millis(50))).await;
     let answer = within("the end", asked).await.unwrap();
     assert_eq!((answer.status, answer.reason()), (502, "tunnel-lost"));
-    until("it is counted", || count(&responder.totals().tunnels_closed, "grace-over") == 1).await;
+    until("it is counted", || count(&responder.totals().tunnels_closed, "grace-expired") == 1).await;
 }
 
 #[tokio::test]
@@ -151,8 +151,8 @@ async fn one_node_can_be_drained_alone() {
         serve(tunnel(responder.tunnel_addr(), node).await, fine);
     }
     until("both are listed", || responder.tunnels().iter().filter(|tunnel| tunnel.stage == "idle").count() == 2).await;
-    let target = Target { tenant: TenantId::new(TENANT).ok(), place: Place::Node(NodeId::new("a").unwrap()) };
-    responder.drain_scope(DrainScope::Place(target), DEADLINE);
+    let target = Target { tenant: TenantId::new(TENANT).ok(), name: TargetName::Node(NodeId::new("a").unwrap()) };
+    responder.drain_scope(DrainScope::Target(target), DEADLINE);
     assert_eq!(get(responder.egress_addr(), to_node("a")).await.status, 503);
     assert_eq!(get(responder.egress_addr(), to_node("b")).await.status, 200);
     until("it is closed", || responder.counts().tunnels == 1).await;

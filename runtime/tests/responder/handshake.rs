@@ -95,7 +95,7 @@ async fn there_are_only_so_many_handshakes_at_a_time() {
     let mut second = dial(responder.tunnel_addr()).await;
     let answer = rest(&mut second).await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n"), "{answer}");
-    assert_eq!(count(&responder.totals().handshakes_rejected, "busy"), 1);
+    assert_eq!(count(&responder.totals().handshakes_rejected, "too-many-handshakes"), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! S2 GhostsGetNoWork: when a node is back under a new instance, its requests go there, and not to the tunnels of its former
+//! S2 SupersededGetNoWork: when a node is back under a new instance, its requests go there, and not to the tunnels of its former
 //! life, which nobody has closed. An Envoy does not say which life it is in.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ const SMALL: usize = 10_000;
 const NEAR: Duration = Duration::from_millis(100);
 
 /// See above.
-pub(super) struct GhostsGetNoWork {
+pub(super) struct SupersededGetNoWork {
     /// Nothing but initiators that lose their power disturbs this world.
     applies: bool,
     /// Since when the new instance of a node has had a tunnel to a responder. Nodes that never went have no entry.
@@ -29,7 +29,7 @@ pub(super) struct GhostsGetNoWork {
     open: BTreeMap<u64, (Duration, Question)>,
 }
 
-impl GhostsGetNoWork {
+impl SupersededGetNoWork {
     pub(super) fn of(plan: &Plan) -> Self {
         let power_loss = |fault: &Fault| {
             matches!(
@@ -50,9 +50,9 @@ impl GhostsGetNoWork {
     }
 }
 
-impl Oracle for GhostsGetNoWork {
+impl Oracle for SupersededGetNoWork {
     fn property(&self) -> &'static str {
-        "GhostsGetNoWork"
+        "SupersededGetNoWork"
     }
 
     fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
@@ -98,8 +98,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn returned() -> GhostsGetNoWork {
-        let mut oracle = GhostsGetNoWork { applies: true, back: BTreeMap::new(), open: BTreeMap::new() };
+    fn returned() -> SupersededGetNoWork {
+        let mut oracle = SupersededGetNoWork { applies: true, back: BTreeMap::new(), open: BTreeMap::new() };
         let view = InitiatorView { target: 1, up: 1, ..InitiatorView::default() };
         let up = Fact::Initiator { place: Place::Initiator(0), to: 0, view };
         for (at, fact) in [(0, up.clone()), (1, Fact::Stopped(Place::Initiator(0))), (2, up)] {

@@ -72,7 +72,7 @@ async fn so_many_handshakes_may_be_under_way_in_all_and_from_one_address() {
     scene.counts("revtun_responder_handshakes", 4).await;
     let (_, answer) = scene.greet("").await;
     assert!(is_refusal(&answer, 429), "{answer}");
-    scene.counts(&format!("{REJECTED}{{reason=\"source-busy\"}}"), 1).await;
+    scene.counts(&format!("{REJECTED}{{reason=\"too-many-handshakes-from-source\"}}"), 1).await;
 
     let elsewhere = Ipv4Addr::new(127, 0, 0, 2).into();
     let mut others = Vec::new();
@@ -99,7 +99,7 @@ async fn so_many_connections_may_come_in_a_second() {
         turned_away += u64::from(is_refusal(&String::from_utf8_lossy(raw.received()), 429));
     }
     assert!(turned_away > 0, "nobody was turned away");
-    scene.counts(&format!("{REJECTED}{{reason=\"too-fast\"}}"), turned_away).await;
+    scene.counts(&format!("{REJECTED}{{reason=\"rate-limited\"}}"), turned_away).await;
     // Once it is calm again anybody may come.
     let hello = bad("calm").request();
     until(SOON, "a handshake is accepted", async || {

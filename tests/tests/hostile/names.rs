@@ -16,7 +16,7 @@ async fn what_is_no_name_is_turned_away_by_name() {
     for (name, reason) in [
         ("", "empty-node"),
         ("a:b", "colon-in-identity"),
-        (&long, "illegal-identity"),
+        (&long, "invalid-identity"),
         ("tab\u{b}", "bad-request"),
         ("nul\0", "bad-request"),
         ("del\u{7f}", "bad-request"),

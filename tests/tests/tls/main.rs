@@ -93,7 +93,7 @@ async fn an_end_that_keeps_tls_takes_no_peer_that_would_leave_it() {
         let initiator = Initiator::revtun(dialling).await;
         counts(initiator.admin(), &format!("revtun_initiator_handshakes_total{{outcome=\"{reason}\"}}"), 1).await;
         if reason == "4xx" {
-            let series = "revtun_responder_handshakes_rejected_total{reason=\"tls-not-kept\"}";
+            let series = "revtun_responder_handshakes_rejected_total{reason=\"tls-required\"}";
             assert!(metrics(end.admin()).await.value(series) >= 1);
         }
         assert_eq!(metrics(initiator.admin()).await.value("revtun_initiator_listeners_ready"), 0);

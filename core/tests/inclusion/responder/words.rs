@@ -17,20 +17,20 @@ pub(crate) fn view(state: &BTreeMap<String, Value>) -> String {
         let who = known.then(|| peer(word("tenant"), word("node"), word("cluster"), word("instance")));
         let carried = m.of("at").map().iter().filter(|(_, at)| *at == id);
         let carried = carried.map(|(caller, _)| caller_of(caller)).collect();
-        assert!(m.of("forged").elements().is_empty(), "nobody gets in who is not believed");
+        assert!(m.of("forged").elements().is_empty(), "nobody gets in who is not authenticated");
         tunnel(stage.word(), &who.unwrap_or_default(), m.of("listed").contains(id), carried)
     });
     let nodes = m.of("process").map().iter().filter(|(_, process)| process.of("current").word() != "0");
     let nodes = nodes.map(|(node, process)| {
-        let seat = node.elements();
+        let name = node.elements();
         let displaced = process.of("displaced").elements().iter().map(|it| it.word().to_owned()).collect();
         let contended = process.of("contended").word() == "TRUE";
-        processes(seat[1].word(), seat[2].word(), process.of("current").word(), displaced, contended)
+        processes(name[1].word(), name[2].word(), process.of("current").word(), displaced, contended)
     });
-    let queues = m.of("queue").map().iter().filter_map(|(seat, queue)| {
-        let serving = m.of("serving").contains(seat);
+    let queues = m.of("queue").map().iter().filter_map(|(target, queue)| {
+        let serving = m.of("serving").contains(target);
         let queue: Vec<_> = queue.elements().iter().map(caller_of).collect();
-        let names = seat.elements();
+        let names = target.elements();
         (serving || !queue.is_empty())
             .then(|| queue_name(names[0].word(), names[1].word(), names[2].word(), queue, serving))
     });

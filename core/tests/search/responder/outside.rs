@@ -4,7 +4,7 @@ use revtun_core::handshake::Instance;
 use revtun_core::identity::Identity;
 use revtun_core::journal::Journaled;
 use revtun_core::responder::{
-    Config, DrainScope, Effect, Event, Hello, Place, Responder, Stage, StreamId, Target, Verdict,
+    Config, DrainScope, Effect, Event, Handshake, Responder, Stage, StreamId, Target, TargetName, Verdict,
 };
 use revtun_core::{CANONICAL_NOW, Machine, TunnelId};
 
@@ -45,7 +45,7 @@ impl Outside {
         for effect in effects {
             next.see(event, *effect, machine.config());
         }
-        if let Event::Greeted { hello: Hello { instance: Some(process), .. }, tunnel } = event {
+        if let Event::HandshakeReceived { handshake: Handshake { instance: Some(process), .. }, tunnel } = event {
             next.haunted(tunnel, process, machine);
         }
         next.tunnels.sort_unstable_by_key(|tunnel| tunnel.id);
@@ -89,9 +89,9 @@ impl Outside {
     fn is_for(&self, target: &Target<'static>, tunnel: &Tunnel) -> bool {
         let who = tunnel.who.expect("only accepted tunnels carry requests");
         target.tenant == Some(who.tenant)
-            && match target.place {
-                Place::Node(node) => who.node == node,
-                Place::Cluster(cluster) => self
+            && match target.name {
+                TargetName::Node(node) => who.node == node,
+                TargetName::Cluster(cluster) => self
                     .tunnels
                     .iter()
                     .filter_map(|it| it.who)
@@ -114,18 +114,21 @@ impl Outside {
             Event::Echoed { tunnel } => self.at(tunnel).pinged = false,
             Event::Closed { tunnel } => self.tunnels.retain(|it| it.id != tunnel),
             Event::Released { tunnel } => self.at(tunnel).streams -= 1,
-            Event::Abandoned { stream } => _ = self.waiting.remove(place_of(stream)),
+            Event::Cancelled { stream } => _ = self.waiting.remove(place_of(stream)),
             Event::GoawayReceived { tunnel } => self.depart(|it| it.id == tunnel && it.streams > 0),
-            Event::DrainOrdered { scope: DrainScope::Place(Target { tenant, place: Place::Node(node) }), .. } => {
+            Event::DrainRequested {
+                scope: DrainScope::Target(Target { tenant, name: TargetName::Node(node) }),
+                ..
+            } => {
                 self.depart(|it| it.who.is_some_and(|who| Some(who.tenant) == tenant && who.node == node));
             }
-            Event::DrainOrdered { scope, .. } => {
+            Event::DrainRequested { scope, .. } => {
                 assert_eq!(scope, DrainScope::All);
                 self.draining = true;
             }
             Event::Accepted { .. }
-            | Event::Greeted { .. }
-            | Event::Faulted { .. }
+            | Event::HandshakeReceived { .. }
+            | Event::HandshakeInvalid { .. }
             | Event::Heard { .. }
             | Event::Opened { .. }
             | Event::Tick => {}
@@ -148,7 +151,7 @@ impl Outside {
                 let stage = Stage::Handshaking;
                 self.tunnels.push(Tunnel { id: tunnel, stage, who: None, process: None, streams: 0, pinged: false });
             }
-            Effect::Shun { .. } => assert!(matches!(event, Event::Accepted { .. })),
+            Effect::RefuseConnection { .. } => assert!(matches!(event, Event::Accepted { .. })),
             Effect::Accept { tunnel } => self.accepted(event, tunnel),
             Effect::Reject { tunnel, .. } => {
                 let tunnel = self.at(tunnel);
@@ -190,13 +193,13 @@ impl Outside {
     }
 
     fn accepted(&mut self, event: Event<'static>, tunnel: TunnelId) {
-        let Event::Greeted { hello, .. } = event else { panic!("who is accepted has greeted") };
-        assert!(hello.verdict == Verdict::Believed, "FailClosed");
+        let Event::HandshakeReceived { handshake, .. } = event else { panic!("who is accepted has greeted") };
+        assert!(handshake.verdict == Verdict::Authenticated, "FailClosed");
         assert!(!self.draining, "NoRegisterWhileDraining");
         let accepted = self.at(tunnel);
         assert_eq!(accepted.stage, Stage::Handshaking, "answered once");
         accepted.stage = Stage::Settling;
-        (accepted.who, accepted.process) = (Some(hello.identity), hello.instance);
+        (accepted.who, accepted.process) = (Some(handshake.identity), handshake.instance);
     }
 
     /// Tunnels of the node's other processes go without a word at first: all of them, or none if those were known to
@@ -212,7 +215,7 @@ impl Outside {
         let older: Vec<_> = self.tunnels.iter().filter(|it| is_older(it)).map(|it| it.id).collect();
         let leaves = |id| machine.tunnels().any(|view| view.tunnel == id && view.stage == Stage::Draining);
         let leaving = older.iter().filter(|id| leaves(**id)).count();
-        assert!(leaving == 0 || leaving == older.len(), "GhostsGetNoWork");
+        assert!(leaving == 0 || leaving == older.len(), "SupersededGetNoWork");
         if leaving > 0 {
             self.depart(|it| older.contains(&it.id));
         }

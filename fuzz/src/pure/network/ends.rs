@@ -6,7 +6,7 @@ use std::time::Duration;
 use revtun_core::handshake::Instance;
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::initiator::{self, Cause, Initiator, Protocol};
-use revtun_core::responder::{self, Effect, Event, Hello, Responder, Source, StreamId, Target, Verdict};
+use revtun_core::responder::{self, Effect, Event, Handshake, Responder, Source, StreamId, Target, Verdict};
 use revtun_core::{Env, Instant, Machine, TunnelId};
 
 use super::super::model::Model;
@@ -152,8 +152,8 @@ impl Town {
                 let request = read(&bytes);
                 let identity = identity(self.wires[wire].agent);
                 assert_eq!(request.identity, identity, "who asks is who is heard");
-                let hello = Hello { identity, instance: request.instance, verdict: Verdict::Believed };
-                self.tell(Event::Greeted { tunnel, hello });
+                let handshake = Handshake { identity, instance: request.instance, verdict: Verdict::Authenticated };
+                self.tell(Event::HandshakeReceived { tunnel, handshake });
             }
             Up::Echo if self.wires[wire].used => self.tell(Event::Heard { tunnel }),
             Up::Echo => self.tell(Event::Echoed { tunnel }),
@@ -171,7 +171,7 @@ impl Town {
         self.wires[wire].down.push_back(Down::Connected);
         if let Some(Effect::Admit { tunnel }) = effects.first() {
             self.wires[wire].far = Some(*tunnel);
-        } else if let Some(Effect::Shun { rejection }) = effects.first() {
+        } else if let Some(Effect::RefuseConnection { rejection }) = effects.first() {
             self.wires[wire].down.extend([Down::Answer(rejected(*rejection)), Down::End]);
         }
     }
@@ -214,9 +214,13 @@ impl Town {
     pub(super) fn late_word_to_responder(&mut self, number: usize) {
         let Some(tunnel) = self.gone.iter().nth(number).copied() else { return };
         let before = self.responder.counts();
-        let hello = Hello { identity: identity(number % 2), instance: None, verdict: Verdict::Believed };
+        let handshake = Handshake { identity: identity(number % 2), instance: None, verdict: Verdict::Authenticated };
         let words = [Event::Closed { tunnel }, Event::Echoed { tunnel }, Event::Heard { tunnel }];
-        let more = [Event::Greeted { tunnel, hello }, Event::GoawayReceived { tunnel }, Event::Released { tunnel }];
+        let more = [
+            Event::HandshakeReceived { tunnel, handshake },
+            Event::GoawayReceived { tunnel },
+            Event::Released { tunnel },
+        ];
         for word in words.into_iter().chain(more) {
             self.tell(word);
         }
@@ -240,7 +244,7 @@ impl Town {
         use initiator::Effect;
         let env = self.env();
         let it = &mut self.agents[agent];
-        it.draining |= matches!(event, initiator::Event::DrainOrdered { .. });
+        it.draining |= matches!(event, initiator::Event::DrainRequested { .. });
         let effects: Vec<_> = it.machine.step(env, event).iter().collect();
         it.model.see(env, event, &effects);
         for effect in effects {
@@ -306,7 +310,7 @@ impl Town {
             Effect::Wait { stream } => drop(self.waiting.insert(stream)),
             Effect::Refuse { stream, .. } => drop(self.waiting.remove(&stream)),
             Effect::Drained => self.drained += 1,
-            Effect::Admit { .. } | Effect::Shun { .. } | Effect::Contended { .. } => {}
+            Effect::Admit { .. } | Effect::RefuseConnection { .. } | Effect::Contended { .. } => {}
         }
     }
 

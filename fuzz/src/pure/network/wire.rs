@@ -91,7 +91,7 @@ pub(super) fn read(bytes: &[u8]) -> Request<'_> {
             request
         }
         ParsedRequest::Incomplete => panic!("a request is whole"),
-        ParsedRequest::Faulted(rejection) => panic!("{rejection:?}"),
+        ParsedRequest::Rejected(rejection) => panic!("{rejection:?}"),
     }
 }
 

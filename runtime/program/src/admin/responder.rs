@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use revtun_core::identity::{ClusterId, NodeId, TenantId};
-use revtun_core::responder::{DrainScope, Place, Target};
+use revtun_core::responder::{DrainScope, Target, TargetName};
 use serde_json::{Value, json};
 
 use super::{DrainQuery, Subject, certificates};
@@ -78,15 +78,15 @@ fn scope(query: &DrainQuery) -> Result<(DrainScope<'_>, String), String> {
         return Ok((DrainScope::Tunnel(tunnel), format!("tunnel {tunnel}")));
     }
     let of_tenant = tenant.map_or(String::new(), |tenant| format!(" of tenant {tenant}"));
-    let (place, what) = match (query.node.as_deref(), query.cluster.as_deref(), tenant) {
-        (Some(node), _, _) => (Place::Node(NodeId::new(node).expect(CHECKED)), format!("node {node}{of_tenant}")),
+    let (name, what) = match (query.node.as_deref(), query.cluster.as_deref(), tenant) {
+        (Some(node), _, _) => (TargetName::Node(NodeId::new(node).expect(CHECKED)), format!("node {node}{of_tenant}")),
         (None, Some(cluster), _) => {
-            (Place::Cluster(ClusterId::new(cluster).expect(CHECKED)), format!("cluster {cluster}{of_tenant}"))
+            (TargetName::Cluster(ClusterId::new(cluster).expect(CHECKED)), format!("cluster {cluster}{of_tenant}"))
         }
         (None, None, Some(tenant)) => return Ok((DrainScope::Tenant(tenant), format!("tenant {tenant}"))),
         (None, None, None) => return Err("nothing is named".to_owned()),
     };
-    Ok((DrainScope::Place(Target { tenant, place }), what))
+    Ok((DrainScope::Target(Target { tenant, name }), what))
 }
 
 fn write_state<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition) {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
 use revtun_core::initiator::Initiator;
-use revtun_core::journal::{CUT_SHORT, Fault, FaultKind, Header, Journaled, retake};
+use revtun_core::journal::{Header, Journaled, ReplayError, ReplayErrorKind, TRUNCATED, replay_line};
 use revtun_core::responder::Responder;
 
 use crate::cli::ReplayArgs;
@@ -60,10 +60,10 @@ impl Journal<'_> {
                 break End::Whole;
             }
             let Some(line) = text.strip_suffix('\n') else { break End::Torn };
-            if line.starts_with(CUT_SHORT) {
+            if line.starts_with(TRUNCATED) {
                 break End::CutShort;
             }
-            let step = retake(&mut machine, number, line).map_err(|fault| self.faulty(line, &fault))?;
+            let step = replay_line(&mut machine, number, line).map_err(|fault| self.faulty(line, &fault))?;
             steps += usize::from(step.is_some());
             if let Some(step) = step.filter(|_| self.tla) {
                 // Whoever closed our standard output does not want to know.
@@ -74,14 +74,14 @@ impl Journal<'_> {
         Ok(())
     }
 
-    fn faulty(&self, line: &str, fault: &Fault) -> Failure {
+    fn faulty(&self, line: &str, fault: &ReplayError) -> Failure {
         match &fault.kind {
-            FaultKind::Differs { machine } => Failure::own(format!(
+            ReplayErrorKind::Differs { machine } => Failure::own(format!(
                 "{}:{}: the machine does something else\n  written: {line}\n  machine: {machine}",
                 self.name, fault.line
             )),
-            FaultKind::Malformed(malformed) => self.wrong(fault.line, malformed),
-            FaultKind::Unknown => self.wrong(fault.line, &"not an event of this machine"),
+            ReplayErrorKind::Malformed(malformed) => self.wrong(fault.line, malformed),
+            ReplayErrorKind::Unknown => self.wrong(fault.line, &"not an event of this machine"),
         }
     }
 

@@ -136,12 +136,12 @@ impl OwnAnswer {
 impl From<Refusal> for OwnAnswer {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NoTenant => Self::NoTenant,
-            Refusal::Absent => Self::Absent,
+            Refusal::MissingTenant => Self::NoTenant,
+            Refusal::NoTunnel => Self::Absent,
             Refusal::Saturated => Self::Saturated,
-            Refusal::TooManyWaiting => Self::TooManyWaiting,
+            Refusal::QueueFull => Self::TooManyWaiting,
             Refusal::TenantSaturated => Self::TenantSaturated,
-            Refusal::TenantWaiting => Self::TenantWaiting,
+            Refusal::TenantQueueFull => Self::TenantWaiting,
             Refusal::Draining => Self::Draining,
         }
     }

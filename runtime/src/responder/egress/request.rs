@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Version};
 use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
-use revtun_core::responder::{Place, Target};
+use revtun_core::responder::{Target, TargetName};
 
 use super::answer::OwnAnswer;
 use crate::http::strip_hop_by_hop;
@@ -45,12 +45,12 @@ impl Destination {
 
     /// The same for the machine, if such a place can exist.
     pub(super) fn target(&self) -> Result<Target<'_>, OwnAnswer> {
-        let place = match self.is_node {
-            true => Place::Node(parsed(&self.name, NodeId::new)?),
-            false => Place::Cluster(parsed(&self.name, ClusterId::new)?),
+        let name = match self.is_node {
+            true => TargetName::Node(parsed(&self.name, NodeId::new)?),
+            false => TargetName::Cluster(parsed(&self.name, ClusterId::new)?),
         };
         let tenant = self.tenant.as_ref().map(|tenant| parsed(tenant, TenantId::new)).transpose()?;
-        Ok(Target { tenant, place })
+        Ok(Target { tenant, name })
     }
 }
 
@@ -152,10 +152,10 @@ mod tests {
     #[test]
     fn a_node_comes_before_a_cluster() {
         let both = destination(get("/").header(CLUSTER, "c").header(NODE, "n").header(TENANT, "t"), true).unwrap();
-        assert_eq!(both.target().unwrap().place, Place::Node(NodeId::new("n").unwrap()));
+        assert_eq!(both.target().unwrap().name, TargetName::Node(NodeId::new("n").unwrap()));
         assert_eq!(both.target().unwrap().tenant, Some(TenantId::new("t").unwrap()));
         let cluster = destination(get("/").header(CLUSTER, "c"), false).unwrap();
-        assert_eq!(cluster.target().unwrap().place, Place::Cluster(ClusterId::new("c").unwrap()));
+        assert_eq!(cluster.target().unwrap().name, TargetName::Cluster(ClusterId::new("c").unwrap()));
         assert_eq!(cluster.target().unwrap().tenant, None);
     }
 

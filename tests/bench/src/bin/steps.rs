@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use revtun_core::handshake::{HeaderNames, Instance, PATH, ParsedRequest, RequestHead, RequestParser, Rules};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{Config, Effect, Event, Hello, Place, Responder, Source, StreamId, Target, Verdict};
+use revtun_core::responder::{
+    Config, Effect, Event, Handshake, Responder, Source, StreamId, Target, TargetName, Verdict,
+};
 use revtun_core::{Env, Instant, Machine, TunnelId};
 
 const USAGE: &str = "usage: steps request|deadline TUNNELS TIMES, or steps handshake|httparse TIMES";
@@ -47,15 +49,15 @@ fn request(tunnels: u64, times: u64) {
     let mut crowd = Crowd::of(tunnels);
     // A tunnel's first request ends its pings; the hot path is all that follow.
     for tunnel in 0..tunnels {
-        let node = Place::Node(NodeId::new(&crowd.nodes[(tunnel / TUNNELS_A_NODE) as usize]).expect("a name"));
+        let node = TargetName::Node(NodeId::new(&crowd.nodes[(tunnel / TUNNELS_A_NODE) as usize]).expect("a name"));
         let _tunnel = open(&mut crowd.machine, tunnel, node);
     }
     let Crowd { machine, nodes, clusters } = &mut crowd;
     counted(times, |time| {
         let draw = scattered(time) as usize;
         let place = match time % 2 {
-            0 => Place::Node(NodeId::new(&nodes[draw % nodes.len()]).expect("a name")),
-            _ => Place::Cluster(ClusterId::new(&clusters[draw % clusters.len()]).expect("a name")),
+            0 => TargetName::Node(NodeId::new(&nodes[draw % nodes.len()]).expect("a name")),
+            _ => TargetName::Cluster(ClusterId::new(&clusters[draw % clusters.len()]).expect("a name")),
         };
         let tunnel = open(machine, tunnels + time, place);
         let _effects = machine.step(env(time), Event::Released { tunnel });
@@ -139,8 +141,8 @@ impl Crowd {
             };
             let identity = identity(&nodes[node as usize], cluster);
             let instance = Some(Instance(u128::from(node)));
-            let hello = Hello { identity, instance, verdict: Verdict::Believed };
-            let _accept = machine.step(env(0), Event::Greeted { tunnel: id, hello });
+            let handshake = Handshake { identity, instance, verdict: Verdict::Authenticated };
+            let _accept = machine.step(env(0), Event::HandshakeReceived { tunnel: id, handshake });
         }
         Self { machine, nodes, clusters }
     }
@@ -154,8 +156,8 @@ fn identity<'a>(node: &'a str, cluster: &'a str) -> Identity<'a> {
     }
 }
 
-fn open(machine: &mut Responder, stream: u64, place: Place<'_>) -> TunnelId {
-    let target = Target { tenant: Some(TenantId::new("acme").expect("a name")), place };
+fn open(machine: &mut Responder, stream: u64, name: TargetName<'_>) -> TunnelId {
+    let target = Target { tenant: Some(TenantId::new("acme").expect("a name")), name };
     let effects = machine.step(env(stream), Event::Opened { stream: StreamId(stream), target });
     match effects.iter().next() {
         Some(Effect::Assign { tunnel, .. }) => tunnel,

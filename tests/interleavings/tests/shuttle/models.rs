@@ -116,7 +116,7 @@ async fn carry(tunnel: Tunnel) {
     loop {
         match tunnel.link.ordered().await {
             Order::Start => tunnel.link.settle(Some(Client)),
-            Order::Close(CloseReason::Drained | CloseReason::GraceOver) => break count(&TALLY.ordered),
+            Order::Close(CloseReason::Drained | CloseReason::GraceExpired) => break count(&TALLY.ordered),
             Order::Close(reason) => panic!("nothing else ends it: {reason:?}"),
             Order::Ping | Order::Goaway => {}
         }
@@ -155,7 +155,7 @@ async fn call(town: Town, patience: u32) {
         match lease {
             Ok(lease) => send(&town, lease).await,
             Err(refusal) => {
-                assert!(matches!(refusal, Refusal::Absent | Refusal::Saturated | Refusal::Draining), "{refusal:?}");
+                assert!(matches!(refusal, Refusal::NoTunnel | Refusal::Saturated | Refusal::Draining), "{refusal:?}");
                 count(&TALLY.refused);
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use revtun_core::TunnelId;
 use revtun_core::handshake::Instance;
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::responder::{Config, DrainScope, Effect, Event, Hello, Place, Target, Verdict};
+use revtun_core::responder::{Config, DrainScope, Effect, Event, Handshake, Target, TargetName, Verdict};
 
 use super::lease::Opening;
 use super::link::Link;
@@ -38,8 +38,9 @@ impl Town {
     pub(crate) fn tunnel(&self) -> Option<Tunnel> {
         let link = Link::new(([127, 0, 0, 1], 1).into());
         let id = self.shared.accept(&link).ok()?;
-        let hello = Hello { identity: identity(), instance: Some(Instance(1)), verdict: Verdict::Believed };
-        let answer = self.shared.step(Event::Greeted { tunnel: id, hello });
+        let handshake =
+            Handshake { identity: identity(), instance: Some(Instance(1)), verdict: Verdict::Authenticated };
+        let answer = self.shared.step(Event::HandshakeReceived { tunnel: id, handshake });
         if !answer.iter().any(|effect| effect == Effect::Accept { tunnel: id }) {
             self.tell(Event::Closed { tunnel: id });
             return None;
@@ -50,7 +51,7 @@ impl Town {
     /// A caller asks for the only node.
     pub(crate) fn open(&self) -> Opening<Still> {
         let identity = identity();
-        self.shared.open(Target { tenant: Some(identity.tenant), place: Place::Node(identity.node) })
+        self.shared.open(Target { tenant: Some(identity.tenant), name: TargetName::Node(identity.node) })
     }
 
     /// Something happened that nobody waits for.
@@ -60,7 +61,7 @@ impl Town {
 
     /// Takes everything out of use at once.
     pub(crate) fn drain(&self) {
-        self.tell(Event::DrainOrdered { scope: DrainScope::All, grace: Duration::ZERO });
+        self.tell(Event::DrainRequested { scope: DrainScope::All, grace: Duration::ZERO });
     }
 
     /// What the witness saw.

@@ -81,7 +81,7 @@ pub(crate) struct Seen {
     /// Requests that gave it back.
     pub(crate) released: u64,
     /// Callers that gave up.
-    pub(crate) abandoned: u64,
+    pub(crate) cancelled: u64,
     closed: BTreeSet<TunnelId>,
 }
 
@@ -100,16 +100,16 @@ impl Witness {
         let mut seen = self.0.lock().expect("no assertion failed");
         match event {
             Event::Released { .. } => seen.released += 1,
-            Event::Abandoned { .. } => seen.abandoned += 1,
+            Event::Cancelled { .. } => seen.cancelled += 1,
             Event::Closed { tunnel } => drop(seen.closed.insert(tunnel)),
             Event::Accepted { .. }
-            | Event::Greeted { .. }
-            | Event::Faulted { .. }
+            | Event::HandshakeReceived { .. }
+            | Event::HandshakeInvalid { .. }
             | Event::Echoed { .. }
             | Event::Heard { .. }
             | Event::Opened { .. }
             | Event::GoawayReceived { .. }
-            | Event::DrainOrdered { .. }
+            | Event::DrainRequested { .. }
             | Event::Tick => {}
         }
         for effect in effects.iter() {

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Responder;
 use super::registry::{ClusterKey, Node, NodeKey};
-use super::tunnel::{Keepalive, Member, Phase, Tunnel, Why};
+use super::tunnel::{DrainCause, Keepalive, Member, Phase, Tunnel};
 use crate::handshake::Instance;
 use crate::table::Table;
 use crate::{Instant, TunnelId};
@@ -14,7 +14,7 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
 /// How many displaced processes of a node are remembered. As many living ones that claim a node in turn are found out;
 /// a fleet of more under one name is a mistake that shows in the log all the same.
-const REMEMBERED: usize = 4;
+const MAX_DISPLACED: usize = 4;
 
 /// The processes of one node, as far as they say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +22,7 @@ pub(super) struct Generations {
     /// The one that gets work.
     pub(super) current: Option<Instance>,
     /// Those before it, the latest first.
-    pub(super) displaced: [Option<Instance>; REMEMBERED],
+    pub(super) displaced: [Option<Instance>; MAX_DISPLACED],
     /// One of them turned out to be alive, so all get work.
     pub(super) contended: bool,
 }
@@ -35,7 +35,7 @@ enum Arrival {
 }
 
 impl Generations {
-    pub(super) const NONE: Self = Self { current: None, displaced: [None; REMEMBERED], contended: false };
+    pub(super) const NONE: Self = Self { current: None, displaced: [None; MAX_DISPLACED], contended: false };
 
     /// Takes in an instance that has just proven to be alive. The one seen last for the first time is the newest:
     /// no clock is trusted.
@@ -88,7 +88,7 @@ pub(super) fn longest_unanswered(
 impl Responder {
     /// A tunnel of `instance` has arrived at `node`: tunnels of an older process get no new work and are drained.
     /// Returns whether two living processes were found to claim the node just now.
-    pub(super) fn haunt(&mut self, now: Instant, node: NodeKey, instance: Option<Instance>) -> bool {
+    pub(super) fn fence(&mut self, now: Instant, node: NodeKey, instance: Option<Instance>) -> bool {
         let Some(instance) = instance else { return false };
         match self.registry.node_mut(node).generations.arrive(instance) {
             Arrival::Known => false,
@@ -99,10 +99,10 @@ impl Responder {
                     let member = self.tunnels.get(*id).and_then(Tunnel::member);
                     member.is_some_and(|member| member.instance.is_some_and(|other| other != instance))
                 };
-                let ghosts: alloc::vec::Vec<_> =
+                let older_tunnels: alloc::vec::Vec<_> =
                     self.registry.node(node).tunnels.iter().copied().filter(older).collect();
-                for id in ghosts {
-                    self.depart(now, id, Why::Ghost, until);
+                for id in older_tunnels {
+                    self.start_draining(now, id, DrainCause::Superseded, until);
                 }
                 false
             }

@@ -7,9 +7,9 @@ use crate::TunnelId;
 /// What the specification sees of a state.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sketch {
+pub struct SpecState {
     /// Every tunnel, by slot.
-    pub tunnels: alloc::vec::Vec<TunnelSketch>,
+    pub tunnels: alloc::vec::Vec<SpecTunnel>,
     /// Every host that is not forgotten: its target and its trouble.
     pub hosts: alloc::vec::Vec<(HostId, u16, &'static str)>,
     /// How far the drain of everything is.
@@ -19,7 +19,7 @@ pub struct Sketch {
 /// What the specification sees of a tunnel.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TunnelSketch {
+pub struct SpecTunnel {
     /// Its name.
     pub id: TunnelId,
     /// Its host.
@@ -34,20 +34,20 @@ impl Initiator {
     /// This state as the specification sees it.
     #[doc(hidden)]
     #[must_use]
-    pub fn sketch(&self) -> Sketch {
-        let tunnels = self.tunnels.iter().map(|(id, tunnel)| TunnelSketch {
+    pub fn spec_state(&self) -> SpecState {
+        let tunnels = self.tunnels.iter().map(|(id, tunnel)| SpecTunnel {
             id,
             host: tunnel.host,
             stage: stage(tunnel.phase),
             revtun: matches!(tunnel.phase, Phase::Idle { revtun: true, .. }),
         });
-        let hosts = self.hosts.iter().map(|(id, host)| (*id, host.target, host.trouble.sketch()));
+        let hosts = self.hosts.iter().map(|(id, host)| (*id, host.target, host.backoff.spec_state()));
         let drain = match self.drain {
             None => "no",
             Some(drain) if drain.over => "over",
             Some(_) => "draining",
         };
-        Sketch { tunnels: tunnels.collect(), hosts: hosts.collect(), drain }
+        SpecState { tunnels: tunnels.collect(), hosts: hosts.collect(), drain }
     }
 }
 

@@ -7,46 +7,46 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Names<K>(BTreeMap<u64, Namesakes<K>>);
+pub(super) struct NameIndex<K>(BTreeMap<u64, Bucket<K>>);
 
 /// All names with one hash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Namesakes<K> {
+enum Bucket<K> {
     One(Arc<str>, K),
     /// At least two.
     Several(BTreeMap<Arc<str>, K>),
 }
 
-impl<K: Copy> Names<K> {
+impl<K: Copy> NameIndex<K> {
     pub(super) fn get(&self, name: &str) -> Option<K> {
         match self.0.get(&hash(name))? {
-            Namesakes::One(known, key) => (**known == *name).then_some(*key),
-            Namesakes::Several(names) => names.get(name).copied(),
+            Bucket::One(known, key) => (**known == *name).then_some(*key),
+            Bucket::Several(names) => names.get(name).copied(),
         }
     }
 
     /// Enters a name that is not there.
     pub(super) fn insert(&mut self, name: Arc<str>, key: K) {
         let hash = hash(&name);
-        let namesakes = match self.0.remove(&hash) {
-            None => Namesakes::One(name, key),
-            Some(Namesakes::One(other, its)) => Namesakes::Several([(other, its), (name, key)].into()),
-            Some(Namesakes::Several(mut names)) => {
+        let bucket = match self.0.remove(&hash) {
+            None => Bucket::One(name, key),
+            Some(Bucket::One(other, its)) => Bucket::Several([(other, its), (name, key)].into()),
+            Some(Bucket::Several(mut names)) => {
                 names.insert(name, key);
-                Namesakes::Several(names)
+                Bucket::Several(names)
             }
         };
-        self.0.insert(hash, namesakes);
+        self.0.insert(hash, bucket);
     }
 
     /// Takes out a name that is there.
     pub(super) fn remove(&mut self, name: &str) {
         let hash = hash(name);
-        if let Some(Namesakes::Several(mut names)) = self.0.remove(&hash) {
+        if let Some(Bucket::Several(mut names)) = self.0.remove(&hash) {
             names.remove(name);
             let left = match names.len() {
-                1 => names.pop_first().map(|(name, key)| Namesakes::One(name, key)),
-                _ => Some(Namesakes::Several(names)),
+                1 => names.pop_first().map(|(name, key)| Bucket::One(name, key)),
+                _ => Some(Bucket::Several(names)),
             };
             self.0.insert(hash, left.expect("there were at least two"));
         }
@@ -59,17 +59,17 @@ impl<K: Copy> Names<K> {
     /// The same names for other keys.
     pub(super) fn map(&self, mut to: impl FnMut(K) -> K) -> Self {
         let mut mapped = self.clone();
-        for namesakes in mapped.0.values_mut() {
-            match namesakes {
-                Namesakes::One(_, key) => *key = to(*key),
-                Namesakes::Several(names) => names.values_mut().for_each(|key| *key = to(*key)),
+        for bucket in mapped.0.values_mut() {
+            match bucket {
+                Bucket::One(_, key) => *key = to(*key),
+                Bucket::Several(names) => names.values_mut().for_each(|key| *key = to(*key)),
             }
         }
         mapped
     }
 }
 
-impl<K> Default for Names<K> {
+impl<K> Default for NameIndex<K> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
@@ -91,8 +91,8 @@ mod tests {
     /// Names that begin so have the same hash.
     pub(super) const ALIKE: &str = "alike-";
 
-    fn names(of: &[(&str, u8)]) -> Names<u8> {
-        let mut names = Names::default();
+    fn names(of: &[(&str, u8)]) -> NameIndex<u8> {
+        let mut names = NameIndex::default();
         for (name, key) in of {
             names.insert(Arc::from(*name), *key);
         }

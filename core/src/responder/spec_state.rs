@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use super::drain::DrainStage;
 use super::registry::Node;
-use super::tunnel::{Departure, Keepalive, Member, Phase, Tunnel, Why};
+use super::tunnel::{DrainCause, Draining, Keepalive, Member, Phase, Tunnel};
 use super::waiting::Queue;
-use super::{Place, Responder, StreamId};
+use super::{Responder, StreamId, TargetName};
 use crate::TunnelId;
 use crate::handshake::Instance;
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
@@ -15,13 +15,13 @@ use crate::identity::{ClusterId, Identity, NodeId, TenantId};
 /// What the specification sees of a state. Who carries which request is not in it: only the callers know.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sketch<'a> {
+pub struct SpecState<'a> {
     /// Every tunnel, by slot.
-    pub tunnels: Vec<TunnelSketch<'a>>,
+    pub tunnels: Vec<SpecTunnel<'a>>,
     /// Every node that has a tunnel.
-    pub nodes: Vec<NodeSketch<'a>>,
+    pub nodes: Vec<SpecNode<'a>>,
     /// Everything that somebody waits for.
-    pub seats: Vec<SeatSketch<'a>>,
+    pub queues: Vec<SpecQueue<'a>>,
     /// How far the drain of everything is.
     pub drain: &'static str,
 }
@@ -29,7 +29,7 @@ pub struct Sketch<'a> {
 /// What the specification sees of a tunnel.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TunnelSketch<'a> {
+pub struct SpecTunnel<'a> {
     /// Its name.
     pub id: TunnelId,
     /// Its stage.
@@ -45,7 +45,7 @@ pub struct TunnelSketch<'a> {
 /// What the specification sees of the processes of a node.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeSketch<'a> {
+pub struct SpecNode<'a> {
     /// The tenant.
     pub tenant: &'a str,
     /// The node.
@@ -61,11 +61,11 @@ pub struct NodeSketch<'a> {
 /// What the specification sees of a queue.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeatSketch<'a> {
+pub struct SpecQueue<'a> {
     /// The tenant.
     pub tenant: &'a str,
     /// What they wait for.
-    pub place: Place<'a>,
+    pub name: TargetName<'a>,
     /// Who waits, first come first.
     pub queue: Vec<StreamId>,
     /// Whether one of them is about to be served.
@@ -76,21 +76,21 @@ impl Responder {
     /// This state as the specification sees it.
     #[doc(hidden)]
     #[must_use]
-    pub fn sketch(&self) -> Sketch<'_> {
-        let tunnels = self.tunnels.iter().map(|(id, tunnel)| self.sketch_tunnel(id, tunnel));
+    pub fn spec_state(&self) -> SpecState<'_> {
+        let tunnels = self.tunnels.iter().map(|(id, tunnel)| self.spec_tunnel(id, tunnel));
         let nodes = self.registry.nodes.iter().filter(|(_, node)| !node.tunnels.is_empty());
         let for_nodes = self.registry.nodes.iter().filter_map(|(_, node)| {
-            let place = Place::Node(NodeId::new(&node.name).expect("it was a node id when it was registered"));
-            seat(&node.tenant, place, &node.queue)
+            let name = TargetName::Node(NodeId::new(&node.name).expect("it was a node id when it was registered"));
+            queue(&node.tenant, name, &node.queue)
         });
         let for_clusters = self.registry.clusters.iter().filter_map(|(_, cluster)| {
             let name = ClusterId::new(&cluster.name).expect("it was a cluster id when it was registered");
-            seat(&cluster.tenant, Place::Cluster(name), &cluster.queue)
+            queue(&cluster.tenant, TargetName::Cluster(name), &cluster.queue)
         });
-        Sketch {
+        SpecState {
             tunnels: tunnels.collect(),
             nodes: nodes.map(|(_, node)| processes(node)).collect(),
-            seats: for_nodes.chain(for_clusters).collect(),
+            queues: for_nodes.chain(for_clusters).collect(),
             drain: match self.drain.map(|drain| drain.stage) {
                 None => "no",
                 Some(DrainStage::Telling { .. }) => "telling",
@@ -101,7 +101,7 @@ impl Responder {
         }
     }
 
-    fn sketch_tunnel<'a>(&'a self, id: TunnelId, tunnel: &'a Tunnel) -> TunnelSketch<'a> {
+    fn spec_tunnel<'a>(&'a self, id: TunnelId, tunnel: &'a Tunnel) -> SpecTunnel<'a> {
         let peer = |member: &'a Member| {
             let identity = Identity {
                 node: self.registry.node_name(member.node),
@@ -110,7 +110,7 @@ impl Responder {
             };
             (identity, member.instance)
         };
-        TunnelSketch {
+        SpecTunnel {
             id,
             stage: stage(&tunnel.phase),
             peer: tunnel.member().map(peer),
@@ -128,15 +128,21 @@ const fn stage(phase: &Phase) -> &'static str {
         Phase::Idle(_, Keepalive::Resting) => "resting",
         Phase::Idle(_, Keepalive::Awaiting { .. }) => "awaiting",
         Phase::InUse(_) => "inuse",
-        Phase::Draining(_, Departure { why: Why::Peer, .. }) => "parting",
-        Phase::Draining(_, Departure { why: Why::Order | Why::Ghost, told: false, .. }) => "retiring",
-        Phase::Draining(_, Departure { why: Why::Order | Why::Ghost, told: true, .. }) => "draining",
+        Phase::Draining(_, Draining { cause: DrainCause::PeerGoaway, .. }) => "parting",
+        Phase::Draining(
+            _,
+            Draining { cause: DrainCause::Operator | DrainCause::Superseded, goaway_sent: false, .. },
+        ) => "retiring",
+        Phase::Draining(
+            _,
+            Draining { cause: DrainCause::Operator | DrainCause::Superseded, goaway_sent: true, .. },
+        ) => "draining",
     }
 }
 
-fn processes(node: &Node) -> NodeSketch<'_> {
+fn processes(node: &Node) -> SpecNode<'_> {
     let displaced: BTreeSet<_> = node.generations.displaced.iter().flatten().copied().collect();
-    NodeSketch {
+    SpecNode {
         tenant: &node.tenant,
         name: &node.name,
         current: node.generations.current,
@@ -145,8 +151,8 @@ fn processes(node: &Node) -> NodeSketch<'_> {
     }
 }
 
-fn seat<'a>(tenant: &'a str, place: Place<'a>, queue: &Queue) -> Option<SeatSketch<'a>> {
+fn queue<'a>(tenant: &'a str, name: TargetName<'a>, queue: &Queue) -> Option<SpecQueue<'a>> {
     let serving = queue.alarm.get().is_some();
     let queue: Vec<_> = queue.callers.iter().copied().collect();
-    (!queue.is_empty() || serving).then_some(SeatSketch { tenant, place, queue, serving })
+    (!queue.is_empty() || serving).then_some(SpecQueue { tenant, name, queue, serving })
 }

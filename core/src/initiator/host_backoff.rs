@@ -8,19 +8,19 @@ use crate::backoff::{Backoff, jitter};
 use crate::{Env, Instant};
 
 /// A tunnel that lived for so long was a good one; one that goes sooner may be part of a loop.
-const SHORT_LIFE: Duration = Duration::from_secs(1);
+const MIN_LIFETIME: Duration = Duration::from_secs(1);
 
 /// Whether the end of a tunnel that lived for `life` speaks against its host.
 pub(super) fn is_flap(proven: bool, life: Duration) -> bool {
-    !proven || life < SHORT_LIFE
+    !proven || life < MIN_LIFETIME
 }
 
 /// The kinds of failure, each with its own way of coming back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum FailureKind {
     /// The dial was refused: the host is up and its process is not. A restart, most likely, so ask again soon; a
     /// refusal costs a kernel next to nothing.
-    Absent,
+    ConnectionRefused,
     /// Time-outs, broken answers, 429, 5xx: more load will not help.
     Failing,
     /// 401, 403, 404, an answer that leaves TLS: nothing changes until somebody mends a configuration.
@@ -29,7 +29,7 @@ pub(super) enum Kind {
     Flapping,
 }
 
-impl Kind {
+impl FailureKind {
     pub(super) const fn of_status(status: u16) -> Self {
         match status {
             401 | 403 | 404 => Self::Denied,
@@ -40,18 +40,18 @@ impl Kind {
 
 /// Failures in a row of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Trouble(Option<Failures>);
+pub(super) struct HostBackoff(Option<Failures>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Failures {
-    kind: Kind,
+    kind: FailureKind,
     in_a_row: u32,
     last: Instant,
     /// The host is not dialled before.
     until: Instant,
 }
 
-impl Trouble {
+impl HostBackoff {
     pub(super) const NONE: Self = Self(None);
 
     /// When the host may be dialled again; the epoch if there is no trouble.
@@ -60,25 +60,31 @@ impl Trouble {
     }
 
     /// Whether to be careful with the host. One short-lived tunnel is no reason yet.
-    pub(super) const fn is_serious(&self) -> bool {
+    pub(super) const fn limits_dials(&self) -> bool {
         match &self.0 {
             None => false,
-            Some(Failures { kind: Kind::Flapping, in_a_row, .. }) => *in_a_row > 1,
-            Some(Failures { kind: Kind::Absent | Kind::Failing | Kind::Denied, .. }) => true,
+            Some(Failures { kind: FailureKind::Flapping, in_a_row, .. }) => *in_a_row > 1,
+            Some(Failures {
+                kind: FailureKind::ConnectionRefused | FailureKind::Failing | FailureKind::Denied,
+                ..
+            }) => true,
         }
     }
 
     /// The responder accepted a tunnel. That ends every trouble but flapping, which is made of acceptances.
-    pub(super) fn accepted(&mut self) {
+    pub(super) fn tunnel_accepted(&mut self) {
         match &self.0 {
-            Some(Failures { kind: Kind::Flapping, .. }) | None => {}
-            Some(Failures { kind: Kind::Absent | Kind::Failing | Kind::Denied, .. }) => self.0 = None,
+            Some(Failures { kind: FailureKind::Flapping, .. }) | None => {}
+            Some(Failures {
+                kind: FailureKind::ConnectionRefused | FailureKind::Failing | FailureKind::Denied,
+                ..
+            }) => self.0 = None,
         }
     }
 
     /// A tunnel has proven itself for `life` so far.
-    pub(super) fn lived(&mut self, life: Duration) {
-        if life >= SHORT_LIFE {
+    pub(super) fn tunnel_lived(&mut self, life: Duration) {
+        if life >= MIN_LIFETIME {
             self.0 = None;
         }
     }
@@ -87,11 +93,11 @@ impl Trouble {
     ///
     /// Tunnels that were dialled before the last failure belong to the same wave and count once: a restart that
     /// ends a thousand tunnels is one failure, not a thousand. A `retry-after` counts whenever it comes.
-    pub(super) fn add(
+    pub(super) fn record_failure(
         &mut self,
         env: Env,
         config: &Config,
-        kind: Kind,
+        kind: FailureKind,
         dialed: Instant,
         retry_after: Option<Duration>,
     ) {
@@ -120,38 +126,41 @@ impl Trouble {
     }
 
     /// What the specification calls it.
-    pub(super) const fn sketch(&self) -> &'static str {
+    pub(super) const fn spec_state(&self) -> &'static str {
         match &self.0 {
             None => "none",
-            Some(Failures { kind: Kind::Flapping, in_a_row: 0 | 1, .. }) => "flapped",
-            Some(Failures { kind: Kind::Flapping, .. }) => "flapping",
-            Some(Failures { kind: Kind::Absent | Kind::Failing | Kind::Denied, .. }) => "failing",
+            Some(Failures { kind: FailureKind::Flapping, in_a_row: 0 | 1, .. }) => "flapped",
+            Some(Failures { kind: FailureKind::Flapping, .. }) => "flapping",
+            Some(Failures {
+                kind: FailureKind::ConnectionRefused | FailureKind::Failing | FailureKind::Denied,
+                ..
+            }) => "failing",
         }
     }
 }
 
-fn pause(env: Env, config: &Config, kind: Kind, in_a_row: u32, retry_after: Option<Duration>) -> Duration {
+fn pause(env: Env, config: &Config, kind: FailureKind, in_a_row: u32, retry_after: Option<Duration>) -> Duration {
     if let Some(asked) = retry_after {
         let asked = asked.min(config.retry_after_cap);
         // Every initiator was told the same number: spread them a little (reference §2.5 adds up to 15 %).
         return asked + jitter(asked * 15 / 100, env.dice);
     }
     match kind {
-        Kind::Absent => {
+        FailureKind::ConnectionRefused => {
             let backoff = Backoff { base: config.backoff_base, cap: config.refused_cap };
             jitter(backoff.step(in_a_row), env.dice)
         }
-        Kind::Failing => {
+        FailureKind::Failing => {
             let backoff = Backoff { base: config.backoff_base, cap: config.backoff_cap };
             jitter(backoff.step(in_a_row), env.dice)
         }
         // Nobody mends a configuration in a millisecond, so only half of the step is left to chance.
-        Kind::Denied => {
+        FailureKind::Denied => {
             let backoff = Backoff { base: config.denied_base, cap: config.backoff_cap.max(config.denied_base) };
             let half = backoff.step(in_a_row) / 2;
             half + jitter(half, env.dice)
         }
-        Kind::Flapping => match in_a_row {
+        FailureKind::Flapping => match in_a_row {
             0 | 1 => Duration::ZERO,
             more => {
                 let backoff = Backoff { base: config.backoff_base, cap: config.backoff_cap };

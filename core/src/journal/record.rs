@@ -1,41 +1,41 @@
-//! The grammar of both forms: a word, then named values.
+//! The grammar of both formats: a tag, then named values.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
-use super::Malformed;
+use super::ParseError;
 
-/// An event, an effect or a timer as words: `Dial tunnel=0.0 host=1`.
+/// An event, effect, timer or machine's settings: a tag and named values, such as `Dial tunnel=0.0 host=1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sentence {
-    word: Cow<'static, str>,
+pub struct Record {
+    tag: Cow<'static, str>,
     fields: Vec<(Cow<'static, str>, Value)>,
 }
 
-/// What stands behind a name.
+/// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// One of a few: `Accepted`, `true`.
-    Word(Cow<'static, str>),
+    /// The name of a variant or a truth value: `Accepted`, `true`.
+    Symbol(Cow<'static, str>),
     /// A count, or nanoseconds.
     Number(u128),
     /// A slot and its generation: `3.1`.
     Id(u32, u32),
-    /// Anybody's text, in quotes.
+    /// Text that a peer or an operator chose, in quotes.
     Text(String),
 }
 
-impl Sentence {
-    pub(super) const fn new(word: &'static str) -> Self {
-        Self { word: Cow::Borrowed(word), fields: Vec::new() }
+impl Record {
+    pub(super) const fn new(tag: &'static str) -> Self {
+        Self { tag: Cow::Borrowed(tag), fields: Vec::new() }
     }
 
-    /// What it is about: the name of an event, effect or timer.
+    /// The name of the event, effect, timer or machine.
     #[must_use]
-    pub fn word(&self) -> &str {
-        &self.word
+    pub fn tag(&self) -> &str {
+        &self.tag
     }
 
     /// The value called `name`.
@@ -48,31 +48,31 @@ impl Sentence {
         self.fields.push((Cow::Borrowed(name), value));
     }
 
-    /// Takes in another sentence: its word becomes the value of `name`, its fields follow.
+    /// Appends another record: its tag becomes the value of `name`, its fields follow.
     pub(super) fn add(&mut self, name: &'static str, other: Self) {
-        self.push(name, Value::Word(other.word));
+        self.push(name, Value::Symbol(other.tag));
         self.fields.extend(other.fields);
     }
 
-    /// The same sentence as the specification names it: by its timer, if it has one.
+    /// The same record as the specification names it: by its timer, if it has one.
     pub(super) fn as_action(&self) -> Cow<'_, Self> {
         match self.fields.split_first() {
-            Some(((name, Value::Word(timer)), rest)) if name == "timer" => {
-                Cow::Owned(Self { word: timer.clone(), fields: rest.to_vec() })
+            Some(((name, Value::Symbol(timer)), rest)) if name == "timer" => {
+                Cow::Owned(Self { tag: timer.clone(), fields: rest.to_vec() })
             }
             Some(_) | None => Cow::Borrowed(self),
         }
     }
 
-    /// `[a |-> "Word", name |-> value`, without the closing bracket.
+    /// `[a |-> "Tag", name |-> value`, without the closing bracket.
     pub(super) fn write_tla_fields(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[a |-> \"{}\"", self.word)?;
+        write!(f, "[a |-> \"{}\"", self.tag)?;
         for (name, value) in &self.fields {
             write!(f, ", {name} |-> ")?;
             match value {
-                Value::Word(word) if word == "true" => f.write_str("TRUE")?,
-                Value::Word(word) if word == "false" => f.write_str("FALSE")?,
-                Value::Word(word) => write!(f, "\"{word}\"")?,
+                Value::Symbol(symbol) if symbol == "true" => f.write_str("TRUE")?,
+                Value::Symbol(symbol) if symbol == "false" => f.write_str("FALSE")?,
+                Value::Symbol(symbol) => write!(f, "\"{symbol}\"")?,
                 // TLC counts in 32 bits; what is larger is time, which the specification does not have.
                 Value::Number(number) if i32::try_from(*number).is_err() => write!(f, "\"{number}\"")?,
                 Value::Number(number) => write!(f, "{number}")?,
@@ -85,13 +85,13 @@ impl Sentence {
     }
 }
 
-impl fmt::Display for Sentence {
+impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.word)?;
+        f.write_str(&self.tag)?;
         for (name, value) in &self.fields {
             write!(f, " {name}=")?;
             match value {
-                Value::Word(word) => f.write_str(word)?,
+                Value::Symbol(symbol) => f.write_str(symbol)?,
                 Value::Number(number) => write!(f, "{number}")?,
                 Value::Id(slot, generation) => write!(f, "{slot}.{generation}")?,
                 Value::Text(text) => write_quoted(f, text)?,
@@ -113,7 +113,7 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')
 }
 
-/// A line of the text form, read piece by piece.
+/// A line of the text format, read piece by piece.
 pub(super) struct Tokens<'a>(&'a str);
 
 impl<'a> Tokens<'a> {
@@ -127,37 +127,37 @@ impl<'a> Tokens<'a> {
     }
 
     /// `name=123`.
-    pub(super) fn number(&mut self, name: &'static str) -> Result<u64, Malformed> {
+    pub(super) fn number(&mut self, name: &'static str) -> Result<u64, ParseError> {
         match self.field()? {
             Some((found, Value::Number(number))) if found == name => u64::try_from(number).ok(),
             Some(_) | None => None,
         }
-        .ok_or(Malformed { expected: "at=NANOSECONDS dice=NUMBER at the beginning" })
+        .ok_or(ParseError { expected: "at=NANOSECONDS dice=NUMBER at the beginning" })
     }
 
-    /// A word and the fields behind it.
-    pub(super) fn sentence(&mut self) -> Result<Sentence, Malformed> {
-        let word = self.until_space();
-        if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(Malformed { expected: "the name of an event or an effect" });
+    /// A tag and its fields.
+    pub(super) fn record(&mut self) -> Result<Record, ParseError> {
+        let tag = self.until_space();
+        if tag.is_empty() || !tag.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(ParseError { expected: "the name of an event or an effect" });
         }
         let mut fields = Vec::new();
         while let Some((name, value)) = self.field()? {
             fields.push((Cow::Owned(name.into()), value));
         }
-        Ok(Sentence { word: Cow::Owned(word.into()), fields })
+        Ok(Record { tag: Cow::Owned(tag.into()), fields })
     }
 
-    /// Whether the line goes on with `word`; if it goes on with anything else, it is malformed.
-    pub(super) fn conjunction(&mut self, word: &'static str) -> Result<bool, Malformed> {
+    /// Whether the line goes on with `expected`; if it goes on with anything else, it is malformed.
+    pub(super) fn separator(&mut self, expected: &'static str) -> Result<bool, ParseError> {
         if self.0.is_empty() {
             return Ok(false);
         }
-        if self.until_space() == word { Ok(true) } else { Err(Malformed { expected: word }) }
+        if self.until_space() == expected { Ok(true) } else { Err(ParseError { expected }) }
     }
 
     /// `name=value` if that comes next.
-    fn field(&mut self) -> Result<Option<(&'a str, Value)>, Malformed> {
+    fn field(&mut self) -> Result<Option<(&'a str, Value)>, ParseError> {
         let end = self.0.find([' ', '=']).unwrap_or(self.0.len());
         let (name, rest) = self.0.split_at(end);
         let Some(value) = rest.strip_prefix('=') else { return Ok(None) };
@@ -170,8 +170,8 @@ impl<'a> Tokens<'a> {
     }
 
     /// The text whose opening quote is just before `quoted`.
-    fn text(&mut self, quoted: &'a str) -> Result<String, Malformed> {
-        const BROKEN: Malformed = Malformed { expected: "a text in quotes, with \\\", \\\\ and \\u{…} only" };
+    fn text(&mut self, quoted: &'a str) -> Result<String, ParseError> {
+        const BROKEN: ParseError = ParseError { expected: "a text in quotes, with \\\", \\\\ and \\u{…} only" };
         let mut text = String::new();
         let mut chars = quoted.chars();
         loop {
@@ -209,5 +209,5 @@ fn plain(token: &str) -> Value {
         Some(Value::Id(slot.parse().ok()?, generation.parse().ok()?))
     };
     let number = || token.parse().ok().map(Value::Number);
-    number().or_else(|| id(token)).unwrap_or_else(|| Value::Word(Cow::Owned(token.into())))
+    number().or_else(|| id(token)).unwrap_or_else(|| Value::Symbol(Cow::Owned(token.into())))
 }

@@ -29,20 +29,20 @@ impl Source {
 
 /// What is remembered of those who knock: nothing but what a limit is about, and no place without a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Door {
+pub(super) struct Admission {
     /// Connections without a tunnel, by where they come from: at most as many places as there may be of them.
     pub(super) pending: BTreeMap<Source, u32>,
     /// The bucket of tokens, as the moment at which it will be full again.
     full_at: Instant,
 }
 
-impl Door {
+impl Admission {
     pub(super) const fn new() -> Self {
         Self { pending: BTreeMap::new(), full_at: Instant::EPOCH }
     }
 
     /// Takes one more connection from `source`; `pending` are there already.
-    pub(super) fn enter(
+    pub(super) fn admit(
         &mut self,
         config: &Config,
         now: Instant,
@@ -50,16 +50,16 @@ impl Door {
         pending: u32,
     ) -> Result<(), Rejection> {
         if pending >= config.max_handshakes {
-            return Err(Rejection::Busy);
+            return Err(Rejection::TooManyHandshakes);
         }
         let of_source = self.pending.get(&source).copied().unwrap_or(0);
         if of_source >= config.max_handshakes_per_source {
-            return Err(Rejection::SourceBusy);
+            return Err(Rejection::TooManyHandshakesFromSource);
         }
         if config.max_accepts_per_second > 0 {
             let full_at = self.full_at.max(now).after(SECOND / config.max_accepts_per_second);
             if full_at.since(now) > SECOND {
-                return Err(Rejection::TooFast);
+                return Err(Rejection::RateLimited);
             }
             self.full_at = full_at;
         }
@@ -68,7 +68,7 @@ impl Door {
     }
 
     /// A connection from `source` has become a tunnel, or is gone.
-    pub(super) fn leave(&mut self, source: Source) {
+    pub(super) fn release(&mut self, source: Source) {
         let pending = self.pending.get_mut(&source).expect("it has entered");
         *pending -= 1;
         if *pending == 0 {
@@ -98,21 +98,22 @@ mod tests {
     #[test]
     fn a_rate_is_a_seconds_worth_at_once_and_then_one_by_one() {
         let config = Config { max_accepts_per_second: 4, ..Config::default() };
-        let mut door = Door::new();
-        let mut enter = |millis| door.enter(&config, Instant::EPOCH.after(Duration::from_millis(millis)), Source(1), 0);
+        let mut admission = Admission::new();
+        let mut enter =
+            |millis| admission.admit(&config, Instant::EPOCH.after(Duration::from_millis(millis)), Source(1), 0);
         for (now, outcome) in [
-            (0, [Ok(()), Ok(()), Ok(()), Ok(()), Err(Rejection::TooFast)]),
+            (0, [Ok(()), Ok(()), Ok(()), Ok(()), Err(Rejection::RateLimited)]),
             (
                 250,
                 [
                     Ok(()),
-                    Err(Rejection::TooFast),
-                    Err(Rejection::TooFast),
-                    Err(Rejection::TooFast),
-                    Err(Rejection::TooFast),
+                    Err(Rejection::RateLimited),
+                    Err(Rejection::RateLimited),
+                    Err(Rejection::RateLimited),
+                    Err(Rejection::RateLimited),
                 ],
             ),
-            (5_000, [Ok(()), Ok(()), Ok(()), Ok(()), Err(Rejection::TooFast)]),
+            (5_000, [Ok(()), Ok(()), Ok(()), Ok(()), Err(Rejection::RateLimited)]),
         ] {
             assert_eq!([(); 5].map(|()| enter(now)), outcome, "at {now} ms");
         }
