@@ -1,7 +1,7 @@
 //! `rc://` addresses: reference §1, line by line.
 
 use proptest::prelude::*;
-use revtun_core::address::{Address, AddressFault, Field, MAX_COUNT};
+use revtun_core::address::{Address, AddressErrorKind, Field, MAX_COUNT};
 use revtun_core::identity::NameError;
 
 #[test]
@@ -93,10 +93,10 @@ fn every_fault_has_its_text_and_its_place() {
 
 #[test]
 fn a_fault_can_be_told_apart_without_its_text() {
-    let fault = |text| Address::parse(text).unwrap_err().fault().clone();
-    assert_eq!(fault("rc://n:c:@u:1"), AddressFault::Name(Field::Tenant, NameError::Empty));
-    assert_eq!(fault("rc://n:c:t@u:2000"), AddressFault::Range(2000));
-    assert_eq!(fault("rc://n:c:t@u:many"), AddressFault::Count("many".into()));
+    let fault = |text| Address::parse(text).unwrap_err().kind().clone();
+    assert_eq!(fault("rc://n:c:@u:1"), AddressErrorKind::Name(Field::Tenant, NameError::Empty));
+    assert_eq!(fault("rc://n:c:t@u:2000"), AddressErrorKind::Range(2000));
+    assert_eq!(fault("rc://n:c:t@u:many"), AddressErrorKind::Count("many".into()));
 }
 
 fn name() -> impl Strategy<Value = String> {
