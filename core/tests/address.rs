@@ -87,7 +87,7 @@ fn every_fault_has_its_text_and_its_place() {
     for (text, message, at) in faults {
         let error = Address::parse(text).unwrap_err();
         assert_eq!(error.to_string(), format!("{message} (at byte {at})"), "{text:?}");
-        assert_eq!(error.at(), at);
+        assert_eq!(error.offset(), at);
     }
 }
 
@@ -123,7 +123,7 @@ proptest! {
     fn any_text_is_an_address_or_a_fault_within_it(text in "(rc://)?[nct:@0-9 \\x00ü]{0,40}") {
         match Address::parse(&text) {
             Ok(address) => prop_assert_eq!(Address::parse(&address.to_string()), Ok(address)),
-            Err(error) => prop_assert!(error.at() <= text.len() && text.is_char_boundary(error.at())),
+            Err(error) => prop_assert!(error.offset() <= text.len() && text.is_char_boundary(error.offset())),
         }
     }
 }
