@@ -33,15 +33,15 @@ impl Address {
     /// # Errors
     /// If the text is not an address; the error names the fault and the byte where it lies.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let body = text.strip_prefix(SCHEME).ok_or(AddressError { fault: AddressFault::Scheme, at: 0 })?;
-        let [source, target] = split(body, '@').ok_or(AddressError::new(text, body, AddressFault::Parts))?;
+        let body = text.strip_prefix(SCHEME).ok_or(AddressError { kind: AddressErrorKind::Scheme, offset: 0 })?;
+        let [source, target] = split(body, '@').ok_or(AddressError::new(text, body, AddressErrorKind::Parts))?;
         let [node, cluster, tenant] =
-            split(source, ':').ok_or(AddressError::new(text, source, AddressFault::Source))?;
+            split(source, ':').ok_or(AddressError::new(text, source, AddressErrorKind::Source))?;
         name(text, node, Field::Node)?;
         name(text, cluster, Field::Cluster)?;
         name(text, tenant, Field::Tenant)?;
-        let [upstream, count] =
-            split(target, ':').ok_or_else(|| AddressError::new(text, target, AddressFault::Target(target.into())))?;
+        let [upstream, count] = split(target, ':')
+            .ok_or_else(|| AddressError::new(text, target, AddressErrorKind::Target(target.into())))?;
         let count = parse_count(text, count)?;
         name(text, upstream, Field::Upstream)?;
         Ok(Self { node: node.into(), cluster: cluster.into(), tenant: tenant.into(), upstream: upstream.into(), count })
@@ -97,50 +97,50 @@ fn split<const N: usize>(text: &str, separator: char) -> Option<[&str; N]> {
 }
 
 fn name(text: &str, part: &str, field: Field) -> Result<(), AddressError> {
-    legal_name(part).map(drop).map_err(|error| AddressError::new(text, part, AddressFault::Name(field, error)))
+    legal_name(part).map(drop).map_err(|error| AddressError::new(text, part, AddressErrorKind::Name(field, error)))
 }
 
 fn parse_count(text: &str, part: &str) -> Result<u16, AddressError> {
     let digits = part.trim_matches(' ');
-    let error = |fault| AddressError::new(text, part, fault);
+    let error = |kind| AddressError::new(text, part, kind);
     // `u32::from_str` takes a leading plus, which is no digit.
     let number = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     let number: u32 =
-        number.and_then(|digits| digits.parse().ok()).ok_or_else(|| error(AddressFault::Count(part.into())))?;
-    u16::try_from(number).ok().filter(|count| *count <= MAX_COUNT).ok_or_else(|| error(AddressFault::Range(number)))
+        number.and_then(|digits| digits.parse().ok()).ok_or_else(|| error(AddressErrorKind::Count(part.into())))?;
+    u16::try_from(number).ok().filter(|count| *count <= MAX_COUNT).ok_or_else(|| error(AddressErrorKind::Range(number)))
 }
 
 /// Why a text is not an address, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AddressError {
-    fault: AddressFault,
-    at: usize,
+    kind: AddressErrorKind,
+    offset: usize,
 }
 
 impl AddressError {
     /// `part` is the piece of `text` that is at fault.
-    fn new(text: &str, part: &str, fault: AddressFault) -> Self {
-        let at = part.as_ptr() as usize - text.as_ptr() as usize;
-        Self { fault, at }
+    fn new(text: &str, part: &str, kind: AddressErrorKind) -> Self {
+        let offset = part.as_ptr() as usize - text.as_ptr() as usize;
+        Self { kind, offset }
     }
 
     /// What is wrong.
     #[must_use]
-    pub const fn fault(&self) -> &AddressFault {
-        &self.fault
+    pub const fn kind(&self) -> &AddressErrorKind {
+        &self.kind
     }
 
     /// Where the part begins that is at fault: bytes from the start of the text.
     #[must_use]
-    pub const fn at(&self) -> usize {
-        self.at
+    pub const fn offset(&self) -> usize {
+        self.offset
     }
 }
 
 /// The fault, then `(at byte N)`.
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (at byte {})", self.fault, self.at)
+        write!(f, "{} (at byte {})", self.kind, self.offset)
     }
 }
 
@@ -148,7 +148,7 @@ impl core::error::Error for AddressError {}
 
 /// What can be wrong with an address. Texts are those of reference §1 where it names them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum AddressFault {
+pub enum AddressErrorKind {
     /// It does not start with `rc://`.
     Scheme,
     /// It is not two parts around one `@`.
@@ -165,7 +165,7 @@ pub enum AddressFault {
     Name(Field, NameError),
 }
 
-impl fmt::Display for AddressFault {
+impl fmt::Display for AddressErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str(

@@ -1,6 +1,6 @@
 //! Which identity a certificate or a token proves: a template for each name, over what it says of its holder.
 //!
-//! A template is a text with holes. Of a certificate it is a SAN: `spiffe://{tenant}/{cluster}/{node}` is a URI,
+//! A template is a text with placeholders. Of a certificate it is a SAN: `spiffe://{tenant}/{cluster}/{node}` is a URI,
 //! `{node}.edge.example` a DNS name. Of a token it is a claim with its name: `sub={tenant}/{cluster}/{node}`. An identity
 //! is proven if each of its three names stands there as its template says, and everything else that the template asks
 //! for too. What cannot be told apart for certain is not proven.
@@ -40,17 +40,17 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// What everything that was `said` makes of a claim. Fails closed: a name that nothing can carry is contradicted.
+    /// What everything that was `statements` makes of a claim. Fails closed: a name that nothing can carry is contradicted.
     #[must_use]
-    pub fn judge(&self, said: &[Statement<'_>], claim: &Identity<'_>) -> Verdict {
+    pub fn verify(&self, statements: &[Statement<'_>], claim: &Identity<'_>) -> Verdict {
         let proven = [&self.node, &self.cluster, &self.tenant]
             .into_iter()
-            .all(|template| said.iter().any(|statement| template.fits(*statement, claim)));
+            .all(|template| statements.iter().any(|statement| template.matches(*statement, claim)));
         if proven { Verdict::Authenticated } else { Verdict::Mismatch }
     }
 }
 
-/// A SAN or a claim with holes for names.
+/// A SAN or a claim with placeholders for names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Template {
     kind: Kind,
@@ -68,12 +68,12 @@ enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Piece {
     Text(Box<str>),
-    Hole(Hole),
+    Placeholder(Placeholder),
 }
 
-/// What stands in a hole.
+/// What stands in a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hole {
+pub enum Placeholder {
     /// `{node}`.
     Node,
     /// `{cluster}`.
@@ -82,7 +82,7 @@ pub enum Hole {
     Tenant,
 }
 
-impl Hole {
+impl Placeholder {
     const ALL: [Self; 3] = [Self::Node, Self::Cluster, Self::Tenant];
 
     /// How it is written.
@@ -105,9 +105,9 @@ impl Hole {
 }
 
 impl Kind {
-    /// Whether `byte` may stand in a hole: part of a label in DNS names, else unreserved (RFC 3986 §2.3). All else can
-    /// keep two holes apart, and so must not be in either.
-    const fn fills(&self, byte: u8) -> bool {
+    /// Whether `byte` may stand in a placeholder: part of a label in DNS names, else unreserved (RFC 3986 §2.3). All else can
+    /// keep two placeholders apart, and so must not be in either.
+    const fn is_allowed(&self, byte: u8) -> bool {
         match byte {
             b'-' | b'_' => true,
             b'.' | b'~' => matches!(self, Self::Uri | Self::Claim(_)),
@@ -120,17 +120,17 @@ impl Template {
     /// Reads a template for SANs that `proves` one of the names. With `://` in it it is about URIs, else about DNS names.
     ///
     /// # Errors
-    /// If it has no hole for that name, a brace that is part of no hole, a control character, or two holes with
+    /// If it has no placeholder for that name, a brace that is part of no placeholder, a control character, or two placeholders with
     /// nothing between them that could not be part of a name.
-    pub fn parse(text: &str, proves: Hole) -> Result<Self, TemplateError> {
+    pub fn parse(text: &str, proves: Placeholder) -> Result<Self, TemplateError> {
         Self::read(if text.contains("://") { Kind::Uri } else { Kind::Dns }, text, proves)
     }
 
-    /// Reads a template for claims that `proves` one of the names: the claim's name, `=`, and the text with holes.
+    /// Reads a template for claims that `proves` one of the names: the claim's name, `=`, and the text with placeholders.
     ///
     /// # Errors
     /// As [`parse`](Self::parse), and if it names no claim.
-    pub fn parse_claim(text: &str, proves: Hole) -> Result<Self, TemplateError> {
+    pub fn parse_claim(text: &str, proves: Placeholder) -> Result<Self, TemplateError> {
         let (name, text) = text.split_once('=').ok_or(TemplateError::NoClaim)?;
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}')) {
             return Err(TemplateError::NoClaim);
@@ -138,7 +138,7 @@ impl Template {
         Self::read(Kind::Claim(name.into()), text, proves)
     }
 
-    fn read(kind: Kind, text: &str, proves: Hole) -> Result<Self, TemplateError> {
+    fn read(kind: Kind, text: &str, proves: Placeholder) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
@@ -153,28 +153,28 @@ impl Template {
             if rest.is_empty() {
                 break;
             }
-            let hole = Hole::ALL.into_iter().find(|hole| rest.starts_with(hole.as_str()));
-            let hole = hole.ok_or(TemplateError::UnknownHole)?;
-            rest = &rest[hole.as_str().len()..];
+            let placeholder = Placeholder::ALL.into_iter().find(|placeholder| rest.starts_with(placeholder.as_str()));
+            let placeholder = placeholder.ok_or(TemplateError::UnknownPlaceholder)?;
+            rest = &rest[placeholder.as_str().len()..];
             let apart = match &pieces[..] {
                 [] | [Piece::Text(_)] => true,
-                [.., Piece::Text(text)] => text.bytes().any(|byte| !kind.fills(byte)),
-                [.., Piece::Hole(_)] => false,
+                [.., Piece::Text(text)] => text.bytes().any(|byte| !kind.is_allowed(byte)),
+                [.., Piece::Placeholder(_)] => false,
             };
             if !apart {
-                return Err(TemplateError::HolesTouch);
+                return Err(TemplateError::AdjacentPlaceholders);
             }
-            pieces.push(Piece::Hole(hole));
+            pieces.push(Piece::Placeholder(placeholder));
         }
-        if pieces.contains(&Piece::Hole(proves)) {
+        if pieces.contains(&Piece::Placeholder(proves)) {
             Ok(Self { kind, pieces })
         } else {
             Err(TemplateError::Missing(proves))
         }
     }
 
-    /// Whether `statement` is this template with the names of `claim` in its holes.
-    fn fits(&self, statement: Statement<'_>, claim: &Identity<'_>) -> bool {
+    /// Whether `statement` is this template with the names of `claim` in its placeholders.
+    fn matches(&self, statement: Statement<'_>, claim: &Identity<'_>) -> bool {
         let mut rest = match (&self.kind, statement) {
             (Kind::Uri, Statement::Uri(text)) | (Kind::Dns, Statement::Dns(text)) => text,
             (Kind::Claim(wanted), Statement::Claim { name, value }) if **wanted == *name => value,
@@ -183,11 +183,11 @@ impl Template {
         for piece in &self.pieces {
             let part = match piece {
                 Piece::Text(text) => text,
-                Piece::Hole(hole) => hole.of(claim),
+                Piece::Placeholder(placeholder) => placeholder.of(claim),
             };
-            let fills = matches!(piece, Piece::Text(_)) || part.bytes().all(|byte| self.kind.fills(byte));
+            let allowed = matches!(piece, Piece::Text(_)) || part.bytes().all(|byte| self.kind.is_allowed(byte));
             match rest.strip_prefix(part) {
-                Some(behind) if fills => rest = behind,
+                Some(behind) if allowed => rest = behind,
                 Some(_) | None => return false,
             }
         }
@@ -203,7 +203,7 @@ impl fmt::Display for Template {
         }
         self.pieces.iter().try_for_each(|piece| match piece {
             Piece::Text(text) => f.write_str(text),
-            Piece::Hole(hole) => f.write_str(hole.as_str()),
+            Piece::Placeholder(placeholder) => f.write_str(placeholder.as_str()),
         })
     }
 }
@@ -215,12 +215,12 @@ pub enum TemplateError {
     NoClaim,
     /// It holds something that is no visible ASCII character.
     Illegal,
-    /// A brace is part of no known hole.
-    UnknownHole,
-    /// Two holes could not be told apart.
-    HolesTouch,
-    /// The hole that it is there for is missing.
-    Missing(Hole),
+    /// A brace is part of no known placeholder.
+    UnknownPlaceholder,
+    /// Two placeholders could not be told apart.
+    AdjacentPlaceholders,
+    /// The placeholder that it is there for is missing.
+    Missing(Placeholder),
 }
 
 impl fmt::Display for TemplateError {
@@ -228,9 +228,13 @@ impl fmt::Display for TemplateError {
         match self {
             Self::NoClaim => f.write_str("names no claim before an ="),
             Self::Illegal => f.write_str("holds something other than visible ASCII characters"),
-            Self::UnknownHole => f.write_str("has a brace that belongs to none of {node}, {cluster} and {tenant}"),
-            Self::HolesTouch => f.write_str("has two holes with no separator between them, such as / or ."),
-            Self::Missing(hole) => write!(f, "has no {}", hole.as_str()),
+            Self::UnknownPlaceholder => {
+                f.write_str("has a brace that belongs to none of {node}, {cluster} and {tenant}")
+            }
+            Self::AdjacentPlaceholders => {
+                f.write_str("has two placeholders with no separator between them, such as / or .")
+            }
+            Self::Missing(placeholder) => write!(f, "has no {}", placeholder.as_str()),
         }
     }
 }

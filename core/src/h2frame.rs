@@ -13,7 +13,7 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub const GOAWAY_NO_ERROR: [u8; 17] = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// All that a responder ever sends through a tunnel that it lets go unused: preface, empty SETTINGS, GOAWAY.
-pub const GOAWAY_UNUSED: [u8; 24 + 9 + 17] = {
+pub const GOAWAY_UNUSED_CLIENT: [u8; 24 + 9 + 17] = {
     let mut bytes = [0; 24 + 9 + 17];
     let (preface, frames) = bytes.split_at_mut(PREFACE.len());
     preface.copy_from_slice(PREFACE);
@@ -27,7 +27,7 @@ pub const GOAWAY_UNUSED: [u8; 24 + 9 + 17] = {
 ///
 /// The last stream is 2^31-1, since a request of the responder's may be on its way already, and is served. Only a
 /// revtun understands an initiator that speaks first ([`Answer::Accepted`](crate::handshake::Answer::Accepted)).
-pub const LEAVING: [u8; 9 + 17] = {
+pub const GOAWAY_UNUSED_SERVER: [u8; 9 + 17] = {
     let mut bytes = [0; 9 + 17];
     let (settings, goaway) = bytes.split_at_mut(SETTINGS.len());
     settings.copy_from_slice(&SETTINGS);
@@ -49,7 +49,7 @@ const READ_BYTES: usize = 5;
 
 /// What a client speaks, by its first bytes; none while they may still become either.
 #[must_use]
-pub fn protocol(first: &[u8]) -> Option<Protocol> {
+pub fn detect_protocol(first: &[u8]) -> Option<Protocol> {
     let seen = first.len().min(PREFACE.len());
     if first[..seen] != PREFACE[..seen] {
         Some(Protocol::Http1)
@@ -71,12 +71,12 @@ pub struct FrameScanner {
     /// The frame header so far.
     header: [u8; READ_BYTES],
     filled: u8,
-    place: Place,
+    position: Position,
 }
 
 /// What may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Place {
+enum Position {
     /// SETTINGS, and nothing before them (RFC 9113 §3.4).
     Start,
     /// CONTINUATION, and nothing before it (RFC 9113 §6.10).
@@ -102,7 +102,7 @@ impl FrameScanner {
     /// For what a server sends.
     #[must_use]
     pub const fn server() -> Self {
-        Self { skip: 0, header: [0; READ_BYTES], filled: 0, place: Place::Start }
+        Self { skip: 0, header: [0; READ_BYTES], filled: 0, position: Position::Start }
     }
 
     /// Passes over the next bytes of the stream.
@@ -121,7 +121,7 @@ impl FrameScanner {
     /// HEADERS and CONTINUATION.
     #[must_use]
     pub const fn at_boundary(&self) -> bool {
-        self.skip == 0 && self.filled == 0 && matches!(self.place, Place::Open)
+        self.skip == 0 && self.filled == 0 && matches!(self.position, Position::Open)
     }
 
     /// How many of the next bytes of the stream come before the first place where another frame may stand; zero if
@@ -162,7 +162,7 @@ impl FrameScanner {
         let [high, middle, low, kind, flags] = self.header;
         self.skip = u32::from_be_bytes([0, high, middle, low]);
         let unended = matches!(kind, HEADERS | PUSH_PROMISE | CONTINUATION) && flags & END_HEADERS == 0;
-        self.place = if unended { Place::Headers } else { Place::Open };
+        self.position = if unended { Position::Headers } else { Position::Open };
         kind
     }
 }

@@ -15,7 +15,7 @@
 //! in an exhaustive search, and behaves the same in each.
 //!
 //! Reading order: [`machine`] (the one door), [`initiator`], [`responder`], then the bytes: [`address`],
-//! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`patience`] is about bodies that lie still,
+//! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`idle_timeout`] ends requests that make no progress,
 //! and [`journal`] is how runs are written down and replayed.
 #![no_std]
 
@@ -29,10 +29,10 @@ mod effects;
 pub mod h2frame;
 pub mod handshake;
 pub mod identity;
+pub mod idle_timeout;
 pub mod initiator;
 pub mod journal;
 pub mod machine;
-pub mod patience;
 pub mod responder;
 pub mod rping;
 mod table;

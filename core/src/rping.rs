@@ -19,7 +19,7 @@ pub struct PingFilter {
 
 /// What [`PingFilter::feed`] made of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fed {
+pub struct Filtered {
     /// Pings that these bytes completed.
     pub pings: u32,
     /// The first bytes that are not part of a ping, if they came.
@@ -45,9 +45,9 @@ impl PingFilter {
     /// Looks at the next bytes of the stream.
     ///
     /// Once data was seen, all further bytes are data: a tunnel in use carries no pings.
-    pub fn feed(&mut self, bytes: &[u8]) -> Fed {
+    pub fn feed(&mut self, bytes: &[u8]) -> Filtered {
         if self.passed {
-            return Fed { pings: 0, data: Some(Data { held: &[], from: 0 }) };
+            return Filtered { pings: 0, data: Some(Data { held: &[], from: 0 }) };
         }
         let mut pings = 0;
         for (index, byte) in bytes.iter().enumerate() {
@@ -56,12 +56,12 @@ impl PingFilter {
                 *self = Self { held: 0, passed: true };
                 // Of the ping that was not one, `index` bytes at most came with this call.
                 let data = Data { held: &PING[..held.saturating_sub(index)], from: index.saturating_sub(held) };
-                return Fed { pings, data: Some(data) };
+                return Filtered { pings, data: Some(data) };
             }
             self.held = if held + 1 == PING.len() { 0 } else { self.held + 1 };
             pings += u32::from(self.held == 0);
         }
-        Fed { pings, data: None }
+        Filtered { pings, data: None }
     }
 
     /// The bytes kept back: the start of a ping, or of data that looks like one so far.

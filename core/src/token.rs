@@ -14,7 +14,7 @@ use crate::responder::Verdict;
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// How far the clocks of an issuer and a responder may be apart, in seconds (reference §8).
-pub const SKEW_SECONDS: u64 = 60;
+pub const CLOCK_SKEW_SECONDS: u64 = 60;
 
 /// What stands before a token in its header (RFC 6750 §2.1).
 pub(crate) const SCHEME: &str = "Bearer ";
@@ -28,24 +28,24 @@ impl<'a> Token<'a> {
     ///
     /// # Errors
     /// If it is empty, too long, or holds what no token holds.
-    pub fn new(text: &'a str) -> Result<Self, TokenFault> {
+    pub fn new(text: &'a str) -> Result<Self, TokenError> {
         let legal =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
         match text {
-            "" => Err(TokenFault::Missing),
-            long if long.len() > MAX_TOKEN_BYTES => Err(TokenFault::TooLong),
-            bad if !bad.bytes().all(legal) => Err(TokenFault::Malformed),
+            "" => Err(TokenError::Missing),
+            long if long.len() > MAX_TOKEN_BYTES => Err(TokenError::TooLong),
+            bad if !bad.bytes().all(legal) => Err(TokenError::Malformed),
             good => Ok(Self(good)),
         }
     }
 
     /// The token in the value of an `authorization` header. `Bearer` may be missing (reference §8).
-    pub(crate) fn of_header(value: &'a [u8]) -> Result<Self, TokenFault> {
+    pub(crate) fn of_header(value: &'a [u8]) -> Result<Self, TokenError> {
         let value = match value.split_at_checked(SCHEME.len()) {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) => token.trim_ascii_start(),
             Some(_) | None => value,
         };
-        Self::new(str::from_utf8(value).map_err(|_| TokenFault::Malformed)?)
+        Self::new(str::from_utf8(value).map_err(|_| TokenError::Malformed)?)
     }
 
     /// The token itself, to be sent or verified.
@@ -93,27 +93,27 @@ impl Policy {
     ///
     /// # Errors
     /// What is wrong with the token: nothing is proven by it.
-    pub fn judge(&self, claims: &Claims<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenFault> {
+    pub fn verify(&self, claims: &Claims<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenError> {
         if claims.issuer != Some(&*self.issuer) {
-            return Err(TokenFault::WrongIssuer);
+            return Err(TokenError::WrongIssuer);
         }
         if !claims.audiences.contains(&&*self.audience) {
-            return Err(TokenFault::WrongAudience);
+            return Err(TokenError::WrongAudience);
         }
-        let expires = claims.expires.ok_or(TokenFault::NoExpiry)?;
-        if now >= expires.saturating_add(SKEW_SECONDS) {
-            return Err(TokenFault::Expired);
+        let expires = claims.expires.ok_or(TokenError::NoExpiry)?;
+        if now >= expires.saturating_add(CLOCK_SKEW_SECONDS) {
+            return Err(TokenError::Expired);
         }
-        if claims.not_before.is_some_and(|not_before| now.saturating_add(SKEW_SECONDS) < not_before) {
-            return Err(TokenFault::NotYetValid);
+        if claims.not_before.is_some_and(|not_before| now.saturating_add(CLOCK_SKEW_SECONDS) < not_before) {
+            return Err(TokenError::NotYetValid);
         }
-        Ok(self.binding.judge(claims.statements, claim))
+        Ok(self.binding.verify(claims.statements, claim))
     }
 }
 
 /// Why a token proves nothing. Its bearer is [unproven](Verdict::Unauthenticated).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TokenFault {
+pub enum TokenError {
     /// There is none.
     Missing,
     /// It is longer than [`MAX_TOKEN_BYTES`].
@@ -138,7 +138,7 @@ pub enum TokenFault {
     NotYetValid,
 }
 
-impl TokenFault {
+impl TokenError {
     /// Every fault, in the order above.
     pub const ALL: [Self; 11] = [
         Self::Missing,

@@ -1,7 +1,7 @@
 //! `rc://` addresses: reference §1, line by line.
 
 use proptest::prelude::*;
-use revtun_core::address::{Address, AddressFault, Field, MAX_COUNT};
+use revtun_core::address::{Address, AddressErrorKind, Field, MAX_COUNT};
 use revtun_core::identity::NameError;
 
 #[test]
@@ -87,16 +87,16 @@ fn every_fault_has_its_text_and_its_place() {
     for (text, message, at) in faults {
         let error = Address::parse(text).unwrap_err();
         assert_eq!(error.to_string(), format!("{message} (at byte {at})"), "{text:?}");
-        assert_eq!(error.at(), at);
+        assert_eq!(error.offset(), at);
     }
 }
 
 #[test]
 fn a_fault_can_be_told_apart_without_its_text() {
-    let fault = |text| Address::parse(text).unwrap_err().fault().clone();
-    assert_eq!(fault("rc://n:c:@u:1"), AddressFault::Name(Field::Tenant, NameError::Empty));
-    assert_eq!(fault("rc://n:c:t@u:2000"), AddressFault::Range(2000));
-    assert_eq!(fault("rc://n:c:t@u:many"), AddressFault::Count("many".into()));
+    let fault = |text| Address::parse(text).unwrap_err().kind().clone();
+    assert_eq!(fault("rc://n:c:@u:1"), AddressErrorKind::Name(Field::Tenant, NameError::Empty));
+    assert_eq!(fault("rc://n:c:t@u:2000"), AddressErrorKind::Range(2000));
+    assert_eq!(fault("rc://n:c:t@u:many"), AddressErrorKind::Count("many".into()));
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -123,7 +123,7 @@ proptest! {
     fn any_text_is_an_address_or_a_fault_within_it(text in "(rc://)?[nct:@0-9 \\x00ü]{0,40}") {
         match Address::parse(&text) {
             Ok(address) => prop_assert_eq!(Address::parse(&address.to_string()), Ok(address)),
-            Err(error) => prop_assert!(error.at() <= text.len() && text.is_char_boundary(error.at())),
+            Err(error) => prop_assert!(error.offset() <= text.len() && text.is_char_boundary(error.offset())),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 use proptest::prelude::*;
-use revtun_core::binding::{Binding, Hole, Statement, Template, TemplateError};
+use revtun_core::binding::{Binding, Placeholder, Statement, Template, TemplateError};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict;
 
@@ -10,9 +10,9 @@ const SPIFFE: &str = "spiffe://{tenant}/{cluster}/{node}";
 
 fn binding(node: &str, cluster: &str, tenant: &str) -> Binding {
     Binding {
-        node: Template::parse(node, Hole::Node).unwrap(),
-        cluster: Template::parse(cluster, Hole::Cluster).unwrap(),
-        tenant: Template::parse(tenant, Hole::Tenant).unwrap(),
+        node: Template::parse(node, Placeholder::Node).unwrap(),
+        cluster: Template::parse(cluster, Placeholder::Cluster).unwrap(),
+        tenant: Template::parse(tenant, Placeholder::Tenant).unwrap(),
     }
 }
 
@@ -28,7 +28,7 @@ fn claim<'a>(tenant: &'a str, cluster: &'a str, node: &'a str) -> Identity<'a> {
 fn a_spiffe_id_proves_all_three_names() {
     let spiffe = binding(SPIFFE, SPIFFE, SPIFFE);
     let names = [Statement::Dns("other.example"), Statement::Uri("spiffe://acme/edge/edge-1")];
-    assert_eq!(spiffe.judge(&names, &claim("acme", "edge", "edge-1")), Verdict::Authenticated);
+    assert_eq!(spiffe.verify(&names, &claim("acme", "edge", "edge-1")), Verdict::Authenticated);
     for (tenant, cluster, node) in [
         ("acme", "edge", "edge-2"),
         ("acme", "core", "edge-1"),
@@ -38,7 +38,11 @@ fn a_spiffe_id_proves_all_three_names() {
         ("acme", "edge", "edge-11"),
         ("acme/edge", "edge-1", "x"),
     ] {
-        assert_eq!(spiffe.judge(&names, &claim(tenant, cluster, node)), Verdict::Mismatch, "{tenant}/{cluster}/{node}");
+        assert_eq!(
+            spiffe.verify(&names, &claim(tenant, cluster, node)),
+            Verdict::Mismatch,
+            "{tenant}/{cluster}/{node}"
+        );
     }
 }
 
@@ -50,13 +54,13 @@ fn each_name_may_stand_in_a_san_of_its_own() {
         Statement::Uri("spiffe://x/cluster/c"),
         Statement::Uri("spiffe://x/tenant/t"),
     ];
-    assert_eq!(mixed.judge(&names, &claim("t", "c", "n1")), Verdict::Authenticated);
+    assert_eq!(mixed.verify(&names, &claim("t", "c", "n1")), Verdict::Authenticated);
     for missing in 0..names.len() {
         let mut left = names.to_vec();
         left.remove(missing);
-        assert_eq!(mixed.judge(&left, &claim("t", "c", "n1")), Verdict::Mismatch, "without {missing}");
+        assert_eq!(mixed.verify(&left, &claim("t", "c", "n1")), Verdict::Mismatch, "without {missing}");
     }
-    assert_eq!(mixed.judge(&[], &claim("t", "c", "n1")), Verdict::Mismatch);
+    assert_eq!(mixed.verify(&[], &claim("t", "c", "n1")), Verdict::Mismatch);
 }
 
 #[test]
@@ -66,42 +70,42 @@ fn what_a_san_cannot_carry_is_never_proven() {
         "{node}.{cluster}.{tenant}.example",
         "{node}.{cluster}.{tenant}.example",
     );
-    assert_eq!(dns.judge(&[Statement::Dns("a.b.c.example")], &claim("c", "b", "a")), Verdict::Authenticated);
+    assert_eq!(dns.verify(&[Statement::Dns("a.b.c.example")], &claim("c", "b", "a")), Verdict::Authenticated);
     // A dot within a name, a wildcard, another kind of SAN with the same text.
-    assert_eq!(dns.judge(&[Statement::Dns("a.b.c.d.example")], &claim("c.d", "b", "a")), Verdict::Mismatch);
-    assert_eq!(dns.judge(&[Statement::Dns("*.b.c.example")], &claim("c", "b", "*")), Verdict::Mismatch);
-    assert_eq!(dns.judge(&[Statement::Uri("a.b.c.example")], &claim("c", "b", "a")), Verdict::Mismatch);
+    assert_eq!(dns.verify(&[Statement::Dns("a.b.c.d.example")], &claim("c.d", "b", "a")), Verdict::Mismatch);
+    assert_eq!(dns.verify(&[Statement::Dns("*.b.c.example")], &claim("c", "b", "*")), Verdict::Mismatch);
+    assert_eq!(dns.verify(&[Statement::Uri("a.b.c.example")], &claim("c", "b", "a")), Verdict::Mismatch);
     let spiffe = binding(SPIFFE, SPIFFE, SPIFFE);
-    assert_eq!(spiffe.judge(&[Statement::Uri("spiffe://t/c/ä")], &claim("t", "c", "ä")), Verdict::Mismatch);
-    assert_eq!(spiffe.judge(&[Statement::Uri("spiffe://t/c/a b")], &claim("t", "c", "a b")), Verdict::Mismatch);
+    assert_eq!(spiffe.verify(&[Statement::Uri("spiffe://t/c/ä")], &claim("t", "c", "ä")), Verdict::Mismatch);
+    assert_eq!(spiffe.verify(&[Statement::Uri("spiffe://t/c/a b")], &claim("t", "c", "a b")), Verdict::Mismatch);
 }
 
 #[test]
 fn templates_that_prove_nothing_for_certain_are_refused() {
     for (text, error) in [
-        ("", TemplateError::Missing(Hole::Node)),
-        ("spiffe://{tenant}/{cluster}", TemplateError::Missing(Hole::Node)),
-        ("{node", TemplateError::UnknownHole),
-        ("node}", TemplateError::UnknownHole),
-        ("{nod}", TemplateError::UnknownHole),
-        ("{tenant}{node}", TemplateError::HolesTouch),
-        ("{tenant}-{node}", TemplateError::HolesTouch),
-        ("spiffe://{tenant}.{node}", TemplateError::HolesTouch),
+        ("", TemplateError::Missing(Placeholder::Node)),
+        ("spiffe://{tenant}/{cluster}", TemplateError::Missing(Placeholder::Node)),
+        ("{node", TemplateError::UnknownPlaceholder),
+        ("node}", TemplateError::UnknownPlaceholder),
+        ("{nod}", TemplateError::UnknownPlaceholder),
+        ("{tenant}{node}", TemplateError::AdjacentPlaceholders),
+        ("{tenant}-{node}", TemplateError::AdjacentPlaceholders),
+        ("spiffe://{tenant}.{node}", TemplateError::AdjacentPlaceholders),
         ("x y.{node}", TemplateError::Illegal),
     ] {
-        assert_eq!(Template::parse(text, Hole::Node), Err(error), "{text}");
+        assert_eq!(Template::parse(text, Placeholder::Node), Err(error), "{text}");
     }
-    for (error, said) in [
+    for (error, statements) in [
         (TemplateError::NoClaim, "names no claim before an ="),
         (TemplateError::Illegal, "holds something other than visible ASCII characters"),
-        (TemplateError::UnknownHole, "has a brace that belongs to none of {node}, {cluster} and {tenant}"),
-        (TemplateError::HolesTouch, "has two holes with no separator between them, such as / or ."),
-        (TemplateError::Missing(Hole::Tenant), "has no {tenant}"),
+        (TemplateError::UnknownPlaceholder, "has a brace that belongs to none of {node}, {cluster} and {tenant}"),
+        (TemplateError::AdjacentPlaceholders, "has two placeholders with no separator between them, such as / or ."),
+        (TemplateError::Missing(Placeholder::Tenant), "has no {tenant}"),
     ] {
-        assert_eq!(error.to_string(), said);
+        assert_eq!(error.to_string(), statements);
     }
     for text in [SPIFFE, "{node}", "{node}.{tenant}", "x{node}y"] {
-        assert_eq!(Template::parse(text, Hole::Node).unwrap().to_string(), text);
+        assert_eq!(Template::parse(text, Placeholder::Node).unwrap().to_string(), text);
     }
 }
 
@@ -118,7 +122,7 @@ proptest! {
         let binding = binding(template, template, template);
         let san = template.replace("{node}", c).replace("{cluster}", b).replace("{tenant}", a);
         let san = if template.contains("://") { Statement::Uri(&san) } else { Statement::Dns(&san) };
-        let both = [one, other].map(|claim| binding.judge(&[san], &claim) == Verdict::Authenticated);
+        let both = [one, other].map(|claim| binding.verify(&[san], &claim) == Verdict::Authenticated);
         prop_assert_ne!(both, [true, true]);
     }
 }

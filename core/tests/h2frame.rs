@@ -1,7 +1,9 @@
 //! Telling HTTP/2 from HTTP/1.1, and where frames begin and end (RFC 9113).
 
 use proptest::prelude::*;
-use revtun_core::h2frame::{FrameScanner, GOAWAY_NO_ERROR, GOAWAY_UNUSED, LEAVING, PREFACE, protocol};
+use revtun_core::h2frame::{
+    FrameScanner, GOAWAY_NO_ERROR, GOAWAY_UNUSED_CLIENT, GOAWAY_UNUSED_SERVER, PREFACE, detect_protocol,
+};
 use revtun_core::initiator::Protocol;
 
 const DATA: u8 = 0;
@@ -22,25 +24,27 @@ fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
 #[test]
 fn the_first_bytes_tell_the_protocol_as_soon_as_they_can() {
     for length in 0..PREFACE.len() {
-        assert_eq!(protocol(&PREFACE[..length]), None);
+        assert_eq!(detect_protocol(&PREFACE[..length]), None);
     }
     assert_eq!(protocol(PREFACE), Some(Protocol::Http2));
-    assert_eq!(protocol(&GOAWAY_UNUSED), Some(Protocol::Http2));
+    assert_eq!(detect_protocol(&GOAWAY_UNUSED_CLIENT), Some(Protocol::Http2));
     for http1 in ["G", "GET / HTTP/1.1\r\n", "PUT", "POST", "PATCH", "PRIVATE / HTTP/1.1", "REPORT", "\0"] {
         assert_eq!(protocol(http1.as_bytes()), Some(Protocol::Http1), "{http1}");
     }
-    assert_eq!(protocol(b"PRI * HTTP/2.0\r\n\r\nXX"), Some(Protocol::Http1));
+    assert_eq!(detect_protocol(b"PRI * HTTP/2.0\r\n\r\nXX"), Some(Protocol::Http1));
 }
 
 #[test]
 fn the_ready_made_frames_are_what_they_say() {
     assert_eq!(GOAWAY_NO_ERROR, [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(GOAWAY_UNUSED[..24], PREFACE[..]);
-    assert_eq!(GOAWAY_UNUSED[24..33], [0, 0, 0, 4, 0, 0, 0, 0, 0]);
-    assert_eq!(GOAWAY_UNUSED[33..], GOAWAY_NO_ERROR);
-    assert_eq!(LEAVING[..9], GOAWAY_UNUSED[24..33]);
-    assert_eq!(LEAVING[9..], [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
-    for (mut scanner, bytes) in [(FrameScanner::client(), &GOAWAY_UNUSED[..]), (FrameScanner::server(), &LEAVING)] {
+    assert_eq!(GOAWAY_UNUSED_CLIENT[..24], PREFACE[..]);
+    assert_eq!(GOAWAY_UNUSED_CLIENT[24..33], [0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    assert_eq!(GOAWAY_UNUSED_CLIENT[33..], GOAWAY_NO_ERROR);
+    assert_eq!(GOAWAY_UNUSED_SERVER[..9], GOAWAY_UNUSED_CLIENT[24..33]);
+    assert_eq!(GOAWAY_UNUSED_SERVER[9..], [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    for (mut scanner, bytes) in
+        [(FrameScanner::client(), &GOAWAY_UNUSED_CLIENT[..]), (FrameScanner::server(), &GOAWAY_UNUSED_SERVER)]
+    {
         assert_eq!(scanner.scan(bytes).goaways, 1);
         assert!(scanner.at_boundary());
     }

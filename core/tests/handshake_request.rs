@@ -7,7 +7,7 @@ use revtun_core::handshake::{
     Rules,
 };
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
-use revtun_core::token::{Token, TokenFault};
+use revtun_core::token::{Token, TokenError};
 
 const NODE: &str = "x-envoy-reverse-tunnel-node-id: n1\r\n";
 const CLUSTER: &str = "x-envoy-reverse-tunnel-cluster-id: c1\r\n";
@@ -140,7 +140,7 @@ fn an_envoys_request_is_understood() {
         worker: Some("worker_0"),
         connection: Some("0"),
         upstream: Some("upc"),
-        token: Err(TokenFault::Missing),
+        token: Err(TokenError::Missing),
     };
     let verdict = whole(&Rules::default(), ENVOYS.as_bytes());
     assert_eq!(verdict, ParsedRequest::Complete { request: expected, consumed: ENVOYS.len() });
@@ -384,7 +384,7 @@ proptest! {
             worker: Some(&format!("worker_{worker}")),
             connection: Some(&connection.to_string()),
             upstream: Some(upstream),
-            token: head.token.ok_or(TokenFault::Missing),
+            token: head.token.ok_or(TokenError::Missing),
         };
         lengths.retain(|length| *length < bytes.len());
         lengths.sort_unstable();

@@ -1,13 +1,13 @@
 //! Pings, however they are split or run together (reference §3).
 
 use proptest::prelude::*;
-use revtun_core::rping::{Data, Fed, PING, PingFilter};
+use revtun_core::rping::{Data, Filtered, PING, PingFilter};
 
 #[test]
 fn each_row_of_the_reference_is_met() {
     let one = |bytes: &[u8]| PingFilter::new().feed(bytes);
-    let data = |pings, from| Fed { pings, data: Some(Data { held: b"", from }) };
-    let none = |pings| Fed { pings, data: None };
+    let data = |pings, from| Filtered { pings, data: Some(Data { held: b"", from }) };
+    let none = |pings| Filtered { pings, data: None };
 
     assert_eq!(one(b""), none(0));
     assert_eq!(one(b"RPING"), none(1));
@@ -24,10 +24,10 @@ fn each_row_of_the_reference_is_met() {
 #[test]
 fn what_was_kept_back_is_given_back() {
     let mut filter = PingFilter::new();
-    assert_eq!(filter.feed(b"RPINGRP"), Fed { pings: 1, data: None });
+    assert_eq!(filter.feed(b"RPINGRP"), Filtered { pings: 1, data: None });
     assert_eq!(filter.held(), b"RP");
-    assert_eq!(filter.feed(b"I"), Fed { pings: 0, data: None });
-    assert_eq!(filter.feed(b"C?"), Fed { pings: 0, data: Some(Data { held: b"RPI", from: 0 }) });
+    assert_eq!(filter.feed(b"I"), Filtered { pings: 0, data: None });
+    assert_eq!(filter.feed(b"C?"), Filtered { pings: 0, data: Some(Data { held: b"RPI", from: 0 }) });
     assert_eq!(filter.held(), b"");
 }
 
@@ -35,14 +35,14 @@ fn what_was_kept_back_is_given_back() {
 fn a_ping_ended_and_data_begun_in_one_read_gives_nothing_back() {
     let mut filter = PingFilter::new();
     filter.feed(b"RPIN");
-    assert_eq!(filter.feed(b"GRPX"), Fed { pings: 1, data: Some(Data { held: b"", from: 1 }) });
+    assert_eq!(filter.feed(b"GRPX"), Filtered { pings: 1, data: Some(Data { held: b"", from: 1 }) });
 }
 
 #[test]
 fn behind_the_first_data_everything_is_data() {
     let mut filter = PingFilter::new();
     filter.feed(b"x");
-    assert_eq!(filter.feed(b"RPING"), Fed { pings: 0, data: Some(Data { held: b"", from: 0 }) });
+    assert_eq!(filter.feed(b"RPING"), Filtered { pings: 0, data: Some(Data { held: b"", from: 0 }) });
 }
 
 #[test]

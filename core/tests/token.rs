@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use revtun_core::binding::{Binding, Hole, Statement, Template, TemplateError};
+use revtun_core::binding::{Binding, Placeholder, Statement, Template, TemplateError};
 use revtun_core::handshake::{HeaderNames, Instance, PATH, ParsedRequest, RequestHead, RequestParser, Rules};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict::{self, Authenticated, Mismatch, Unauthenticated};
-use revtun_core::token::{Claims, MAX_TOKEN_BYTES, Policy, SKEW_SECONDS, Token, TokenFault};
+use revtun_core::token::{CLOCK_SKEW_SECONDS, Claims, MAX_TOKEN_BYTES, Policy, Token, TokenError};
 
 const SUBJECT: &str = "sub={tenant}/{cluster}/{node}";
 const NOW: u64 = 1_795_381_085;
@@ -23,9 +23,9 @@ fn claim<'a>(tenant: &'a str, cluster: &'a str, node: &'a str) -> Identity<'a> {
 
 fn policy([node, cluster, tenant]: [&str; 3]) -> Policy {
     let binding = Binding {
-        node: Template::parse_claim(node, Hole::Node).unwrap(),
-        cluster: Template::parse_claim(cluster, Hole::Cluster).unwrap(),
-        tenant: Template::parse_claim(tenant, Hole::Tenant).unwrap(),
+        node: Template::parse_claim(node, Placeholder::Node).unwrap(),
+        cluster: Template::parse_claim(cluster, Placeholder::Cluster).unwrap(),
+        tenant: Template::parse_claim(tenant, Placeholder::Tenant).unwrap(),
     };
     Policy { issuer: "https://issuer.example".into(), audience: "revtun".into(), binding }
 }
@@ -45,11 +45,11 @@ const NAMED: [Statement<'_>; 1] = [Statement::Claim { name: "sub", value: "t/c/n
 #[test]
 fn a_token_names_its_bearer() {
     let policy = policy([SUBJECT; 3]);
-    assert_eq!(policy.judge(&says(&NAMED), NOW, &claim("t", "c", "n")), Ok(Authenticated));
+    assert_eq!(policy.verify(&says(&NAMED), NOW, &claim("t", "c", "n")), Ok(Authenticated));
     for (tenant, cluster, node) in [("T", "c", "n"), ("t", "c", "n2"), ("t", "c/n", "n"), ("t/c", "n", "n")] {
-        assert_eq!(policy.judge(&says(&NAMED), NOW, &claim(tenant, cluster, node)), Ok(Mismatch), "{node}");
+        assert_eq!(policy.verify(&says(&NAMED), NOW, &claim(tenant, cluster, node)), Ok(Mismatch), "{node}");
     }
-    assert_eq!(policy.judge(&says(&[]), NOW, &claim("t", "c", "n")), Ok(Mismatch));
+    assert_eq!(policy.verify(&says(&[]), NOW, &claim("t", "c", "n")), Ok(Mismatch));
     // What a certificate says, or another claim, is not what this claim says.
     for other in [
         Statement::Uri("t/c/n"),
@@ -57,26 +57,26 @@ fn a_token_names_its_bearer() {
         Statement::Claim { name: "Sub", value: "t/c/n" },
         Statement::Claim { name: "su", value: "b=t/c/n" },
     ] {
-        assert_eq!(policy.judge(&says(&[other]), NOW, &claim("t", "c", "n")), Ok(Mismatch), "{other:?}");
+        assert_eq!(policy.verify(&says(&[other]), NOW, &claim("t", "c", "n")), Ok(Mismatch), "{other:?}");
     }
 }
 
 #[test]
 fn each_name_may_stand_in_a_claim_of_its_own_and_one_of_a_list_is_enough() {
     let policy = policy(["node={node}", "groups=cluster:{cluster}", "https://x/tenant=spiffe://{tenant}"]);
-    let said = [
+    let statements = [
         Statement::Claim { name: "node", value: "n" },
         Statement::Claim { name: "groups", value: "cluster:b" },
         Statement::Claim { name: "groups", value: "cluster:c" },
         Statement::Claim { name: "https://x/tenant", value: "spiffe://t" },
     ];
-    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "c", "n")), Ok(Authenticated));
-    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "b", "n")), Ok(Authenticated));
-    assert_eq!(policy.judge(&says(&said), NOW, &claim("t", "d", "n")), Ok(Mismatch));
+    assert_eq!(policy.verify(&says(&statements), NOW, &claim("t", "c", "n")), Ok(Authenticated));
+    assert_eq!(policy.verify(&says(&statements), NOW, &claim("t", "b", "n")), Ok(Authenticated));
+    assert_eq!(policy.verify(&says(&statements), NOW, &claim("t", "d", "n")), Ok(Mismatch));
     for missing in [0, 3] {
-        let mut left = said.to_vec();
+        let mut left = statements.to_vec();
         left.remove(missing);
-        assert_eq!(policy.judge(&says(&left), NOW, &claim("t", "c", "n")), Ok(Mismatch), "without {missing}");
+        assert_eq!(policy.verify(&says(&left), NOW, &claim("t", "c", "n")), Ok(Mismatch), "without {missing}");
     }
 }
 
@@ -85,27 +85,27 @@ fn a_token_is_good_from_a_minute_before_its_time_until_a_minute_after_it() {
     let policy = policy([SUBJECT; 3]);
     let at = |now, not_before, expires| {
         let claims = Claims { not_before, expires, ..says(&NAMED) };
-        policy.judge(&claims, now, &claim("t", "c", "n"))
+        policy.verify(&claims, now, &claim("t", "c", "n"))
     };
-    assert_eq!(at(NOW, None, Some(NOW - SKEW_SECONDS + 1)), Ok(Authenticated));
-    assert_eq!(at(NOW, None, Some(NOW - SKEW_SECONDS)), Err(TokenFault::Expired));
-    assert_eq!(at(NOW, Some(NOW + SKEW_SECONDS), Some(NOW + 99)), Ok(Authenticated));
-    assert_eq!(at(NOW, Some(NOW + SKEW_SECONDS + 1), Some(NOW + 99)), Err(TokenFault::NotYetValid));
-    assert_eq!(at(NOW, None, None), Err(TokenFault::NoExpiry));
+    assert_eq!(at(NOW, None, Some(NOW - CLOCK_SKEW_SECONDS + 1)), Ok(Authenticated));
+    assert_eq!(at(NOW, None, Some(NOW - CLOCK_SKEW_SECONDS)), Err(TokenError::Expired));
+    assert_eq!(at(NOW, Some(NOW + CLOCK_SKEW_SECONDS), Some(NOW + 99)), Ok(Authenticated));
+    assert_eq!(at(NOW, Some(NOW + CLOCK_SKEW_SECONDS + 1), Some(NOW + 99)), Err(TokenError::NotYetValid));
+    assert_eq!(at(NOW, None, None), Err(TokenError::NoExpiry));
     // Nothing overflows at either end of time.
-    assert_eq!(at(u64::MAX, Some(u64::MAX), Some(u64::MAX)), Err(TokenFault::Expired));
+    assert_eq!(at(u64::MAX, Some(u64::MAX), Some(u64::MAX)), Err(TokenError::Expired));
     assert_eq!(at(0, Some(0), Some(u64::MAX)), Ok(Authenticated));
 }
 
 #[test]
 fn a_token_of_or_for_somebody_else_proves_nothing() {
     let policy = policy([SUBJECT; 3]);
-    let judge = |claims: Claims<'_>| policy.judge(&claims, NOW, &claim("t", "c", "n"));
+    let judge = |claims: Claims<'_>| policy.verify(&claims, NOW, &claim("t", "c", "n"));
     for issuer in [None, Some(""), Some("https://issuer.example/"), Some("HTTPS://issuer.example")] {
-        assert_eq!(judge(Claims { issuer, ..says(&NAMED) }), Err(TokenFault::WrongIssuer), "{issuer:?}");
+        assert_eq!(judge(Claims { issuer, ..says(&NAMED) }), Err(TokenError::WrongIssuer), "{issuer:?}");
     }
     for audiences in [&[][..], &["Revtun"], &["revtun2", "other"]] {
-        assert_eq!(judge(Claims { audiences, ..says(&NAMED) }), Err(TokenFault::WrongAudience), "{audiences:?}");
+        assert_eq!(judge(Claims { audiences, ..says(&NAMED) }), Err(TokenError::WrongAudience), "{audiences:?}");
     }
 }
 
@@ -127,17 +127,17 @@ fn two_means_of_proof_have_to_agree() {
 #[test]
 fn templates_for_claims_name_a_claim() {
     for text in [SUBJECT, "node={node}", "a=b={node}", "https://x/n=spiffe://{node}"] {
-        assert_eq!(Template::parse_claim(text, Hole::Node).unwrap().to_string(), text);
+        assert_eq!(Template::parse_claim(text, Placeholder::Node).unwrap().to_string(), text);
     }
     for (text, error) in [
         ("{node}", TemplateError::NoClaim),
         ("={node}", TemplateError::NoClaim),
         ("a b={node}", TemplateError::NoClaim),
         ("{node}={node}", TemplateError::NoClaim),
-        ("sub={tenant}", TemplateError::Missing(Hole::Node)),
-        ("sub={tenant}.{node}", TemplateError::HolesTouch),
+        ("sub={tenant}", TemplateError::Missing(Placeholder::Node)),
+        ("sub={tenant}.{node}", TemplateError::AdjacentPlaceholders),
     ] {
-        assert_eq!(Template::parse_claim(text, Hole::Node), Err(error), "{text}");
+        assert_eq!(Template::parse_claim(text, Placeholder::Node), Err(error), "{text}");
     }
 }
 
@@ -145,19 +145,19 @@ fn templates_for_claims_name_a_claim() {
 fn a_header_may_hold_a_token_with_and_without_its_scheme() {
     let long = "a".repeat(MAX_TOKEN_BYTES);
     for (header, token) in [
-        ("", Err(TokenFault::Missing)),
-        ("authorization:\r\n", Err(TokenFault::Missing)),
+        ("", Err(TokenError::Missing)),
+        ("authorization:\r\n", Err(TokenError::Missing)),
         ("authorization: Bearer\r\n", Ok("Bearer")),
         ("authorization: Bearer a.b.c\r\n", Ok("a.b.c")),
         ("Authorization: bEARER   a.b.c\r\n", Ok("a.b.c")),
         ("authorization: a.b.c\r\n", Ok("a.b.c")),
         ("authorization: Bearer a.b.c\r\nauthorization: Bearer d.e.f\r\n", Ok("a.b.c")),
-        ("authorization: Basic YTpi\r\n", Err(TokenFault::Malformed)),
-        ("authorization: Bearer a.b.c d\r\n", Err(TokenFault::Malformed)),
-        ("authorization: Bearer a,b\r\n", Err(TokenFault::Malformed)),
-        ("authorization: Bearer ä\r\n", Err(TokenFault::Malformed)),
+        ("authorization: Basic YTpi\r\n", Err(TokenError::Malformed)),
+        ("authorization: Bearer a.b.c d\r\n", Err(TokenError::Malformed)),
+        ("authorization: Bearer a,b\r\n", Err(TokenError::Malformed)),
+        ("authorization: Bearer ä\r\n", Err(TokenError::Malformed)),
         (&format!("authorization: Bearer {long}\r\n"), Ok(&long[..])),
-        (&format!("authorization: Bearer {long}a\r\n"), Err(TokenFault::TooLong)),
+        (&format!("authorization: Bearer {long}a\r\n"), Err(TokenError::TooLong)),
     ] {
         let text = format!(
             "GET {PATH} HTTP/1.1\r\nx-envoy-reverse-tunnel-node-id: n\r\nx-envoy-reverse-tunnel-cluster-id: c\r\n\
@@ -192,13 +192,13 @@ fn a_token_is_sent_and_not_shown() {
     head.encode(&mut bytes);
     assert!(String::from_utf8(bytes).unwrap().contains("\r\nauthorization: Bearer a-secret.b.c\r\n"));
     assert!(!format!("{head:?}").contains("a-secret"));
-    assert_eq!(Token::new("a\r\nx: y"), Err(TokenFault::Malformed), "no header can be smuggled in");
+    assert_eq!(Token::new("a\r\nx: y"), Err(TokenError::Malformed), "no header can be smuggled in");
 }
 
 /// They are labels of a metric, which a second fault of the same name would share.
 #[test]
 fn each_fault_has_a_name_of_its_own() {
-    let names: BTreeSet<_> = TokenFault::ALL.into_iter().map(TokenFault::name).collect();
-    assert_eq!(names.len(), TokenFault::ALL.len());
+    let names: BTreeSet<_> = TokenError::ALL.into_iter().map(TokenError::name).collect();
+    assert_eq!(names.len(), TokenError::ALL.len());
     assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')), "{names:?}");
 }

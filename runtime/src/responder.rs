@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use revtun_core::handshake::{HeaderNames, MAX_HEADERS, MAX_REQUEST_HEAD_BYTES, PATH, Rules};
-use revtun_core::responder::retry::{CALLERS_FIRST, LAST_REQUEST};
+use revtun_core::responder::retry::{LAST_REQUEST_GRACE, TUNNEL_DRAIN_DELAY};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use tokio::sync::watch;
 
@@ -227,7 +227,7 @@ impl<W: World> ResponderHandle<W> {
     /// Lets callers go, then tunnels, and returns when nothing is left, or soon after `grace`. For good.
     ///
     /// Callers go first: no new connection is taken, and requests that are under way, or on their way over an open
-    /// connection, still find their tunnels. Then, or after [`CALLERS_FIRST`], the tunnels are drained.
+    /// connection, still find their tunnels. Then, or after [`TUNNEL_DRAIN_DELAY`], the tunnels are drained.
     pub async fn drain(&self, grace: Duration) {
         let world = &self.context.world;
         let end = world.now().after(grace);
@@ -236,7 +236,7 @@ impl<W: World> ResponderHandle<W> {
         tokio::select! {
             biased;
             () = self.phase.closed() => {}
-            () = world.sleep_until(end.min(world.now().after(CALLERS_FIRST))) => {}
+            () = world.sleep_until(end.min(world.now().after(TUNNEL_DRAIN_DELAY))) => {}
         }
         let grace = end.since(world.now());
         self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });
@@ -245,7 +245,7 @@ impl<W: World> ResponderHandle<W> {
         tokio::select! {
             biased;
             () = self.phase.closed() => {}
-            () = world.sleep_until(end.after(LAST_REQUEST)) => {}
+            () = world.sleep_until(end.after(LAST_REQUEST_GRACE)) => {}
         }
         self.advance(Phase::Over);
         tracing::info!("drained");

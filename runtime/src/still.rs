@@ -17,7 +17,7 @@ use std::time::Duration;
 use http::Response;
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use revtun_core::patience::{Next, Patience};
+use revtun_core::idle_timeout::{IdleTimeout, Next};
 use tokio::task::futures::TaskLocalFuture;
 
 use crate::counter::Counter;
@@ -74,7 +74,7 @@ impl<W: World> Watcher<W> {
     pub(crate) fn watch<F: Future>(&self, task: F) -> Watched<W, F> {
         let watch = Arc::<Watch>::default();
         let task = WATCH.scope(Arc::clone(&watch), task);
-        Watched { task, watch, watcher: self.clone(), patience: Patience::default(), alarm: None }
+        Watched { task, watch, watcher: self.clone(), idle_timeout: IdleTimeout::default(), alarm: None }
     }
 }
 
@@ -103,7 +103,7 @@ pin_project! {
         task: TaskLocalFuture<Arc<Watch>, F>,
         watch: Arc<Watch>,
         watcher: Watcher<W>,
-        patience: Patience,
+        idle_timeout: IdleTimeout,
         alarm: Option<Alarm>,
     }
 }
@@ -123,18 +123,18 @@ impl<W: World, F: Future> Future for Watched<W, F> {
             }
             if this.watch.open.load(Ordering::Relaxed) == 0 {
                 // Most requests are over before anybody has to look at them.
-                (*this.patience, *this.alarm) = (Patience::default(), None);
+                (*this.idle_timeout, *this.alarm) = (IdleTimeout::default(), None);
                 return Poll::Pending;
             }
             let alarm = this.alarm.get_or_insert_with(|| {
-                let (world, next) = (world.clone(), world.now().after(Patience::pause(*timeout)));
+                let (world, next) = (world.clone(), world.now().after(IdleTimeout::check_interval(*timeout)));
                 Box::pin(async move { world.sleep_until(next).await })
             });
             ready!(alarm.as_mut().poll(context));
             *this.alarm = None;
-            match this.patience.look(this.watch.moved.swap(false, Ordering::Relaxed)) {
+            match this.idle_timeout.check(this.watch.moved.swap(false, Ordering::Relaxed)) {
                 Next::Wait => {}
-                Next::BreakOff => {
+                Next::Abort => {
                     broken_off.add(1);
                     tracing::debug!("request broken off: its body does not move");
                     this.watch.broken.store(true, Ordering::Relaxed);

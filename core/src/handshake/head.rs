@@ -81,7 +81,7 @@ pub(super) fn value<'b>(headers: &[httparse::Header<'b>], name: &str) -> Option<
 
 /// A line that ends in LF alone. `httparse` lets it pass; what one end takes for two lines and another for one is
 /// how requests are smuggled.
-pub(super) fn has_bare_newline(head: &[u8]) -> bool {
+pub(super) fn has_bare_lf(head: &[u8]) -> bool {
     // Without an early end, so that it is done for sixteen bytes at a time: a search costs more than all of `httparse`.
     let pairs = head.iter().zip(head.iter().skip(1));
     pairs.fold(false, |bare, (&before, &byte)| bare | ((byte == b'\n') & (before != b'\r')))
@@ -90,14 +90,14 @@ pub(super) fn has_bare_newline(head: &[u8]) -> bool {
 /// Says when a growing head is worth another look: when a line ended or the size has doubled. So a head that comes
 /// byte by byte is read about as often as it has lines, which are limited, and not as often as it has bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Pace {
+pub(super) struct ParseSchedule {
     /// Bytes that need no search for a line end any more.
     passed: usize,
     /// The size that is worth a look whatever the bytes.
     due: usize,
 }
 
-impl Pace {
+impl ParseSchedule {
     /// Whether to look at `bytes`, which begin with all that was there the last time.
     pub(super) fn is_due(&mut self, bytes: &[u8]) -> bool {
         let due = bytes.len() >= self.due || bytes[self.passed.min(bytes.len())..].contains(&b'\n');
@@ -121,11 +121,11 @@ mod tests {
 
     /// The sizes at which a head is looked at that comes byte by byte.
     fn looks(bytes: &[u8]) -> Vec<usize> {
-        let mut pace = Pace::default();
+        let mut schedule = ParseSchedule::default();
         let mut look = |length: &usize| {
-            let due = pace.is_due(&bytes[..*length]);
+            let due = schedule.is_due(&bytes[..*length]);
             if due {
-                pace.wait(*length, 50);
+                schedule.wait(*length, 50);
             }
             due
         };

@@ -7,13 +7,13 @@ use core::str;
 use httparse::{Header, Status};
 
 use super::head::{
-    AUTHORIZATION, CONTENT_LENGTH, INSTANCE, MAX_HEADERS, Pace, TLS, TLS_WHOLE, TRANSFER_ENCODING, UPGRADE,
-    UPGRADE_TOKEN, has_bare_newline, value, values,
+    AUTHORIZATION, CONTENT_LENGTH, INSTANCE, MAX_HEADERS, ParseSchedule, TLS, TLS_WHOLE, TRANSFER_ENCODING, UPGRADE,
+    UPGRADE_TOKEN, has_bare_lf, value, values,
 };
 use super::request::PATH;
 use super::{HeaderNames, Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
-use crate::token::{Token, TokenFault};
+use crate::token::{Token, TokenError};
 
 /// The longest request head in bytes, the blank line at its end included, unless [`Rules`] say otherwise
 /// (reference §2.2).
@@ -74,7 +74,7 @@ pub struct Request<'a> {
     /// What the initiator calls the responder.
     pub upstream: Option<&'a str>,
     /// What the initiator proves itself with, not looked into, or why there is none.
-    pub token: Result<Token<'a>, TokenFault>,
+    pub token: Result<Token<'a>, TokenError>,
 }
 
 /// What the bytes so far amount to.
@@ -101,7 +101,7 @@ pub enum ParsedRequest<'a> {
 /// trailers, chunk extensions and blank lines before the request, which no initiator sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RequestParser {
-    pace: Pace,
+    schedule: ParseSchedule,
 }
 
 impl RequestParser {
@@ -113,13 +113,13 @@ impl RequestParser {
 
     /// Looks at all bytes that came so far. Of more than [`Rules::max_head_bytes`] and a few bytes it has no need.
     pub fn parse<'a>(&mut self, rules: &Rules, bytes: &'a [u8]) -> ParsedRequest<'a> {
-        if !self.pace.is_due(bytes) {
+        if !self.schedule.is_due(bytes) {
             return ParsedRequest::Incomplete;
         }
         match read(rules, bytes) {
             Ok(Some((request, consumed))) => ParsedRequest::Complete { request, consumed },
             Ok(None) => {
-                self.pace.wait(bytes.len(), rules.max_head_bytes);
+                self.schedule.wait(bytes.len(), rules.max_head_bytes);
                 ParsedRequest::Incomplete
             }
             Err(rejection) => ParsedRequest::Rejected(rejection),
@@ -168,7 +168,7 @@ fn head_length<'h, 'a>(
         Ok(Status::Complete(length)) => {
             // Methods are case-sensitive, and lower-case ones are no methods that anyone knows (reference §2.3).
             let lower = head.method.is_some_and(|method| method.bytes().any(|byte| byte.is_ascii_lowercase()));
-            if lower || has_bare_newline(&window[..length]) {
+            if lower || has_bare_lf(&window[..length]) {
                 Err(Rejection::BadRequest)
             } else if head.version == Some(0) {
                 Err(Rejection::UnsupportedVersion)
@@ -265,7 +265,7 @@ fn request<'a>(names: &HeaderNames, identity: Identity<'a>, headers: &[Header<'a
         worker: optional(&names.worker),
         connection: optional(&names.connection),
         upstream: optional(&names.upstream),
-        token: value(headers, AUTHORIZATION).ok_or(TokenFault::Missing).and_then(Token::of_header),
+        token: value(headers, AUTHORIZATION).ok_or(TokenError::Missing).and_then(Token::of_header),
     }
 }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 use httparse::{EMPTY_HEADER, Status};
 
 use super::Answer;
-use super::head::{MAX_HEADERS, Pace, RETRY_AFTER, REVTUN, TLS, TLS_WHOLE, has_bare_newline, value};
+use super::head::{MAX_HEADERS, ParseSchedule, RETRY_AFTER, REVTUN, TLS, TLS_WHOLE, has_bare_lf, value};
 
 /// The longest response head in bytes, interim responses included.
 pub const MAX_RESPONSE_HEAD_BYTES: usize = 64 * 1024;
@@ -40,7 +40,7 @@ pub enum ParsedResponse {
 pub struct ResponseParser {
     upgrade: bool,
     whole_tls: bool,
-    pace: Pace,
+    schedule: ParseSchedule,
 }
 
 impl ResponseParser {
@@ -48,19 +48,19 @@ impl ResponseParser {
     /// the answer has to agree that the tunnel stays inside TLS.
     #[must_use]
     pub fn new(upgrade: bool, whole_tls: bool) -> Self {
-        Self { upgrade, whole_tls, pace: Pace::default() }
+        Self { upgrade, whole_tls, schedule: ParseSchedule::default() }
     }
 
     /// Looks at all bytes that came so far.
     pub fn parse(&mut self, bytes: &[u8]) -> ParsedResponse {
-        if !self.pace.is_due(bytes) {
+        if !self.schedule.is_due(bytes) {
             return ParsedResponse::Incomplete;
         }
         let window = &bytes[..bytes.len().min(MAX_RESPONSE_HEAD_BYTES)];
         match read(self, window) {
             Ok(Some((answer, consumed))) => ParsedResponse::Complete { answer, consumed },
             Ok(None) if window.len() < MAX_RESPONSE_HEAD_BYTES => {
-                self.pace.wait(bytes.len(), MAX_RESPONSE_HEAD_BYTES);
+                self.schedule.wait(bytes.len(), MAX_RESPONSE_HEAD_BYTES);
                 ParsedResponse::Incomplete
             }
             Ok(None) | Err(Malformed) => ParsedResponse::Complete { answer: Answer::Malformed, consumed: 0 },
@@ -83,7 +83,7 @@ fn read(parser: &ResponseParser, window: &[u8]) -> Result<Option<(Answer, usize)
         let mut head = httparse::Response::new(&mut headers);
         let Status::Complete(length) = head.parse(rest).map_err(|_| Malformed)? else { return Ok(None) };
         let status = head.code.filter(|status| *status >= 100).ok_or(Malformed)?;
-        if has_bare_newline(&rest[..length]) {
+        if has_bare_lf(&rest[..length]) {
             return Err(Malformed);
         }
         start += length;

@@ -1,4 +1,4 @@
-//! What the runtime may try again, and when: pure answers to questions that no machine has to remember.
+//! The retry policy for requests, and durations of the responder that belong to no machine.
 
 use core::time::Duration;
 
@@ -7,29 +7,29 @@ pub const MAX_TRIES: u8 = 4;
 
 /// How often one request meets a tunnel that gives it back unsent. Each such tunnel takes no more requests, so this
 /// many tunnels may be lost at once before a caller hears of it.
-pub const MAX_RETURNS: u8 = 64;
+pub const MAX_UNSENT: u8 = 64;
 
 /// How long a listener rests after the system refused it a connection for want of file descriptors or memory: long
 /// enough not to spin, short enough that nobody notices once there is room again.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// How long a draining responder leaves a caller's HTTP/1.1 connection open for a request that may be on its way to it.
-pub const LAST_REQUEST: Duration = Duration::from_millis(500);
+pub const LAST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a draining responder keeps its tunnels as they are, for the last requests of its callers. Longer than
-/// [`LAST_REQUEST`], so that those find one.
-pub const CALLERS_FIRST: Duration = Duration::from_secs(1);
+/// [`LAST_REQUEST_GRACE`], so that those find one.
+pub const TUNNEL_DRAIN_DELAY: Duration = Duration::from_secs(1);
 
 /// How long a responder goes on reading what is left of a request that it has answered already, and how much of it. Whoever
 /// closes an HTTP/1.1 connection on unread bytes resets it, and the answer may be lost with it (RFC 9112 §9.6).
-pub const LINGER: Duration = Duration::from_secs(5);
+pub const LINGERING_CLOSE: Duration = Duration::from_secs(5);
 
-/// See [`LINGER`].
-pub const LINGER_BYTES: usize = 1 << 20;
+/// See [`LINGERING_CLOSE`].
+pub const LINGERING_CLOSE_BYTES: usize = 1 << 20;
 
 /// How far a request had come when its tunnel was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reach {
+pub enum Progress {
     /// It never left this process: the tunnel gave it back.
     Unsent,
     /// The peer said that it did nothing about it: REFUSED_STREAM, or a GOAWAY that names an earlier stream as the
@@ -47,18 +47,18 @@ pub struct Attempt {
     /// How often it left this process, this time included.
     pub tries: u8,
     /// How often a tunnel gave it back, this time included.
-    pub returns: u8,
+    pub unsent: u8,
     /// How far it had come.
-    pub reach: Reach,
+    pub progress: Progress,
     /// Whether all of it can still be sent: it was given back, or has no body.
-    pub whole: bool,
+    pub replayable: bool,
     /// Whether doing it twice is as good as doing it once (RFC 9110 §9.2.2).
     pub idempotent: bool,
 }
 
 /// What becomes of a request whose tunnel was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Next {
+pub enum Decision {
     /// It looks for another tunnel.
     Retry,
     /// The caller is told.
@@ -68,54 +68,58 @@ pub enum Next {
 /// Whether a request may go out again after its tunnel was lost: only if all of it is still there, and only if
 /// nobody can have acted on it yet or acting on it twice does no harm.
 #[must_use]
-pub const fn after_loss(attempt: Attempt) -> Next {
-    let harmless = match attempt.reach {
-        Reach::Unsent | Reach::Refused => true,
-        Reach::Sent => attempt.idempotent,
-        Reach::Answered => false,
+pub const fn after_loss(attempt: Attempt) -> Decision {
+    let harmless = match attempt.progress {
+        Progress::Unsent | Progress::Refused => true,
+        Progress::Sent => attempt.idempotent,
+        Progress::Answered => false,
     };
-    let often = attempt.tries < MAX_TRIES && attempt.returns < MAX_RETURNS;
-    if harmless && attempt.whole && often { Next::Retry } else { Next::GiveUp }
+    let often = attempt.tries < MAX_TRIES && attempt.unsent < MAX_UNSENT;
+    if harmless && attempt.replayable && often { Decision::Retry } else { Decision::GiveUp }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FIRST: Attempt = Attempt { tries: 1, returns: 0, reach: Reach::Unsent, whole: true, idempotent: false };
+    const FIRST: Attempt =
+        Attempt { tries: 1, unsent: 0, progress: Progress::Unsent, replayable: true, idempotent: false };
 
     #[test]
     fn what_was_not_acted_on_goes_out_again_whatever_it_is() {
-        for reach in [Reach::Unsent, Reach::Refused] {
+        for progress in [Progress::Unsent, Progress::Refused] {
             for idempotent in [false, true] {
-                assert_eq!(after_loss(Attempt { reach, idempotent, ..FIRST }), Next::Retry);
+                assert_eq!(after_loss(Attempt { progress, idempotent, ..FIRST }), Decision::Retry);
             }
         }
     }
 
     #[test]
     fn what_was_sent_goes_out_again_only_if_twice_does_no_harm() {
-        assert_eq!(after_loss(Attempt { reach: Reach::Sent, ..FIRST }), Next::GiveUp);
-        assert_eq!(after_loss(Attempt { reach: Reach::Sent, idempotent: true, ..FIRST }), Next::Retry);
+        assert_eq!(after_loss(Attempt { progress: Progress::Sent, ..FIRST }), Decision::GiveUp);
+        assert_eq!(after_loss(Attempt { progress: Progress::Sent, idempotent: true, ..FIRST }), Decision::Retry);
     }
 
     #[test]
     fn what_was_answered_never_goes_out_again() {
-        assert_eq!(after_loss(Attempt { reach: Reach::Answered, idempotent: true, ..FIRST }), Next::GiveUp);
+        assert_eq!(after_loss(Attempt { progress: Progress::Answered, idempotent: true, ..FIRST }), Decision::GiveUp);
     }
 
     #[test]
     fn half_a_request_never_goes_out() {
-        for reach in [Reach::Unsent, Reach::Refused, Reach::Sent] {
-            assert_eq!(after_loss(Attempt { reach, whole: false, idempotent: true, ..FIRST }), Next::GiveUp);
+        for progress in [Progress::Unsent, Progress::Refused, Progress::Sent] {
+            assert_eq!(
+                after_loss(Attempt { progress, replayable: false, idempotent: true, ..FIRST }),
+                Decision::GiveUp
+            );
         }
     }
 
     #[test]
     fn there_is_an_end_to_it() {
-        assert_eq!(after_loss(Attempt { tries: MAX_TRIES - 1, ..FIRST }), Next::Retry);
-        assert_eq!(after_loss(Attempt { tries: MAX_TRIES, ..FIRST }), Next::GiveUp);
-        assert_eq!(after_loss(Attempt { returns: MAX_RETURNS - 1, ..FIRST }), Next::Retry);
-        assert_eq!(after_loss(Attempt { returns: MAX_RETURNS, ..FIRST }), Next::GiveUp);
+        assert_eq!(after_loss(Attempt { tries: MAX_TRIES - 1, ..FIRST }), Decision::Retry);
+        assert_eq!(after_loss(Attempt { tries: MAX_TRIES, ..FIRST }), Decision::GiveUp);
+        assert_eq!(after_loss(Attempt { unsent: MAX_UNSENT - 1, ..FIRST }), Decision::Retry);
+        assert_eq!(after_loss(Attempt { unsent: MAX_UNSENT, ..FIRST }), Decision::GiveUp);
     }
 }

@@ -1,7 +1,7 @@
 //! From handshake to data on one connection: whatever follows the head, however it is cut, reaches whoever serves
 //! the tunnel byte for byte, less the pings in front of it.
 
-use revtun_core::h2frame::{FrameScanner, protocol};
+use revtun_core::h2frame::{FrameScanner, detect_protocol};
 use revtun_core::handshake::{
     Acceptance, Answer, HeaderNames, Instance, PATH, ParsedRequest, ParsedResponse, RequestHead, RequestParser,
     ResponseParser, Rules,
@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
     let (pings, served, held) = expected(tail);
     let tunnel = reader.tunnel.expect("the head is whole");
     assert_eq!((tunnel.pings, &tunnel.served[..], tunnel.filter.held()), (pings, served, held));
-    assert_eq!(protocol(&tunnel.served), protocol(served));
+    assert_eq!(detect_protocol(&tunnel.served), detect_protocol(served));
     if protocol(served) == Some(Protocol::Http2) {
         let mut scanner = FrameScanner::client();
         assert_eq!(tunnel.goaways, scanner.scan(served).goaways);

@@ -3,7 +3,7 @@
 use revtun_core::handshake::{
     Instance, MAX_REQUEST_HEAD_BYTES, PATH, ParsedRequest, Request, RequestHead, RequestParser, Rules,
 };
-use revtun_core::token::TokenFault;
+use revtun_core::token::TokenError;
 
 use super::segments::cut;
 use super::without_allocation;
@@ -64,7 +64,7 @@ fn is_what_was_sent(rules: &Rules, request: Request<'_>, bytes: &[u8]) {
     let ParsedRequest::Complete { request: second, consumed } = parse(&bytes) else { panic!("{again:?}") };
     assert_eq!(consumed, bytes.len());
     assert_eq!(second.identity, request.identity);
-    assert_eq!(second.token, request.token.map_err(|_| TokenFault::Missing));
+    assert_eq!(second.token, request.token.map_err(|_| TokenError::Missing));
     assert_eq!(second.instance, Some(again.instance));
     assert_eq!(second.initiation_time_ms, Some(again.initiation_time_ms));
 }

@@ -6,10 +6,10 @@ use std::sync::{Arc, LazyLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use revtun::token::{JwtVerifier, Keys, VerifyToken};
-use revtun_core::binding::{Binding, Hole, Template};
+use revtun_core::binding::{Binding, Placeholder, Template};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict;
-use revtun_core::token::{Policy, Token, TokenFault};
+use revtun_core::token::{Policy, Token, TokenError};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
@@ -188,9 +188,9 @@ fn verifies(keys: Keys, expected: &[Listed], exactly: bool) {
             Some(_) => expected.iter().find(|key| key.id.as_deref() == *id),
         };
         let right = match named {
-            None => Err(TokenFault::UnknownKey),
-            Some(key) if key.algorithm != *algorithm => Err(TokenFault::WrongAlgorithm),
-            Some(key) if key.material != HANDS.public(algorithm) => Err(TokenFault::WrongSignature),
+            None => Err(TokenError::UnknownKey),
+            Some(key) if key.algorithm != *algorithm => Err(TokenError::WrongAlgorithm),
+            Some(key) if key.material != HANDS.public(algorithm) => Err(TokenError::WrongSignature),
             Some(_) => Ok(Verdict::Authenticated),
         };
         assert!(judged == right || (judged.is_err() && !exactly), "{id:?} by {algorithm}: {judged:?}, not {right:?}");
@@ -201,9 +201,13 @@ fn verifies(keys: Keys, expected: &[Listed], exactly: bool) {
 const NOW: u64 = 1_700_000_000;
 
 static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
-    let template = |hole| Template::parse_claim("who={tenant}/{cluster}/{node}", hole).expect("a template");
-    let binding =
-        Binding { node: template(Hole::Node), cluster: template(Hole::Cluster), tenant: template(Hole::Tenant) };
+    let template =
+        |placeholder| Template::parse_claim("who={tenant}/{cluster}/{node}", placeholder).expect("a template");
+    let binding = Binding {
+        node: template(Placeholder::Node),
+        cluster: template(Placeholder::Cluster),
+        tenant: template(Placeholder::Tenant),
+    };
     Arc::new(Policy { issuer: "i".into(), audience: "a".into(), binding })
 });
 

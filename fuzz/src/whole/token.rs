@@ -3,11 +3,11 @@
 use std::sync::{Arc, LazyLock};
 
 use revtun::token::{JwtVerifier, Keys, VerifyToken};
-use revtun_core::binding::{Binding, Hole, Template};
+use revtun_core::binding::{Binding, Placeholder, Template};
 use revtun_core::handshake::{PATH, ParsedRequest, RequestParser, Rules};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict;
-use revtun_core::token::{MAX_TOKEN_BYTES, Policy, Token, TokenFault};
+use revtun_core::token::{MAX_TOKEN_BYTES, Policy, Token, TokenError};
 use ring::hmac;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ pub fn run(data: &[u8]) {
 
 /// Of a plain header and plain claims the outcome is known; of others, that nobody is believed who should not be.
 fn is_what_was_agreed(
-    judged: Result<Verdict, TokenFault>,
+    judged: Result<Verdict, TokenError>,
     key: (&str, &str),
     header: &[u8],
     claims: &[u8],
@@ -76,10 +76,10 @@ fn is_what_was_agreed(
     let [kid, algorithm] = ["kid", "alg"].map(|name| said_of_it[name].as_str());
     let names_only_these = said_of_it.as_object().is_some_and(|object| object.len() == 2);
     let expected = match KEYS.iter().find(|(name, _)| Some(*name) == kid) {
-        None => Err(TokenFault::UnknownKey),
-        Some((_, of_key)) if algorithm != Some(of_key) => Err(TokenFault::WrongAlgorithm),
-        Some(named) if *named != key => Err(TokenFault::WrongSignature),
-        Some(_) => said.as_object().map_or(Err(TokenFault::Malformed), |said| model(said, claim)),
+        None => Err(TokenError::UnknownKey),
+        Some((_, of_key)) if algorithm != Some(of_key) => Err(TokenError::WrongAlgorithm),
+        Some(named) if *named != key => Err(TokenError::WrongSignature),
+        Some(_) => said.as_object().map_or(Err(TokenError::Malformed), |said| model(said, claim)),
     };
     let known = matches!(algorithm, Some("EdDSA" | "ES256" | "RS256" | "HS256"));
     if plain(&said_of_it, header) && names_only_these && kid.is_some() && known && plain(&said, claims) {
@@ -91,7 +91,7 @@ fn is_what_was_agreed(
 }
 
 /// What claims make of somebody, by another reading of the rules.
-fn model(said: &Map<String, Value>, claim: &Identity<'_>) -> Result<Verdict, TokenFault> {
+fn model(said: &Map<String, Value>, claim: &Identity<'_>) -> Result<Verdict, TokenError> {
     let holds = |name: &str, text: &str| match said.get(name) {
         Some(Value::Array(list)) => list.iter().any(|entry| entry == text),
         Some(one) => one == text,
@@ -100,25 +100,25 @@ fn model(said: &Map<String, Value>, claim: &Identity<'_>) -> Result<Verdict, Tok
     let time = |name: &str| match said.get(name).map(Value::as_f64) {
         None => Ok(None),
         Some(Some(seconds)) if seconds >= 0.0 => Ok(Some(seconds.floor())),
-        Some(_) => Err(TokenFault::Malformed),
+        Some(_) => Err(TokenError::Malformed),
     };
     let (expires, not_before) = (time("exp")?, time("nbf")?);
     // A subject is one text (RFC 7519 §4.1.2), whether it is asked for or not.
     if said.get("sub").is_some_and(|subject| subject.is_array() || subject.is_object()) {
-        return Err(TokenFault::Malformed);
+        return Err(TokenError::Malformed);
     }
     let now = NOW as f64;
     if !said.get("iss").is_some_and(|issuer| issuer == ISSUER) {
-        return Err(TokenFault::WrongIssuer);
+        return Err(TokenError::WrongIssuer);
     }
     if !holds("aud", AUDIENCE) {
-        return Err(TokenFault::WrongAudience);
+        return Err(TokenError::WrongAudience);
     }
-    if expires.ok_or(TokenFault::NoExpiry)? + SKEW <= now {
-        return Err(TokenFault::Expired);
+    if expires.ok_or(TokenError::NoExpiry)? + SKEW <= now {
+        return Err(TokenError::Expired);
     }
     if not_before.is_some_and(|begin| begin - SKEW > now) {
-        return Err(TokenFault::NotYetValid);
+        return Err(TokenError::NotYetValid);
     }
     let names = [claim.tenant.as_str(), claim.cluster.as_str(), claim.node.as_str()];
     let part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -127,17 +127,17 @@ fn model(said: &Map<String, Value>, claim: &Identity<'_>) -> Result<Verdict, Tok
 }
 
 /// The token in the value of a header, by another reading of the rules.
-fn form(value: &[u8]) -> Result<&str, TokenFault> {
+fn form(value: &[u8]) -> Result<&str, TokenError> {
     let value = value.trim_ascii();
     let scheme = value.len() >= 7 && value[..7].eq_ignore_ascii_case(b"bearer ");
     let text = str::from_utf8(if scheme { value[7..].trim_ascii_start() } else { value });
-    let text = text.map_err(|_| TokenFault::Malformed)?;
+    let text = text.map_err(|_| TokenError::Malformed)?;
     let legal = |char: char| char.is_ascii_alphanumeric() || "-._~+/=".contains(char);
     match text.len() {
-        0 => Err(TokenFault::Missing),
-        length if length > MAX_TOKEN_BYTES => Err(TokenFault::TooLong),
+        0 => Err(TokenError::Missing),
+        length if length > MAX_TOKEN_BYTES => Err(TokenError::TooLong),
         _ if text.chars().all(legal) => Ok(text),
-        _ => Err(TokenFault::Malformed),
+        _ => Err(TokenError::Malformed),
     }
 }
 
@@ -164,9 +164,13 @@ static VERIFIER: LazyLock<JwtVerifier> = LazyLock::new(|| {
         { "kty": "EC", "crv": "P-256", "kid": "e", "x": encode(&es256[0]), "y": encode(&es256[1]) },
     ]});
     let keys = Keys::parse(keys.to_string().as_bytes()).expect("two keys");
-    let template = |hole| Template::parse_claim("who={tenant}/{cluster}/{node}", hole).expect("a template");
-    let binding =
-        Binding { node: template(Hole::Node), cluster: template(Hole::Cluster), tenant: template(Hole::Tenant) };
+    let template =
+        |placeholder| Template::parse_claim("who={tenant}/{cluster}/{node}", placeholder).expect("a template");
+    let binding = Binding {
+        node: template(Placeholder::Node),
+        cluster: template(Placeholder::Cluster),
+        tenant: template(Placeholder::Tenant),
+    };
     let policy = Policy { issuer: ISSUER.into(), audience: AUDIENCE.into(), binding };
     JwtVerifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::new(policy) }
 });

@@ -32,7 +32,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use revtun_core::responder::retry::ACCEPT_PAUSE;
+use revtun_core::responder::retry::ACCEPT_BACKOFF;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SetOnce};
 
@@ -122,7 +122,7 @@ async fn accept<W: World>(
             }
             Err(error) => {
                 tracing::warn!(%error, "the admin listener cannot accept");
-                world.sleep_until(world.now().after(ACCEPT_PAUSE)).await;
+                world.sleep_until(world.now().after(ACCEPT_BACKOFF)).await;
             }
         }
     }

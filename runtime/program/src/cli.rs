@@ -93,7 +93,7 @@ pub(crate) struct ResponderArgs {
     /// Who may have signed the certificates of initiators; with it, each must show one [default: none are asked for]
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_client_ca: Option<PathBuf>,
-    /// Where a certificate of an initiator proves its identity: a SAN with holes, such as
+    /// Where a certificate of an initiator proves its identity: a SAN with placeholders, such as
     /// spiffe://{tenant}/{cluster}/{node} [default: none]
     #[arg(long, value_name = "TEMPLATE", value_parser = parse_identity)]
     pub(crate) tls_identity: Option<[Template; 3]>,
@@ -114,7 +114,7 @@ pub(crate) struct ResponderArgs {
     /// For whom they have to be issued (aud) [default: none]
     #[arg(long, value_name = "AUDIENCE")]
     pub(crate) token_audience: Option<String>,
-    /// Where a token proves the identity of an initiator: a claim with holes, such as sub={tenant}/{cluster}/{node}
+    /// Where a token proves the identity of an initiator: a claim with placeholders, such as sub={tenant}/{cluster}/{node}
     /// [default: none]
     #[arg(long, value_name = "CLAIM=TEMPLATE", value_parser = parse_claims)]
     pub(crate) token_identity: Option<[Template; 3]>,

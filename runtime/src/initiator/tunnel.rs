@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use revtun_core::h2frame::{self, LEAVING};
+use revtun_core::h2frame::{self, GOAWAY_UNUSED_SERVER};
 use revtun_core::handshake::{Answer, ParsedResponse, RequestHead, ResponseParser};
 use revtun_core::initiator::{Cause, Event, HEARD_GRANULARITY, Protocol};
 use revtun_core::rping::{PING, PingFilter};
@@ -152,7 +152,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         let mut stream = inner.accept_inner(stream, used.first).await?;
         let mut first = Vec::new();
         loop {
-            if let Some(protocol) = h2frame::protocol(&first) {
+            if let Some(protocol) = h2frame::detect_protocol(&first) {
                 return Ok((stream, Used { protocol, first: first.into(), leaving: used.leaving }));
             }
             if stream.read_buf(&mut first).await? == 0 {
@@ -249,7 +249,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         let Some(data) = fed.data else { return Ok(None) };
         idle.first.extend_from_slice(data.held);
         idle.first.extend_from_slice(&bytes[data.from..]);
-        Ok(h2frame::protocol(&idle.first))
+        Ok(h2frame::detect_protocol(&idle.first))
     }
 
     /// One write for each echo: an Envoy does not put split ones together, and takes run together ones for one
@@ -297,7 +297,7 @@ impl Idle {
             Order::Goaway => {
                 self.leaving = true;
                 // A request that has begun to arrive is served, and its server says goodbye.
-                if self.first.is_empty() { stream.write_all(&LEAVING).await } else { Ok(()) }
+                if self.first.is_empty() { stream.write_all(&GOAWAY_UNUSED_SERVER).await } else { Ok(()) }
             }
             Order::SendHandshake | Order::Deliver => Ok(()),
         }

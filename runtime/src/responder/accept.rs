@@ -8,7 +8,7 @@ use std::sync::Arc;
 use revtun_core::Effects;
 use revtun_core::handshake::{self, Acceptance, ParsedRequest, Rejection, Request, RequestParser, Rules};
 use revtun_core::responder::{CloseReason, Effect, Event, Handshake, Verdict};
-use revtun_core::token::TokenFault;
+use revtun_core::token::TokenError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Context;
@@ -131,7 +131,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// What the token of a request proves, if one is asked for, or why it proves nothing.
-    fn examine(&self, request: &Request<'_>) -> (Verdict, Option<TokenFault>) {
+    fn examine(&self, request: &Request<'_>) -> (Verdict, Option<TokenError>) {
         let Some(verifier) = &self.context.token else { return (Verdict::Authenticated, None) };
         let now = self.context.world.unix_millis() / 1000;
         match request.token.and_then(|token| verifier.verify(token, now, &request.identity)) {
@@ -147,12 +147,12 @@ impl<W: World> Tunnel<W> {
         &mut self,
         stream: &mut Wire<W::Stream>,
         effects: Effects<Effect>,
-        token: Option<TokenFault>,
+        token: Option<TokenError>,
     ) -> Ending {
         if let Some(Effect::Reject { rejection, .. }) = effects.iter().next() {
             self.context.counters.rejected(rejection);
             let (tunnel, peer, identity) = (self.id, self.link.peer(), self.link.name());
-            let (reason, token) = (rejection.name(), token.map(TokenFault::name));
+            let (reason, token) = (rejection.name(), token.map(TokenError::name));
             tracing::warn!(%tunnel, %peer, identity, reason, token, "handshake rejected");
             let answer = handshake::encode_rejection(rejection);
             if stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err() {

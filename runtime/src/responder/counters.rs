@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use revtun_core::handshake::Rejection;
 use revtun_core::responder::Refusal;
-use revtun_core::token::TokenFault;
+use revtun_core::token::TokenError;
 
 use super::egress::{CutOff, OwnAnswer};
 use super::ending::Ending;
@@ -25,7 +25,7 @@ pub(super) struct Counters {
     pub(super) requests_broken_off: Arc<Counter>,
     pub(super) accept_pauses: Arc<Counter>,
     rejections: [Counter; Rejection::ALL.len()],
-    token_faults: [Counter; TokenFault::ALL.len()],
+    token_faults: [Counter; TokenError::ALL.len()],
     endings: [Counter; Ending::NAMES.len()],
     refusals: [Counter; REFUSALS.len()],
     answers: [Counter; OwnAnswer::ALL.len()],
@@ -47,7 +47,7 @@ impl Counters {
         self.rejections[rejection as usize].add(1);
     }
 
-    pub(super) fn token_refused(&self, fault: TokenFault) {
+    pub(super) fn token_refused(&self, fault: TokenError) {
         self.token_faults[fault as usize].add(1);
     }
 
@@ -74,7 +74,7 @@ impl Counters {
             handshake_timeouts: self.handshake_timeouts.read(),
             tls_failures: self.tls_failures.read(),
             handshakes_rejected: named(Rejection::ALL.map(Rejection::name), &self.rejections),
-            tokens_refused: named(TokenFault::ALL.map(TokenFault::name), &self.token_faults),
+            tokens_refused: named(TokenError::ALL.map(TokenError::name), &self.token_faults),
             pings_sent: self.pings_sent.read(),
             pings_echoed: self.pings_echoed.read(),
             tunnels_closed: named(Ending::NAMES, &self.endings),
@@ -107,7 +107,7 @@ pub struct Totals {
     pub tls_failures: u64,
     /// Handshakes turned away, by [`Rejection::name`].
     pub handshakes_rejected: Vec<(&'static str, u64)>,
-    /// Tokens that proved nothing, by [`TokenFault::name`].
+    /// Tokens that proved nothing, by [`TokenError::name`].
     pub tokens_refused: Vec<(&'static str, u64)>,
     /// Pings written.
     pub pings_sent: u64,

@@ -26,7 +26,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::Builder;
-use revtun_core::responder::retry::LAST_REQUEST;
+use revtun_core::responder::retry::LAST_REQUEST_GRACE;
 use tokio::sync::watch;
 
 use self::answer::OwnBody;
@@ -162,7 +162,7 @@ async fn leave<W: World>(world: &W, http2: &AtomicBool, phase: &mut watch::Recei
     if !over && !http2.load(Ordering::Relaxed) {
         tokio::select! {
             biased;
-            () = world.sleep_until(world.now().after(LAST_REQUEST)) => {}
+            () = world.sleep_until(world.now().after(LAST_REQUEST_GRACE)) => {}
             _ = phase.wait_for(|phase| *phase == Phase::Over) => {}
         }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use revtun_core::responder::retry::ACCEPT_PAUSE;
+use revtun_core::responder::retry::ACCEPT_BACKOFF;
 use tokio::sync::watch;
 
 use super::Phase;
@@ -50,7 +50,7 @@ pub(super) async fn accept_all<W: World>(
                 }
                 resting = true;
                 pauses.add(1);
-                world.sleep_until(world.now().after(ACCEPT_PAUSE)).await;
+                world.sleep_until(world.now().after(ACCEPT_BACKOFF)).await;
             }
         }
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use revtun_core::TunnelId;
-use revtun_core::h2frame::{GOAWAY_UNUSED, LEAVING};
+use revtun_core::h2frame::{GOAWAY_UNUSED_CLIENT, GOAWAY_UNUSED_SERVER};
 use revtun_core::responder::Event;
 use revtun_core::rping::{PING, PingFilter};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -111,7 +111,7 @@ impl<W: World> Tunnel<W> {
     async fn farewell(&mut self, stream: &mut Wire<W::Stream>, first: &[u8]) -> Ending {
         self.link.settle(None);
         let mut said = first.to_vec();
-        while LEAVING.starts_with(&said) && said.len() < LEAVING.len() {
+        while GOAWAY_UNUSED_SERVER.starts_with(&said) && said.len() < GOAWAY_UNUSED_SERVER.len() {
             tokio::select! {
                 biased;
                 order = self.link.ordered() => if let Order::Close(reason) = order {
@@ -123,7 +123,7 @@ impl<W: World> Tunnel<W> {
             }
         }
         // An echo may follow: a ping was on its way.
-        if !said.starts_with(&LEAVING) {
+        if !said.starts_with(&GOAWAY_UNUSED_SERVER) {
             return Ending::Intruded;
         }
         self.context.report(Event::GoawayReceived { tunnel: self.id });
@@ -137,7 +137,7 @@ impl<W: World> Tunnel<W> {
             Ok((stream, _)) => stream,
             Err(ending) => return ending,
         };
-        if stream.write_all(&GOAWAY_UNUSED).await.is_err() || stream.flush().await.is_err() {
+        if stream.write_all(&GOAWAY_UNUSED_CLIENT).await.is_err() || stream.flush().await.is_err() {
             return Ending::Lost;
         }
         self.until_end(&mut stream).await

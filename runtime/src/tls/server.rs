@@ -104,7 +104,7 @@ impl Proof {
             (None, _) => Verdict::Authenticated,
             (Some(_), None) => Verdict::Unauthenticated,
             (Some(binding), Some(der)) => match Certificate::parse(der) {
-                Ok(certificate) => binding.judge(&certificate.names(), claim),
+                Ok(certificate) => binding.verify(&certificate.names(), claim),
                 Err(_) => Verdict::Mismatch,
             },
         }

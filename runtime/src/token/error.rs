@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use revtun_core::token::TokenFault;
+use revtun_core::token::TokenError;
 
 /// Why a file cannot be read as a whole. Each message is a short phrase without a full stop that names the file.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub enum TokenFileError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        fault: TokenFault,
+        fault: TokenError,
     },
 }
 

@@ -7,7 +7,7 @@ use jsonwebtoken::{Validation, decode, decode_header};
 use revtun_core::binding::Statement;
 use revtun_core::identity::Identity;
 use revtun_core::responder::Verdict;
-use revtun_core::token::{Claims, Policy, Token, TokenFault};
+use revtun_core::token::{Claims, Policy, Token, TokenError};
 use serde_json::{Map, Value};
 
 use super::keys::Keys;
@@ -24,7 +24,7 @@ pub struct JwtVerifier {
 }
 
 impl VerifyToken for JwtVerifier {
-    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenFault> {
+    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenError> {
         let keys = Arc::clone(&self.keys.borrow());
         let said = verified(&keys, token)?;
         let audiences: Vec<_> = said.get("aud").into_iter().flat_map(texts).collect();
@@ -37,20 +37,20 @@ impl VerifyToken for JwtVerifier {
             not_before: said.get("nbf").map(seconds).transpose()?,
             statements: &statements,
         };
-        self.policy.judge(&claims, now, claim)
+        self.policy.verify(&claims, now, claim)
     }
 }
 
 /// What stands in a token that was signed by one of the keys, with the algorithm that this key is for.
-fn verified(keys: &Keys, token: Token<'_>) -> Result<Map<String, Value>, TokenFault> {
-    let header = decode_header(token.as_str()).map_err(|_| TokenFault::Malformed)?;
+fn verified(keys: &Keys, token: Token<'_>) -> Result<Map<String, Value>, TokenError> {
+    let header = decode_header(token.as_str()).map_err(|_| TokenError::Malformed)?;
     // Names extensions without which the token must not be understood (RFC 7515 §4.1.11). We know none.
     if header.crit.is_some() {
-        return Err(TokenFault::Malformed);
+        return Err(TokenError::Malformed);
     }
-    let key = keys.find(header.kid.as_deref()).ok_or(TokenFault::UnknownKey)?;
+    let key = keys.find(header.kid.as_deref()).ok_or(TokenError::UnknownKey)?;
     if header.alg != key.algorithm {
-        return Err(TokenFault::WrongAlgorithm);
+        return Err(TokenError::WrongAlgorithm);
     }
     let mut signature_alone = Validation::new(key.algorithm);
     signature_alone.required_spec_claims.clear();
@@ -58,8 +58,8 @@ fn verified(keys: &Keys, token: Token<'_>) -> Result<Map<String, Value>, TokenFa
     signature_alone.validate_aud = false;
     match decode(token.as_str(), &key.public, &signature_alone) {
         Ok(token) => Ok(token.claims),
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Err(TokenFault::WrongSignature),
-        Err(_) => Err(TokenFault::Malformed),
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Err(TokenError::WrongSignature),
+        Err(_) => Err(TokenError::Malformed),
     }
 }
 
@@ -70,8 +70,8 @@ fn texts(value: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// A time (RFC 7519 §2). Of parts of a second nothing depends.
-fn seconds(value: &Value) -> Result<u64, TokenFault> {
+fn seconds(value: &Value) -> Result<u64, TokenError> {
     let parts = || value.as_f64().filter(|seconds| *seconds >= 0.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked, and the rest saturates")]
-    value.as_u64().or_else(|| parts().map(|seconds| seconds as u64)).ok_or(TokenFault::Malformed)
+    value.as_u64().or_else(|| parts().map(|seconds| seconds as u64)).ok_or(TokenError::Malformed)
 }

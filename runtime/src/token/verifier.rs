@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use revtun_core::identity::Identity;
 use revtun_core::responder::Verdict;
-use revtun_core::token::{Token, TokenFault};
+use revtun_core::token::{Token, TokenError};
 
 /// Verifies the tokens of initiators. With the feature `jwt` there is one for JSON Web Tokens, `JwtVerifier`.
 pub trait VerifyToken: fmt::Debug + Send + Sync + 'static {
@@ -14,7 +14,7 @@ pub trait VerifyToken: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it proves nothing.
-    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenFault>;
+    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenError>;
 }
 
 /// What a responder verifies tokens with. Equal to its clones alone.
@@ -32,7 +32,7 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// Why the token proves nothing.
-    pub fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenFault> {
+    pub fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenError> {
         self.0.verify(token, now, claim)
     }
 }

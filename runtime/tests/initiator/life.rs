@@ -15,7 +15,7 @@ use revtun::initiator::RequestBody;
 use revtun::tls::Wire;
 use revtun::tunnel_io::{GoawayOrder, Notice, TunnelIo};
 use revtun::world::{Executor, Tokio};
-use revtun_core::h2frame::{LEAVING, PREFACE};
+use revtun_core::h2frame::{GOAWAY_UNUSED_SERVER, PREFACE};
 use revtun_core::rping::PingFilter;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -193,7 +193,7 @@ async fn a_revtun_is_told_when_an_unused_tunnel_goes_away() {
     peer.send(b"RPING").await;
     peer.expect(b"RPING").await;
     initiator.drain(Duration::from_secs(60));
-    peer.expect(&LEAVING).await;
+    peer.expect(&GOAWAY_UNUSED_SERVER).await;
     // Behind the notice an echo would be no frame.
     peer.send(b"RPING").await;
     peer.stays_quiet().await;
@@ -212,7 +212,7 @@ async fn a_request_that_crosses_the_notice_is_served() {
     initiator.drain(Duration::from_secs(60));
     until("the notice", || initiator.tunnels().iter().all(|tunnel| tunnel.stage == "draining")).await;
     peer.send(&[&PREFACE[..], REQUEST].concat()).await;
-    peer.expect(&LEAVING).await;
+    peer.expect(&GOAWAY_UNUSED_SERVER).await;
     assert_eq!(peer.status_on_stream_1().await, 200);
     drop(peer);
     soon("the drain", initiator.wait()).await;

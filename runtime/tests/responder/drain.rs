@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
-use revtun_core::h2frame::{FrameScanner, GOAWAY_UNUSED};
+use revtun_core::h2frame::{FrameScanner, GOAWAY_UNUSED_CLIENT};
 use revtun_core::identity::{NodeId, TenantId};
 use revtun_core::responder::{DrainScope, Target, TargetName};
 use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
@@ -91,7 +91,7 @@ async fn an_unused_tunnel_is_told_before_it_is_closed() {
     assert!(within("the goaway", echo_until_used(&mut stream)).await);
     let mut said = Vec::new();
     within("the end", stream.read_to_end(&mut said)).await.unwrap();
-    assert_eq!(said, GOAWAY_UNUSED);
+    assert_eq!(said, GOAWAY_UNUSED_CLIENT);
     let responder = within("the drain", drained).await.unwrap();
     assert!(responder.is_draining());
     until("it is counted", || count(&responder.totals().tunnels_closed, "drained") == 1).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use revtun_core::h2frame::LEAVING;
+use revtun_core::h2frame::GOAWAY_UNUSED_SERVER;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -58,10 +58,10 @@ async fn who_does_not_echo_is_closed() {
 #[tokio::test]
 async fn who_speaks_unasked_is_closed() {
     let responder = quick().await;
-    for bytes in [&b"RPINX"[..], b"HTTP/1.1 200 OK\r\n\r\n", &LEAVING[..8], &[0; 64]] {
+    for bytes in [&b"RPINX"[..], b"HTTP/1.1 200 OK\r\n\r\n", &GOAWAY_UNUSED_SERVER[..8], &[0; 64]] {
         let mut stream = tunnel(responder.tunnel_addr(), "n").await;
         stream.write_all(bytes).await.unwrap();
-        if bytes == &LEAVING[..8] {
+        if bytes == &GOAWAY_UNUSED_SERVER[..8] {
             stream.write_all(b"!").await.unwrap();
         }
         read_end(&mut stream).await;
@@ -75,8 +75,8 @@ async fn who_says_that_it_leaves_may_go() {
     let responder = quick().await;
     for cut in [0, 3, 9, 25] {
         let mut stream = tunnel(responder.tunnel_addr(), "n").await;
-        stream.write_all(&LEAVING[..cut]).await.unwrap();
-        stream.write_all(&LEAVING[cut..]).await.unwrap();
+        stream.write_all(&GOAWAY_UNUSED_SERVER[..cut]).await.unwrap();
+        stream.write_all(&GOAWAY_UNUSED_SERVER[cut..]).await.unwrap();
         read_end(&mut stream).await;
     }
     until("all are counted", || count(&responder.totals().tunnels_closed, "drained") == 4).await;

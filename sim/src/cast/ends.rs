@@ -7,7 +7,7 @@ use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandl
 use revtun::responder::{self, ResponderConfig, ResponderHandle};
 use revtun::tls::{Client, Extent, Server, TunnelServer};
 use revtun_core::address::Address;
-use revtun_core::binding::{Binding, Hole, Template};
+use revtun_core::binding::{Binding, Placeholder, Template};
 
 use super::{CLOUD, EGRESS, SERVICE, TUNNELS, anywhere};
 use crate::host::{Local, pause};
@@ -111,6 +111,12 @@ pub fn identity(initiator: usize) -> String {
 }
 
 fn binding() -> Binding {
-    let template = |hole| Template::parse("spiffe://{tenant}/{cluster}/{node}", hole).expect("it has all holes");
-    Binding { node: template(Hole::Node), cluster: template(Hole::Cluster), tenant: template(Hole::Tenant) }
+    let template = |placeholder| {
+        Template::parse("spiffe://{tenant}/{cluster}/{node}", placeholder).expect("it has all placeholders")
+    };
+    Binding {
+        node: template(Placeholder::Node),
+        cluster: template(Placeholder::Cluster),
+        tenant: template(Placeholder::Tenant),
+    }
 }

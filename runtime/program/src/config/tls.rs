@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use revtun_core::binding::{Binding, Hole, Template};
+use revtun_core::binding::{Binding, Placeholder, Template};
 use rustls::pki_types::ServerName;
 
 use super::Fault;
@@ -37,10 +37,12 @@ impl ServerTlsSettings {
     pub(super) fn read_tunnel(section: &mut Section<'_>) -> Self {
         let mut settings = Self::read_pair(section);
         read_extent(section, &mut settings.extent);
-        settings.node_san = section.text("node_san", |text| parse_san(text, Hole::Node)).map(|found| found.value);
+        settings.node_san =
+            section.text("node_san", |text| parse_san(text, Placeholder::Node)).map(|found| found.value);
         settings.cluster_san =
-            section.text("cluster_san", |text| parse_san(text, Hole::Cluster)).map(|found| found.value);
-        settings.tenant_san = section.text("tenant_san", |text| parse_san(text, Hole::Tenant)).map(|found| found.value);
+            section.text("cluster_san", |text| parse_san(text, Placeholder::Cluster)).map(|found| found.value);
+        settings.tenant_san =
+            section.text("tenant_san", |text| parse_san(text, Placeholder::Tenant)).map(|found| found.value);
         section.switch("allow_any_identity", &mut settings.allow_any_identity);
         settings
     }
@@ -209,7 +211,11 @@ pub fn parse_extent(text: &str) -> Result<Extent, Fault> {
 /// # Errors
 /// If it lacks one of them, or could be read in two ways.
 pub fn parse_identity(text: &str) -> Result<[Template; 3], Fault> {
-    Ok([parse_san(text, Hole::Node)?, parse_san(text, Hole::Cluster)?, parse_san(text, Hole::Tenant)?])
+    Ok([
+        parse_san(text, Placeholder::Node)?,
+        parse_san(text, Placeholder::Cluster)?,
+        parse_san(text, Placeholder::Tenant)?,
+    ])
 }
 
 /// Reads the name that a certificate has to have.
@@ -221,9 +227,9 @@ pub fn parse_server_name(text: &str) -> Result<ServerName<'static>, Fault> {
         .map_err(|_| Fault::new(format!("{text:?} is no name of a server"), "write a DNS name or an IP address"))
 }
 
-fn parse_san(text: &str, hole: Hole) -> Result<Template, Fault> {
-    Template::parse(text, hole).map_err(|error| {
-        let remedy = "write a SAN with holes, such as spiffe://{tenant}/{cluster}/{node}";
+fn parse_san(text: &str, placeholder: Placeholder) -> Result<Template, Fault> {
+    Template::parse(text, placeholder).map_err(|error| {
+        let remedy = "write a SAN with placeholders, such as spiffe://{tenant}/{cluster}/{node}";
         Fault::new(format!("{text:?} {error}"), remedy)
     })
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use revtun_core::binding::{Binding, Hole, Template};
+use revtun_core::binding::{Binding, Placeholder, Template};
 use revtun_core::token::Policy;
 
 use super::Fault;
@@ -28,10 +28,11 @@ pub struct TokenSettings {
 
 impl TokenSettings {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
-        let mut claim = |key, hole| section.text(key, |text| parse_claim(text, hole)).map(|found| found.value);
-        let node_claim = claim("node_claim", Hole::Node);
-        let cluster_claim = claim("cluster_claim", Hole::Cluster);
-        let tenant_claim = claim("tenant_claim", Hole::Tenant);
+        let mut claim =
+            |key, placeholder| section.text(key, |text| parse_claim(text, placeholder)).map(|found| found.value);
+        let node_claim = claim("node_claim", Placeholder::Node);
+        let cluster_claim = claim("cluster_claim", Placeholder::Cluster);
+        let tenant_claim = claim("tenant_claim", Placeholder::Tenant);
         let mut text = |key| section.text(key, parse_text).map(|found| found.value);
         let (issuer, audience) = (text("issuer"), text("audience"));
         Self { jwks: read_file(section, "jwks"), issuer, audience, node_claim, cluster_claim, tenant_claim }
@@ -81,9 +82,9 @@ pub(super) fn unprotected() -> Fault {
 ///
 /// # Errors
 /// If it does not, or could be read in two ways.
-pub fn parse_claim(text: &str, hole: Hole) -> Result<Template, Fault> {
-    Template::parse_claim(text, hole).map_err(|error| {
-        let remedy = "write the name of a claim, = and a text with holes, such as sub={tenant}/{cluster}/{node}";
+pub fn parse_claim(text: &str, placeholder: Placeholder) -> Result<Template, Fault> {
+    Template::parse_claim(text, placeholder).map_err(|error| {
+        let remedy = "write the name of a claim, = and a text with placeholders, such as sub={tenant}/{cluster}/{node}";
         Fault::new(format!("{text:?} {error}"), remedy)
     })
 }
@@ -93,7 +94,11 @@ pub fn parse_claim(text: &str, hole: Hole) -> Result<Template, Fault> {
 /// # Errors
 /// If it lacks one of them, or could be read in two ways.
 pub fn parse_claims(text: &str) -> Result<[Template; 3], Fault> {
-    Ok([parse_claim(text, Hole::Node)?, parse_claim(text, Hole::Cluster)?, parse_claim(text, Hole::Tenant)?])
+    Ok([
+        parse_claim(text, Placeholder::Node)?,
+        parse_claim(text, Placeholder::Cluster)?,
+        parse_claim(text, Placeholder::Tenant)?,
+    ])
 }
 
 pub(super) fn read_file(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {

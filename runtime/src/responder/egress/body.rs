@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use revtun_core::responder::retry::{LINGER, LINGER_BYTES};
+use revtun_core::responder::retry::{LINGERING_CLOSE, LINGERING_CLOSE_BYTES};
 
 use crate::body::Received;
 use crate::initiator::BoxError;
@@ -74,9 +74,9 @@ impl Drop for RequestBody {
 
 /// Reads the rest of a request that was answered already, so that its caller gets to hear the answer.
 async fn throw_away<W: World>(world: W, mut caller: Incoming) {
-    let late = world.sleep_until(world.now().after(LINGER));
+    let late = world.sleep_until(world.now().after(LINGERING_CLOSE));
     let read = async {
-        let mut left = LINGER_BYTES;
+        let mut left = LINGERING_CLOSE_BYTES;
         while let Some(Ok(frame)) = caller.frame().await {
             let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
             left = rest;

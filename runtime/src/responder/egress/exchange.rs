@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
-use revtun_core::responder::retry::{Attempt, Next, Reach, after_loss};
+use revtun_core::responder::retry::{Attempt, Decision, Progress, after_loss};
 use revtun_core::responder::{Event, Target};
 
 use super::answer::OwnAnswer;
@@ -61,7 +61,7 @@ async fn send<W: World>(
     request: &mut Outgoing,
 ) -> Result<Response<ResponseBody<W>>, OwnAnswer> {
     let idempotent = request.head.method.is_idempotent();
-    let (mut tries, mut returns) = (0, 0);
+    let (mut tries, mut unsent) = (0, 0);
     loop {
         let lease = find(context, target).await?;
         let tunnel = lease.tunnel();
@@ -72,16 +72,16 @@ async fn send<W: World>(
         if lost.closed {
             context.report(Event::GoawayReceived { tunnel });
         }
-        match lost.reach {
-            Reach::Unsent => returns += 1,
-            Reach::Refused | Reach::Sent | Reach::Answered => tries += 1,
+        match lost.progress {
+            Progress::Unsent => unsent += 1,
+            Progress::Refused | Progress::Sent | Progress::Answered => tries += 1,
         }
-        match after_loss(Attempt { tries, returns, reach: lost.reach, whole: lost.whole, idempotent }) {
-            Next::Retry => {}
-            Next::GiveUp => return Err(OwnAnswer::TunnelLost),
+        match after_loss(Attempt { tries, unsent, progress: lost.progress, replayable: lost.replayable, idempotent }) {
+            Decision::Retry => {}
+            Decision::GiveUp => return Err(OwnAnswer::TunnelLost),
         }
         context.counters.requests_retried.add(1);
-        tracing::debug!(%tunnel, tries, returns, reach = ?lost.reach, "tunnel lost, request tried again");
+        tracing::debug!(%tunnel, tries, unsent, progress = ?lost.progress, "tunnel lost, request tried again");
     }
 }
 
@@ -127,16 +127,16 @@ impl Outgoing {
 
 /// How a request lost its tunnel before an answer came.
 struct Lost {
-    reach: Reach,
+    progress: Progress,
     /// Whether all of the request can be sent again.
-    whole: bool,
+    replayable: bool,
     /// Whether the tunnel takes no more requests.
     closed: bool,
 }
 
 impl Lost {
     /// The tunnel did not take it.
-    const UNSENT: Self = Self { reach: Reach::Unsent, whole: true, closed: true };
+    const UNSENT: Self = Self { progress: Progress::Unsent, replayable: true, closed: true };
 }
 
 /// Sends `request`, of which the body is gone then.
@@ -155,7 +155,7 @@ async fn through<W: World>(
         // It has ended since.
         Err(error) if is_closed(&error) => return Err(Lost::UNSENT),
         // No tunnel takes that.
-        Err(_) => return Err(Lost { reach: Reach::Unsent, whole: false, closed: false }),
+        Err(_) => return Err(Lost { progress: Progress::Unsent, replayable: false, closed: false }),
     };
     let mut upload = request.body.take().map(|body| Box::pin(upload(body, stream)));
     let answered = poll_fn(|task| {
@@ -165,7 +165,7 @@ async fn through<W: World>(
     });
     let response = match answered.await {
         Ok(response) => response,
-        Err(error) => return Err(Lost { reach: reach(&error), whole, closed: is_closed(&error) }),
+        Err(error) => return Err(Lost { progress: progress(&error), replayable: whole, closed: is_closed(&error) }),
     };
     let lease = Arc::new(lease);
     if let Some(upload) = upload {
@@ -196,11 +196,11 @@ fn copy(head: &Parts) -> Parts {
 }
 
 /// How far a request came that did not come back.
-fn reach(lost: &h2::Error) -> Reach {
+fn progress(lost: &h2::Error) -> Progress {
     let told_so = lost.is_reset() && lost.reason() == Some(h2::Reason::REFUSED_STREAM);
     // Only streams beyond the last that the peer handled end with its GOAWAY; the others go on (RFC 9113 §6.8).
     let left_out = lost.is_go_away() && lost.reason() == Some(h2::Reason::NO_ERROR);
-    if lost.is_remote() && (told_so || left_out) { Reach::Refused } else { Reach::Sent }
+    if lost.is_remote() && (told_so || left_out) { Progress::Refused } else { Progress::Sent }
 }
 
 /// Whether it was the whole tunnel that ended, not this request's stream alone.
