@@ -23,8 +23,10 @@ def package(program, name):
     if shutil.which(program):
         return
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], check=True, stdout=sys.stderr)
-    subprocess.run(["apt-get", "install", "-y", "-qq", name], check=True, env=quiet, stdout=sys.stderr)
+    # Another step of a check may be installing something, too.
+    apt = ["flock", str(ROOT / "target" / "apt.lock"), "apt-get", "-qq"]
+    subprocess.run([*apt, "update"], check=True, stdout=sys.stderr)
+    subprocess.run([*apt, "install", "-y", name], check=True, env=quiet, stdout=sys.stderr)
 
 
 def revtun(profile):

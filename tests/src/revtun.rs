@@ -1,5 +1,6 @@
 //! The `revtun` binary, built once and run with flags.
 
+use std::env;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{self, Command};
@@ -16,10 +17,10 @@ use crate::process::Process;
 pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        if let Some(given) = std::env::var_os("REVTUN_BINARY") {
+        if let Some(given) = env::var_os("REVTUN_BINARY") {
             return given.into();
         }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--workspace", "--bin", "revtun"]);
         if !cfg!(debug_assertions) {
@@ -36,12 +37,16 @@ pub fn binary() -> &'static PathBuf {
 /// If the test was moved away from where cargo put it.
 #[must_use]
 pub fn profile_dir() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
+    let test = env::current_exe().expect("a test has a path");
     test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST").to_owned()
 }
 
-/// Starts `revtun` with `args`. If the environment names a folder `REVTUN_JOURNALS`, the steps of either
-/// end are recorded in a file there.
+/// Programs of tests whose ends are recorded for the specification. In others hundreds of requests or connections are there
+/// at the same time, which is too much for TLC, or a process writes a journal already.
+const RECORDED: [&str; 3] = ["drain", "pairings", "selection"];
+
+/// Starts `revtun` with `args`. If the environment names a folder `REVTUN_JOURNALS`, the steps of either end are recorded in
+/// a file there, in those tests that are made for it.
 #[must_use]
 pub fn start(args: &[String]) -> Process {
     start_with(None, args)
@@ -60,12 +65,20 @@ pub fn start_with(descriptors: Option<u32>, args: &[String]) -> Process {
         }
     };
     command.args(args);
-    let is_an_end = ["initiator", "responder"].contains(&args[0].as_str()) && !args.contains(&"--journal".to_owned());
-    if let (Some(folder), true) = (std::env::var_os("REVTUN_JOURNALS"), is_an_end) {
-        let name = format!("{}-{}-{}.journal", args[0], process::id(), STARTED.fetch_add(1, Ordering::SeqCst));
+    let is_an_end = ["initiator", "responder"].contains(&args[0].as_str());
+    if let (Some(folder), Some(program), true) = (env::var_os("REVTUN_JOURNALS"), recorded(), is_an_end) {
+        let number = STARTED.fetch_add(1, Ordering::SeqCst);
+        let name = format!("{program}-{}-{}-{number}.journal", args[0], process::id());
         command.arg("--journal").arg(PathBuf::from(folder).join(name));
     }
     Process::start(&format!("revtun {}", args.join(" ")), &mut command)
+}
+
+/// The program of tests that this is, if its ends are recorded: cargo puts a hash behind its name.
+fn recorded() -> Option<&'static str> {
+    let path = env::current_exe().expect("a program has a file");
+    let (program, _) = path.file_name()?.to_str()?.rsplit_once('-')?;
+    RECORDED.into_iter().find(|name| *name == program)
 }
 
 /// The address that `process` says its `which` listener (`tunnel`, `egress`, `admin`) is bound to.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::figures;
 use crate::graph::{Edge, Views, World, walk};
 use crate::specification;
 use crate::value::Value;
@@ -74,7 +75,10 @@ pub(crate) fn compare<W: World>(
     }
     let found = Found { states: code.graph.states, allowed: allowed.len(), never: never.len() };
     let whole = format!("{module} {world}");
-    println!("{whole:20} {:>7} states of the code, none of whose steps is foreign; {found}", found.states);
+    figures::tell(format_args!(
+        "{whole:20} {:>7} states of the code, none of whose steps is foreign; {found}",
+        found.states
+    ));
     assert_eq!(found, expected, "{whole}");
     found
 }
@@ -83,7 +87,7 @@ pub(crate) fn compare<W: World>(
 pub(crate) fn sum_up(worlds: &[Found]) {
     let allowed: usize = worlds.iter().map(|world| world.allowed).sum();
     let never: usize = worlds.iter().map(|world| world.never).sum();
-    println!("in all: {}", Found { states: 0, allowed, never });
+    figures::tell(format_args!("in all: {}", Found { states: 0, allowed, never }));
     assert!(allowed >= EDGES_FLOOR, "only {allowed} edges were compared");
     assert!(never * 100 <= allowed * (100 - TAKEN_PERCENT), "{never} of {allowed} edges are never taken");
 }

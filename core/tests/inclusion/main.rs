@@ -7,6 +7,8 @@
 //! durations; how long anything takes is not compared, nor are effects that change no state.
 
 mod compare;
+#[path = "../figures/mod.rs"]
+mod figures;
 #[path = "../search/fingerprint.rs"]
 mod fingerprint;
 mod graph;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::env;
 
 use crate::compare::Rule;
+use crate::figures;
 use crate::graph::{Edge, Graph, Told, Views, World};
 
 /// A path is as long as this, and then goes on to the next edge that is new.
@@ -58,7 +59,12 @@ pub(crate) fn cover<W: World + Clone>(
     }
     let covered =
         Covered { paths: paths.len(), taken: taken.len(), explained: specification.edges.len() - taken.len() };
-    println!("{name}: {} of {} edges in {} paths", covered.taken, specification.edges.len(), covered.paths);
+    figures::tell(format_args!(
+        "{name}: {} of {} edges in {} paths",
+        covered.taken,
+        specification.edges.len(),
+        covered.paths
+    ));
     covered
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::graph::{Edge, Graph, Views};
 use crate::value::Value;
@@ -11,7 +11,8 @@ use crate::value::Value;
 /// What `spec/check` exits with when TLC cannot be had.
 const UNAVAILABLE: i32 = 3;
 
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Whether TLC could be had for the graphs that this process has asked for. Two tests may want the same one: it is made once.
+static MADE: Mutex<BTreeMap<String, Arc<OnceLock<bool>>>> = Mutex::new(BTreeMap::new());
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("core/ is in the workspace").to_owned()
@@ -25,17 +26,24 @@ pub(crate) fn explore(
     view: impl Fn(&BTreeMap<String, Value>) -> String,
 ) -> Option<Graph> {
     let name = format!("{module}/graph/{world}.cfg");
-    // Two tests may want the same graph.
-    let _alone = ONE_AT_A_TIME.lock();
-    let output = Command::new(root().join("spec/check")).arg(&name).output().expect("python3 is there");
+    let made = Arc::clone(MADE.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default());
+    if !made.get_or_init(|| make(&name)) {
+        return None;
+    }
+    let dump = root().join(format!("target/tla/graph/{module}-{world}.dot"));
+    Some(read(&std::fs::read_to_string(dump).expect("spec/check leaves the graph there"), views, view))
+}
+
+/// Whether TLC could be had.
+fn make(name: &str) -> bool {
+    let output = Command::new(root().join("spec/check")).arg(name).output().expect("python3 is there");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(UNAVAILABLE) {
         eprintln!("SKIPPED: {name}, since TLC cannot be had: {}", said.trim());
-        return None;
+        return false;
     }
     assert!(output.status.success() && said.contains("1 of 1 configurations as expected"), "{said}");
-    let dump = root().join(format!("target/tla/graph/{module}-{world}.dot"));
-    Some(read(&std::fs::read_to_string(dump).expect("spec/check leaves the graph there"), views, view))
+    true
 }
 
 /// Reads `ID [label="STATE"]` and `ID -> ID [label="ACTION"]`.

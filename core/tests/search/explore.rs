@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::env;
 use std::thread;
 
+use super::figures;
 use super::fingerprint::fingerprint;
 use super::known::Known;
 
@@ -93,7 +94,7 @@ pub(crate) fn search<W: World>(name: &str, start: W, limit: usize) -> Option<Siz
         panic!("{name}: there is no way back to where everything is as it shall be");
     }
     search.at = None;
-    println!("{name}: {} states, {edges} edges", good.len());
+    figures::tell(format_args!("{name}: {} states, {edges} edges", good.len()));
     // Stories are true: told again with nothing put away, the steps lead to the same states.
     for state in (0..good.len()).step_by(good.len().div_ceil(STORIES)) {
         let state = u32::try_from(state).expect("fewer than 2^32 states");

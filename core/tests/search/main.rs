@@ -12,6 +12,8 @@
 
 mod alone;
 mod explore;
+#[path = "../figures/mod.rs"]
+mod figures;
 mod fingerprint;
 mod initiator;
 mod known;

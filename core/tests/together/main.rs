@@ -12,6 +12,8 @@
 mod compare;
 #[path = "../search/explore.rs"]
 mod explore;
+#[path = "../figures/mod.rs"]
+mod figures;
 #[path = "../search/fingerprint.rs"]
 mod fingerprint;
 #[path = "../inclusion/graph.rs"]

@@ -3,6 +3,8 @@
 #[path = "../../../../runtime/src/counter.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod counter;
+#[path = "../../../../core/tests/figures/mod.rs"]
+mod figures;
 #[path = "../stage/planted.rs"]
 mod planted_races;
 #[path = "../../../../runtime/src/pump.rs"]

@@ -36,6 +36,6 @@ pub(crate) fn explore<T: Debug>(interruptions: usize, model: impl Fn() -> T + Sy
         });
     });
     let outcomes = outcomes.lock().expect("no model panicked");
-    println!("orders: {} {outcomes:?}", outcomes.values().sum::<u64>());
+    crate::figures::tell(format_args!("orders: {} {outcomes:?}", outcomes.values().sum::<u64>()));
     assert!(outcomes.len() > 1, "the order of threads makes no difference: {outcomes:?}");
 }

@@ -1,5 +1,7 @@
 //! Whole lives of a responder, in random and in PCT orders.
 
+#[path = "../../../../core/tests/figures/mod.rs"]
+mod figures;
 #[path = "../stage/planted.rs"]
 mod planted_races;
 #[path = "../../../../runtime/src/pump.rs"]

@@ -15,6 +15,7 @@ use super::lease::{Lease, Opening, Waiting};
 use super::orders::Order;
 use super::tick;
 use super::town::{Town, Tunnel};
+use crate::figures;
 use crate::world::Still;
 
 /// Schedules of each kind, unless the environment names another number: as `REVTUN_SCHEDULES`.
@@ -84,7 +85,7 @@ fn report(kind: &str, lives: &AtomicU64) -> Vec<(&'static str, u64)> {
         env::var_os("REVTUN_SCHEDULE").is_some() || lives >= schedules() as u64,
         "only {lives} schedules were taken"
     );
-    println!("{kind} schedules: {lives}, so far {seen:?}");
+    figures::tell(format_args!("{kind} schedules: {lives}, so far {seen:?}"));
     seen
 }
 

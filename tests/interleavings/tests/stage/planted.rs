@@ -18,6 +18,7 @@ pub(crate) fn all_are_found(tool: &str) {
         let test = format!("planted::{name}::models::{model}");
         let output = Command::new(env::current_exe().expect("a test has a file"))
             .args(["--ignored", "--exact", "--nocapture", &test])
+            .env_remove("REVTUN_FIGURES")
             .env("RUST_BACKTRACE", "0")
             .env("SHUTTLE_RANDOM_SEED", SEED)
             .output()
