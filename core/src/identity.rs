@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_in_a_log_is_one_line_and_reads_from_left_to_right() {
+    fn an_identity_in_a_log_is_one_line_without_bidi_controls() {
         let identity = Identity {
             node: NodeId::new("n\t\u{85}\u{2028}x").expect("legal"),
             cluster: ClusterId::new("\"\u{202e}c").expect("legal"),

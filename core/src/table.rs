@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_the_past_or_the_future_opens_nothing() {
+    fn a_key_of_another_generation_finds_nothing() {
         let mut table = Table::<TunnelId, char>::new();
         let old = table.insert('a');
         assert_eq!(table.remove(old), Some('a'));

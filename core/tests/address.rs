@@ -5,7 +5,7 @@ use revtun_core::address::{Address, AddressErrorKind, Field, MAX_COUNT};
 use revtun_core::identity::NameError;
 
 #[test]
-fn the_parts_of_an_address_come_out_as_they_went_in() {
+fn the_parts_of_an_address_are_returned_unchanged() {
     let address = Address::parse("rc://n1:c1:t1@upc:3").unwrap();
     assert_eq!(address.identity().to_string(), "t1/c1/n1");
     assert_eq!(address.upstream(), "upc");
@@ -15,7 +15,7 @@ fn the_parts_of_an_address_come_out_as_they_went_in() {
 }
 
 #[test]
-fn what_an_envoy_takes_is_taken() {
+fn every_address_that_envoy_accepts_is_accepted() {
     let long = "x".repeat(255);
     let accepted = [
         ("rc://n:c:t@u: 7", 7),
@@ -33,7 +33,7 @@ fn what_an_envoy_takes_is_taken() {
 }
 
 #[test]
-fn every_fault_has_its_text_and_its_place() {
+fn every_error_has_its_text_and_offset() {
     const FORMAT: &str = "rc://src_node_id:src_cluster_id:src_tenant_id@cluster_name:count";
     let scheme = format!("Address must start with 'rc://' for reverse connection resolver. Expected format: {FORMAT}");
     let parts = format!("Invalid reverse connection address format. Expected: {FORMAT}");
@@ -92,7 +92,7 @@ fn every_fault_has_its_text_and_its_place() {
 }
 
 #[test]
-fn a_fault_can_be_told_apart_without_its_text() {
+fn errors_can_be_matched_by_kind() {
     let fault = |text| Address::parse(text).unwrap_err().kind().clone();
     assert_eq!(fault("rc://n:c:@u:1"), AddressErrorKind::Name(Field::Tenant, NameError::Empty));
     assert_eq!(fault("rc://n:c:t@u:2000"), AddressErrorKind::Range(2000));
@@ -105,7 +105,7 @@ fn name() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn an_address_survives_being_written_and_read(
+    fn an_address_round_trips_through_its_text(
         node in name(), cluster in name(), tenant in name(), upstream in name(), count in 0..=MAX_COUNT,
     ) {
         let text = format!("rc://{node}:{cluster}:{tenant}@{upstream}:{count}");
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_an_address_or_a_fault_within_it(text in "(rc://)?[nct:@0-9 \\x00ü]{0,40}") {
+    fn any_text_is_an_address_or_an_error_at_an_offset_within_it(text in "(rc://)?[nct:@0-9 \\x00ü]{0,40}") {
         match Address::parse(&text) {
             Ok(address) => prop_assert_eq!(Address::parse(&address.to_string()), Ok(address)),
             Err(error) => prop_assert!(error.offset() <= text.len() && text.is_char_boundary(error.offset())),

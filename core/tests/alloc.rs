@@ -97,7 +97,7 @@ fn a_request_allocates_nothing() {
 
 /// The counter counts: a step that has to allocate is seen.
 #[test]
-fn waiting_allocates() {
+fn the_allocation_counter_counts_a_waiting_caller() {
     let (mut machine, ..) = crowded();
     let nobody =
         Target { tenant: Some(TenantId::new("acme").unwrap()), name: TargetName::Node(NodeId::new("nobody").unwrap()) };

@@ -47,7 +47,7 @@ fn a_spiffe_id_proves_all_three_names() {
 }
 
 #[test]
-fn each_name_may_stand_in_a_san_of_its_own() {
+fn names_may_be_in_separate_sans() {
     let mixed = binding("{node}.nodes.example", "spiffe://x/cluster/{cluster}", "spiffe://x/tenant/{tenant}");
     let names = [
         Statement::Dns("n1.nodes.example"),
@@ -64,7 +64,7 @@ fn each_name_may_stand_in_a_san_of_its_own() {
 }
 
 #[test]
-fn what_a_san_cannot_carry_is_never_proven() {
+fn a_name_that_a_san_cannot_carry_is_never_authenticated() {
     let dns = binding(
         "{node}.{cluster}.{tenant}.example",
         "{node}.{cluster}.{tenant}.example",
@@ -81,7 +81,7 @@ fn what_a_san_cannot_carry_is_never_proven() {
 }
 
 #[test]
-fn templates_that_prove_nothing_for_certain_are_refused() {
+fn ambiguous_templates_are_refused() {
     for (text, error) in [
         ("", TemplateError::Missing(Placeholder::Node)),
         ("spiffe://{tenant}/{cluster}", TemplateError::Missing(Placeholder::Node)),

@@ -22,7 +22,7 @@ fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_first_bytes_tell_the_protocol_as_soon_as_they_can() {
+fn the_protocol_is_detected_at_the_first_deciding_byte() {
     for length in 0..PREFACE.len() {
         assert_eq!(detect_protocol(&PREFACE[..length]), None);
     }
@@ -35,7 +35,7 @@ fn the_first_bytes_tell_the_protocol_as_soon_as_they_can() {
 }
 
 #[test]
-fn the_ready_made_frames_are_what_they_say() {
+fn the_constant_frames_are_well_formed() {
     assert_eq!(GOAWAY_NO_ERROR, [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(GOAWAY_UNUSED_CLIENT[..24], PREFACE[..]);
     assert_eq!(GOAWAY_UNUSED_CLIENT[24..33], [0, 0, 0, 4, 0, 0, 0, 0, 0]);
@@ -51,7 +51,7 @@ fn the_ready_made_frames_are_what_they_say() {
 }
 
 #[test]
-fn payloads_of_any_length_are_passed_over() {
+fn payloads_of_any_length_are_skipped() {
     for length in [0, 1, 0xff, 0x100, 0xffff, 0x1_0000, 0x12_3456] {
         let mut scanner = FrameScanner::server();
         scanner.scan(&frame(SETTINGS, 0, 0));
@@ -61,7 +61,7 @@ fn payloads_of_any_length_are_passed_over() {
 }
 
 #[test]
-fn no_frame_may_stand_before_the_first_settings() {
+fn there_is_no_boundary_before_the_first_settings() {
     let mut scanner = FrameScanner::client();
     assert!(!scanner.at_boundary());
     scanner.scan(PREFACE);
@@ -76,7 +76,7 @@ fn no_frame_may_stand_before_the_first_settings() {
 }
 
 #[test]
-fn no_frame_may_stand_within_a_sequence_of_headers() {
+fn there_is_no_boundary_within_a_header_block() {
     let mut scanner = FrameScanner::server();
     scanner.scan(&frame(SETTINGS, 0, 0));
     for (kind, flags, open) in [
@@ -93,7 +93,7 @@ fn no_frame_may_stand_within_a_sequence_of_headers() {
 }
 
 #[test]
-fn the_first_boundary_is_found_wherever_the_scanner_stands() {
+fn the_first_boundary_is_found_from_every_state() {
     let stream = [
         &PREFACE[..],
         &frame(SETTINGS, 0, 6),
@@ -119,7 +119,7 @@ fn the_first_boundary_is_found_wherever_the_scanner_stands() {
 
 proptest! {
     #[test]
-    fn cuts_change_nothing(
+    fn segmentation_changes_nothing(
         frames in prop::collection::vec((0_u8..11, any::<u8>(), 0_usize..70), 0..20),
         cuts in prop::collection::vec(1_usize..40, 1..20),
     ) {
@@ -145,7 +145,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_walked_to_its_end(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn garbage_is_scanned_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut scanner = FrameScanner::client();
         let ahead = scanner.first_boundary(&bytes);
         scanner.scan(&bytes);

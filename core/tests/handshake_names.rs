@@ -4,7 +4,7 @@ use revtun_core::handshake::{HeaderNames, Instance, PATH, ParsedRequest, Request
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 
 #[test]
-fn a_path_can_be_told_from_what_is_none() {
+fn only_legal_paths_are_paths() {
     for path in [PATH, "/", "/a/b?c=d&e=%20"] {
         assert!(is_path(path));
     }
@@ -14,7 +14,7 @@ fn a_path_can_be_told_from_what_is_none() {
 }
 
 #[test]
-fn both_ends_may_agree_on_another_prefix() {
+fn a_header_prefix_can_be_configured_at_both_ends() {
     let names = HeaderNames::with_prefix("X-Acme").unwrap();
     let rules = Rules { names: names.clone(), ..Rules::default() };
     let identity = Identity {

@@ -113,7 +113,7 @@ fn open() -> Rules {
 }
 
 #[test]
-fn a_request_is_an_envoys_byte_for_byte_but_for_the_instance() {
+fn a_request_is_byte_identical_to_envoys_but_for_the_instance() {
     let expected = ENVOYS.replace(LENGTH, &[OURS, LENGTH].concat());
     assert_eq!(encoded(&head()), expected);
     assert_eq!(
@@ -148,7 +148,7 @@ fn an_envoys_request_is_understood() {
 }
 
 #[test]
-fn what_an_envoy_answers_is_answered() {
+fn requests_are_rejected_with_envoys_status_and_text() {
     use Rejection::*;
     let rules = Rules::default();
     let cases = [
@@ -205,7 +205,7 @@ fn what_an_envoy_answers_is_answered() {
 }
 
 #[test]
-fn what_an_envoy_lets_pass_and_should_not_is_turned_away() {
+fn ambiguous_requests_that_envoy_accepts_are_rejected() {
     use Rejection::*;
     let long = format!("x-envoy-reverse-tunnel-cluster-id: {}\r\n", "c".repeat(256));
     let mut latin = request(&["x-envoy-reverse-tunnel-node-id: n?\r\n", CLUSTER, TENANT]);
@@ -253,7 +253,7 @@ fn upgrade_mode_demands_the_upgrade_and_nothing_more() {
 }
 
 #[test]
-fn a_demanded_cluster_name_is_compared_whole() {
+fn a_required_cluster_name_is_compared_in_full() {
     let rules = Rules { required_cluster: Some("up".into()), ..Rules::default() };
     assert_verdict(&rules, &with(UPSTREAM), Ok(()));
     assert_verdict(&rules, &with(""), Err(Rejection::MissingClusterName));
@@ -287,7 +287,7 @@ fn the_first_broken_rule_counts() {
 }
 
 #[test]
-fn of_duplicates_the_first_one_counts_and_names_of_headers_have_no_case() {
+fn the_first_of_duplicate_headers_counts_and_header_names_are_case_insensitive() {
     let second = "X-Envoy-Reverse-Tunnel-Node-Id: n2\r\n";
     for (lines, node) in [([NODE, second], "n1"), ([second, NODE], "n2")] {
         let bytes = request(&[lines[0], lines[1], CLUSTER, TENANT]);
@@ -325,7 +325,7 @@ fn an_initiation_time_is_a_number_or_nothing() {
 }
 
 #[test]
-fn a_head_may_be_as_long_as_an_envoys_and_no_longer() {
+fn the_head_size_limit_is_envoys() {
     let filler = |bytes: usize| format!("filler: {}\r\n", "x".repeat(bytes - "filler: \r\n".len()));
     let room = MAX_REQUEST_HEAD_BYTES - with("").len();
     assert_verdict(&Rules::default(), &with(&filler(room)), Ok(()));
@@ -338,7 +338,7 @@ fn a_head_may_be_as_long_as_an_envoys_and_no_longer() {
 }
 
 #[test]
-fn the_bytes_behind_a_request_are_not_touched() {
+fn bytes_behind_a_request_are_not_consumed() {
     let chunked = body(CHUNKED, "0\r\n\r\n");
     for request in [ENVOYS.as_bytes(), &chunked] {
         let bytes = [request, b"RPING\n\0\r\n\r\n"].concat();
@@ -361,7 +361,7 @@ fn name() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn a_request_survives_being_written_and_read(
+    fn a_request_round_trips(
         node in name(), cluster in name(), tenant in name(), upstream in name(),
         initiation_time_ms: u64, worker: u32, connection: u64, instance: u128, upgrade: bool, whole_tls: bool,
         token in prop::option::of("[A-Za-z0-9._~+/-]{1,600}=?"),

@@ -36,7 +36,7 @@ fn assert_answer(upgrade: bool, head: &[u8], answer: Answer) {
 }
 
 #[test]
-fn an_accepting_answer_is_an_envoys_byte_for_byte_unless_both_are_revtun() {
+fn an_accepting_response_is_byte_identical_to_envoys_unless_both_ends_are_revtun() {
     assert_eq!(accepted(false, false, false), b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(
         accepted(true, false, false),
@@ -58,7 +58,7 @@ fn accepted(upgrade: bool, revtun: bool, whole_tls: bool) -> Vec<u8> {
 
 /// As an Envoy 1.40.0 sends them.
 #[test]
-fn a_rejection_is_an_envoys_byte_for_byte() {
+fn a_rejection_is_byte_identical_to_envoys() {
     use Rejection::*;
     let plain = |status: &str, length: &str, body: &str| {
         let head = format!("HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n");
@@ -100,7 +100,7 @@ fn a_rejection_is_an_envoys_byte_for_byte() {
 }
 
 #[test]
-fn every_rejection_is_understood_as_it_was_meant() {
+fn every_rejection_round_trips_with_status_and_retry_after() {
     for rejection in Rejection::ALL {
         let bytes = encode_rejection(rejection);
         let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
@@ -113,7 +113,7 @@ fn every_rejection_is_understood_as_it_was_meant() {
 }
 
 #[test]
-fn the_status_decides_and_framing_does_not() {
+fn only_the_status_decides_about_a_response() {
     for head in [
         "HTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 200\r\n\r\n",
@@ -139,7 +139,7 @@ fn the_status_decides_and_framing_does_not() {
 }
 
 #[test]
-fn a_pause_is_asked_for_in_whole_seconds_by_429_and_503_only() {
+fn retry_after_is_read_in_whole_seconds_of_429_and_503_only() {
     let head = |status: u16, value: &str| format!("HTTP/1.1 {status} So\r\nRetry-After: {value}\r\n\r\n").into_bytes();
     for status in [429, 503] {
         assert_answer(false, &head(status, "1"), refused(status, Some(1)));
@@ -159,7 +159,7 @@ fn a_pause_is_asked_for_in_whole_seconds_by_429_and_503_only() {
 }
 
 #[test]
-fn what_is_no_answer_is_malformed() {
+fn anything_but_a_response_is_malformed() {
     for bytes in [
         &b"\x15\x03\x03\x00\x02\x02\x28\n"[..],
         b"\0\0\0\x04\0\0\0\0\0\n",
@@ -181,7 +181,7 @@ fn what_is_no_answer_is_malformed() {
 }
 
 #[test]
-fn an_answer_has_limits() {
+fn the_size_of_a_response_head_is_limited() {
     let interim = |count| ["HTTP/1.1 100\r\n\r\n".repeat(count), "HTTP/1.1 200\r\n\r\n".into()].concat();
     assert_answer(false, interim(8).as_bytes(), ENVOY);
     assert_answer(false, interim(9).as_bytes(), Answer::Malformed);
@@ -197,7 +197,7 @@ fn an_answer_has_limits() {
 }
 
 #[test]
-fn nothing_is_said_before_the_head_is_whole() {
+fn a_response_is_incomplete_until_its_head_ends() {
     for head in ["HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "HTTP/1.0 404\r\n\r\n"] {
         for length in 0..head.len() {
             assert_eq!(grown(false, head.as_bytes(), [length]), ParsedResponse::Incomplete);
@@ -207,7 +207,7 @@ fn nothing_is_said_before_the_head_is_whole() {
 
 proptest! {
     #[test]
-    fn a_single_head_is_read_as_httparse_reads_it(
+    fn a_single_head_parses_as_httparse_parses_it(
         text in "HTTP/1\\.[012] [0-9]{3}( [ -~]{0,4})?\r\n([a-c]{1,3}: ?[ -~]{0,6}\r\n){0,4}\r?\n?[a-z\r\n]{0,4}",
     ) {
         let mut headers = [httparse::EMPTY_HEADER; 100];

@@ -30,7 +30,7 @@ fn answered(upgrade: bool, head: &[u8]) -> Answer {
 }
 
 #[test]
-fn a_responder_demands_the_word() {
+fn a_responder_can_require_whole_tls() {
     assert_eq!(asked(true, "x-revtun-tls: whole\r\n"), Ok(()));
     assert_eq!(asked(true, "X-Revtun-TLS: whole\r\nx-revtun-tls: no\r\n"), Ok(()), "of duplicates the first counts");
     for lines in ["", "x-revtun-tls: Whole\r\n", "x-revtun-tls: 1\r\n", "x-revtun-tls: no\r\nx-revtun-tls: whole\r\n"] {
@@ -40,7 +40,7 @@ fn a_responder_demands_the_word() {
 }
 
 #[test]
-fn an_initiator_takes_no_answer_without_it() {
+fn an_initiator_rejects_a_response_without_whole_tls() {
     for upgrade in [false, true] {
         let accepted = |revtun, whole_tls| Acceptance { upgrade, revtun, whole_tls }.encode();
         let agreed = accepted(true, true);

@@ -23,12 +23,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_initiators_run_is_written_read_and_replayed(throws in vec(any::<u64>(), 1..120)) {
+    fn a_journal_of_an_initiator_round_trips_and_replays(throws in vec(any::<u64>(), 1..120)) {
         round_trip(Initiator::new(walk::initiator::small()), &throws);
     }
 
     #[test]
-    fn a_responders_run_is_written_read_and_replayed(throws in vec(any::<u64>(), 1..120)) {
+    fn a_journal_of_a_responder_round_trips_and_replays(throws in vec(any::<u64>(), 1..120)) {
         round_trip(Responder::new(walk::responder::small(true, true)), &throws);
     }
 }
@@ -61,7 +61,7 @@ fn round_trip<M: Walked>(machine: M, throws: &[u64]) {
 }
 
 #[test]
-fn lines_read_as_they_look() {
+fn the_text_format_is_as_documented() {
     let mut initiator = Initiator::new(initiator::Config::default());
     let mut journal = Recorder::new(String::new(), Format::Text);
     let mut tla = Recorder::new(String::new(), Format::Tla);
@@ -99,7 +99,7 @@ at=1500000000 dice=42 DrainRequested grace=9000000000
 }
 
 #[test]
-fn the_form_for_the_specification_quotes_names_and_lists_what_there_are_several_of() {
+fn the_tla_format_is_as_documented() {
     let mut responder = Responder::new(responder::Config { settle: Duration::ZERO, ..responder::Config::default() });
     let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
     let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
@@ -127,7 +127,7 @@ fn the_form_for_the_specification_quotes_names_and_lists_what_there_are_several_
 }
 
 #[test]
-fn values_of_the_wrong_kind_make_no_event() {
+fn a_value_of_the_wrong_type_is_not_decoded() {
     for text in [
         "TargetSet host=many count=1",
         "TargetSet host=1 count=1.0",
@@ -150,7 +150,7 @@ fn values_of_the_wrong_kind_make_no_event() {
 }
 
 #[test]
-fn names_are_quoted_and_everything_else_stands_bare() {
+fn only_names_are_quoted() {
     let mut responder = Responder::new(responder::Config::default());
     let _ = responder.step(ENV, responder::Event::Accepted { source: responder::Source(1) });
     let identity = Identity {
@@ -170,7 +170,7 @@ fn names_are_quoted_and_everything_else_stands_bare() {
 }
 
 #[test]
-fn a_header_makes_the_same_machine_again() {
+fn a_header_restores_the_machine() {
     let config = responder::Config { settle: Duration::ZERO, max_streams: 7, ..walk::responder::small(false, true) };
     let responder = Responder::new(config);
     let header = Header::parse(&Header::of(&responder).to_string()).expect("what was written can be read");
@@ -190,7 +190,7 @@ fn a_header_makes_the_same_machine_again() {
 }
 
 #[test]
-fn a_bad_line_is_named_with_what_it_lacks() {
+fn a_parse_error_names_the_line_and_what_was_expected() {
     let fault = |text: &str| replay(&mut Initiator::new(initiator::Config::default()), text).unwrap_err();
     let cases = [
         ("dice=2 at=1 Tick", "line 1: expected at=NANOSECONDS dice=NUMBER at the beginning"),
@@ -214,7 +214,7 @@ fn a_bad_line_is_named_with_what_it_lacks() {
 }
 
 #[test]
-fn nothing_that_can_be_written_breaks_the_reader() {
+fn no_text_breaks_the_parser() {
     proptest!(|(text in "(at=1 dice=2 )?[-a-zA-Z=.\"\\\\ {}+>0-9é]{0,60}")| {
         if let Ok(line) = Line::parse(&text) {
             assert_eq!(Line::parse(&line.to_string()), Ok(line));
@@ -223,7 +223,7 @@ fn nothing_that_can_be_written_breaks_the_reader() {
 }
 
 #[test]
-fn a_full_disk_stops_the_journal_and_not_the_machine() {
+fn a_write_error_stops_the_journal_and_not_the_machine() {
     struct Full;
     impl fmt::Write for Full {
         fn write_str(&mut self, _: &str) -> fmt::Result {

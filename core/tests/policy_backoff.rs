@@ -52,7 +52,7 @@ fn pauses(times: usize, fate: impl Fn(&mut Clock<Initiator>, TunnelId, usize)) -
 }
 
 #[test]
-fn a_tunnel_that_was_pinged_and_lived_for_a_second_is_no_trouble() {
+fn the_end_of_a_tunnel_that_was_pinged_and_lived_for_a_second_is_no_failure() {
     for life in [1_000, 5_000] {
         let lived = |clock: &mut Clock<Initiator>, tunnel, _| {
             accept(clock, tunnel);
@@ -65,7 +65,7 @@ fn a_tunnel_that_was_pinged_and_lived_for_a_second_is_no_trouble() {
 }
 
 #[test]
-fn one_that_went_sooner_or_was_never_pinged_is_a_flap() {
+fn the_end_of_a_shorter_or_never_pinged_tunnel_is_a_flap() {
     for (pinged, life) in [(true, 999), (false, 999), (false, 5_000)] {
         let flapped = |clock: &mut Clock<Initiator>, tunnel, _| {
             accept(clock, tunnel);
@@ -81,7 +81,7 @@ fn one_that_went_sooner_or_was_never_pinged_is_a_flap() {
 
 /// Or else whoever begins HTTP and hangs up would be dialled without a pause.
 #[test]
-fn one_that_was_used_at_once_and_went_is_a_flap_too() {
+fn the_end_of_a_short_tunnel_in_use_is_a_flap() {
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let flapped = |clock: &mut Clock<Initiator>, tunnel, _| {
             accept(clock, tunnel);
@@ -108,7 +108,7 @@ fn one_that_was_used_at_once_and_went_is_a_flap_too() {
 }
 
 #[test]
-fn a_good_tunnel_ends_the_trouble_of_those_before_it() {
+fn a_tunnel_that_lives_long_enough_resets_the_backoff() {
     for (life, last) in [(1_000, [0, 0]), (999, [1_000, 2_000])] {
         let fate = |clock: &mut Clock<Initiator>, tunnel, turn| {
             accept(clock, tunnel);
@@ -124,7 +124,7 @@ fn a_good_tunnel_ends_the_trouble_of_those_before_it() {
 }
 
 #[test]
-fn one_flap_does_not_stop_the_other_dials_and_two_do() {
+fn two_flaps_limit_dials_and_one_does_not() {
     let mut clock = wanting(2);
     let ((first, _), (pending, _)) = (dialled(&mut clock), dialled(&mut clock));
     accept(&mut clock, first);
@@ -138,7 +138,7 @@ fn one_flap_does_not_stop_the_other_dials_and_two_do() {
 }
 
 #[test]
-fn a_wave_that_asks_for_a_pause_is_one_failure_too() {
+fn failures_of_one_wave_with_retry_after_count_once() {
     let mut clock = wanting(2);
     let tunnels = [dialled(&mut clock).0, dialled(&mut clock).0];
     clock.pass(10);
@@ -168,7 +168,7 @@ fn patience(heard: &[u64]) -> u128 {
 }
 
 #[test]
-fn the_window_follows_the_last_two_pings() {
+fn the_liveness_timeout_follows_the_last_two_ping_intervals() {
     assert_eq!(patience(&[]), 7_000);
     assert_eq!(patience(&[6_000]), 21_000, "even one ping shows that they are rare");
     assert_eq!(patience(&[10]), 7_000, "and not that they are frequent");
@@ -197,7 +197,7 @@ fn patience_after(heard: &[u64]) -> u128 {
 }
 
 #[test]
-fn only_who_has_not_shown_how_often_it_pings_is_given_more_time() {
+fn only_an_unknown_ping_interval_is_stretched_by_a_timeout() {
     assert_eq!(patience_after(&[]), 14_000);
     assert_eq!(patience_after(&[10]), 14_000, "it may ping rarely");
     assert_eq!(patience_after(&[10, 2_010]), 7_000, "it was no slow one, it is dead");
@@ -205,7 +205,7 @@ fn only_who_has_not_shown_how_often_it_pings_is_given_more_time() {
 
 /// Of a responder that was slow once, the first ping of a new tunnel does not tell that it has become quick.
 #[test]
-fn the_first_ping_of_a_new_tunnel_shows_no_haste() {
+fn the_first_ping_never_shortens_the_ping_interval() {
     let mut clock = wanting(1);
     let (slow, _) = dialled(&mut clock);
     accept(&mut clock, slow);
@@ -221,7 +221,7 @@ fn the_first_ping_of_a_new_tunnel_shows_no_haste() {
 }
 
 #[test]
-fn of_a_surplus_the_idle_tunnel_goes_and_not_the_one_in_use() {
+fn an_idle_tunnel_is_shed_before_one_in_use() {
     let mut clock = wanting(2);
     let (idle, _) = dialled(&mut clock);
     let (busy, _) = dialled(&mut clock);

@@ -58,7 +58,7 @@ fn pauses(dice: u64, times: u32, fail: impl Fn(&mut Clock<Initiator>, TunnelId))
 }
 
 #[test]
-fn nobody_gets_more_tunnels_than_the_limit() {
+fn the_target_of_a_host_is_capped() {
     let mut clock = wanting(u16::MAX);
     assert_eq!(dials(&clock.run()), usize::from(MAX_COUNT));
 }
@@ -84,7 +84,7 @@ fn failures_in_a_row_back_off_with_full_jitter() {
 }
 
 #[test]
-fn a_refused_dial_is_asked_again_soon() {
+fn a_refused_connection_is_retried_soon() {
     let refused = |clock: &mut Clock<Initiator>, tunnel| {
         let _ = clock.tell(initiator::Event::Closed { tunnel, cause: Cause::Refused });
     };
@@ -92,7 +92,7 @@ fn a_refused_dial_is_asked_again_soon() {
 }
 
 #[test]
-fn who_is_denied_waits_longer_and_never_nothing() {
+fn a_denied_handshake_backs_off_longer_and_never_zero() {
     for status in [401, 403, 404] {
         let denied = |clock: &mut Clock<Initiator>, tunnel| answer(clock, tunnel, status, None);
         assert_eq!(pauses(MAX, 5, denied), [0, 5_000, 10_000, 20_000, 30_000]);
@@ -112,7 +112,7 @@ fn retry_after_is_honoured_and_capped() {
 }
 
 #[test]
-fn retry_after_is_honoured_whatever_fails_beside_it() {
+fn retry_after_is_honoured_beside_other_failures() {
     for other_first in [true, false] {
         let mut clock = wanting(2);
         clock.dice = 0;
@@ -133,7 +133,7 @@ fn retry_after_is_honoured_whatever_fails_beside_it() {
 }
 
 #[test]
-fn a_refused_dial_does_not_cut_a_longer_pause_short() {
+fn a_refused_connection_does_not_shorten_a_pending_backoff() {
     let mut clock = wanting(2);
     clock.dice = 0;
     let _ = clock.run();
@@ -145,7 +145,7 @@ fn a_refused_dial_does_not_cut_a_longer_pause_short() {
 }
 
 #[test]
-fn a_host_in_trouble_is_probed_by_one_and_met_by_all_when_it_is_back() {
+fn a_failing_host_is_probed_by_one_dial_and_filled_once_it_accepts() {
     let mut clock = wanting(4);
     clock.dice = MAX;
     assert_eq!(dials(&clock.run()), 4);
@@ -162,7 +162,7 @@ fn a_host_in_trouble_is_probed_by_one_and_met_by_all_when_it_is_back() {
 }
 
 #[test]
-fn tunnels_that_are_accepted_and_go_again_are_not_redialled_in_a_loop() {
+fn flapping_tunnels_back_off() {
     let flap = |clock: &mut Clock<Initiator>, tunnel| {
         accept(clock, tunnel);
         let _ = clock.tell(initiator::Event::Closed { tunnel, cause: Cause::Lost });
@@ -171,7 +171,7 @@ fn tunnels_that_are_accepted_and_go_again_are_not_redialled_in_a_loop() {
 }
 
 #[test]
-fn a_responder_that_accepts_and_never_pings_is_given_more_and_more_time() {
+fn a_responder_that_accepts_and_never_pings_backs_off_with_a_growing_liveness_timeout() {
     let mut clock = wanting(1);
     clock.dice = 0;
     let patience = |clock: &mut Clock<Initiator>, generation| {
@@ -189,7 +189,7 @@ fn a_responder_that_accepts_and_never_pings_is_given_more_and_more_time() {
 
 /// Also where the initiator stood still and finds all of them overdue.
 #[test]
-fn many_tunnels_that_fall_silent_together_stretch_the_patience_once() {
+fn tunnels_that_time_out_together_stretch_the_liveness_timeout_once() {
     for late in [0, 20_000] {
         let mut clock = wanting(8);
         let _ = clock.run();
@@ -208,7 +208,7 @@ fn many_tunnels_that_fall_silent_together_stretch_the_patience_once() {
 
 /// Our own responder pings at once and then every interval, which may be longer than the silence window.
 #[test]
-fn a_responder_that_pings_rarely_is_not_left_for_it() {
+fn a_responder_with_a_long_ping_interval_keeps_its_tunnels() {
     let mut clock = wanting(1);
     let _ = clock.run();
     let mut up = tunnel(0, 0);
@@ -235,7 +235,7 @@ fn a_responder_that_pings_rarely_is_not_left_for_it() {
 }
 
 #[test]
-fn pings_stretch_the_window_to_three_and_a_half_intervals() {
+fn the_liveness_timeout_is_three_and_a_half_ping_intervals() {
     let mut clock = wanting(1);
     let _ = clock.run();
     accept(&mut clock, tunnel(0, 0));
@@ -250,7 +250,7 @@ fn pings_stretch_the_window_to_three_and_a_half_intervals() {
 }
 
 #[test]
-fn a_goaway_is_answered_by_a_new_tunnel_before_the_old_one_is_gone() {
+fn a_tunnel_that_received_goaway_is_replaced_before_it_closes() {
     let mut clock = wanting(1);
     let _ = clock.run();
     accept(&mut clock, tunnel(0, 0));
@@ -265,7 +265,7 @@ fn a_goaway_is_answered_by_a_new_tunnel_before_the_old_one_is_gone() {
 }
 
 #[test]
-fn a_responder_that_says_goaway_again_and_again_piles_up_nothing() {
+fn draining_tunnels_of_a_host_are_limited() {
     let mut clock = Clock::new(Initiator::new(initiator::Config { max_draining: 2, ..initiator::Config::default() }));
     let _ = clock.tell(initiator::Event::TargetSet { host: HOST, count: 1 });
     for turn in 0..5 {
@@ -299,7 +299,7 @@ fn an_initiator_is_ready_once_a_responder_has_proven_itself() {
 }
 
 #[test]
-fn of_two_orders_to_drain_the_earlier_end_counts() {
+fn the_earlier_deadline_of_two_drains_counts() {
     for graces in [[9, 3], [3, 9]] {
         let mut clock = wanting(1);
         let _ = clock.run();
@@ -316,7 +316,7 @@ fn of_two_orders_to_drain_the_earlier_end_counts() {
 }
 
 #[test]
-fn an_initiators_drain_tells_waits_closes_and_ends() {
+fn an_initiators_drain_sends_goaway_waits_closes_and_ends() {
     let mut clock = wanting(2);
     let _ = clock.run();
     accept(&mut clock, tunnel(0, 0));

@@ -46,7 +46,7 @@ fn responder(config: responder::Config) -> Clock<Responder> {
 }
 
 #[test]
-fn each_limit_of_new_tunnels_has_its_own_name() {
+fn each_tunnel_limit_has_its_own_rejection() {
     let roomy = responder::Config::default();
     for (config, rejection) in [
         (responder::Config { max_tunnels: 1, ..roomy }, Rejection::ResponderFull),
@@ -66,7 +66,7 @@ fn each_limit_of_new_tunnels_has_its_own_name() {
 }
 
 #[test]
-fn one_place_leaves_room_at_the_door_for_the_others() {
+fn handshakes_of_one_source_are_limited_apart_from_others() {
     let mut clock = responder(responder::Config { max_handshakes_per_source: 2, ..responder::Config::default() });
     let mut knock = |source| clock.tell(responder::Event::Accepted { source: Source(source) });
     let admitted = |effects: Vec<_>| matches!(effects[..], [responder::Effect::Admit { .. }]);
@@ -79,7 +79,7 @@ fn one_place_leaves_room_at_the_door_for_the_others() {
 }
 
 #[test]
-fn a_tenant_that_asks_for_too_much_leaves_room_for_the_others() {
+fn a_saturated_tenant_does_not_starve_the_others() {
     let limits =
         responder::Config { max_streams_per_tenant: 3, max_waiting_per_tenant: 2, ..responder::Config::default() };
     let mut clock = responder(responder::Config { max_streams: 1, ..limits });

@@ -69,7 +69,7 @@ fn responder(config: responder::Config) -> Clock<Responder> {
 }
 
 #[test]
-fn an_envoy_is_left_alone_at_first_and_a_revtun_is_pinged_at_once() {
+fn an_envoy_settles_first_and_a_revtun_is_pinged_at_once() {
     let mut clock = responder(responder::Config::default());
     let (envoy, effects) = greet(&mut clock, "n", None);
     assert_eq!(effects, [responder::Effect::Accept { tunnel: envoy }]);
@@ -109,7 +109,7 @@ fn the_first_use_of_a_dead_tunnel_does_not_lengthen_its_life() {
 }
 
 #[test]
-fn a_returning_node_drains_its_ghost_and_two_living_ones_are_reported_once() {
+fn a_newer_process_drains_the_older_one_and_contention_is_reported_once() {
     let mut clock = responder(responder::Config::default());
     let (old, _) = greet(&mut clock, "n", instance(1));
     assert_eq!(open(&mut clock, 1, node("n")), assigned(1, old));
@@ -130,7 +130,7 @@ fn a_returning_node_drains_its_ghost_and_two_living_ones_are_reported_once() {
 }
 
 #[test]
-fn three_processes_that_take_turns_are_found_out_and_left_alone() {
+fn three_alternating_processes_are_contended_and_all_kept() {
     let contended = |effects: &[responder::Effect]| {
         effects.iter().filter(|it| matches!(it, responder::Effect::Contended { .. })).count()
     };
@@ -149,7 +149,7 @@ fn three_processes_that_take_turns_are_found_out_and_left_alone() {
 }
 
 #[test]
-fn what_is_known_of_processes_ends_with_the_last_tunnel_even_if_somebody_waits() {
+fn generations_end_with_the_last_tunnel_even_while_callers_wait() {
     let mut clock = responder(responder::Config { max_streams: 1, ..responder::Config::default() });
     let (first, _) = greet(&mut clock, "n", instance(1));
     let (second, _) = greet(&mut clock, "n", instance(2));
@@ -164,7 +164,7 @@ fn what_is_known_of_processes_ends_with_the_last_tunnel_even_if_somebody_waits()
 }
 
 #[test]
-fn a_tunnel_without_an_instance_is_nobodys_ghost() {
+fn a_tunnel_without_an_instance_is_never_superseded() {
     let mut clock = responder(responder::Config::default());
     let (envoy, _) = greet(&mut clock, "n", None);
     let _ = clock.fire();
@@ -175,7 +175,7 @@ fn a_tunnel_without_an_instance_is_nobodys_ghost() {
 }
 
 #[test]
-fn a_process_may_have_as_many_tunnels_as_it_likes() {
+fn tunnels_of_one_process_do_not_supersede_each_other() {
     let mut clock = responder(responder::Config::default());
     for _ in 0..4 {
         let (tunnel, effects) = greet(&mut clock, "n", instance(1));
@@ -184,7 +184,7 @@ fn a_process_may_have_as_many_tunnels_as_it_likes() {
 }
 
 #[test]
-fn what_a_tenant_closes_it_may_open_again() {
+fn closed_tunnels_free_their_tenants_room() {
     let mut clock = responder(responder::Config { max_tunnels_per_tenant: 1, ..responder::Config::default() });
     // A second node keeps the tenant known.
     assert_eq!(open(&mut clock, 1, node("m")), responder::Effect::Wait { stream: StreamId(1) });
@@ -196,7 +196,7 @@ fn what_a_tenant_closes_it_may_open_again() {
 }
 
 #[test]
-fn connections_that_have_not_greeted_are_limited() {
+fn connections_without_a_handshake_are_limited() {
     let mut clock = responder(responder::Config { max_handshakes: 2, ..responder::Config::default() });
     for slot in 0..2 {
         let admit = responder::Effect::Admit { tunnel: TunnelId::new(slot, 0) };
@@ -207,7 +207,7 @@ fn connections_that_have_not_greeted_are_limited() {
 }
 
 #[test]
-fn tunnels_on_their_way_out_leave_room_for_new_ones() {
+fn draining_tunnels_do_not_count_against_the_node_limit() {
     let mut clock = responder(responder::Config { max_tunnels_per_node: 1, ..responder::Config::default() });
     let (leaving, _) = greet(&mut clock, "n", instance(1));
     assert_eq!(open(&mut clock, 1, node("n")), assigned(1, leaving));
@@ -217,7 +217,7 @@ fn tunnels_on_their_way_out_leave_room_for_new_ones() {
 }
 
 #[test]
-fn of_several_suspects_the_one_goes_that_is_silent_for_the_longest_time() {
+fn the_longest_unanswered_of_several_tunnels_is_evicted() {
     let mut clock = responder(responder::Config { max_tunnels_per_node: 2, ..responder::Config::default() });
     let (older, _) = greet(&mut clock, "n", instance(1));
     clock.pass(100);
@@ -228,7 +228,7 @@ fn of_several_suspects_the_one_goes_that_is_silent_for_the_longest_time() {
 }
 
 #[test]
-fn a_full_node_gives_up_the_tunnel_that_has_not_answered_for_the_longest_time() {
+fn a_full_node_evicts_its_longest_unanswered_tunnel() {
     let mut clock = responder(responder::Config { max_tunnels_per_node: 2, ..responder::Config::default() });
     let (older, _) = greet(&mut clock, "n", instance(1));
     clock.pass(500);
@@ -244,7 +244,7 @@ fn a_full_node_gives_up_the_tunnel_that_has_not_answered_for_the_longest_time() 
 }
 
 #[test]
-fn a_returning_node_is_not_kept_out_by_its_corpse_where_tenant_or_responder_is_full() {
+fn a_full_tenant_or_responder_evicts_a_stale_tunnel_of_a_returning_node() {
     for (max_tunnels, max_tunnels_per_tenant) in [(1, 100), (100, 1)] {
         let config = responder::Config { max_tunnels, max_tunnels_per_tenant, ..responder::Config::default() };
         let mut clock = responder(config);
@@ -258,7 +258,7 @@ fn a_returning_node_is_not_kept_out_by_its_corpse_where_tenant_or_responder_is_f
 }
 
 #[test]
-fn of_two_tunnels_the_one_with_less_to_do_is_taken() {
+fn the_less_loaded_of_two_tunnels_is_picked() {
     for place in [node("n"), cluster("c")] {
         let mut clock = responder(responder::Config::default());
         let tunnels = [greet(&mut clock, "n", instance(1)).0, greet(&mut clock, "n", instance(1)).0];
@@ -274,7 +274,7 @@ fn of_two_tunnels_the_one_with_less_to_do_is_taken() {
 }
 
 #[test]
-fn of_two_nodes_the_one_with_less_to_do_for_each_tunnel_is_taken() {
+fn the_node_with_fewer_streams_per_tunnel_is_picked() {
     let mut clock = responder(responder::Config::default());
     let (lone, _) = greet(&mut clock, "n", instance(1));
     let twins = [greet(&mut clock, "m", instance(2)).0, greet(&mut clock, "m", instance(2)).0];
@@ -292,7 +292,7 @@ fn of_two_nodes_the_one_with_less_to_do_for_each_tunnel_is_taken() {
 }
 
 #[test]
-fn callers_wait_in_line_and_nobody_overtakes() {
+fn waiting_callers_are_served_in_order() {
     let mut clock = responder(responder::Config { max_streams: 1, ..responder::Config::default() });
     let (tunnel, _) = greet(&mut clock, "n", instance(1));
     assert_eq!(open(&mut clock, 1, node("n")), assigned(1, tunnel));
@@ -311,7 +311,7 @@ fn callers_wait_in_line_and_nobody_overtakes() {
 }
 
 #[test]
-fn a_caller_that_waits_cannot_ask_twice() {
+fn a_second_open_of_a_waiting_stream_is_stale() {
     let mut clock = responder(responder::Config::default());
     assert_eq!(open(&mut clock, 1, node("n")), responder::Effect::Wait { stream: StreamId(1) });
     assert_eq!(clock.tell(responder::Event::Opened { stream: StreamId(1), target: node("m") }), []);
@@ -319,7 +319,7 @@ fn a_caller_that_waits_cannot_ask_twice() {
 }
 
 #[test]
-fn a_drain_of_a_part_leaves_the_rest_alone() {
+fn a_scoped_drain_drains_only_its_scope() {
     let tenant = |name| TenantId::new(name).expect("legal");
     let scopes = [
         (DrainScope::Tenant(tenant("t")), vec![0, 1]),
@@ -341,7 +341,7 @@ fn a_drain_of_a_part_leaves_the_rest_alone() {
 }
 
 #[test]
-fn who_waits_for_a_full_cluster_is_told_that_it_is_full() {
+fn a_timed_out_caller_of_a_full_cluster_is_told_saturated() {
     let mut clock = responder(responder::Config { max_streams: 1, ..responder::Config::default() });
     let (tunnel, _) = greet(&mut clock, "n", instance(1));
     assert_eq!(open(&mut clock, 1, cluster("c")), assigned(1, tunnel));
@@ -351,7 +351,7 @@ fn who_waits_for_a_full_cluster_is_told_that_it_is_full() {
 }
 
 #[test]
-fn of_two_orders_to_drain_everything_the_earlier_end_counts() {
+fn the_earlier_deadline_of_two_full_drains_counts() {
     for graces in [[9, 3], [3, 9]] {
         let mut clock = responder(responder::Config::default());
         let (tunnel, _) = greet(&mut clock, "n", instance(1));
@@ -368,7 +368,7 @@ fn of_two_orders_to_drain_everything_the_earlier_end_counts() {
 }
 
 #[test]
-fn a_responders_drain_refuses_tells_waits_and_ends() {
+fn a_responders_drain_refuses_sends_goaway_waits_and_ends() {
     let mut clock = responder(responder::Config::default());
     let (idle, _) = greet(&mut clock, "n", instance(1));
     let (busy, _) = greet(&mut clock, "m", instance(1));

@@ -46,7 +46,7 @@ struct Run {
 }
 
 #[test]
-fn an_initiator_keeps_its_promises() {
+fn an_initiator_holds_its_invariants_and_model() {
     let config = walk::initiator::small();
     let tally =
         explore(|run, tally| watch("walk-initiator", Initiator::new(config), InitiatorModel::new(config), run, tally));
@@ -60,7 +60,7 @@ fn an_initiator_keeps_its_promises() {
 }
 
 #[test]
-fn a_responder_keeps_its_promises() {
+fn a_responder_holds_its_invariants_and_model() {
     let tally = explore(|run, tally| {
         let config = walk::responder::small(run.switches.0, run.switches.1);
         watch("walk-responder", Responder::new(config), ResponderModel::new(config), run, tally);

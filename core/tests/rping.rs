@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use revtun_core::rping::{Data, Filtered, PING, PingFilter};
 
 #[test]
-fn each_row_of_the_reference_is_met() {
+fn each_row_of_the_reference_holds() {
     let one = |bytes: &[u8]| PingFilter::new().feed(bytes);
     let data = |pings, from| Filtered { pings, data: Some(Data { held: b"", from }) };
     let none = |pings| Filtered { pings, data: None };
@@ -22,7 +22,7 @@ fn each_row_of_the_reference_is_met() {
 }
 
 #[test]
-fn what_was_kept_back_is_given_back() {
+fn held_bytes_are_returned_with_the_data() {
     let mut filter = PingFilter::new();
     assert_eq!(filter.feed(b"RPINGRP"), Filtered { pings: 1, data: None });
     assert_eq!(filter.held(), b"RP");
@@ -32,21 +32,21 @@ fn what_was_kept_back_is_given_back() {
 }
 
 #[test]
-fn a_ping_ended_and_data_begun_in_one_read_gives_nothing_back() {
+fn data_behind_a_completed_ping_holds_nothing_back() {
     let mut filter = PingFilter::new();
     filter.feed(b"RPIN");
     assert_eq!(filter.feed(b"GRPX"), Filtered { pings: 1, data: Some(Data { held: b"", from: 1 }) });
 }
 
 #[test]
-fn behind_the_first_data_everything_is_data() {
+fn everything_after_the_first_data_is_data() {
     let mut filter = PingFilter::new();
     filter.feed(b"x");
     assert_eq!(filter.feed(b"RPING"), Filtered { pings: 0, data: Some(Data { held: b"", from: 0 }) });
 }
 
 #[test]
-fn every_cut_in_two_gives_the_same() {
+fn every_segmentation_in_two_gives_the_same() {
     for stream in [&b"RPINGRPINGPRI * "[..], b"RPINGRPINX", b"RPINGRPINGRPI", b"REPORT", b"RPINRPING"] {
         let whole = through(&[stream]);
         for first in 0..=stream.len() {
@@ -75,7 +75,7 @@ fn through(pieces: &[&[u8]]) -> (u32, Vec<u8>, &'static [u8]) {
 
 proptest! {
     #[test]
-    fn pings_in_front_are_counted_and_no_other_byte_is_lost(
+    fn leading_pings_are_counted_and_no_other_byte_is_lost(
         count in 0_u32..50, tail in "[RPING]{0,12}", cuts in prop::collection::vec(1_usize..9, 1..20),
     ) {
         let mut stream = PING.repeat(count as usize);

@@ -62,7 +62,7 @@ fn a_token_names_its_bearer() {
 }
 
 #[test]
-fn each_name_may_stand_in_a_claim_of_its_own_and_one_of_a_list_is_enough() {
+fn names_may_be_in_separate_claims_and_in_lists() {
     let policy = policy(["node={node}", "groups=cluster:{cluster}", "https://x/tenant=spiffe://{tenant}"]);
     let statements = [
         Statement::Claim { name: "node", value: "n" },
@@ -81,7 +81,7 @@ fn each_name_may_stand_in_a_claim_of_its_own_and_one_of_a_list_is_enough() {
 }
 
 #[test]
-fn a_token_is_good_from_a_minute_before_its_time_until_a_minute_after_it() {
+fn the_validity_of_a_token_allows_a_minute_of_clock_skew() {
     let policy = policy([SUBJECT; 3]);
     let at = |now, not_before, expires| {
         let claims = Claims { not_before, expires, ..says(&NAMED) };
@@ -98,7 +98,7 @@ fn a_token_is_good_from_a_minute_before_its_time_until_a_minute_after_it() {
 }
 
 #[test]
-fn a_token_of_or_for_somebody_else_proves_nothing() {
+fn a_wrong_issuer_or_audience_is_refused() {
     let policy = policy([SUBJECT; 3]);
     let judge = |claims: Claims<'_>| policy.verify(&claims, NOW, &claim("t", "c", "n"));
     for issuer in [None, Some(""), Some("https://issuer.example/"), Some("HTTPS://issuer.example")] {
@@ -110,7 +110,7 @@ fn a_token_of_or_for_somebody_else_proves_nothing() {
 }
 
 #[test]
-fn two_means_of_proof_have_to_agree() {
+fn certificate_and_token_both_have_to_authenticate() {
     for (one, other, both) in [
         (Authenticated, Authenticated, Authenticated),
         (Authenticated, Unauthenticated, Unauthenticated),
@@ -142,7 +142,7 @@ fn templates_for_claims_name_a_claim() {
 }
 
 #[test]
-fn a_header_may_hold_a_token_with_and_without_its_scheme() {
+fn the_bearer_scheme_is_optional() {
     let long = "a".repeat(MAX_TOKEN_BYTES);
     for (header, token) in [
         ("", Err(TokenError::Missing)),
@@ -173,7 +173,7 @@ fn a_header_may_hold_a_token_with_and_without_its_scheme() {
 }
 
 #[test]
-fn a_token_is_sent_and_not_shown() {
+fn a_token_is_sent_but_never_logged() {
     let head = RequestHead {
         names: &HeaderNames::default(),
         host: "h",
@@ -197,7 +197,7 @@ fn a_token_is_sent_and_not_shown() {
 
 /// They are labels of a metric, which a second fault of the same name would share.
 #[test]
-fn each_fault_has_a_name_of_its_own() {
+fn token_errors_have_distinct_names() {
     let names: BTreeSet<_> = TokenError::ALL.into_iter().map(TokenError::name).collect();
     assert_eq!(names.len(), TokenError::ALL.len());
     assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')), "{names:?}");

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_an_address_of_the_old_kind_or_a_network_of_the_new() {
+    fn a_source_is_an_ipv4_address_or_an_ipv6_slash_64() {
         let of = |text: &str| Source::of(text.parse().expect("an address"));
         assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
         assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_a_seconds_worth_at_once_and_then_one_by_one() {
+    fn the_rate_limit_allows_a_burst_of_one_second_and_then_refills() {
         let config = Config { max_accepts_per_second: 4, ..Config::default() };
         let mut admission = Admission::new();
         let mut enter =

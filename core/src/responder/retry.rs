@@ -86,7 +86,7 @@ mod tests {
         Attempt { tries: 1, unsent: 0, progress: Progress::Unsent, replayable: true, idempotent: false };
 
     #[test]
-    fn what_was_not_acted_on_goes_out_again_whatever_it_is() {
+    fn a_request_that_was_not_processed_is_retried_whatever_its_method() {
         for progress in [Progress::Unsent, Progress::Refused] {
             for idempotent in [false, true] {
                 assert_eq!(after_loss(Attempt { progress, idempotent, ..FIRST }), Decision::Retry);
@@ -95,18 +95,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_goes_out_again_only_if_twice_does_no_harm() {
+    fn a_request_that_was_sent_is_retried_only_if_idempotent() {
         assert_eq!(after_loss(Attempt { progress: Progress::Sent, ..FIRST }), Decision::GiveUp);
         assert_eq!(after_loss(Attempt { progress: Progress::Sent, idempotent: true, ..FIRST }), Decision::Retry);
     }
 
     #[test]
-    fn what_was_answered_never_goes_out_again() {
+    fn a_request_whose_response_began_is_never_retried() {
         assert_eq!(after_loss(Attempt { progress: Progress::Answered, idempotent: true, ..FIRST }), Decision::GiveUp);
     }
 
     #[test]
-    fn half_a_request_never_goes_out() {
+    fn a_request_whose_body_was_consumed_is_never_retried() {
         for progress in [Progress::Unsent, Progress::Refused, Progress::Sent] {
             assert_eq!(
                 after_loss(Attempt { progress, replayable: false, idempotent: true, ..FIRST }),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_it() {
+    fn retries_are_limited() {
         assert_eq!(after_loss(Attempt { tries: MAX_TRIES - 1, ..FIRST }), Decision::Retry);
         assert_eq!(after_loss(Attempt { tries: MAX_TRIES, ..FIRST }), Decision::GiveUp);
         assert_eq!(after_loss(Attempt { unsent: MAX_UNSENT - 1, ..FIRST }), Decision::Retry);

@@ -44,7 +44,7 @@ const LEAST_LOADED: Rule = |action, from| {
 const TELLS_BY_SLOT: Rule = |action, from| action == "Drain" && from.contains(", ");
 
 #[test]
-fn the_initiator_does_what_its_module_lets_it() {
+fn the_initiator_takes_only_steps_of_its_module() {
     let world =
         |hosts, max_count, changes, faults| Upstream::new(initiator::Bounds { hosts, max_count, changes, faults });
     let test = |name, start, states, allowed, never| {
@@ -66,7 +66,7 @@ const THREE_PROCESSES: &[responder::Peer] = &[("a", "n", "c", 1), ("a", "n", "c"
 const OF_ONE_NODE: &[responder::Caller] = &[("a", "node", "n", 1)];
 
 #[test]
-fn the_responder_does_what_its_module_lets_it() {
+fn the_responder_takes_only_steps_of_its_module() {
     let world = |tunnels, peers, callers, max_streams, max_waiting, drains| {
         Gateway::new(responder::Bounds { tunnels, peers, callers, max_streams, max_per_node: 2, max_waiting, drains })
     };

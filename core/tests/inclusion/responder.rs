@@ -1,6 +1,6 @@
 //! Worlds of the responder: peers that dial in, callers and an operator who do what `spec/Responder.tla` lets them.
 
-mod words;
+mod render;
 
 use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
@@ -15,8 +15,8 @@ use crate::graph::{Step, World};
 use crate::schedule::responder::{Schedule, armed, at_rest};
 use crate::schedule::{LATER, Scheduled};
 
-pub(crate) use words::view;
-use words::{caller_name, peer, process, processes, queue_name, tell, tunnel};
+pub(crate) use render::view;
+use render::{caller_name, peer, process, processes, queue_name, tell, tunnel};
 
 /// A peer: tenant, node, cluster, and the process that it says it is; 0 says nothing.
 pub(crate) type Peer = (&'static str, &'static str, &'static str, u128);

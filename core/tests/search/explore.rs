@@ -9,7 +9,7 @@ use std::thread;
 
 use super::figures;
 use super::fingerprint::fingerprint;
-use super::known::Known;
+use super::visited::Visited;
 
 /// Something small enough to be walked whole: machines, and what they live among.
 pub(crate) trait World: Clone {
@@ -60,8 +60,8 @@ pub(crate) fn search<W: World>(name: &str, start: W, limit: usize) -> Option<Siz
         return None;
     }
     let mut search = Search { name, start: start.clone(), parents: vec![(0, 0)], at: None };
-    let mut known = Known::default();
-    known.number(fingerprint(&start.identity()));
+    let mut visited = Visited::default();
+    visited.number(fingerprint(&start.identity()));
     let mut ways_back = Vec::new();
     let mut good = vec![start.is_good()];
     let mut edges = 0;
@@ -73,7 +73,7 @@ pub(crate) fn search<W: World>(name: &str, start: W, limit: usize) -> Option<Siz
             let number = u16::try_from(number).expect("fewer than 2^16 steps");
             search.at = Some((from, Some(number)));
             let next = world.take(step);
-            let to = known.number(fingerprint(&next.identity()));
+            let to = visited.number(fingerprint(&next.identity()));
             edges += 1;
             if to as usize == good.len() {
                 assert!(good.len() < limit, "more than {limit} states");

@@ -11,8 +11,8 @@ use revtun_core::initiator::{
 };
 use revtun_core::{CANONICAL_NOW, Env, Machine, TunnelId};
 
-use super::alone::{self, Move};
 use super::explore::World;
+use super::single::{self, Move};
 
 /// Every duration is the same, so that few differences of times exist.
 const UNIT: Duration = Duration::from_secs(60);
@@ -42,11 +42,11 @@ pub(crate) struct Upstream {
     scope: Scope,
     faults: u8,
     changes: u8,
-    outside: Outside,
+    observed: Observed,
 }
 
 #[derive(Clone, Copy, Default, Hash)]
-struct Outside {
+struct Observed {
     targets: [u16; MOST_HOSTS],
     /// A dial or handshake failed last, as far as can be told: the host is probed by one dial at a time.
     failing: [bool; MOST_HOSTS],
@@ -72,7 +72,7 @@ impl Upstream {
             max_draining: 2,
             ..Config::default()
         };
-        Self { machine: Initiator::new(config), scope, faults: 0, changes: 0, outside: Outside::default() }
+        Self { machine: Initiator::new(config), scope, faults: 0, changes: 0, observed: Observed::default() }
     }
 
     fn hosts(&self) -> impl Iterator<Item = (HostId, u16)> + use<> {
@@ -82,17 +82,17 @@ impl Upstream {
     /// What the operator does: first he names the hosts one by one, then he may change his mind.
     fn orders(&self, moves: &mut Vec<Move<Event>>) {
         let order = |event| Move { event, dice: 0, counted: false, heals: false };
-        let mut named = self.hosts().zip(self.outside.targets);
-        let unnamed = named.find(|(_, target)| self.changes == 0 && !self.outside.draining && *target == 0);
+        let mut named = self.hosts().zip(self.observed.targets);
+        let unnamed = named.find(|(_, target)| self.changes == 0 && !self.observed.draining && *target == 0);
         if let Some(((host, count), _)) = unnamed {
             moves.push(Move { heals: true, ..order(Event::TargetSet { host, count }) });
         } else if self.changes < self.scope.changes {
-            for ((host, most), target) in self.hosts().zip(self.outside.targets) {
+            for ((host, most), target) in self.hosts().zip(self.observed.targets) {
                 let counts = (0..=most).filter(|count| *count != target);
                 moves.extend(counts.map(|count| order(Event::TargetSet { host, count })));
             }
         }
-        if self.scope.drain && !self.outside.draining {
+        if self.scope.drain && !self.observed.draining {
             moves.push(order(Event::DrainRequested { grace: UNIT }));
         }
     }
@@ -153,7 +153,7 @@ impl World for Upstream {
     type Step = Move<Event>;
 
     fn identity(&self) -> impl Hash {
-        (&self.machine, self.faults, self.changes, self.outside)
+        (&self.machine, self.faults, self.changes, self.observed)
     }
 
     fn steps(&self) -> Vec<Move<Event>> {
@@ -172,15 +172,15 @@ impl World for Upstream {
     }
 
     fn take(&self, step: Move<Event>) -> Self {
-        let (machine, effects) = alone::advance(&self.machine, &step);
+        let (machine, effects) = single::advance(&self.machine, &step);
         let mut next = Self { machine, faults: self.faults + u8::from(step.counted), ..self.clone() };
         if let Event::TargetSet { host, .. } = step.event {
-            next.changes += u8::from(self.outside.targets[host.0 as usize] > 0 || self.changes > 0);
+            next.changes += u8::from(self.observed.targets[host.0 as usize] > 0 || self.changes > 0);
         }
         let mut tunnels = self.told();
-        next.outside.hear(step.event, &mut tunnels);
+        next.observed.hear(step.event, &mut tunnels);
         for effect in effects {
-            next.outside.see(effect, &mut tunnels);
+            next.observed.see(effect, &mut tunnels);
         }
         tunnels.sort_unstable();
         assert_eq!(tunnels, next.told(), "what the machine says of its tunnels is what it asked for");
@@ -209,7 +209,7 @@ impl World for Upstream {
         }
         assert_eq!(twin.stale(), 12, "NoResurrection");
         assert!(twin.canonical(CANONICAL_NOW) == self.machine, "NoResurrection");
-        if self.outside.draining {
+        if self.observed.draining {
             // DrainEnds: whoever orders it once more, for later, does not put its end off.
             let mut again = self.machine.clone();
             let env = Env { now: CANONICAL_NOW, dice: 0 };
@@ -227,13 +227,13 @@ impl World for Upstream {
 
     /// Every host has what it shall have; or, in a drain, nothing is left and nothing will come.
     fn is_good(&self) -> bool {
-        if self.outside.draining {
-            return self.outside.drained && self.machine.deadline().is_none();
+        if self.observed.draining {
+            return self.observed.drained && self.machine.deadline().is_none();
         }
         let tunnels = self.told();
-        let named = self.hosts().zip(self.outside.targets).all(|(_, target)| self.changes > 0 || target > 0);
+        let named = self.hosts().zip(self.observed.targets).all(|(_, target)| self.changes > 0 || target > 0);
         named
-            && (0_u32..).zip(self.outside.targets).all(|(host, target)| {
+            && (0_u32..).zip(self.observed.targets).all(|(host, target)| {
                 let of = |stages: &[Stage]| {
                     tunnels.iter().filter(|(_, of, stage)| of.0 == host && stages.contains(stage)).count()
                 };
@@ -243,11 +243,11 @@ impl World for Upstream {
     }
 
     fn tell(&self, steps: &[Move<Event>]) -> String {
-        alone::tell(&self.machine, steps)
+        single::tell(&self.machine, steps)
     }
 }
 
-impl Outside {
+impl Observed {
     /// What an event alone changes.
     fn hear(&mut self, event: Event, tunnels: &mut Vec<Told>) {
         let known = |id: TunnelId| tunnels.iter().position(|(it, ..)| *it == id);

@@ -10,14 +10,14 @@
 //! A failure tells how it came about as a journal, which `revtun replay` takes; `REVTUN_REPLAY`, as the failure prints
 //! it, takes the same steps again.
 
-mod alone;
 mod explore;
 #[path = "../figures/mod.rs"]
 mod figures;
 mod fingerprint;
 mod initiator;
-mod known;
 mod responder;
+mod single;
+mod visited;
 
 use std::env;
 
@@ -77,7 +77,7 @@ fn explore<W: World>(name: &str, ordinary: W, large: W) {
 }
 
 #[test]
-fn the_worlds_are_large_enough() {
+fn the_worlds_reach_their_floors() {
     for (what, sizes, floor) in [("ordinary", SIZES, STATES_FLOOR), ("larger", LARGE_SIZES, LARGE_STATES_FLOOR)] {
         let states: usize = sizes.iter().map(|(_, size)| size.states).sum();
         println!("{states} states in all {what} worlds");
@@ -90,14 +90,14 @@ const UPSTREAM: initiator::Scope =
 
 /// TargetBound, NoDoubleDial and TargetReached: whatever one fault does to two hosts.
 #[test]
-fn an_initiator_always_finds_back_to_its_target() {
+fn an_initiator_always_recovers_its_target() {
     let scope = initiator::Scope { targets: &[2, 2], used: false, drain: false, ..UPSTREAM };
     explore("two-hosts", Upstream::new(scope), Upstream::new(initiator::Scope { faults: 2, ..scope }));
 }
 
 /// The same with one host and more faults: failures in a row, probes, waves. DrainEnds: whenever a drain is ordered.
 #[test]
-fn an_initiator_gets_over_several_faults() {
+fn an_initiator_recovers_from_several_faults() {
     let faults = |faults| Upstream::new(initiator::Scope { faults, ..UPSTREAM });
     explore("faults", faults(4), faults(5));
 }

@@ -2,7 +2,7 @@
 //!
 //! What has to hold is worked out from what the machine asked for, step by step, and compared with what it says of itself.
 
-mod outside;
+mod observed;
 
 use std::hash::Hash;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use revtun_core::responder::{
 };
 use revtun_core::{CANONICAL_NOW, Env, Machine, TunnelId};
 
-use super::alone::{self, Move};
 use super::explore::World;
-use outside::Outside;
+use super::single::{self, Move};
+use observed::Observed;
 
 /// Every duration is the same as the one that cannot be set (how long a peer lingers), so that few differences of times
 /// exist.
@@ -54,7 +54,7 @@ pub(crate) struct Gate {
     machine: Responder,
     scope: Scope,
     faults: u8,
-    outside: Outside,
+    observed: Observed,
 }
 
 impl Gate {
@@ -80,7 +80,7 @@ impl Gate {
         let is_empty =
             (counts.handshakes, counts.tunnels, counts.nodes, counts.streams, counts.waiting) == (0, 0, 0, 0, 0);
         assert!(is_empty && machine.deadline().is_none(), "DownIsEmpty");
-        Self { machine, scope, faults: 0, outside: Outside::default() }
+        Self { machine, scope, faults: 0, observed: Observed::default() }
     }
 
     fn greetings(&self, tunnel: TunnelId, moves: &mut Vec<Move<Event<'static>>>) {
@@ -133,7 +133,7 @@ impl Gate {
                 moves.push(Move { dice, ..call(Event::Opened { stream: StreamId(100), target }) });
             }
         }
-        let waiting = self.outside.waiting().len() as u64;
+        let waiting = self.observed.waiting().len() as u64;
         moves.extend((0..waiting).map(|place| call(Event::Cancelled { stream: StreamId(place) })));
     }
 }
@@ -142,7 +142,7 @@ impl World for Gate {
     type Step = Move<Event<'static>>;
 
     fn identity(&self) -> impl Hash {
-        (&self.machine, self.faults, &self.outside)
+        (&self.machine, self.faults, &self.observed)
     }
 
     fn steps(&self) -> Vec<Move<Event<'static>>> {
@@ -184,11 +184,11 @@ impl World for Gate {
     }
 
     fn take(&self, step: Move<Event<'static>>) -> Self {
-        let (machine, effects) = alone::advance(&self.machine, &step);
+        let (machine, effects) = single::advance(&self.machine, &step);
         if let Event::Echoed { tunnel } = step.event
-            && self.outside.is_pinged(tunnel)
+            && self.observed.is_pinged(tunnel)
         {
-            let (later, _) = alone::advance(&self.machine, &Move { dice: u64::MAX, ..step });
+            let (later, _) = single::advance(&self.machine, &Move { dice: u64::MAX, ..step });
             assert!(later != machine, "pings do not beat as one");
         }
         for effect in &effects {
@@ -196,9 +196,9 @@ impl World for Gate {
                 assert_eq!(tunnel, self.first_given_up(step.event), "who makes room is most likely dead");
             }
         }
-        let outside = self.outside.after(step.event, &effects, &machine);
-        outside.agrees_with(&machine);
-        Self { machine, scope: self.scope, faults: self.faults + u8::from(step.counted), outside }
+        let observed = self.observed.after(step.event, &effects, &machine);
+        observed.agrees_with(&machine);
+        Self { machine, scope: self.scope, faults: self.faults + u8::from(step.counted), observed }
     }
 
     fn heals(&self, step: Move<Event<'static>>) -> bool {
@@ -207,7 +207,7 @@ impl World for Gate {
 
     fn check(&self) {
         self.machine.check();
-        self.outside.check(&self.machine);
+        self.observed.check(&self.machine);
         // NoResurrection: what comes late, of a tunnel that is gone, changes nothing.
         let mut twin = self.machine.clone();
         let tunnel = TunnelId::new(0, 1);
@@ -230,18 +230,18 @@ impl World for Gate {
     /// The first peer has a tunnel that can be found, and nobody waits; or, in a drain of everything, nothing is left.
     fn is_good(&self) -> bool {
         if self.machine.is_draining() {
-            return self.outside.drained() && self.machine.counts().tunnels == 0;
+            return self.observed.drained() && self.machine.counts().tunnels == 0;
         }
         let (tenant, node, ..) = self.scope.peers[0];
         let is_up = self.machine.tunnels().any(|view| {
             let is_first = |who: Identity<'_>| who.tenant.as_str() == tenant && who.node.as_str() == node;
             view.stage == Stage::Idle && view.identity.is_some_and(is_first)
         });
-        is_up && self.outside.waiting().is_empty()
+        is_up && self.observed.waiting().is_empty()
     }
 
     fn tell(&self, steps: &[Move<Event<'static>>]) -> String {
-        alone::tell(&self.machine, steps)
+        single::tell(&self.machine, steps)
     }
 }
 

@@ -18,10 +18,9 @@ mod figures;
 mod fingerprint;
 #[path = "../inclusion/graph.rs"]
 mod graph;
-#[path = "../search/known.rs"]
-mod known;
 mod moves;
-mod promises;
+mod properties;
+mod render;
 #[allow(dead_code, reason = "which schedules make a difference is known better here")]
 #[path = "../schedule/mod.rs"]
 mod schedule;
@@ -32,8 +31,9 @@ mod steps;
 mod system;
 #[path = "../inclusion/value.rs"]
 mod value;
+#[path = "../search/visited.rs"]
+mod visited;
 mod wire;
-mod words;
 
 use std::hash::Hash;
 
@@ -71,14 +71,14 @@ impl explore::World for System {
     }
 
     fn tell(&self, steps: &[Move]) -> String {
-        let mut story = format!("{}\n", words::of_code(self));
+        let mut story = format!("{}\n", render::of_code(self));
         let mut system = self.clone();
         for step in steps {
             story += &format!("  {step} ->\n");
             let next = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| system.take(*step)));
             let Ok(next) = next else { return format!("{story}no end of it\n") };
             system = next;
-            story += &format!("{}\n", words::of_code(&system));
+            story += &format!("{}\n", render::of_code(&system));
         }
         story
     }
@@ -92,7 +92,7 @@ impl graph::World for System {
     }
 
     fn view(&self) -> String {
-        words::of_code(self)
+        render::of_code(self)
     }
 
     fn steps(&self) -> Vec<graph::Step<Self>> {
@@ -145,13 +145,13 @@ const ROLLING: &[Harm] = &[Harm::Drain, Harm::Leave, Harm::ResponderCrash, Harm:
 const RETURNING: &[Harm] = &[Harm::Cut, Harm::InitiatorCrash, Harm::InitiatorPowerLoss];
 
 #[test]
-fn the_system_does_what_its_module_lets_it() {
+fn the_system_takes_only_steps_of_its_module() {
     let test = |name, scope, states, allowed, never| {
         let expected = Found { states, allowed, never };
         compare(
             ("System", name),
             System::new(scope),
-            words::of_specification,
+            render::of_specification,
             &[DRAINS_BY_SLOT, CLOSES_BY_SLOT],
             expected,
         )
@@ -196,7 +196,7 @@ fn explore(name: &str, scope: Scope) {
 }
 
 #[test]
-fn the_worlds_of_the_system_are_large_enough() {
+fn the_worlds_of_the_system_reach_their_floors() {
     let states: usize = SIZES.iter().map(|(_, size)| size.states).sum();
     println!("{states} states in all worlds");
     assert!(states >= STATES_FLOOR);

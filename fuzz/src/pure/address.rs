@@ -14,7 +14,7 @@ pub fn run(data: &[u8]) {
             assert_eq!(Address::parse(&written), Ok(address));
         }
         Err(error) => {
-            assert!(text.is_char_boundary(error.at()));
+            assert!(text.is_char_boundary(error.offset()));
             assert!(!error.to_string().contains(char::is_control), "one clear line");
         }
     }

@@ -18,7 +18,7 @@ pub(crate) struct Move<E> {
 }
 
 /// A machine that a search can put into canonical form.
-pub(crate) trait Alone: Journaled {
+pub(crate) trait SingleMachine: Journaled {
     fn canonical(&self, now: Instant) -> Self;
 
     /// An event of the machine in canonical form as one of `real`, which has the same tunnels in the same slots.
@@ -37,7 +37,7 @@ pub(crate) struct Streams {
 }
 
 /// The step, and the machine in canonical form behind it.
-pub(crate) fn advance<M: Alone>(machine: &M, step: &Move<M::Event<'static>>) -> (M, Vec<M::Effect>) {
+pub(crate) fn advance<M: SingleMachine>(machine: &M, step: &Move<M::Event<'static>>) -> (M, Vec<M::Effect>) {
     let mut next = machine.clone();
     let now = moment(machine, step, CANONICAL_NOW);
     let effects = next.step(Env { now, dice: step.dice }, step.event);
@@ -45,7 +45,7 @@ pub(crate) fn advance<M: Alone>(machine: &M, step: &Move<M::Event<'static>>) -> 
 }
 
 /// When the step is taken: a tick comes with its deadline, all else at once.
-fn moment<M: Alone>(machine: &M, step: &Move<M::Event<'static>>, now: Instant) -> Instant {
+fn moment<M: SingleMachine>(machine: &M, step: &Move<M::Event<'static>>, now: Instant) -> Instant {
     let is_tick = M::encode_event(step.event).tag() == "Tick";
     machine.deadline().filter(|_| is_tick).map_or(now, |deadline| deadline.max(now))
 }
@@ -54,7 +54,7 @@ fn moment<M: Alone>(machine: &M, step: &Move<M::Event<'static>>, now: Instant) -
 ///
 /// # Panics
 /// If the real machine comes to another state than the one in canonical form, which the search takes for the same.
-pub(crate) fn tell<M: Alone>(start: &M, steps: &[Move<M::Event<'static>>]) -> String {
+pub(crate) fn tell<M: SingleMachine>(start: &M, steps: &[Move<M::Event<'static>>]) -> String {
     let (mut real, mut machine) = (start.clone(), start.clone());
     let mut now = CANONICAL_NOW;
     let mut streams = Streams::default();
@@ -79,7 +79,7 @@ fn real_name(mut real: impl Iterator<Item = TunnelId>, id: TunnelId) -> TunnelId
     real.find(|it| id.generation() == 0 && it.slot() == id.slot()).unwrap_or(id)
 }
 
-impl Alone for initiator::Initiator {
+impl SingleMachine for initiator::Initiator {
     fn canonical(&self, now: Instant) -> Self {
         Self::canonical(self, now)
     }
@@ -99,7 +99,7 @@ impl Alone for initiator::Initiator {
     }
 }
 
-impl Alone for Responder {
+impl SingleMachine for Responder {
     fn canonical(&self, now: Instant) -> Self {
         Self::canonical(self, now)
     }

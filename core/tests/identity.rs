@@ -4,7 +4,7 @@ use revtun_core::TunnelId;
 use revtun_core::identity::{ClusterId, Identity, MAX_NAME_BYTES, NameError, NodeId, TenantId};
 
 #[test]
-fn what_is_wrong_with_a_name_is_said() {
+fn every_illegal_name_has_its_error() {
     let too_long = "n".repeat(MAX_NAME_BYTES + 1);
     for (name, error, said) in [
         ("", NameError::Empty, "is empty"),
@@ -19,7 +19,7 @@ fn what_is_wrong_with_a_name_is_said() {
 }
 
 #[test]
-fn who_somebody_is_reads_from_the_outside_in() {
+fn an_identity_is_written_as_tenant_cluster_node() {
     let identity = Identity {
         node: NodeId::new("n").expect("legal"),
         cluster: ClusterId::new("c").expect("legal"),

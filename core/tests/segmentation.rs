@@ -136,7 +136,7 @@ fn choices(all: u64, some: u64) -> u64 {
 }
 
 #[test]
-fn the_table_adds_up() {
+fn the_number_of_segmentations_is_right() {
     let (_, table) = TABLE.split_once("| ways |\n").expect("the table of parsers is the first");
     let table = table.lines().skip(1).take_while(|line| line.starts_with('|'));
     let ways = table.map(|row| row.trim_end_matches(" |").rsplit(' ').next().expect("a last cell"));
@@ -146,7 +146,7 @@ fn the_table_adds_up() {
 }
 
 #[test]
-fn a_request_reads_the_same_however_it_is_cut() {
+fn a_request_parses_the_same_in_every_segmentation() {
     let mut request = Vec::new();
     let head = RequestHead {
         names: &HeaderNames::default(),
@@ -168,7 +168,7 @@ fn a_request_reads_the_same_however_it_is_cut() {
 }
 
 #[test]
-fn what_follows_a_request_is_an_echo_and_then_data() {
+fn bytes_behind_a_request_are_echoes_and_then_data_in_every_segmentation() {
     let stream = [&PING[..], &PING, &SETTINGS, &GOAWAY_NO_ERROR].concat();
     let read = check("two echoes and two frames", None::<RequestParser>, FrameScanner::server(), &stream, 3);
     assert_eq!((read.pings, read.data, read.goaways), (2, Some(10), 1));
@@ -176,7 +176,7 @@ fn what_follows_a_request_is_an_echo_and_then_data() {
 }
 
 #[test]
-fn an_answer_pings_and_a_preface_read_the_same_however_they_are_cut() {
+fn a_response_pings_and_a_preface_parse_the_same_in_every_segmentation() {
     let answer = Acceptance { upgrade: false, revtun: true, whole_tls: false }.encode();
     let stream = [&answer[..], &PING, &PING, PREFACE, &SETTINGS, &GOAWAY_NO_ERROR].concat();
     let name = "an answer, two pings, the preface and two frames";
@@ -187,7 +187,7 @@ fn an_answer_pings_and_a_preface_read_the_same_however_they_are_cut() {
 }
 
 #[test]
-fn data_that_begins_like_a_ping_is_data() {
+fn data_with_the_prefix_of_a_ping_is_data() {
     let stream = [&PING[..], b"RPIN", b"G: no, RPING", b"RPING"].concat();
     let almost = [&PING[..], b"RPINX", b"RPING"].concat();
     let read = check("a ping and almost another", None::<RequestParser>, FrameScanner::client(), &almost, 3);

@@ -255,7 +255,7 @@ fn story(tenants: [&'static str; 2], steps: &[Step], alone: bool) -> Vec<(Instan
 
 proptest! {
     #[test]
-    fn the_story_of_a_tenant_is_its_own(
+    fn a_tenant_observes_nothing_of_the_others(
         pair in prop::sample::select(ALIKE.to_vec()),
         steps in prop::collection::vec((any::<bool>(), 0_u16..1500, any::<u64>(), deed()), 1..80),
     ) {
@@ -268,7 +268,7 @@ proptest! {
 
 /// The property above is about something: both tenants get tunnels, requests through them, and refusals.
 #[test]
-fn there_are_stories_to_tell() {
+fn generated_schedules_reach_every_effect() {
     let dial =
         |others| (others, 1, 0, Deed::Dial { node: 0, cluster: 1, instance: None, verdict: Verdict::Authenticated });
     let ask = |others| (others, 200, 0, Deed::Ask(true, 0));

@@ -1,20 +1,20 @@
 //! The states that are known, by fingerprint.
 
 /// Numbers for fingerprints, first come first: an open hash table in two arrays, 20 bytes a place, for tens of millions.
-pub(crate) struct Known {
+pub(crate) struct Visited {
     keys: Vec<u128>,
     /// One more than the number; zero where nothing is.
     numbers: Vec<u32>,
     living: u32,
 }
 
-impl Default for Known {
+impl Default for Visited {
     fn default() -> Self {
         Self { keys: vec![0; 1 << 10], numbers: vec![0; 1 << 10], living: 0 }
     }
 }
 
-impl Known {
+impl Visited {
     /// The number of `key`; if it is new, how many there were before.
     pub(crate) fn number(&mut self, key: u128) -> u32 {
         // At most three quarters are taken.

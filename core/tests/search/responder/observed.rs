@@ -10,7 +10,7 @@ use revtun_core::{CANONICAL_NOW, Machine, TunnelId};
 
 /// What is known of the machine in canonical form without asking it.
 #[derive(Clone, Default, Hash)]
-pub(super) struct Outside {
+pub(super) struct Observed {
     tunnels: Vec<Tunnel>,
     /// Who waits, first come first: their places are the numbers of their requests.
     waiting: Vec<Target<'static>>,
@@ -29,7 +29,7 @@ struct Tunnel {
     pinged: bool,
 }
 
-impl Outside {
+impl Observed {
     pub(super) fn waiting(&self) -> &[Target<'static>] {
         &self.waiting
     }
