@@ -9,8 +9,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use revtun::config::LogSettings;
-use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::responder::{self, ResponderConfig, ResponderHandle};
+use revtun::upstream::Forward;
 use revtun::world::{Tokio, World};
 use revtun_core::address::Address;
 

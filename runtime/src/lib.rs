@@ -1,36 +1,55 @@
 //! The runtime of revtun: turns the effects of the machines into I/O, and I/O into their events.
 //!
 //! ```text
-//!   config ──▶ responder ◀─────────┬─────────▶ initiator ◀── config
-//!              listeners, registry │ pump      dials, tunnels
-//!                  ▲  tls, token, tunnel_io, http  ▲
-//!                  └────────────┐  │  ┌────────────┘
-//!                               admin, metrics           everything above stands on: world
+//!   callers ──▶ responder::downstream ──▶ responder ═══ tunnels ═══ initiator ──▶ upstream ──▶ local service
+//!                                             │                         │
+//!                                             └──────────┬──────────────┘
+//!                                     tunnel_io · http · tls · token · pump
+//!                                                        │
+//!                                                      world
 //! ```
 //!
-//! No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
+//! An arrow means "imports", from top to bottom; `tests/tests/dependencies` checks that there is no circle. Neither end imports
+//! the other. No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
 //!
-//! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
-//! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`token`], [`tunnel_io`], `body`,
-//! `keep_alive`, [`http`], [`flow`], `still`, [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`,
-//! `cli.rs` and `command/` are its own.
+//! # Two ways to drive a machine
+//!
+//! The initiator's machine belongs to an actor: its tasks send inputs over a channel to one driver, which steps the machine and
+//! performs the effects. Events are few there, and the state has one owner.
+//!
+//! The responder's machine is shared: every task steps it under a short lock, and performs the effects itself after the lock is
+//! released. Each request takes two steps, so this is the hot path, where a channel to another task and back would cost two
+//! context switches.
+//!
+//! In both, [`pump`] sleeps until the machine's deadline and ticks it.
+//!
+//! # Reading order
+//!
+//! 1. [`world`]: tasks, time, network: the only interface to the outside; [`pump`]: the loop that drives a machine.
+//! 2. [`initiator`] and [`responder`]: each begins with a picture. `context.rs` is what the tasks of an end share, `task.rs` what
+//!    the task of a tunnel has, `tunnel.rs` the life of a tunnel; `downstream` is how callers come in.
+//! 3. What they share: [`tunnel_io`] (the byte stream of a tunnel in use), [`http`] (limits, bodies, idle timeouts, local replies),
+//!    `prefixed_io`, `keep_alive`, [`tls`], [`token`], [`trace`].
+//! 4. [`upstream`]: how requests reach the local service.
+//!
+//! The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`, `cli.rs` and `command/` are its own.
 
 pub mod admin;
-mod behind;
-mod body;
 pub mod config;
 mod counter;
-pub mod flow;
+mod error;
+mod host_port;
 pub mod http;
 pub mod initiator;
 mod keep_alive;
 pub mod metrics;
+mod prefixed_io;
 pub mod pump;
 pub mod responder;
-mod still;
 mod sync;
 pub mod tls;
 pub mod token;
 pub mod trace;
 pub mod tunnel_io;
+pub mod upstream;
 pub mod world;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use revtun::config::{LogFormat, Problem, Settings, Source};
-use revtun::flow::HttpLimits;
+use revtun::http::HttpLimits;
 
 /// Every problem of a file, as `revtun check` prints it.
 fn problems(text: &str) -> Vec<String> {

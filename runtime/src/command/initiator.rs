@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use revtun::admin::{self, InitiatorSubject};
 use revtun::config::{Fault, InitiatorSettings, Listener, Origin};
-use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::tls::{self, Certificates};
 use revtun::token::TokenFile;
+use revtun::upstream::Forward;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
 use tokio::sync::watch;

@@ -17,7 +17,8 @@ use super::{
     DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, Problem, parse_endpoint, parse_path,
     parse_prefix, parse_service, parse_trace, read_http,
 };
-use crate::flow::{HttpLimits, IDLE_BYTES, STREAMS};
+use crate::http::HttpLimits;
+use crate::http::limits::{IDLE_BYTES, STREAMS};
 use crate::initiator::{HostPort, InitiatorConfig};
 use crate::tls::Kept;
 use crate::token::TokenFile;
