@@ -1,8 +1,8 @@
-//! One number that only grows.
+//! A counter: one number that only grows.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Counts one kind of thing.
+/// Counts events of one kind.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 

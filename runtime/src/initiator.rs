@@ -1,89 +1,96 @@
-//! The initiator's side: one machine for each `rc://` address, a task for each tunnel, and a way to the local service.
+//! The initiator: one machine for each `rc://` address, and a task for each tunnel.
 //!
 //! ```text
 //!              Resolved                    Dial, SendHandshake, Deliver, Goaway, Close
 //!   hosts ────────────────▶ ┌────────┐ ────────────────────────────────────────────────▶ tunnel ◀──▶ responder
 //!                           │ driver │                                                     │
-//!   handle ──── drain ────▶ └────────┘ ◀────────────────────────────────────────────────  serve ──▶ forward
+//!   handle ──── drain ────▶ └────────┘ ◀────────────────────────────────────────────────  serve ──▶ TunnelService
 //!                                       Connected, Answered, Heard, Used, Goaway, Ended
 //! ```
 //!
-//! Reading order: [`driver`], [`tunnel`], [`serve`], [`forward`]; [`hosts`] is where addresses come from.
+//! Reading order: [`context`], [`driver`], [`tunnel`], [`handshake`], [`serve`]; [`resolve`] is where hosts come from. The usual
+//! [`TunnelService`] is [`upstream::Forward`](crate::upstream::Forward).
 
-mod connector;
+mod command;
+mod context;
 mod counters;
 mod driver;
-mod forward;
+mod handshake;
 mod hosts;
-mod pool;
-mod request_body;
+mod resolve;
 mod serve;
+mod service;
+mod task;
 mod tunnel;
 mod view;
 
+pub use self::context::Run;
 pub use self::counters::Totals;
-pub use self::forward::{Forward, ForwardBody};
-pub use self::hosts::{HostPort, Unresolvable};
-pub use self::request_body::RequestBody;
-pub use self::serve::{BoxError, TunnelService};
+pub use self::resolve::Unresolvable;
+pub use self::service::TunnelService;
 pub use self::view::TunnelInfo;
+pub use crate::error::BoxError;
+pub use crate::host_port::HostPort;
+pub use crate::http::RequestBody;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use revtun_core::address::Address;
-use revtun_core::handshake::{HeaderNames, Instance, PATH};
+use revtun_core::handshake::{HeaderNames, PATH};
 use revtun_core::initiator::{Config, Initiator};
 use tokio::sync::{mpsc, watch};
 use tracing::{Instrument, info_span};
 
+use self::context::Context;
 use self::counters::Counters;
-use self::driver::{Driver, Input, State};
-use self::hosts::{Hosts, Resolved, keep_resolving};
-use crate::flow::{HttpLimits, IDLE_BYTES, STREAMS};
+use self::driver::{Driver, State};
+use self::hosts::{Hosts, Resolved};
+use self::resolve::keep_resolving;
+use crate::http::HttpLimits;
+use crate::http::limits::{IDLE_BYTES, STREAMS};
 use crate::pump::pump;
 use crate::tls;
 use crate::token::TokenFile;
 use crate::world::World;
 
-/// What tunnels may have reported and the machine has not seen; a tunnel whose report finds no room waits.
+/// The capacity for inputs that the machine has not processed; a task whose input finds no room waits.
 const INPUTS: usize = 1024;
 
-/// Orders to drain that the pump has not taken up.
+/// The capacity for orders to drain.
 const DRAINS: usize = 4;
 
-/// What one listener of an initiator is to do.
+/// The configuration of one listener of an initiator.
 #[derive(Clone, Debug)]
 pub struct InitiatorConfig {
-    /// Who to be, what to dial and how often.
+    /// The identity, the upstream and the number of tunnels.
     pub address: Address,
     /// The endpoints of the address' upstream.
     pub endpoints: Vec<HostPort>,
-    /// The settings of the machine.
+    /// The configuration of the machine.
     pub core: Config,
     /// The path of the handshake request (reference §10).
     pub request_path: String,
-    /// What the headers are called that say who we are (reference §2.1).
+    /// The names of the headers that carry our identity (reference §2.1).
     pub header_names: HeaderNames,
-    /// What is taken from responders: requests on one tunnel at the same time.
+    /// Concurrent requests on one tunnel.
     pub max_streams: u32,
     /// Bytes of pings that may come at once, before HTTP begins.
     pub max_idle_bytes: u32,
-    /// What is taken from responders otherwise.
+    /// Limits on requests of responders.
     pub http: HttpLimits,
     /// Whether to ask for an upgrade, so that 101 and not 200 accepts (reference §2.1).
     pub upgrade: bool,
-    /// TLS towards responders; none is tunnels in the clear.
+    /// TLS towards responders; none is plaintext tunnels.
     pub tls: Option<tls::Client>,
-    /// Where to read, at each dial, the token that proves who we are.
+    /// The file of the token that proves our identity, read at each dial.
     pub token: Option<TokenFile>,
-    /// Whether tunnels in the clear may leave this machine.
+    /// Whether plaintext tunnels may leave this machine.
     pub allow_plaintext: bool,
 }
 
 impl InitiatorConfig {
-    /// The defaults, for `address` and what its upstream stands for.
+    /// The defaults, for `address` and the endpoints of its upstream.
     #[must_use]
     pub fn new(address: Address, endpoints: Vec<HostPort>) -> Self {
         Self {
@@ -103,50 +110,11 @@ impl InitiatorConfig {
     }
 }
 
-/// One run of an initiator process, which all its listeners have in common.
-#[derive(Clone, Debug)]
-pub struct Run {
-    instance: Instance,
-    connections: Arc<AtomicU64>,
-}
-
-impl Run {
-    /// A run that begins now.
-    #[must_use]
-    pub fn begin(world: &impl World) -> Self {
-        let instance = Instance(u128::from(world.random()) << 64 | u128::from(world.random()));
-        Self { instance, connections: Arc::default() }
-    }
-}
-
-/// What all tasks of an initiator share.
-struct Context<W, S> {
-    world: W,
-    address: Address,
-    core: Config,
-    request_path: String,
-    header_names: HeaderNames,
-    max_streams: u32,
-    max_idle_bytes: u32,
-    http: HttpLimits,
-    upgrade: bool,
-    tls: Option<tls::Client>,
-    token: Option<TokenFile>,
-    /// Whether hosts may be elsewhere: the way to them is encrypted, or need not be.
-    anywhere: bool,
-    /// The hosts of the endpoints, as they were written.
-    names: Vec<Arc<str>>,
-    run: Run,
-    service: S,
-    counters: Arc<Counters>,
-    inputs: mpsc::Sender<Input>,
-}
-
-/// Resolves the endpoints, then dials and keeps dialling; `service` answers what comes through the tunnels.
+/// Resolves the endpoints, then dials and keeps the tunnels up; `service` responds to the requests that come through them.
 ///
 /// # Errors
-/// If the name of an endpoint cannot be resolved, or a tunnel to it would leave this machine in the clear and must not.
-/// An address always can be resolved; and a name that is lost later keeps its last addresses.
+/// If the name of an endpoint cannot be resolved, or a plaintext tunnel to it would leave this machine and must not. A name
+/// that fails to resolve later keeps its last addresses.
 pub async fn start<W: World, S: TunnelService>(
     world: &W,
     config: InitiatorConfig,
@@ -156,16 +124,16 @@ pub async fn start<W: World, S: TunnelService>(
     let InitiatorConfig { address, endpoints, core, request_path, header_names, max_streams, max_idle_bytes, .. } =
         config;
     let InitiatorConfig { http, upgrade, tls, token, allow_plaintext, .. } = config;
-    let anywhere = tls.is_some() || allow_plaintext;
-    let mut answers = Vec::with_capacity(endpoints.len());
-    for (endpoint, place) in endpoints.iter().enumerate() {
-        match place.resolve(world, anywhere).await {
-            Ok(addresses) => answers.push(Resolved { endpoint, addresses }),
-            Err(error) => return Err(Unresolvable { endpoint: place.clone(), error }),
+    let allow_remote = tls.is_some() || allow_plaintext;
+    let mut resolved = Vec::with_capacity(endpoints.len());
+    for (endpoint, host_port) in endpoints.iter().enumerate() {
+        match host_port.resolve(world, allow_remote).await {
+            Ok(addresses) => resolved.push(Resolved { endpoint, addresses }),
+            Err(error) => return Err(Unresolvable { endpoint: host_port.clone(), error }),
         }
     }
 
-    let (inputs, reported) = mpsc::channel(INPUTS);
+    let (inputs, received) = mpsc::channel(INPUTS);
     let (drains, ordered) = mpsc::channel(DRAINS);
     let machine = Initiator::new(core);
     world.journal().begin(&machine);
@@ -185,7 +153,7 @@ pub async fn start<W: World, S: TunnelService>(
         upgrade,
         tls,
         token,
-        anywhere,
+        allow_remote,
         names,
         run,
         service,
@@ -196,12 +164,12 @@ pub async fn start<W: World, S: TunnelService>(
     for (index, endpoint) in endpoints.into_iter().enumerate() {
         world.spawn(keep_resolving(Arc::clone(&context), index, endpoint));
     }
-    // Whatever the driver logs says which listener it is about: identity and upstream.
+    // All logs of the driver say which listener they are about: identity and upstream.
     let span = info_span!("initiator", address = %context.address);
-    let mut driver = Driver::new(Arc::clone(&context), state, reported, ordered);
+    let mut driver = Driver::new(Arc::clone(&context), state, received, ordered);
     let driving = async move {
-        for answer in answers {
-            driver.resolved(answer);
+        for resolved in resolved {
+            driver.resolved(resolved);
         }
         pump(&context.world, &mut driver).await;
     };
@@ -209,7 +177,7 @@ pub async fn start<W: World, S: TunnelService>(
     Ok(handle)
 }
 
-/// A running initiator. Dropped, it closes its tunnels at once.
+/// A running initiator. Dropping the handle closes its tunnels at once.
 #[derive(Debug)]
 pub struct InitiatorHandle<W> {
     world: W,
@@ -219,19 +187,19 @@ pub struct InitiatorHandle<W> {
 }
 
 impl<W: World> InitiatorHandle<W> {
-    /// Begins to wind down: no new tunnel, requests may go on for at most `grace`. For good. See [`Self::wait`].
+    /// Starts a drain: no new tunnels, requests may finish within `grace`. There is no way back. See [`Self::wait`].
     pub fn drain(&self, grace: Duration) {
-        // No room means that earlier orders are about to be obeyed; no receiver, that everything is drained already.
+        // Without room earlier orders are still to be performed; without a receiver everything is drained already.
         let _ = self.drains.try_send(grace);
     }
 
-    /// Waits until a drain is over and no tunnel is left.
+    /// Waits until a drain is complete and no tunnel is left.
     pub async fn wait(&self) {
-        // An error means that the pump is gone, and the tunnels with it.
+        // An error means that the pump has ended, and the tunnels with it.
         let _ = self.state.clone().wait_for(|state| state.drained).await;
     }
 
-    /// Whether at least one tunnel is up, was heard since it was accepted, and is not being drained.
+    /// Whether at least one tunnel is up, was heard since it was accepted, and is not draining.
     #[must_use]
     pub fn ready(&self) -> bool {
         self.state.borrow().machine.is_ready()
@@ -243,7 +211,7 @@ impl<W: World> InitiatorHandle<W> {
         view::tunnels(&self.state.borrow(), self.world.now())
     }
 
-    /// What happened so far.
+    /// The values of all counters.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.counters.totals()

@@ -1,34 +1,53 @@
 //! The runtime of revtun: turns the effects of the machines into I/O, and I/O into their events.
 //!
 //! ```text
-//!              responder ◀─────────┬─────────▶ initiator
-//!              listeners, registry │ pump      dials, tunnels
-//!                  ▲  tls, token, tunnel_io, http  ▲
-//!                  └───────────────┴───────────────┘     everything above stands on: world
+//!   callers ──▶ responder::downstream ──▶ responder ═══ tunnels ═══ initiator ──▶ upstream ──▶ local service
+//!                                             │                         │
+//!                                             └──────────┬──────────────┘
+//!                                     tunnel_io · http · tls · token · pump
+//!                                                        │
+//!                                                      world
 //! ```
 //!
-//! No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
+//! An arrow means "imports", from top to bottom; `tests/tests/dependencies` checks that there is no circle. Neither end imports
+//! the other. No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
 //!
-//! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
-//! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`token`], [`tunnel_io`], `body`,
-//! `keep_alive`, [`http`], [`flow`], `still`, [`journal`]. The `revtun` program is a crate of its own, in `runtime/program`:
-//! command line, configuration files, admin pages, logs. Nothing here knows of it.
+//! # Two ways to drive a machine
 //!
-//! The feature `jwt` brings JSON Web Tokens, by which initiators may prove who they are.
+//! The initiator's machine belongs to an actor: its tasks send inputs over a channel to one driver, which steps the machine and
+//! performs the effects. Events are few there, and the state has one owner.
+//!
+//! The responder's machine is shared: every task steps it under a short lock, and performs the effects itself after the lock is
+//! released. Each request takes two steps, so this is the hot path, where a channel to another task and back would cost two
+//! context switches.
+//!
+//! In both, [`pump`] sleeps until the machine's deadline and ticks it.
+//!
+//! # Reading order
+//!
+//! 1. [`world`]: tasks, time, network: the only interface to the outside; [`pump`]: the loop that drives a machine.
+//! 2. [`initiator`] and [`responder`]: each begins with a picture. `context.rs` is what the tasks of an end share, `task.rs` what
+//!    the task of a tunnel has, `tunnel.rs` the life of a tunnel; `downstream` is how callers come in.
+//! 3. What they share: [`tunnel_io`] (the byte stream of a tunnel in use), [`http`] (limits, bodies, idle timeouts, local replies),
+//!    `prefixed_io`, `keep_alive`, [`tls`], [`token`], [`journal`].
+//! 4. [`upstream`]: how requests reach the local service.
+//!
+//! The `revtun` program is a crate of its own, in `runtime/program`: command line, configuration files, admin pages, logs.
+//! Nothing here knows of it. The feature `jwt` brings JSON Web Tokens, by which initiators may prove who they are.
 
-mod behind;
-mod body;
 mod counter;
-pub mod flow;
+mod error;
+mod host_port;
 pub mod http;
 pub mod initiator;
 pub mod journal;
 mod keep_alive;
+mod prefixed_io;
 pub mod pump;
 pub mod responder;
-mod still;
 mod sync;
 pub mod tls;
 pub mod token;
 pub mod tunnel_io;
+pub mod upstream;
 pub mod world;

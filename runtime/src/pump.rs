@@ -1,4 +1,4 @@
-//! The loop that keeps a machine going: wait, step, obey.
+//! The loop that drives a machine: wait for a deadline or an input, step, perform the effects.
 //!
 //! ```text
 //!             ┌───────────── deadline ◀──────────────┐
@@ -14,13 +14,13 @@ use revtun_core::Instant;
 
 use crate::world::World;
 
-/// Due ticks between two looks at the inputs, so that a drain of ten thousand tunnels and a flood of events both
-/// make progress.
-const TICKS_A_TURN: usize = 64;
+/// The most due ticks before the next input, so that a drain of ten thousand tunnels and a flood of events both make
+/// progress.
+const TICKS_PER_TURN: usize = 64;
 
-/// A machine, together with whatever performs its effects.
+/// A machine, together with what performs its effects.
 pub trait Driven: Send {
-    /// What wakes the pump besides the clock.
+    /// What wakes the pump, besides the clock.
     type Input: Send;
 
     /// When the machine wants its next tick.
@@ -29,10 +29,10 @@ pub trait Driven: Send {
     /// Steps the machine by one due tick and performs the effects. Must not block.
     fn tick(&mut self);
 
-    /// Waits for the next input; `None` ends the pump. The future may be dropped at any await without losing one.
+    /// Waits for the next input; `None` ends the pump. Must be cancel safe.
     ///
-    /// The deadline is asked for again after each input: a driver whose machine is stepped by other tasks too
-    /// yields an empty input when one of them moved it.
+    /// The deadline is read again after each input: a driver whose machine is stepped by other tasks too returns an empty
+    /// input when one of them moved the deadline.
     fn next(&mut self) -> impl Future<Output = Option<Self::Input>> + Send;
 
     /// Steps the machine by `input` and performs the effects. Must not block.
@@ -42,12 +42,12 @@ pub trait Driven: Send {
 /// Drives `driven` until it has no more inputs.
 pub async fn pump<W: World>(world: &W, driven: &mut impl Driven) {
     loop {
-        tick_what_is_due(world, driven);
+        run_due_ticks(world, driven);
         let deadline = driven.deadline();
         let input = tokio::select! {
             biased;
             input = driven.next() => input,
-            () = passed(world, deadline) => continue,
+            () = sleep_until(world, deadline) => continue,
         };
         match input {
             Some(input) => driven.take(input),
@@ -56,8 +56,8 @@ pub async fn pump<W: World>(world: &W, driven: &mut impl Driven) {
     }
 }
 
-fn tick_what_is_due<W: World>(world: &W, driven: &mut impl Driven) {
-    for _ in 0..TICKS_A_TURN {
+fn run_due_ticks<W: World>(world: &W, driven: &mut impl Driven) {
+    for _ in 0..TICKS_PER_TURN {
         match driven.deadline() {
             Some(deadline) if deadline <= world.now() => driven.tick(),
             Some(_) | None => return,
@@ -65,7 +65,7 @@ fn tick_what_is_due<W: World>(world: &W, driven: &mut impl Driven) {
     }
 }
 
-async fn passed<W: World>(world: &W, deadline: Option<Instant>) {
+async fn sleep_until<W: World>(world: &W, deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => world.sleep_until(deadline).await,
         None => future::pending().await,

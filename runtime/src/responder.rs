@@ -1,31 +1,36 @@
-//! The responder's side: a listener for tunnels, a listener for callers, and the machine between them.
+//! The responder: a listener for tunnels, an egress listener for callers, and the machine between them.
 //!
 //! ```text
-//!   initiators ──▶ accept ──▶ tunnel ─── Event ──▶ ┌────────┐ ◀── open ─── egress ◀── callers
-//!                               ▲                  │ shared │                  │
-//!                               └───── Order ───── └────────┘ ──── Lease ─────▶│
-//!                               ▲                                              │
-//!                               └──────────────── requests ────────────────────┘
+//!   initiators ──▶ accept ──▶ tunnel ───── Event ─────▶ ┌────────┐ ◀─ acquire ── downstream ◀── callers
+//!                               ▲                       │ shared │                   │
+//!                               ├──── TunnelCommand ─── └────────┘ ──── Lease ──────▶│
+//!                               │                                                    │
+//!                               └───────────── requests, by TunnelClient ────────────┘
 //! ```
 //!
-//! Every task steps the machine itself ([`shared`]); the pump only ticks it. Reading order: [`shared`], [`tick`], [`lease`],
-//! [`accept`], [`tunnel`], [`egress`].
+//! Every task steps the machine itself ([`shared`]); the pump only ticks it. Reading order: [`context`], [`shared`], [`tick`],
+//! [`accept`], [`handshake`], [`tunnel`], [`downstream`].
 
 mod accept;
+mod client;
+mod command;
+mod context;
 mod counters;
-mod egress;
-mod ending;
-mod lease;
-mod link;
+mod downstream;
+mod downstream_error;
+mod handle;
+mod handshake;
 mod listen;
-mod orders;
+mod local_reply;
 mod shared;
+mod task;
 mod tick;
 mod tunnel;
+mod tunnel_end;
 mod view;
 
 pub use self::counters::Totals;
-pub use self::egress::OwnAnswer;
+pub use self::local_reply::LocalReply;
 pub use self::view::TunnelInfo;
 
 use std::io;
@@ -38,54 +43,55 @@ use revtun_core::responder::retry::{LAST_REQUEST_GRACE, TUNNEL_DRAIN_DELAY};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use tokio::sync::watch;
 
+use self::context::{Context, Phase};
 use self::counters::Counters;
 use self::shared::Shared;
-use crate::flow::{HttpLimits, IDLE_BYTES};
-use crate::still::Watcher;
+use crate::http::HttpLimits;
+use crate::http::limits::IDLE_BYTES;
 use crate::tls::{Extent, Server, TunnelServer};
 use crate::token::TokenVerifier;
 use crate::world::World;
 
-/// What a responder is to do.
+/// The configuration of a responder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponderConfig {
-    /// Where initiators dial to; port 0 lets the system choose.
+    /// The address that initiators dial; port 0 lets the system choose.
     pub tunnel_listen: SocketAddr,
-    /// Where callers send requests to; port 0 lets the system choose.
+    /// The address that callers connect to; port 0 lets the system choose.
     pub egress_listen: SocketAddr,
-    /// The settings of the machine.
+    /// The configuration of the machine.
     pub core: Config,
     /// The path of the handshake (reference §10).
     pub request_path: String,
-    /// What the headers are called in which initiators say who they are (reference §2.1).
+    /// The names of the headers that carry an initiator's identity (reference §2.1).
     pub header_names: HeaderNames,
-    /// Whether initiators have to ask for an upgrade, and are answered 101 instead of 200 (reference §2.1).
+    /// Whether initiators have to ask for an upgrade, and get 101 instead of 200 (reference §2.1).
     pub upgrade: bool,
-    /// What initiators have to call us, if they have to (reference §2.2).
+    /// The cluster name that handshakes have to name us by, if any (reference §2.2).
     pub required_cluster: Option<String>,
-    /// How long a request may wait for the head of its answer, the wait for a tunnel included; zero is for ever.
+    /// How long a request may wait for the head of its response, the wait for a tunnel included; zero is no limit.
     pub request_timeout: Duration,
-    /// The longest head of a handshake in bytes.
+    /// The largest head of a handshake, in bytes.
     pub max_head_bytes: u32,
     /// Headers that a handshake may have.
     pub max_headers: u32,
-    /// Bytes that an initiator may send from one ping to the next, before HTTP begins.
+    /// Bytes that an initiator may send between two pings, before HTTP begins.
     pub max_idle_bytes: u32,
-    /// What is taken from callers, and from initiators in answers.
+    /// Limits on requests of callers, and on responses of initiators.
     pub http: HttpLimits,
-    /// How long a caller's HTTP/1.1 connection may wait for the head of a request, and after how much silence one of
-    /// HTTP/2 has to prove that it lives.
+    /// How long the head of a request may take on an HTTP/1.1 connection, and the interval of keep-alive PINGs on an HTTP/2
+    /// connection.
     pub caller_timeout: Duration,
-    /// TLS for initiators; none is tunnels in the clear.
+    /// TLS for initiators; none is plaintext tunnels.
     pub tls: Option<TunnelServer>,
-    /// What tokens have to prove; none asks for none.
+    /// Verifies the token of each handshake; none requires no token.
     pub token: Option<TokenVerifier>,
     /// TLS for callers.
     pub egress_tls: Option<Server>,
 }
 
 impl ResponderConfig {
-    /// The defaults, at these addresses.
+    /// The defaults, with these addresses.
     #[must_use]
     pub fn at(tunnel_listen: SocketAddr, egress_listen: SocketAddr) -> Self {
         Self {
@@ -122,44 +128,6 @@ impl ResponderConfig {
     }
 }
 
-/// What all tasks of a responder share.
-struct Context<W: World> {
-    world: W,
-    config: Config,
-    rules: Rules,
-    max_idle_bytes: usize,
-    http: HttpLimits,
-    request_timeout: Duration,
-    tls: Option<TunnelServer>,
-    token: Option<TokenVerifier>,
-    egress_tls: Option<Server>,
-    shared: Arc<Shared<W>>,
-    counters: Counters,
-}
-
-impl<W: World> Context<W> {
-    /// What breaks off the requests of callers whose bodies lie still.
-    fn watcher(&self) -> Watcher<W> {
-        Watcher::new(&self.world, self.http.body_timeout, &self.counters.requests_broken_off)
-    }
-
-    /// Tells the machine of something that it answers to others, if at all.
-    fn report(&self, event: Event<'_>) {
-        let _for_others = self.shared.step(event);
-    }
-}
-
-/// How far a responder is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// New connections are welcome.
-    Serving,
-    /// No new connection; the old ones finish what they began.
-    Draining,
-    /// Whatever is left is dropped.
-    Over,
-}
-
 /// Starts a responder: both listeners are bound when this returns.
 ///
 /// # Errors
@@ -180,7 +148,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
         counters: Counters::default(),
         world: world.clone(),
     });
-    let server = egress::server(&context, config.caller_timeout);
+    let server = downstream::server(&context, config.caller_timeout);
     let (phase, _) = watch::channel(Phase::Serving);
     world.spawn(tick::until_drained(world.clone(), Arc::clone(&context.shared)));
     world.spawn({
@@ -190,7 +158,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
         let serve = move |stream, peer| spawner.spawn(accept::serve(Arc::clone(&context), stream, peer));
         listen::accept_all(world.clone(), tunnels, phase.subscribe(), pauses, serve)
     });
-    world.spawn(egress::listen(Arc::clone(&context), server, callers, phase.subscribe()));
+    world.spawn(downstream::listen(Arc::clone(&context), server, callers, phase.subscribe()));
     tracing::info!(tunnel = %tunnel_addr, egress = %egress_addr, "responder listening");
     Ok(ResponderHandle { context, phase, tunnel_addr, egress_addr })
 }
@@ -203,7 +171,7 @@ async fn bind<W: World>(world: &W, what: &str, at: SocketAddr) -> io::Result<(W:
     Ok((listener, bound))
 }
 
-/// A responder that runs. Dropping the handle ends it at once, requests under way included.
+/// A running responder. Dropping the handle stops it at once, and drops requests in flight.
 pub struct ResponderHandle<W: World> {
     context: Arc<Context<W>>,
     phase: watch::Sender<Phase>,
@@ -212,21 +180,21 @@ pub struct ResponderHandle<W: World> {
 }
 
 impl<W: World> ResponderHandle<W> {
-    /// Where initiators dial to.
+    /// The address that initiators dial.
     #[must_use]
     pub fn tunnel_addr(&self) -> SocketAddr {
         self.tunnel_addr
     }
 
-    /// Where callers send requests to.
+    /// The address that callers connect to.
     #[must_use]
     pub fn egress_addr(&self) -> SocketAddr {
         self.egress_addr
     }
 
-    /// Lets callers go, then tunnels, and returns when nothing is left, or soon after `grace`. For good.
+    /// Drains callers, then tunnels, and returns when nothing is left, or soon after `grace`. There is no way back.
     ///
-    /// Callers go first: no new connection is taken, and requests that are under way, or on their way over an open
+    /// Callers go first: no new connection is accepted, and requests that are in flight, or on their way over an open
     /// connection, still find their tunnels. Then, or after [`TUNNEL_DRAIN_DELAY`], the tunnels are drained.
     pub async fn drain(&self, grace: Duration) {
         let world = &self.context.world;
@@ -241,18 +209,18 @@ impl<W: World> ResponderHandle<W> {
         let grace = end.since(world.now());
         self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });
         self.context.shared.drained().await;
-        // Whoever lost its tunnel to the end of the grace is still told so.
+        // A caller whose tunnel was closed at the end of the grace still gets its local reply.
         tokio::select! {
             biased;
             () = self.phase.closed() => {}
             () = world.sleep_until(end.after(LAST_REQUEST_GRACE)) => {}
         }
-        self.advance(Phase::Over);
+        self.advance(Phase::Stopped);
         tracing::info!("drained");
     }
 
-    /// Takes tunnels out of use, lets their requests finish for at most `grace`, then closes them. Does not wait.
-    /// With [`DrainScope::All`] every new tunnel is turned away too, for good.
+    /// Drains some tunnels: they get no new requests, those in flight may finish within `grace`, then they are closed. Does not
+    /// wait. With [`DrainScope::All`] every new tunnel is refused too, from then on.
     pub fn drain_scope(&self, scope: DrainScope<'_>, grace: Duration) {
         self.context.report(Event::DrainRequested { scope, grace });
     }
@@ -265,22 +233,22 @@ impl<W: World> ResponderHandle<W> {
     /// Whether everything is being drained.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        *self.phase.borrow() != Phase::Serving || self.context.shared.look(|machine, _| machine.is_draining())
+        *self.phase.borrow() != Phase::Serving || self.context.shared.inspect(|machine, _| machine.is_draining())
     }
 
-    /// Every tunnel, by slot. Requests stand still meanwhile: for people, not for loops.
+    /// Every tunnel, by slot. Holds the lock of the machine meanwhile: not to be called often.
     #[must_use]
     pub fn tunnels(&self) -> Vec<TunnelInfo> {
         view::tunnels(&self.context)
     }
 
-    /// How many there are of everything.
+    /// How many tunnels, requests and waiters there are.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.context.shared.look(|machine, _| machine.counts())
+        self.context.shared.inspect(|machine, _| machine.counts())
     }
 
-    /// What happened since the start.
+    /// The values of all counters.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.context.counters.totals()
@@ -294,6 +262,6 @@ impl<W: World> ResponderHandle<W> {
 impl<W: World> Drop for ResponderHandle<W> {
     fn drop(&mut self) {
         self.context.report(Event::DrainRequested { scope: DrainScope::All, grace: Duration::ZERO });
-        self.advance(Phase::Over);
+        self.advance(Phase::Stopped);
     }
 }

@@ -1,15 +1,15 @@
 //! The byte stream of a tunnel in use, at either end.
 //!
 //! ```text
-//!   stream ──▶ late echoes taken out ──▶ frames watched ──▶ HTTP        Notice::{Heard, GoawayReceived}
-//!   stream ◀──────────── a GOAWAY put in between two frames ◀── HTTP    GoawayOrder::give
+//!   stream ──▶ late echoes removed ──▶ frames scanned ──▶ HTTP        Notice::{Heard, GoawayReceived}
+//!   stream ◀────────── GOAWAY inserted between two frames ◀── HTTP    GoawaySender::send
 //! ```
 //!
-//! It adds what the HTTP libraries cannot: a client of theirs never sends GOAWAY, and neither end tells when a
-//! byte or a GOAWAY came. Payloads are passed through untouched and uncopied.
+//! It adds what the HTTP libraries lack: their clients never send GOAWAY, and neither end reports that a byte or a GOAWAY
+//! came. Payloads are neither changed nor copied.
 //!
-//! Where a slow path is full of data, a PING waits behind it for longer than a tunnel may be silent. So it is a sign of
-//! life as well when a path that was full takes more: the peer has acknowledged something.
+//! On a slow path that is full of data, a PING waits behind it for longer than a tunnel may be silent. So it is a sign of
+//! life as well when a full path takes more bytes: the peer has acknowledged some.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -25,98 +25,102 @@ use revtun_core::{Instant, responder};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::behind::Behind;
+use crate::prefixed_io::PrefixedIo;
 use crate::tls::{Moved, Wire};
 use crate::world::World;
 
-/// Notices that wait for the tunnel's task: one `Heard`, and room that only `GoawayReceived` takes.
+/// The capacity for notices: one `Heard`, and a place that only `GoawayReceived` takes.
 const NOTICES: usize = 2;
 
-/// What a tunnel's stream noticed, for the task that reports to the machine.
+/// What the stream of a tunnel noticed, for the task that reports to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// At least one byte came, or was taken by the peer after a time in which none could be sent. At most once every
-    /// `HEARD_GRANULARITY` of the machine.
+    /// At least one byte came, or was acknowledged by the peer while the path was full. At most once per `HEARD_GRANULARITY` of
+    /// the machine.
     Heard,
     /// The peer sent an HTTP/2 GOAWAY. Once.
     GoawayReceived,
 }
 
-/// Puts one GOAWAY into what is sent. Dropped, it does nothing.
+/// Inserts one GOAWAY into what is sent. Dropped, it does nothing.
 #[derive(Debug)]
-pub struct GoawayOrder(oneshot::Sender<()>);
+pub struct GoawaySender(oneshot::Sender<()>);
 
-impl GoawayOrder {
-    /// Sends GOAWAY (last stream 0, no error) as soon as no frame is under way.
-    pub fn give(self) {
-        // A stream that is gone already needs no GOAWAY.
+impl GoawaySender {
+    /// Sends GOAWAY (last stream 0, NO_ERROR) as soon as the current frame is complete.
+    pub fn send(self) {
+        // An error means that the stream was dropped already.
         let _ = self.0.send(());
     }
 }
 
-/// The stream. Reading and writing must be polled by one task, as the HTTP libraries do.
+/// The stream. Reads and writes must be polled by the same task, as the HTTP libraries do.
 #[derive(Debug)]
 pub struct TunnelIo<W, S> {
     world: W,
-    stream: Behind<Wire<S>>,
+    stream: PrefixedIo<Wire<S>>,
     inbound: Inbound,
     outbound: Option<Outbound>,
-    /// The last that was to be sent found no room.
-    full: bool,
-    /// What had moved by then, below TLS.
-    moved: Moved,
+    /// The last write was pending.
+    write_blocked: bool,
+    /// How many bytes had been transferred by then, below TLS.
+    transferred: Moved,
 }
 
 impl<W: World, S> TunnelIo<W, S> {
-    /// The initiator's end: serves `protocol`; `first` are the bytes that gave it away, read before.
-    pub fn serving(world: &W, stream: Wire<S>, protocol: Protocol, first: Bytes) -> (Self, mpsc::Receiver<Notice>) {
+    /// The initiator's end: serves `protocol`; `prefix` are the bytes by which it was detected, read before.
+    pub fn serving(world: &W, stream: Wire<S>, protocol: Protocol, prefix: Bytes) -> (Self, mpsc::Receiver<Notice>) {
         let scanner = match protocol {
             Protocol::Http2 => Some(FrameScanner::client()),
             Protocol::Http1 => None,
         };
         let (inbound, notices) = Inbound::new(initiator::HEARD_GRANULARITY, scanner);
-        let moved = stream.moved();
-        let stream = Behind::replaying(stream, first);
-        (Self { world: world.clone(), stream, inbound, outbound: None, full: false, moved }, notices)
+        let transferred = stream.moved();
+        let stream = PrefixedIo::new(stream, prefix);
+        (Self { world: world.clone(), stream, inbound, outbound: None, write_blocked: false, transferred }, notices)
     }
 
     /// The responder's end: sends HTTP/2 requests. `echoes` has seen all that was read so far; echoes of late pings
-    /// are still taken out.
-    pub fn requesting(world: &W, stream: Wire<S>, echoes: PingFilter) -> (Self, mpsc::Receiver<Notice>, GoawayOrder) {
+    /// are still removed.
+    pub fn requesting(world: &W, stream: Wire<S>, echoes: PingFilter) -> (Self, mpsc::Receiver<Notice>, GoawaySender) {
         let scanner = Some(FrameScanner::server());
         let (inbound, notices) = Inbound::new(responder::HEARD_GRANULARITY, scanner);
-        let moved = stream.moved();
-        let stream = Behind::past(stream, echoes);
-        let (order, ordered) = oneshot::channel();
-        let outbound = Some(Outbound { scanner: FrameScanner::client(), goaway: Goaway::Awaited(ordered) });
-        (Self { world: world.clone(), stream, inbound, outbound, full: false, moved }, notices, GoawayOrder(order))
+        let transferred = stream.moved();
+        let stream = PrefixedIo::skipping_echoes(stream, echoes);
+        let (sender, requested) = oneshot::channel();
+        let outbound = Some(Outbound { scanner: FrameScanner::client(), goaway: Goaway::NotRequested(requested) });
+        (
+            Self { world: world.clone(), stream, inbound, outbound, write_blocked: false, transferred },
+            notices,
+            GoawaySender(sender),
+        )
     }
 }
 
 impl<W: World, S> TunnelIo<W, S> {
-    /// Sends something by `send`, and listens for whether the peer takes it.
-    fn sending<T>(
+    /// Writes by `write`, and notes signs of life.
+    fn write_with<T>(
         &mut self,
-        send: impl FnOnce(&mut Behind<Wire<S>>, Option<&mut Outbound>) -> Poll<io::Result<T>>,
+        write: impl FnOnce(&mut PrefixedIo<Wire<S>>, Option<&mut Outbound>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        let sent = send(&mut self.stream, self.outbound.as_mut());
-        self.listen();
-        self.full = sent.is_pending();
-        sent
+        let written = write(&mut self.stream, self.outbound.as_mut());
+        self.note_transfer();
+        self.write_blocked = written.is_pending();
+        written
     }
 
-    /// Takes note of signs of life below TLS, which holds back what has come or gone in part. That bytes are taken says
-    /// nothing of the peer unless the path was full before.
-    fn listen(&mut self) {
-        let before = std::mem::replace(&mut self.moved, self.stream.get_ref().moved());
-        let taken = self.full && self.moved.sent != before.sent;
-        if taken || self.moved.received != before.received {
+    /// Notes signs of life below TLS, which buffers incomplete records. That bytes were sent says nothing about the peer unless
+    /// the path was full before.
+    fn note_transfer(&mut self) {
+        let before = std::mem::replace(&mut self.transferred, self.stream.get_ref().moved());
+        let acknowledged = self.write_blocked && self.transferred.sent != before.sent;
+        if acknowledged || self.transferred.received != before.received {
             self.inbound.hear(|| self.world.now());
         }
     }
 }
 
-/// Nothing in here is pinned; a stream that must be is pinned by its owner.
+/// Nothing in here is pinned structurally.
 impl<W, S: Unpin> Unpin for TunnelIo<W, S> {}
 
 impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TunnelIo<W, S> {
@@ -124,16 +128,16 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TunnelIo<W, S> {
         let this = self.get_mut();
         let before = buf.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
-        this.listen();
+        this.note_transfer();
         ready!(read)?;
-        this.inbound.watch(&buf.filled()[before..], || this.world.now());
+        this.inbound.scan(&buf.filled()[before..], || this.world.now());
         Poll::Ready(Ok(()))
     }
 }
 
 impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().sending(|stream, outbound| {
+        self.get_mut().write_with(|stream, outbound| {
             let Some(outbound) = outbound else { return Pin::new(stream).poll_write(cx, buf) };
             ready!(outbound.poll_goaway(cx, stream))?;
             outbound.poll_write(cx, stream, buf)
@@ -145,7 +149,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> 
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().sending(|stream, outbound| {
+        self.get_mut().write_with(|stream, outbound| {
             let Some(outbound) = outbound else { return Pin::new(stream).poll_write_vectored(cx, bufs) };
             ready!(outbound.poll_goaway(cx, stream))?;
             outbound.poll_write_vectored(cx, stream, bufs)
@@ -157,7 +161,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> 
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().sending(|stream, outbound| {
+        self.get_mut().write_with(|stream, outbound| {
             if let Some(outbound) = outbound {
                 ready!(outbound.poll_goaway(cx, stream))?;
             }
@@ -172,7 +176,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> 
 
 #[derive(Debug)]
 struct Inbound {
-    /// Present while a GOAWAY may come.
+    /// Present until a GOAWAY came.
     scanner: Option<FrameScanner>,
     heard: Option<Instant>,
     granularity: Duration,
@@ -185,22 +189,22 @@ impl Inbound {
         (Self { scanner, heard: None, granularity, notices }, noticed)
     }
 
-    fn watch(&mut self, bytes: &[u8], now: impl Fn() -> Instant) {
+    fn scan(&mut self, bytes: &[u8], now: impl Fn() -> Instant) {
         if bytes.is_empty() {
             return;
         }
         self.hear(now);
         if self.scanner.as_mut().is_some_and(|scanner| scanner.scan(bytes).goaways > 0) {
             self.scanner = None;
-            // Only a tunnel whose task is gone has no room, and nobody to tell.
+            // There is a place for it, unless the tunnel's task is gone.
             let _ = self.notices.try_send(Notice::GoawayReceived);
         }
     }
 
     fn hear(&mut self, now: impl Fn() -> Instant) {
         let now = now();
-        let fresh = self.heard.is_some_and(|heard| now.since(heard) < self.granularity);
-        if !fresh && self.notices.capacity() > 1 {
+        let recent = self.heard.is_some_and(|heard| now.since(heard) < self.granularity);
+        if !recent && self.notices.capacity() > 1 {
             self.heard = Some(now);
             let _ = self.notices.try_send(Notice::Heard);
         }
@@ -215,20 +219,20 @@ struct Outbound {
 
 #[derive(Debug)]
 enum Goaway {
-    /// Not ordered so far.
-    Awaited(oneshot::Receiver<()>),
-    /// Ordered; these bytes of it are to be written, and nothing else once the first is.
-    Owed(&'static [u8]),
-    /// Written, or nobody is left to order it.
+    /// Not requested so far.
+    NotRequested(oneshot::Receiver<()>),
+    /// Requested: these bytes are still to be written, and nothing in between once the first is.
+    Due(&'static [u8]),
+    /// Written, or the sender was dropped.
     Done,
 }
 
 impl Outbound {
-    /// Writes the GOAWAY if it is due and may stand here. Ready once other bytes may follow.
+    /// Writes the GOAWAY if it is due and no frame is incomplete. Ready once other bytes may follow.
     fn poll_goaway<S: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, stream: &mut S) -> Poll<io::Result<()>> {
-        if let Goaway::Awaited(order) = &mut self.goaway {
-            match Pin::new(order).poll(cx) {
-                Poll::Ready(Ok(())) => self.goaway = Goaway::Owed(&GOAWAY_NO_ERROR),
+        if let Goaway::NotRequested(request) = &mut self.goaway {
+            match Pin::new(request).poll(cx) {
+                Poll::Ready(Ok(())) => self.goaway = Goaway::Due(&GOAWAY_NO_ERROR),
                 Poll::Ready(Err(_)) => self.goaway = Goaway::Done,
                 Poll::Pending => {}
             }
@@ -236,7 +240,7 @@ impl Outbound {
         if !self.scanner.at_boundary() {
             return Poll::Ready(Ok(()));
         }
-        while let Goaway::Owed(bytes) = &mut self.goaway {
+        while let Goaway::Due(bytes) = &mut self.goaway {
             match ready!(Pin::new(&mut *stream).poll_write(cx, bytes))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => *bytes = &bytes[written..],
@@ -248,7 +252,7 @@ impl Outbound {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes at most up to the place where an owed GOAWAY may stand.
+    /// Writes at most up to the end of the frame if a GOAWAY is due.
     fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -256,8 +260,8 @@ impl Outbound {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let end = match self.goaway {
-            Goaway::Owed(_) => self.scanner.first_boundary(buf).unwrap_or(buf.len()),
-            Goaway::Awaited(_) | Goaway::Done => buf.len(),
+            Goaway::Due(_) => self.scanner.first_boundary(buf).unwrap_or(buf.len()),
+            Goaway::NotRequested(_) | Goaway::Done => buf.len(),
         };
         let written = ready!(Pin::new(stream).poll_write(cx, &buf[..end]))?;
         self.scanner.scan(&buf[..written]);
@@ -270,16 +274,16 @@ impl Outbound {
         stream: &mut S,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let Goaway::Owed(_) = self.goaway {
+        if let Goaway::Due(_) = self.goaway {
             let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
             return self.poll_write(cx, stream, first);
         }
         let written = ready!(Pin::new(stream).poll_write_vectored(cx, bufs))?;
-        let mut left = written;
+        let mut remaining = written;
         for buf in bufs {
-            let count = buf.len().min(left);
+            let count = buf.len().min(remaining);
             self.scanner.scan(&buf[..count]);
-            left -= count;
+            remaining -= count;
         }
         Poll::Ready(Ok(written))
     }

@@ -1,7 +1,7 @@
-//! The one facade to everything outside: tasks, time, the network, names and randomness.
+//! The only interface to the outside: tasks, time, the network, name resolution and randomness.
 //!
-//! In production it is [`Tokio`]; a simulator brings its own. It is chosen by a type, never by a feature, so
-//! that what is simulated is what ships. Nothing else in this crate spawns, sleeps, connects or tells the time.
+//! In production it is [`Tokio`]; a simulator has its own. It is chosen by a type parameter, never by a feature, so that what
+//! is simulated is what ships. Nothing else in this crate spawns, sleeps, connects or reads a clock.
 
 mod hyper;
 mod tokio;
@@ -30,13 +30,13 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
     /// The time since this world began; never goes back.
     fn now(&self) -> Instant;
 
-    /// Milliseconds since 1970, for people and for handshakes; may jump.
+    /// Milliseconds since the Unix epoch, for people and for handshakes; may jump.
     fn unix_millis(&self) -> u64;
 
-    /// 64 random bits, not secret.
+    /// 64 random bits; not for cryptography.
     fn random(&self) -> u64;
 
-    /// Runs `task` on its own until it ends.
+    /// Spawns `task`.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
     /// Waits until `deadline`; returns at once if it has passed.
@@ -66,22 +66,21 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
     /// As the network says.
     fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
-    /// Whoever stands in line at `listener` at this very moment, if anybody does: to be asked right before it is closed,
-    /// which resets those that are left.
+    /// The next connection in the queue of `listener`, if there is one now: closing the listener would reset it.
     ///
     /// # Errors
     /// As the network says.
-    fn first_in_line(&self, listener: &Self::Listener) -> Option<io::Result<(Self::Stream, SocketAddr)>> {
+    fn try_accept(&self, listener: &Self::Listener) -> Option<io::Result<(Self::Stream, SocketAddr)>> {
         match pin!(self.accept(listener)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(accepted) => Some(accepted),
             Poll::Pending => None,
         }
     }
 
-    /// Every address of `host`, which is a name or an address.
+    /// All addresses of `host`, which is a name or an address.
     ///
     /// # Errors
-    /// As the resolver says; a name without an address is an empty list or an error.
+    /// As the resolver says; a name without addresses is an empty list or an error.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
     /// Where the machine that lives in this world is recorded; nowhere unless the world says otherwise.

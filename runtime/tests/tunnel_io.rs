@@ -137,7 +137,7 @@ async fn a_goaway_is_put_in_at_the_next_place_where_it_may_stand() {
             let (mut io, _notices, order) =
                 TunnelIo::requesting(&Tokio::begin(), Wire::plain(stream), PingFilter::new());
             write_as_http2(&mut io, &stream_bytes[..ordered_after], step, vectored).await;
-            order.give();
+            order.send();
             write_as_http2(&mut io, &stream_bytes[ordered_after..], step, vectored).await;
             drop(io);
             let mut got = Vec::new();
@@ -159,7 +159,7 @@ async fn a_goaway_waits_for_a_slow_peer_without_being_torn() {
     let (mut io, _notices, order) = TunnelIo::requesting(&Tokio::begin(), Wire::plain(stream), PingFilter::new());
     let writer = async {
         io.write_all(&[&PREFACE[..], &SETTINGS].concat()).await.unwrap();
-        order.give();
+        order.send();
         io.write_all(&DATA).await.unwrap();
         drop(io);
     };

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use revtun::responder::OwnAnswer;
+use revtun::responder::LocalReply;
 use revtun_program::config::Settings;
 use revtun_tests::revtun::binary;
 
@@ -89,12 +89,12 @@ fn the_readme_has_the_two_commands() {
 }
 
 #[test]
-fn the_readme_names_every_answer_of_our_own() {
+fn the_readme_names_every_local_reply() {
     let table: BTreeMap<_, _> = read("README.md").lines().filter_map(row).collect();
     let mut ours: BTreeMap<_, _> =
-        OwnAnswer::ALL.iter().map(|answer| (answer.reason().to_owned(), answer.status().as_u16())).collect();
+        LocalReply::ALL.iter().map(|reply| (reply.reason().to_owned(), reply.status().as_u16())).collect();
     for reason in ["service-unreachable", "service-lost", "request-lost"] {
-        assert!(read("runtime/src/initiator/forward.rs").contains(&format!("\"{reason}\"")), "{reason}");
+        assert!(read("runtime/src/upstream/forward.rs").contains(&format!("\"{reason}\"")), "{reason}");
         ours.insert(reason.to_owned(), 502);
     }
     assert_eq!(table, ours);

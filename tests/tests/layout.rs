@@ -146,8 +146,7 @@ fn only_one_file_has_a_lock() {
 fn what_tasks_share_is_seen_by_the_models() {
     // What these files take from elsewhere, the models of `tests/interleavings` would not see.
     let others = ["sync::atomic", "sync::Mutex", "sync::RwLock", "tokio::sync"];
-    let modelled =
-        ["responder/shared", "responder/lease", "responder/link", "responder/orders", "tls/reload", "counter"];
+    let modelled = ["responder/shared", "responder/handle", "responder/command", "tls/reload", "counter"];
     for name in modelled {
         let name = format!("runtime/src/{name}.rs");
         assert_eq!(offences(&name, &others, &[]), <[String; 0]>::default());

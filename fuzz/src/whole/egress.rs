@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, Run};
+use revtun::initiator::{self, HostPort, InitiatorConfig, Run};
 use revtun::responder::{self, ResponderConfig};
+use revtun::upstream::Forward;
 use revtun::world::World;
 use revtun_core::address::Address;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

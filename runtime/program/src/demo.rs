@@ -8,8 +8,9 @@ mod stage;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::responder::{self, ResponderConfig, ResponderHandle};
+use revtun::upstream::Forward;
 use revtun::world::{Tokio, World};
 use revtun_core::address::Address;
 use revtun_program::config::LogSettings;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use revtun::flow::HttpLimits;
+use revtun::http::HttpLimits;
 use revtun_program::config::{LogFormat, Problem, Settings, Source};
 
 /// Every problem of a file, as `revtun check` prints it.

@@ -1,4 +1,4 @@
-//! What happened since the start, in numbers.
+//! The counters of an initiator.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use revtun_core::initiator::CloseReason;
 
 use crate::counter::Counter;
 
-/// How a handshake that was begun came out.
+/// The outcome of a handshake.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Outcome {
+pub(super) enum HandshakeOutcome {
     Accepted,
-    /// Not accepted, with a status of the hundred that begins with this digit.
+    /// Refused, with this status.
     Status(u16),
-    /// The responder would leave TLS behind its answer.
+    /// The responder would leave TLS after its response.
     Downgraded,
     Malformed,
     TimedOut,
-    /// The responder hung up instead of answering.
+    /// The connection was lost before a response came.
     Lost,
 }
 
-impl Outcome {
+impl HandshakeOutcome {
     const NAMES: [&'static str; 10] =
         ["accepted", "1xx", "2xx", "3xx", "4xx", "5xx", "malformed", "timed-out", "lost", "downgraded"];
 
@@ -36,18 +36,18 @@ impl Outcome {
     }
 }
 
-/// Why a tunnel, up or not, is no more.
+/// Why a dial, a handshake or a tunnel ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Ending {
+pub(super) enum TunnelEnd {
     /// The machine closed it.
-    Ordered(CloseReason),
-    /// Nothing listens at the host.
+    Closed(CloseReason),
+    /// The host refused the connection.
     DialRefused,
-    /// The transport is gone, or never came up.
+    /// The connection failed.
     Lost,
 }
 
-impl Ending {
+impl TunnelEnd {
     const NAMES: [&'static str; 10] = [
         "connect-timeout",
         "handshake-timeout",
@@ -63,16 +63,16 @@ impl Ending {
 
     fn index(self) -> usize {
         match self {
-            Self::Ordered(CloseReason::ConnectTimeout) => 0,
-            Self::Ordered(CloseReason::HandshakeTimeout) => 1,
-            Self::Ordered(CloseReason::Refused(_)) => 2,
-            Self::Ordered(CloseReason::Malformed) => 3,
-            Self::Ordered(CloseReason::Silent) => 4,
-            Self::Ordered(CloseReason::Surplus) => 5,
-            Self::Ordered(CloseReason::Drained) => 6,
+            Self::Closed(CloseReason::ConnectTimeout) => 0,
+            Self::Closed(CloseReason::HandshakeTimeout) => 1,
+            Self::Closed(CloseReason::Refused(_)) => 2,
+            Self::Closed(CloseReason::Malformed) => 3,
+            Self::Closed(CloseReason::Silent) => 4,
+            Self::Closed(CloseReason::Surplus) => 5,
+            Self::Closed(CloseReason::Drained) => 6,
             Self::DialRefused => 7,
             Self::Lost => 8,
-            Self::Ordered(CloseReason::Downgraded) => 9,
+            Self::Closed(CloseReason::Downgraded) => 9,
         }
     }
 
@@ -81,34 +81,34 @@ impl Ending {
     }
 }
 
-/// What the tasks of an initiator count.
+/// The counters that the tasks of an initiator share.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) dials: Counter,
     pub(super) pings_echoed: Counter,
     pub(super) requests: Counter,
-    pub(super) requests_broken_off: Arc<Counter>,
-    handshakes: [Counter; Outcome::NAMES.len()],
-    endings: [Counter; Ending::NAMES.len()],
+    pub(super) idle_timeouts: Arc<Counter>,
+    handshakes: [Counter; HandshakeOutcome::NAMES.len()],
+    tunnel_ends: [Counter; TunnelEnd::NAMES.len()],
 }
 
 impl Counters {
-    pub(super) fn handshaken(&self, outcome: Outcome) {
+    pub(super) fn handshaken(&self, outcome: HandshakeOutcome) {
         self.handshakes[outcome.index()].add(1);
     }
 
-    pub(super) fn ended(&self, ending: Ending) {
-        self.endings[ending.index()].add(1);
+    pub(super) fn ended(&self, ending: TunnelEnd) {
+        self.tunnel_ends[ending.index()].add(1);
     }
 
     pub(super) fn totals(&self) -> Totals {
         Totals {
             dials: self.dials.read(),
-            handshakes: named(Outcome::NAMES, &self.handshakes),
+            handshakes: named(HandshakeOutcome::NAMES, &self.handshakes),
             pings_echoed: self.pings_echoed.read(),
             requests: self.requests.read(),
-            requests_broken_off: self.requests_broken_off.read(),
-            tunnels_closed: named(Ending::NAMES, &self.endings),
+            idle_timeouts: self.idle_timeouts.read(),
+            tunnels_closed: named(TunnelEnd::NAMES, &self.tunnel_ends),
         }
     }
 }
@@ -117,19 +117,19 @@ fn named<const N: usize>(names: [&'static str; N], counters: &[Counter; N]) -> V
     names.into_iter().zip(counters.iter().map(Counter::read)).collect()
 }
 
-/// What happened since the start. Every list names each kind once, also what never happened.
+/// The values of all counters since the start. Every list has each reason once, also those with a count of zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totals {
-    /// Connections begun.
+    /// Dials.
     pub dials: u64,
-    /// Handshakes by outcome: `accepted`, the class of another status, or what came instead of one.
+    /// Handshakes by outcome: `accepted`, the class of another status, or the reason of a failure.
     pub handshakes: Vec<(&'static str, u64)>,
     /// Pings answered.
     pub pings_echoed: u64,
-    /// Requests that came through tunnels.
+    /// Requests received through tunnels.
     pub requests: u64,
-    /// Those of them that were broken off since a body of theirs lay still.
-    pub requests_broken_off: u64,
-    /// Dials, handshakes and tunnels that came to an end, by reason.
+    /// Requests that exceeded the stream idle timeout.
+    pub idle_timeouts: u64,
+    /// Dials, handshakes and tunnels that ended, by reason.
     pub tunnels_closed: Vec<(&'static str, u64)>,
 }

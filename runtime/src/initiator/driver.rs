@@ -1,4 +1,4 @@
-//! The machine, and the hand that performs its effects.
+//! The machine of an initiator, and what performs its effects.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,26 +12,17 @@ use revtun_core::{Effects, Instant, Machine, TunnelId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
-use super::Context;
-use super::counters::{Ending, Outcome};
+use super::command::{COMMANDS, TunnelCommand};
+use super::context::{Context, Input};
+use super::counters::{HandshakeOutcome, TunnelEnd};
 use super::hosts::{Hosts, Resolved};
-use super::serve::TunnelService;
-use super::tunnel::{self, ORDERS, Order, Tunnel};
+use super::service::TunnelService;
+use super::task::TunnelTask;
+use super::tunnel::Tunnel;
 use crate::pump::Driven;
 use crate::world::World;
 
-/// What the tasks of an initiator tell it.
-#[derive(Debug)]
-pub(super) enum Input {
-    /// Anything but the end of a tunnel.
-    Event(Event),
-    /// A tunnel's transport is gone.
-    Ended { tunnel: TunnelId, cause: Cause, error: io::Error },
-    /// The resolver's answer.
-    Resolved(Resolved),
-}
-
-/// What others may look at while the pump works.
+/// What the handle of the initiator may read.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) machine: Initiator,
@@ -39,36 +30,36 @@ pub(super) struct State {
     pub(super) drained: bool,
 }
 
-/// What the pump drives.
+/// The machine and its tunnels, driven by the pump.
 pub(super) struct Driver<W, S> {
     context: Arc<Context<W, S>>,
     state: watch::Sender<State>,
     inputs: mpsc::Receiver<Input>,
     drains: mpsc::Receiver<Duration>,
-    /// By slot of the tunnel.
-    links: Vec<Option<Link>>,
+    /// By slot.
+    tunnels: Vec<Option<TunnelHandle>>,
 }
 
-/// The task of a tunnel, from outside. Dropped, it closes the tunnel at once.
-struct Link {
+/// Commands a tunnel's task. Dropped, it closes the tunnel at once.
+struct TunnelHandle {
     tunnel: TunnelId,
     host: HostId,
     peer: SocketAddr,
-    reached: Reached,
-    orders: mpsc::Sender<Order>,
-    _life: oneshot::Sender<Infallible>,
+    progress: Progress,
+    commands: mpsc::Sender<TunnelCommand>,
+    _alive: oneshot::Sender<Infallible>,
 }
 
-/// How far a tunnel came, to say what was lost with it.
+/// How far a tunnel came, for the log of its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reached {
-    Nothing,
-    /// A connection, on which the handshake was sent.
-    Host,
-    /// An answer to the handshake.
-    Answer,
-    /// A GOAWAY of either end: now it may close at any time.
-    Goaway,
+enum Progress {
+    Dialling,
+    /// Connected, and the handshake was sent.
+    Handshaking,
+    /// The handshake was answered.
+    Answered,
+    /// A GOAWAY of either end: the connection may close at any time.
+    Draining,
 }
 
 impl<W: World, S: TunnelService> Driver<W, S> {
@@ -78,13 +69,13 @@ impl<W: World, S: TunnelService> Driver<W, S> {
         inputs: mpsc::Receiver<Input>,
         drains: mpsc::Receiver<Duration>,
     ) -> Self {
-        Self { context, state, inputs, drains, links: Vec::new() }
+        Self { context, state, inputs, drains, tunnels: Vec::new() }
     }
 
-    /// Wants what an endpoint resolves to, and no longer what it resolved to before.
+    /// Sets the target count of the hosts that an endpoint resolves to now, and clears that of those it no longer does.
     pub(super) fn resolved(&mut self, resolved: Resolved) {
         let mut changes = Vec::new();
-        self.state.send_modify(|state| changes = state.hosts.take(resolved));
+        self.state.send_modify(|state| changes = state.hosts.update(resolved));
         for (host, wanted) in changes {
             let count = if wanted { self.context.address.count() } else { 0 };
             self.step(Event::TargetSet { host, count });
@@ -104,9 +95,9 @@ impl<W: World, S: TunnelService> Driver<W, S> {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Dial { tunnel, host } => self.dial(tunnel, host),
-            Effect::SendHandshake { tunnel } => self.order(tunnel, Order::SendHandshake),
-            Effect::Deliver { tunnel } => self.order(tunnel, Order::Deliver),
-            Effect::Goaway { tunnel } => self.order(tunnel, Order::Goaway),
+            Effect::SendHandshake { tunnel } => self.send(tunnel, TunnelCommand::SendHandshake),
+            Effect::Deliver { tunnel } => self.send(tunnel, TunnelCommand::Deliver),
+            Effect::Goaway { tunnel } => self.send(tunnel, TunnelCommand::Goaway),
             Effect::Close { tunnel, reason } => self.close(tunnel, reason),
             Effect::Forget { host } => self.state.send_modify(|state| state.hosts.forget(host)),
             Effect::Drained => {
@@ -118,53 +109,54 @@ impl<W: World, S: TunnelService> Driver<W, S> {
 
     fn dial(&mut self, tunnel: TunnelId, host: HostId) {
         let now = self.context.world.unix_millis();
-        let (mut peer, mut wanted_since) = (None, now);
+        let (mut peer, mut first_dial_ms) = (None, now);
         self.state.send_modify(|state| {
             peer = state.hosts.address(host);
-            wanted_since = state.hosts.wanted_since(host, now);
+            first_dial_ms = state.hosts.first_dial(host, now);
         });
         let peer = peer.expect("the machine dials only hosts that it was told of and has not forgotten");
         debug!(%tunnel, %peer, "dialling");
         self.context.counters.dials.add(1);
 
-        let (orders, ordered) = mpsc::channel(ORDERS);
-        let (life, ended) = oneshot::channel();
+        let (commands, received) = mpsc::channel(COMMANDS);
+        let (alive, closed) = oneshot::channel();
         let slot = tunnel.slot();
-        if self.links.len() <= slot {
-            self.links.resize_with(slot + 1, || None);
+        if self.tunnels.len() <= slot {
+            self.tunnels.resize_with(slot + 1, || None);
         }
-        self.links[slot] = Some(Link { tunnel, host, peer, reached: Reached::Nothing, orders, _life: life });
+        self.tunnels[slot] =
+            Some(TunnelHandle { tunnel, host, peer, progress: Progress::Dialling, commands, _alive: alive });
         let name = self.state.borrow().hosts.endpoint(peer).map(|endpoint| Arc::clone(&self.context.names[endpoint]));
-        let task = Tunnel::new(&self.context, tunnel, peer, name, wanted_since, ordered);
-        self.context.world.spawn(tunnel::run(task, ended));
+        let task = TunnelTask { context: Arc::clone(&self.context), id: tunnel, commands: received };
+        self.context.world.spawn(Tunnel::new(task, peer, name, first_dial_ms).run(closed));
     }
 
-    fn order(&mut self, tunnel: TunnelId, order: Order) {
-        let Some(link) = self.link(tunnel) else { return };
-        match order {
-            Order::SendHandshake => link.reached = Reached::Host,
-            Order::Deliver => {}
-            Order::Goaway => {
-                link.reached = Reached::Goaway;
-                info!(%tunnel, peer = %link.peer, "tunnel goes out of use");
+    fn send(&mut self, tunnel: TunnelId, command: TunnelCommand) {
+        let Some(handle) = self.handle(tunnel) else { return };
+        match command {
+            TunnelCommand::SendHandshake => handle.progress = Progress::Handshaking,
+            TunnelCommand::Deliver => {}
+            TunnelCommand::Goaway => {
+                handle.progress = Progress::Draining;
+                info!(%tunnel, peer = %handle.peer, "tunnel draining");
             }
         }
-        // There is room for one order of each kind, and the machine gives each once. A task that has ended has said
-        // so, and the machine will learn of it next.
-        let _ = link.orders.try_send(order);
+        // There is room for one command of each kind, and the machine gives each once. A task that has ended has reported
+        // that, and the machine will process it next.
+        let _ = handle.commands.try_send(command);
     }
 
     fn close(&mut self, tunnel: TunnelId, reason: CloseReason) {
-        let Some(Link { peer, .. }) = self.unlink(tunnel) else { return };
-        self.context.counters.ended(Ending::Ordered(reason));
-        let name = Ending::Ordered(reason).name();
+        let Some(TunnelHandle { peer, .. }) = self.remove(tunnel) else { return };
+        self.context.counters.ended(TunnelEnd::Closed(reason));
+        let name = TunnelEnd::Closed(reason).name();
         match reason {
             CloseReason::ConnectTimeout => warn!(%tunnel, %peer, reason = name, "dial failed"),
             CloseReason::HandshakeTimeout => {
-                self.context.counters.handshaken(Outcome::TimedOut);
+                self.context.counters.handshaken(HandshakeOutcome::TimedOut);
                 warn!(%tunnel, %peer, reason = name, "handshake failed");
             }
-            // The answer was logged when it came.
+            // The response was logged when it came.
             CloseReason::Refused(_) | CloseReason::Downgraded | CloseReason::Malformed => {}
             CloseReason::Silent => warn!(%tunnel, %peer, reason = name, "tunnel closed"),
             CloseReason::Surplus | CloseReason::Drained => info!(%tunnel, %peer, reason = name, "tunnel closed"),
@@ -172,32 +164,32 @@ impl<W: World, S: TunnelService> Driver<W, S> {
     }
 
     fn ended(&mut self, tunnel: TunnelId, cause: Cause, error: &io::Error) {
-        let Some(Link { peer, reached, .. }) = self.unlink(tunnel) else { return };
+        let Some(TunnelHandle { peer, progress, .. }) = self.remove(tunnel) else { return };
         self.context.counters.ended(match cause {
-            Cause::Refused => Ending::DialRefused,
-            Cause::Lost => Ending::Lost,
+            Cause::Refused => TunnelEnd::DialRefused,
+            Cause::Lost => TunnelEnd::Lost,
         });
-        match reached {
-            Reached::Nothing => warn!(%tunnel, %peer, reason = %error, "dial failed"),
-            Reached::Host => {
-                self.context.counters.handshaken(Outcome::Lost);
+        match progress {
+            Progress::Dialling => warn!(%tunnel, %peer, reason = %error, "dial failed"),
+            Progress::Handshaking => {
+                self.context.counters.handshaken(HandshakeOutcome::Lost);
                 warn!(%tunnel, %peer, reason = %error, "handshake failed");
             }
-            Reached::Answer => info!(%tunnel, %peer, reason = %error, "tunnel lost"),
-            Reached::Goaway => info!(%tunnel, %peer, reason = %error, "tunnel closed"),
+            Progress::Answered => info!(%tunnel, %peer, reason = %error, "tunnel lost"),
+            Progress::Draining => info!(%tunnel, %peer, reason = %error, "tunnel closed"),
         }
         self.step(Event::Closed { tunnel, cause });
     }
 
-    /// Notes what a tunnel reports, before the machine does something about it.
-    fn note(&mut self, event: Event) {
+    /// Logs and counts an event before the machine processes it.
+    fn record(&mut self, event: Event) {
         match event {
-            Event::Answered { tunnel, answer } => self.note_answer(tunnel, answer),
+            Event::Answered { tunnel, answer } => self.record_answer(tunnel, answer),
             Event::Used { tunnel, protocol } => info!(%tunnel, ?protocol, "tunnel in use"),
             Event::GoawayReceived { tunnel } => {
-                let Some(link) = self.link(tunnel) else { return };
-                link.reached = Reached::Goaway;
-                info!(%tunnel, peer = %link.peer, "the responder takes the tunnel out of use");
+                let Some(handle) = self.handle(tunnel) else { return };
+                handle.progress = Progress::Draining;
+                info!(%tunnel, peer = %handle.peer, "the responder drains the tunnel");
             }
             Event::DrainRequested { grace } => info!(?grace, "draining"),
             Event::TargetSet { .. }
@@ -208,38 +200,38 @@ impl<W: World, S: TunnelService> Driver<W, S> {
         }
     }
 
-    fn note_answer(&mut self, tunnel: TunnelId, answer: Answer) {
-        let Some(link) = self.link(tunnel) else { return };
-        link.reached = Reached::Answer;
-        let (host, peer) = (link.host, link.peer);
+    fn record_answer(&mut self, tunnel: TunnelId, answer: Answer) {
+        let Some(handle) = self.handle(tunnel) else { return };
+        handle.progress = Progress::Answered;
+        let (host, peer) = (handle.host, handle.peer);
         let outcome = match answer {
             Answer::Accepted { revtun } => {
                 info!(%tunnel, %peer, revtun, "tunnel up");
-                self.state.send_modify(|state| state.hosts.satisfied(host));
-                Outcome::Accepted
+                self.state.send_modify(|state| state.hosts.accepted(host));
+                HandshakeOutcome::Accepted
             }
             Answer::Refused { status, retry_after } => {
                 warn!(%tunnel, %peer, status, ?retry_after, "handshake refused");
-                Outcome::Status(status)
+                HandshakeOutcome::Status(status)
             }
             Answer::Downgraded => {
-                warn!(%tunnel, %peer, "the responder does not agree to keep the tunnel inside TLS");
-                Outcome::Downgraded
+                warn!(%tunnel, %peer, "handshake refused by us: the responder would leave TLS after its response");
+                HandshakeOutcome::Downgraded
             }
             Answer::Malformed => {
-                warn!(%tunnel, %peer, "the answer to the handshake is no HTTP/1.1 response");
-                Outcome::Malformed
+                warn!(%tunnel, %peer, "handshake failed: the response is no HTTP/1.1");
+                HandshakeOutcome::Malformed
             }
         };
         self.context.counters.handshaken(outcome);
     }
 
-    fn link(&mut self, tunnel: TunnelId) -> Option<&mut Link> {
-        self.links.get_mut(tunnel.slot())?.as_mut().filter(|link| link.tunnel == tunnel)
+    fn handle(&mut self, tunnel: TunnelId) -> Option<&mut TunnelHandle> {
+        self.tunnels.get_mut(tunnel.slot())?.as_mut().filter(|handle| handle.tunnel == tunnel)
     }
 
-    fn unlink(&mut self, tunnel: TunnelId) -> Option<Link> {
-        self.links.get_mut(tunnel.slot())?.take_if(|link| link.tunnel == tunnel)
+    fn remove(&mut self, tunnel: TunnelId) -> Option<TunnelHandle> {
+        self.tunnels.get_mut(tunnel.slot())?.take_if(|handle| handle.tunnel == tunnel)
     }
 }
 
@@ -254,7 +246,7 @@ impl<W: World, S: TunnelService> Driven for Driver<W, S> {
         self.step(Event::Tick);
     }
 
-    /// Ends when everything is drained, or when nobody holds the handle any more.
+    /// None once everything is drained, or the handle was dropped.
     async fn next(&mut self) -> Option<Input> {
         if self.state.borrow().drained {
             return None;
@@ -269,7 +261,7 @@ impl<W: World, S: TunnelService> Driven for Driver<W, S> {
     fn take(&mut self, input: Input) {
         match input {
             Input::Event(event) => {
-                self.note(event);
+                self.record(event);
                 self.step(event);
             }
             Input::Ended { tunnel, cause, error } => self.ended(tunnel, cause, &error),

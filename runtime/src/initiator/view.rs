@@ -1,4 +1,4 @@
-//! The tunnels of an initiator as people see them.
+//! The tunnels of an initiator, for the admin listener.
 
 use std::net::SocketAddr;
 
@@ -10,13 +10,13 @@ use super::driver::State;
 /// One tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelInfo {
-    /// Its name, as in logs.
+    /// Its id, as in logs.
     pub tunnel: String,
-    /// Where it leads.
+    /// The address of the responder.
     pub host: Option<SocketAddr>,
-    /// Where it stands: `dialing`, `handshaking`, `idle`, `in-use` or `draining`.
+    /// Its stage: `dialing`, `handshaking`, `idle`, `in-use` or `draining`.
     pub stage: &'static str,
-    /// Milliseconds since the responder was last heard; since the dial, if never.
+    /// Milliseconds since the last sign of life of the responder; since the dial, if there was none.
     pub heard_ms_ago: u64,
 }
 

@@ -1,187 +1,43 @@
-//! A new connection at the tunnel listener: who is it, and may it stay?
+//! A new connection at the tunnel listener: it becomes a tunnel, or is refused.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 
-use revtun_core::Effects;
-use revtun_core::handshake::{self, Acceptance, ParsedRequest, Rejection, Request, RequestParser, Rules};
-use revtun_core::responder::{CloseReason, Effect, Event, Handshake, Verdict};
-use revtun_core::token::TokenError;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use revtun_core::handshake::{self, Rejection};
+use tokio::io::AsyncWriteExt;
 
-use super::Context;
-use super::ending::Ending;
-use super::link::Link;
-use super::orders::Order;
-use super::tunnel::{Tunnel, some};
-use crate::tls::{Proof, Wire};
+use super::context::Context;
+use super::handle::TunnelHandle;
+use super::task::TunnelTask;
+use super::tunnel;
 use crate::world::World;
 
-/// Room for a usual handshake request; a longer one makes more.
-const USUAL_HEAD: usize = 1024;
-
-/// Lives as long as the connection.
+/// Serves one connection to its end.
 pub(super) async fn serve<W: World>(context: Arc<Context<W>>, stream: W::Stream, peer: SocketAddr) {
-    let link = Link::new(peer);
-    match context.shared.accept(&link) {
-        Ok(id) => Tunnel { context, id, link }.run(stream).await,
-        Err(rejection) => shun(&context, stream, peer, rejection).await,
+    let handle = TunnelHandle::new(peer);
+    match context.shared.accept(&handle) {
+        Ok(id) => tunnel::run(TunnelTask { context, id, handle }, stream).await,
+        Err(rejection) => refuse(&context, stream, peer, rejection).await,
     }
 }
 
-/// Tells a peer for whom there is no room, and does not wait to be heard. Inside TLS that would cost more than to serve
-/// it: the connection is closed without a word.
-async fn shun<W: World>(context: &Context<W>, mut stream: W::Stream, peer: SocketAddr, rejection: Rejection) {
+/// Writes the rejection to a peer for whom there is no room, without waiting for it to be read. A TLS handshake would cost
+/// more than serving it: such a connection is closed without a response.
+async fn refuse<W: World>(context: &Context<W>, mut stream: W::Stream, peer: SocketAddr, rejection: Rejection) {
     context.counters.rejected(rejection);
-    tracing::warn!(%peer, reason = rejection.name(), "connection turned away");
+    tracing::warn!(%peer, reason = rejection.name(), "connection refused");
     if context.tls.is_some() {
         return;
     }
-    let answer = handshake::encode_rejection(rejection);
-    if stream.write_all(&answer).await.is_ok() {
+    let response = handshake::encode_rejection(rejection);
+    if stream.write_all(&response).await.is_ok() {
         let _ = stream.shutdown().await;
-    }
-}
-
-impl<W: World> Tunnel<W> {
-    /// From the first byte to the answer. Ok: the connection is a tunnel from here on.
-    pub(super) async fn welcome(&mut self, stream: W::Stream) -> Result<Wire<W::Stream>, Ending> {
-        let Some(tls) = self.context.tls.clone() else {
-            let mut wire = Wire::plain(stream);
-            self.greet(&mut wire, &Proof::default()).await?;
-            return Ok(wire);
-        };
-        let (mut wire, proof) = self.secured(tls.accept(stream)).await?;
-        self.greet(&mut wire, &proof).await?;
-        // What came behind the request is thrown away, as it is in the clear.
-        Ok(if tls.extent.leaves() { wire.leave_tls().0 } else { wire })
-    }
-
-    /// Waits for the end of a TLS handshake, unless the machine closes the tunnel first.
-    pub(super) async fn secured<T>(&mut self, handshake: impl Future<Output = io::Result<T>>) -> Result<T, Ending> {
-        let mut handshake = pin!(handshake);
-        loop {
-            tokio::select! {
-                biased;
-                order = self.link.ordered() => if let Order::Close(reason) = order {
-                    return Err(Ending::Ordered(reason));
-                },
-                secured = handshake.as_mut() => return secured.map_err(|error| {
-                    self.context.counters.tls_failures.add(1);
-                    tracing::warn!(tunnel = %self.id, peer = %self.link.peer(), %error, "TLS handshake failed");
-                    Ending::Lost
-                }),
-            }
-        }
-    }
-
-    /// Reads the handshake and answers it.
-    async fn greet(&mut self, stream: &mut Wire<W::Stream>, proof: &Proof) -> Result<(), Ending> {
-        let context = Arc::clone(&self.context);
-        let mut head = Vec::with_capacity(USUAL_HEAD);
-        let mut parser = RequestParser::new();
-        loop {
-            match parser.parse(&context.rules, &head) {
-                ParsedRequest::Incomplete => {}
-                // What comes behind the request is thrown away, as an Envoy does (reference §2.3).
-                ParsedRequest::Complete { request, consumed: _ } => return self.answer(stream, &request, proof).await,
-                ParsedRequest::Rejected(rejection) => {
-                    let answer = context.shared.step(Event::HandshakeInvalid { tunnel: self.id, rejection });
-                    return Err(self.obey_rejection(stream, answer, None).await);
-                }
-            }
-            tokio::select! {
-                biased;
-                order = self.link.ordered() => if let Order::Close(reason) = order {
-                    return Err(Ending::Ordered(reason));
-                },
-                read = stream.read_buf(&mut head) => if let Err(ending) = some(read) {
-                    context.counters.handshakes_abandoned.add(1);
-                    return Err(ending);
-                },
-            }
-        }
-    }
-
-    async fn answer(
-        &mut self,
-        stream: &mut Wire<W::Stream>,
-        request: &Request<'_>,
-        proof: &Proof,
-    ) -> Result<(), Ending> {
-        let Request { identity, instance, .. } = *request;
-        self.link.call(identity.to_string());
-        let (verdict, fault) = self.examine(request);
-        let handshake = Handshake { identity, instance, verdict: proof.judge(&identity).and(verdict) };
-        let effects = self.context.shared.step(Event::HandshakeReceived { tunnel: self.id, handshake });
-        if !effects.iter().any(|effect| effect == Effect::Accept { tunnel: self.id }) {
-            return Err(self.obey_rejection(stream, effects, fault).await);
-        }
-        let revtun = instance.is_some();
-        // One write and not a byte more: an Envoy chokes on what arrives together with it (reference §2.4).
-        let Rules { upgrade, whole_tls, .. } = self.context.rules;
-        let answer = Acceptance { upgrade, revtun, whole_tls }.encode();
-        stream.write_all(&answer).await.map_err(|_| Ending::Lost)?;
-        stream.flush().await.map_err(|_| Ending::Lost)?;
-        self.context.counters.handshakes_accepted.add(1);
-        tracing::info!(tunnel = %self.id, peer = %self.link.peer(), %identity, revtun, "tunnel accepted");
-        Ok(())
-    }
-
-    /// What the token of a request proves, if one is asked for, or why it proves nothing.
-    fn examine(&self, request: &Request<'_>) -> (Verdict, Option<TokenError>) {
-        let Some(verifier) = &self.context.token else { return (Verdict::Authenticated, None) };
-        let now = self.context.world.unix_millis() / 1000;
-        match request.token.and_then(|token| verifier.verify(token, now, &request.identity)) {
-            Ok(verdict) => (verdict, None),
-            Err(fault) => {
-                self.context.counters.token_refused(fault);
-                (Verdict::Unauthenticated, Some(fault))
-            }
-        }
-    }
-
-    async fn obey_rejection(
-        &mut self,
-        stream: &mut Wire<W::Stream>,
-        effects: Effects<Effect>,
-        token: Option<TokenError>,
-    ) -> Ending {
-        if let Some(Effect::Reject { rejection, .. }) = effects.iter().next() {
-            self.context.counters.rejected(rejection);
-            let (tunnel, peer, identity) = (self.id, self.link.peer(), self.link.name());
-            let (reason, token) = (rejection.name(), token.map(TokenError::name));
-            tracing::warn!(%tunnel, %peer, identity, reason, token, "handshake rejected");
-            let answer = handshake::encode_rejection(rejection);
-            if stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err() {
-                return Ending::Lost;
-            }
-        }
-        // Without an answer the machine has closed the tunnel meanwhile, and its order is on the way.
-        self.until_end(stream).await
-    }
-
-    /// The connection never became a tunnel. A rejection was logged and counted when it was said.
-    pub(super) fn turned_away(&self, ending: Ending) {
-        let (tunnel, peer) = (self.id, self.link.peer());
-        match ending {
-            Ending::Ordered(CloseReason::HandshakeTimeout) => {
-                self.context.counters.handshake_timeouts.add(1);
-                tracing::warn!(%tunnel, %peer, reason = ending.name(), "connection closed: no whole handshake came");
-            }
-            Ending::Ordered(_) => {}
-            Ending::PeerClosed | Ending::Lost | Ending::Intruded | Ending::Flooded => {
-                self.context.report(Event::Closed { tunnel });
-            }
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::orders::Orders;
+    use super::super::command::{CommandQueue, TunnelCommand};
     use super::*;
     use crate::world::Tokio;
 
@@ -192,25 +48,25 @@ mod tests {
         }
         let task = bytes_of(serve::<Tokio>);
         assert!(task <= 1536, "the task of a tunnel takes {task} bytes");
-        assert!(size_of::<Link>() <= 256);
+        assert!(size_of::<TunnelHandle>() <= 256);
     }
 
     #[test]
-    fn orders_come_in_turn() {
-        let orders = Orders::new();
-        for order in Order::ALL {
-            assert_eq!(orders.take(), None);
-            let given = [Order::Ping, order, Order::Goaway];
-            given.iter().for_each(|&order| orders.give(order));
-            let taken = given.map(|_| orders.take());
-            assert_eq!(taken, given.map(Some));
+    fn commands_come_in_order() {
+        let commands = CommandQueue::new();
+        for command in TunnelCommand::ALL {
+            assert_eq!(commands.try_next(), None);
+            let pushed = [TunnelCommand::Ping, command, TunnelCommand::Goaway];
+            pushed.iter().for_each(|&command| commands.push(command));
+            let taken = pushed.map(|_| commands.try_next());
+            assert_eq!(taken, pushed.map(Some));
         }
     }
 
     #[test]
-    #[should_panic(expected = "fewer than 8 orders")]
-    fn an_order_without_room_is_a_bug() {
-        let orders = Orders::new();
-        (0..=8).for_each(|_| orders.give(Order::Ping));
+    #[should_panic(expected = "fewer than 8 commands")]
+    fn a_command_without_room_is_a_bug() {
+        let commands = CommandQueue::new();
+        (0..=8).for_each(|_| commands.push(TunnelCommand::Ping));
     }
 }

@@ -1,4 +1,4 @@
-//! What happened since the start, in numbers.
+//! The counters of a responder.
 
 use std::sync::Arc;
 
@@ -6,8 +6,9 @@ use revtun_core::handshake::Rejection;
 use revtun_core::responder::Refusal;
 use revtun_core::token::TokenError;
 
-use super::egress::{CutOff, OwnAnswer};
-use super::ending::Ending;
+use super::downstream_error::DownstreamError;
+use super::local_reply::LocalReply;
+use super::tunnel_end::TunnelEnd;
 use crate::counter::Counter;
 
 /// What the tasks of a responder count.
@@ -22,14 +23,14 @@ pub(super) struct Counters {
     pub(super) requests_assigned: Counter,
     pub(super) requests_waited: Counter,
     pub(super) requests_retried: Counter,
-    pub(super) requests_broken_off: Arc<Counter>,
+    pub(super) idle_timeouts: Arc<Counter>,
     pub(super) accept_pauses: Arc<Counter>,
     rejections: [Counter; Rejection::ALL.len()],
     token_faults: [Counter; TokenError::ALL.len()],
-    endings: [Counter; Ending::NAMES.len()],
+    tunnel_ends: [Counter; TunnelEnd::NAMES.len()],
     refusals: [Counter; REFUSALS.len()],
-    answers: [Counter; OwnAnswer::ALL.len()],
-    cut_off: [Counter; CutOff::ALL.len()],
+    local_replies: [Counter; LocalReply::ALL.len()],
+    downstream_errors: [Counter; DownstreamError::ALL.len()],
 }
 
 const REFUSALS: [Refusal; 7] = [
@@ -51,20 +52,20 @@ impl Counters {
         self.token_faults[fault as usize].add(1);
     }
 
-    pub(super) fn ended(&self, ending: Ending) {
-        self.endings[ending.index()].add(1);
+    pub(super) fn ended(&self, ending: TunnelEnd) {
+        self.tunnel_ends[ending.index()].add(1);
     }
 
     pub(super) fn refused(&self, refusal: Refusal) {
         self.refusals[refusal as usize].add(1);
     }
 
-    pub(super) fn answered(&self, answer: OwnAnswer) {
-        self.answers[answer as usize].add(1);
+    pub(super) fn local_reply(&self, reply: LocalReply) {
+        self.local_replies[reply as usize].add(1);
     }
 
-    pub(super) fn cut_off(&self, why: CutOff) {
-        self.cut_off[why as usize].add(1);
+    pub(super) fn downstream_error(&self, error: DownstreamError) {
+        self.downstream_errors[error as usize].add(1);
     }
 
     pub(super) fn totals(&self) -> Totals {
@@ -77,15 +78,15 @@ impl Counters {
             tokens_refused: named(TokenError::ALL.map(TokenError::name), &self.token_faults),
             pings_sent: self.pings_sent.read(),
             pings_echoed: self.pings_echoed.read(),
-            tunnels_closed: named(Ending::NAMES, &self.endings),
+            tunnels_closed: named(TunnelEnd::NAMES, &self.tunnel_ends),
             requests_assigned: self.requests_assigned.read(),
             requests_waited: self.requests_waited.read(),
             requests_retried: self.requests_retried.read(),
-            requests_broken_off: self.requests_broken_off.read(),
+            idle_timeouts: self.idle_timeouts.read(),
             accept_pauses: self.accept_pauses.read(),
-            requests_refused: named(REFUSALS.map(|refusal| OwnAnswer::from(refusal).reason()), &self.refusals),
-            own_answers: named(OwnAnswer::ALL.map(OwnAnswer::reason), &self.answers),
-            callers_cut_off: named(CutOff::ALL.map(CutOff::reason), &self.cut_off),
+            requests_refused: named(REFUSALS.map(|refusal| LocalReply::from(refusal).reason()), &self.refusals),
+            local_replies: named(LocalReply::ALL.map(LocalReply::reason), &self.local_replies),
+            downstream_errors: named(DownstreamError::ALL.map(DownstreamError::reason), &self.downstream_errors),
         }
     }
 }
@@ -94,41 +95,41 @@ fn named<const N: usize>(names: [&'static str; N], counters: &[Counter; N]) -> V
     names.into_iter().zip(counters.iter().map(Counter::read)).collect()
 }
 
-/// What happened since the start. Every list names each kind once, also what never happened.
+/// The values of all counters since the start. Every list has each reason once, also those with a count of zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// Handshakes answered with 200 (101).
     pub handshakes_accepted: u64,
-    /// Connections whose peer went away before it had said who it is.
+    /// Connections that the peer closed before the handshake was complete.
     pub handshakes_abandoned: u64,
-    /// Connections closed since the peer took too long to say who it is.
+    /// Connections closed since no complete handshake came in time.
     pub handshake_timeouts: u64,
     /// Connections at the tunnel listener whose TLS handshake failed.
     pub tls_failures: u64,
-    /// Handshakes turned away, by [`Rejection::name`].
+    /// Handshakes and connections rejected, by [`Rejection::name`].
     pub handshakes_rejected: Vec<(&'static str, u64)>,
-    /// Tokens that proved nothing, by [`TokenError::name`].
+    /// Tokens refused, by [`TokenError::name`].
     pub tokens_refused: Vec<(&'static str, u64)>,
-    /// Pings written.
+    /// Pings sent.
     pub pings_sent: u64,
-    /// Echoes read.
+    /// Echoes received.
     pub pings_echoed: u64,
     /// Tunnels that were accepted and closed, by reason.
     pub tunnels_closed: Vec<(&'static str, u64)>,
-    /// Requests that were given a tunnel; one that is tried again counts again.
+    /// Requests that were assigned to a tunnel; each retry counts again.
     pub requests_assigned: u64,
     /// Requests that had to wait for a tunnel.
     pub requests_waited: u64,
-    /// Requests that were tried again since their tunnel was lost.
+    /// Requests retried since their tunnel was lost.
     pub requests_retried: u64,
-    /// Requests of callers that were broken off since a body of theirs lay still.
-    pub requests_broken_off: u64,
-    /// How often a listener had to pause, for want of file descriptors or memory.
+    /// Requests that exceeded the stream idle timeout.
+    pub idle_timeouts: u64,
+    /// How often a listener paused since file descriptors or memory ran out.
     pub accept_pauses: u64,
     /// Requests that got no tunnel, by reason.
     pub requests_refused: Vec<(&'static str, u64)>,
-    /// Answers of our own, by `x-revtun-reason`.
-    pub own_answers: Vec<(&'static str, u64)>,
-    /// Callers' connections that ended before their time, by reason.
-    pub callers_cut_off: Vec<(&'static str, u64)>,
+    /// Local replies, by `x-revtun-reason`.
+    pub local_replies: Vec<(&'static str, u64)>,
+    /// Callers' connections that failed, by reason.
+    pub downstream_errors: Vec<(&'static str, u64)>,
 }

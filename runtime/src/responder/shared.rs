@@ -1,45 +1,46 @@
-//! The responder's machine, stepped by every task that has something to tell it. The only file with a lock.
+//! The responder's machine, stepped by every task that has an event for it. The only file with a lock.
 //!
-//! A step is short and never waits: the lock is taken, the machine stepped, what the effects are about looked up,
-//! the lock given back, and only then are the effects performed.
+//! A step is short and never waits: the lock is taken, the machine stepped, what its effects refer to looked up, the lock
+//! released, and only then are the effects performed.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use revtun_core::handshake::Rejection;
 use revtun_core::responder::{Config, Effect, Event, Refusal, Responder, Source, StreamId, Target};
 use revtun_core::{Effects, Instant, Machine, TunnelId};
 
-use super::lease::{Lease, Opening, Waiting};
-use super::link::Link;
-use super::orders::Order;
+use super::command::TunnelCommand;
+use super::handle::TunnelHandle;
 use crate::sync::{Mutex, MutexGuard, Notify, SetOnce, oneshot};
 use crate::world::World;
 
-/// The machine, and who is to hear of its effects.
+/// The machine, and whom its effects concern.
 pub(super) struct Shared<W: World> {
     world: W,
     state: Mutex<State<W>>,
-    /// Rung when a step moved the deadline to before what the pump sleeps for.
-    sooner: Notify,
+    /// Notified when a step moved the deadline to before the one that the pump sleeps until.
+    earlier: Notify,
     drained: SetOnce<()>,
 }
 
 struct State<W: World> {
     machine: Responder,
     /// By slot.
-    links: Vec<Option<(TunnelId, Arc<Link>)>>,
-    waiting: BTreeMap<StreamId, oneshot::Sender<Result<Lease<W>, Refusal>>>,
+    tunnels: Vec<Option<(TunnelId, Arc<TunnelHandle>)>>,
+    pending: BTreeMap<StreamId, oneshot::Sender<Result<Lease<W>, Refusal>>>,
     streams: u64,
-    /// What the pump sleeps for.
+    /// What the pump sleeps until.
     armed: Option<Instant>,
 }
 
-/// An effect with what it takes to perform it outside the lock.
-enum Deed<W: World> {
-    Order(Arc<Link>, Order),
+/// An effect with all that it takes to perform it after the lock is released.
+enum Action<W: World> {
+    Command(Arc<TunnelHandle>, TunnelCommand),
     Answer(oneshot::Sender<Result<Lease<W>, Refusal>>, Result<Lease<W>, Refusal>),
-    Contended(TunnelId, Arc<Link>),
+    Contended(TunnelId, Arc<TunnelHandle>),
     Drained,
 }
 
@@ -47,14 +48,14 @@ impl<W: World> Shared<W> {
     pub(super) fn new(world: W, config: Config) -> Arc<Self> {
         let machine = Responder::new(config);
         world.journal().begin(&machine);
-        let state = State { machine, links: Vec::new(), waiting: BTreeMap::new(), streams: 0, armed: None };
-        Arc::new(Self { world, state: Mutex::new(state), sooner: Notify::new(), drained: SetOnce::new() })
+        let state = State { machine, tunnels: Vec::new(), pending: BTreeMap::new(), streams: 0, armed: None };
+        Arc::new(Self { world, state: Mutex::new(state), earlier: Notify::new(), drained: SetOnce::new() })
     }
 
-    /// A connection came in, and `link` reaches it.
-    pub(super) fn accept(self: &Arc<Self>, link: &Arc<Link>) -> Result<TunnelId, Rejection> {
+    /// A connection was accepted, and `handle` commands its task.
+    pub(super) fn accept(self: &Arc<Self>, handle: &Arc<TunnelHandle>) -> Result<TunnelId, Rejection> {
         let mut state = self.lock();
-        let source = Source::of(link.peer().ip());
+        let source = Source::of(handle.peer().ip());
         let effects = self.advance(&mut state, Event::Accepted { source });
         let answer = effects.iter().find_map(|effect| {
             if let Effect::Admit { tunnel } = effect {
@@ -67,75 +68,78 @@ impl<W: World> Shared<W> {
         });
         let answer = answer.expect("the machine answers each connection at once");
         if let Ok(tunnel) = answer {
-            state.seat(tunnel, Arc::clone(link));
+            state.insert(tunnel, Arc::clone(handle));
         }
-        self.obey(state, effects);
+        self.apply(state, effects);
         answer
     }
 
-    /// A caller wants a tunnel.
-    pub(super) fn open(self: &Arc<Self>, target: Target<'_>) -> Opening<W> {
+    /// A request needs a tunnel.
+    pub(super) fn acquire(self: &Arc<Self>, target: Target<'_>) -> Acquire<W> {
         let mut state = self.lock();
         let stream = StreamId(state.streams);
         state.streams += 1;
         let effects = self.advance(&mut state, Event::Opened { stream, target });
-        // The caller itself comes first; what else follows from its arrival is for others.
-        let first = effects.iter().next().expect("the machine answers each caller at once");
-        let opening = if let Effect::Assign { tunnel, .. } = first {
-            Opening::Assigned(self.lease(&state, tunnel))
+        // The first effect is about this request; any others are about other tasks.
+        let first = effects.iter().next().expect("the machine answers each request at once");
+        let acquire = if let Effect::Assign { tunnel, .. } = first {
+            Acquire::Assigned(self.lease(&state, tunnel))
         } else if let Effect::Refuse { refusal, .. } = first {
-            Opening::Refused(refusal)
+            Acquire::Refused(refusal)
         } else {
             let (answer, answered) = oneshot::channel();
-            state.waiting.insert(stream, answer);
-            Opening::Waiting(Waiting::new(Arc::clone(self), stream, answered))
+            state.pending.insert(stream, answer);
+            Acquire::Pending(PendingLease { shared: Arc::clone(self), stream, answered })
         };
-        self.obey(state, effects);
-        opening
+        self.apply(state, effects);
+        acquire
     }
 
-    /// A caller that waited went away. If its answer is on the way, dropping that is all there is to do.
-    pub(super) fn abandon(self: &Arc<Self>, stream: StreamId) {
+    /// A request that waited was cancelled. If its answer is on the way already, that is dropped with the receiver.
+    fn abandon(self: &Arc<Self>, stream: StreamId) {
         let mut state = self.lock();
-        if state.waiting.remove(&stream).is_some() {
+        if state.pending.remove(&stream).is_some() {
             let effects = self.advance(&mut state, Event::Cancelled { stream });
-            self.obey(state, effects);
+            self.apply(state, effects);
         }
     }
 
-    /// Anything else happened. What the machine wants of others is done; what it answers to the caller
-    /// (`Accept`, `Reject`) is for the caller to do.
+    /// Steps the machine by any other event. Effects that concern other tasks are performed here; what answers the caller
+    /// (`Accept`, `Reject`) is for the caller to perform.
     pub(super) fn step(self: &Arc<Self>, event: Event<'_>) -> Effects<Effect> {
         let mut state = self.lock();
         let effects = self.advance(&mut state, event);
         if let Event::Closed { tunnel } = event {
-            state.unseat(tunnel);
+            state.remove(tunnel);
         }
-        self.obey(state, effects);
+        self.apply(state, effects);
         effects
     }
 
-    /// When to tick next. From now on a step that moves this moment forward ends [`Self::sooner`].
+    /// When to tick next. From now on a step that moves the deadline to before that ends [`Self::earlier`].
     pub(super) fn arm(&self) -> Option<Instant> {
         let mut state = self.lock();
         state.armed = state.machine.deadline();
         state.armed
     }
 
-    /// Ends when the deadline was moved to before the one that [`Self::arm`] told of.
-    pub(super) async fn sooner(&self) {
-        self.sooner.notified().await;
+    /// Ends when the deadline was moved to before the one that [`Self::arm`] returned.
+    pub(super) async fn earlier(&self) {
+        self.earlier.notified().await;
     }
 
-    /// Ends when nothing is left after a drain of everything.
+    /// Ends when a drain of everything is complete.
     pub(super) async fn drained(&self) {
         self.drained.wait().await;
     }
 
-    /// Looks at the machine, and at the links of its tunnels. Nothing else goes on meanwhile.
-    pub(super) fn look<T>(&self, at: impl FnOnce(&Responder, &dyn Fn(TunnelId) -> Option<Arc<Link>>) -> T) -> T {
+    /// Reads the machine and the handles of its tunnels, under the lock.
+    pub(super) fn inspect<T>(
+        &self,
+        read: impl FnOnce(&Responder, &dyn Fn(TunnelId) -> Option<Arc<TunnelHandle>>) -> T,
+    ) -> T {
         let state = self.lock();
-        at(&state.machine, &|tunnel| state.link(tunnel))
+        read(&state.machine, &|tunnel| state.handle(tunnel))
     }
 
     fn lock(&self) -> MutexGuard<'_, State<W>> {
@@ -147,40 +151,44 @@ impl<W: World> Shared<W> {
     }
 
     fn lease(self: &Arc<Self>, state: &State<W>, tunnel: TunnelId) -> Lease<W> {
-        let link = state.link(tunnel).expect("the machine assigns only tunnels that it has");
-        Lease::new(Arc::clone(self), tunnel, link)
+        let handle = state.handle(tunnel).expect("the machine assigns only tunnels that it has");
+        Lease { shared: Arc::clone(self), tunnel, handle }
     }
 
-    fn obey(self: &Arc<Self>, mut state: MutexGuard<'_, State<W>>, effects: Effects<Effect>) {
-        // Collecting nothing allocates nothing: the steps of a request on its way have no deeds.
-        let deeds: Vec<Deed<W>> = effects.into_iter().filter_map(|effect| self.deed(&mut state, effect)).collect();
-        let sooner = state.moved_forward();
+    /// Releases the lock, then performs the effects.
+    fn apply(self: &Arc<Self>, mut state: MutexGuard<'_, State<W>>, effects: Effects<Effect>) {
+        // An empty collection allocates nothing: the usual steps of a request have no actions.
+        let actions: Vec<Action<W>> =
+            effects.into_iter().filter_map(|effect| self.action(&mut state, effect)).collect();
+        let earlier = state.rearm_if_earlier();
         drop(state);
-        if sooner {
-            self.sooner.notify_one();
+        if earlier {
+            self.earlier.notify_one();
         }
-        for deed in deeds {
-            self.perform(deed);
+        for action in actions {
+            self.perform(action);
         }
     }
 
-    fn deed(self: &Arc<Self>, state: &mut State<W>, effect: Effect) -> Option<Deed<W>> {
+    fn action(self: &Arc<Self>, state: &mut State<W>, effect: Effect) -> Option<Action<W>> {
         match effect {
-            Effect::Ping { tunnel } => state.link(tunnel).map(|link| Deed::Order(link, Order::Ping)),
-            Effect::Goaway { tunnel } => state.link(tunnel).map(|link| Deed::Order(link, Order::Goaway)),
+            Effect::Ping { tunnel } => state.handle(tunnel).map(|handle| Action::Command(handle, TunnelCommand::Ping)),
+            Effect::Goaway { tunnel } => {
+                state.handle(tunnel).map(|handle| Action::Command(handle, TunnelCommand::Goaway))
+            }
             Effect::Close { tunnel, reason } => {
-                state.unseat(tunnel).map(|link| Deed::Order(link, Order::Close(reason)))
+                state.remove(tunnel).map(|handle| Action::Command(handle, TunnelCommand::Close(reason)))
             }
             Effect::Assign { stream, tunnel } => {
-                let waiting = state.waiting.remove(&stream)?;
-                Some(Deed::Answer(waiting, Ok(self.lease(state, tunnel))))
+                let pending = state.pending.remove(&stream)?;
+                Some(Action::Answer(pending, Ok(self.lease(state, tunnel))))
             }
             Effect::Refuse { stream, refusal } => {
-                let waiting = state.waiting.remove(&stream)?;
-                Some(Deed::Answer(waiting, Err(refusal)))
+                let pending = state.pending.remove(&stream)?;
+                Some(Action::Answer(pending, Err(refusal)))
             }
-            Effect::Contended { tunnel } => state.link(tunnel).map(|link| Deed::Contended(tunnel, link)),
-            Effect::Drained => Some(Deed::Drained),
+            Effect::Contended { tunnel } => state.handle(tunnel).map(|handle| Action::Contended(tunnel, handle)),
+            Effect::Drained => Some(Action::Drained),
             // Answers to whoever made the step.
             Effect::Admit { .. }
             | Effect::RefuseConnection { .. }
@@ -190,44 +198,100 @@ impl<W: World> Shared<W> {
         }
     }
 
-    fn perform(&self, deed: Deed<W>) {
-        match deed {
-            Deed::Order(link, order) => link.order(order),
-            // A caller that is gone leaves the lease here, to be dropped and so released.
-            Deed::Answer(waiting, answer) => drop(waiting.send(answer)),
-            Deed::Contended(tunnel, link) => {
-                tracing::warn!(%tunnel, peer = %link.peer(), identity = link.name(), "two living processes claim this node");
+    fn perform(&self, action: Action<W>) {
+        match action {
+            Action::Command(handle, command) => handle.send(command),
+            // If the request was cancelled meanwhile, its lease comes back here, and is released by the drop.
+            Action::Answer(pending, answer) => drop(pending.send(answer)),
+            Action::Contended(tunnel, handle) => {
+                tracing::warn!(%tunnel, peer = %handle.peer(), identity = handle.identity(), "two running initiators claim the same node");
             }
-            // The machine says so once.
-            Deed::Drained => drop(self.drained.set(())),
+            // The machine emits this effect once.
+            Action::Drained => drop(self.drained.set(())),
         }
     }
 }
 
 impl<W: World> State<W> {
-    fn seat(&mut self, tunnel: TunnelId, link: Arc<Link>) {
-        if self.links.len() <= tunnel.slot() {
-            self.links.resize_with(tunnel.slot() + 1, || None);
+    fn insert(&mut self, tunnel: TunnelId, handle: Arc<TunnelHandle>) {
+        if self.tunnels.len() <= tunnel.slot() {
+            self.tunnels.resize_with(tunnel.slot() + 1, || None);
         }
-        self.links[tunnel.slot()] = Some((tunnel, link));
+        self.tunnels[tunnel.slot()] = Some((tunnel, handle));
     }
 
-    fn unseat(&mut self, tunnel: TunnelId) -> Option<Arc<Link>> {
-        let seat = self.links.get_mut(tunnel.slot())?;
-        seat.take_if(|(seated, _)| *seated == tunnel).map(|(_, link)| link)
+    fn remove(&mut self, tunnel: TunnelId) -> Option<Arc<TunnelHandle>> {
+        let entry = self.tunnels.get_mut(tunnel.slot())?;
+        entry.take_if(|(id, _)| *id == tunnel).map(|(_, handle)| handle)
     }
 
-    fn link(&self, tunnel: TunnelId) -> Option<Arc<Link>> {
-        let (seated, link) = self.links.get(tunnel.slot())?.as_ref()?;
-        (*seated == tunnel).then(|| Arc::clone(link))
+    fn handle(&self, tunnel: TunnelId) -> Option<Arc<TunnelHandle>> {
+        let (id, handle) = self.tunnels.get(tunnel.slot())?.as_ref()?;
+        (*id == tunnel).then(|| Arc::clone(handle))
     }
 
-    fn moved_forward(&mut self) -> bool {
+    /// Whether the deadline has moved to before the armed one, which then follows it.
+    fn rearm_if_earlier(&mut self) -> bool {
         let deadline = self.machine.deadline();
-        let forward = deadline.is_some_and(|deadline| self.armed.is_none_or(|armed| deadline < armed));
-        if forward {
+        let earlier = deadline.is_some_and(|deadline| self.armed.is_none_or(|armed| deadline < armed));
+        if earlier {
             self.armed = deadline;
         }
-        forward
+        earlier
+    }
+}
+
+/// The answer to a request that needs a tunnel.
+pub(super) enum Acquire<W: World> {
+    /// There is a tunnel with a free stream.
+    Assigned(Lease<W>),
+    /// There is none yet.
+    Pending(PendingLease<W>),
+    /// There is none, and the request may not wait.
+    Refused(Refusal),
+}
+
+/// The right to send one request on a tunnel. Dropped, it tells the machine that the request is over.
+pub(super) struct Lease<W: World> {
+    shared: Arc<Shared<W>>,
+    tunnel: TunnelId,
+    handle: Arc<TunnelHandle>,
+}
+
+impl<W: World> Lease<W> {
+    pub(super) fn tunnel(&self) -> TunnelId {
+        self.tunnel
+    }
+
+    pub(super) fn handle(&self) -> &TunnelHandle {
+        &self.handle
+    }
+}
+
+impl<W: World> Drop for Lease<W> {
+    fn drop(&mut self) {
+        let _not_about_us = self.shared.step(Event::Released { tunnel: self.tunnel });
+    }
+}
+
+/// A request that waits for a tunnel. Dropped, it stops to wait, and releases a lease that is on the way.
+pub(super) struct PendingLease<W: World> {
+    shared: Arc<Shared<W>>,
+    stream: StreamId,
+    answered: oneshot::Receiver<Result<Lease<W>, Refusal>>,
+}
+
+impl<W: World> Future for PendingLease<W> {
+    type Output = Result<Lease<W>, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.answered).poll(task);
+        answer.map(|answer| answer.expect("the machine answers everybody who waits"))
+    }
+}
+
+impl<W: World> Drop for PendingLease<W> {
+    fn drop(&mut self) {
+        self.shared.abandon(self.stream);
     }
 }

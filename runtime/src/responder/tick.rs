@@ -1,4 +1,4 @@
-//! Ticks the machine when it is due. All else is told to it by the tasks of tunnels and callers.
+//! Ticks the machine when its deadline passes. All other events come from the tasks of tunnels and callers.
 
 use std::future;
 use std::sync::Arc;
@@ -25,11 +25,11 @@ impl<W: World> Driven for Ticker<W> {
     }
 
     fn tick(&mut self) {
-        let _for_others = self.0.step(Event::Tick);
+        let _not_about_us = self.0.step(Event::Tick);
     }
 
     async fn next(&mut self) -> Option<()> {
-        let nothing_left = async {
+        let idle = async {
             self.0.drained().await;
             // Connections that never became tunnels may still have a timer, which wakes the pump.
             if self.0.arm().is_some() {
@@ -38,8 +38,8 @@ impl<W: World> Driven for Ticker<W> {
         };
         tokio::select! {
             biased;
-            () = self.0.sooner() => Some(()),
-            () = nothing_left => None,
+            () = self.0.earlier() => Some(()),
+            () = idle => None,
         }
     }
 

@@ -1,43 +1,43 @@
-//! The tunnels of a responder as people see them.
+//! The tunnels of a responder, for the admin listener.
 
 use std::net::SocketAddr;
 
 use revtun_core::responder::{Stage, TunnelView};
 
-use super::Context;
+use super::context::Context;
 use crate::world::World;
 
 /// One tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelInfo {
-    /// Its name, as in logs.
+    /// Its id, as in logs.
     pub tunnel: String,
-    /// Where it stands: `handshaking`, `rejected`, `settling`, `idle`, `in-use` or `draining`.
+    /// Its stage: `handshaking`, `rejected`, `settling`, `idle`, `in-use` or `draining`.
     pub stage: &'static str,
-    /// The node at the other end; none before the handshake is done.
+    /// The node of the initiator; none before the handshake is complete.
     pub node: Option<String>,
     /// The node's cluster.
     pub cluster: Option<String>,
     /// The node's tenant.
     pub tenant: Option<String>,
-    /// Where the connection comes from; none in the moment of its end.
+    /// The initiator's address; none in the moment of the tunnel's end.
     pub peer: Option<SocketAddr>,
-    /// Requests under way.
+    /// Requests in flight.
     pub streams: u32,
-    /// Milliseconds since it was last heard.
+    /// Milliseconds since the last sign of life.
     pub heard_ms_ago: u64,
 }
 
 pub(super) fn tunnels<W: World>(context: &Context<W>) -> Vec<TunnelInfo> {
     let now = context.world.now();
-    context.shared.look(|machine, link| {
+    context.shared.inspect(|machine, handle| {
         let info = |view: TunnelView<'_>| TunnelInfo {
             tunnel: view.tunnel.to_string(),
             stage: name(view.stage),
             node: view.identity.map(|identity| identity.node.to_string()),
             cluster: view.identity.map(|identity| identity.cluster.to_string()),
             tenant: view.identity.map(|identity| identity.tenant.to_string()),
-            peer: link(view.tunnel).map(|link| link.peer()),
+            peer: handle(view.tunnel).map(|handle| handle.peer()),
             streams: view.streams,
             heard_ms_ago: u64::try_from(now.since(view.heard).as_millis()).unwrap_or(u64::MAX),
         };

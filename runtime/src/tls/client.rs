@@ -15,7 +15,7 @@ use super::records::Records;
 use super::reload::Current;
 use super::server::Server;
 use super::wire::Wire;
-use crate::behind::Behind;
+use crate::prefixed_io::PrefixedIo;
 
 /// The TLS of an initiator.
 #[derive(Clone, Debug)]
@@ -72,6 +72,10 @@ impl InnerClient {
     {
         let stream = tunnel.into_plain()?;
         let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
-        Ok(Wire::inner(connector.connect(self.server_name.clone(), Counted::new(Behind::past(stream, echoes))).await?))
+        Ok(Wire::inner(
+            connector
+                .connect(self.server_name.clone(), Counted::new(PrefixedIo::skipping_echoes(stream, echoes)))
+                .await?,
+        ))
     }
 }

@@ -18,7 +18,7 @@ use super::counted::Counted;
 use super::records::Records;
 use super::reload::Current;
 use super::wire::Wire;
-use crate::behind::Behind;
+use crate::prefixed_io::PrefixedIo;
 
 /// A listener's TLS.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
-        Ok(Wire::inner(self.acceptor().accept(Counted::new(Behind::replaying(stream, first))).await?))
+        Ok(Wire::inner(self.acceptor().accept(Counted::new(PrefixedIo::new(stream, first))).await?))
     }
 
     fn acceptor(&self) -> TlsAcceptor {

@@ -9,7 +9,7 @@ use tokio_rustls::TlsStream;
 
 use super::counted::{Counted, Moved};
 use super::records::Records;
-use crate::behind::Behind;
+use crate::prefixed_io::PrefixedIo;
 
 /// The connection. TLS is in a box: most tunnels of a big deployment are idle, and not all are inside TLS.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ enum Kind<S> {
     Plain(Counted<S>),
     Tls(Box<TlsStream<Counted<Records<S>>>>),
     /// Inside a tunnel that left TLS behind the handshake.
-    Inner(Box<TlsStream<Counted<Behind<S>>>>),
+    Inner(Box<TlsStream<Counted<PrefixedIo<S>>>>),
 }
 
 impl<S> Wire<S> {
@@ -33,7 +33,7 @@ impl<S> Wire<S> {
         Self(Kind::Tls(Box::new(stream.into())))
     }
 
-    pub(super) fn inner(stream: impl Into<TlsStream<Counted<Behind<S>>>>) -> Self {
+    pub(super) fn inner(stream: impl Into<TlsStream<Counted<PrefixedIo<S>>>>) -> Self {
         Self(Kind::Inner(Box::new(stream.into())))
     }
 

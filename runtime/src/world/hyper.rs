@@ -1,4 +1,4 @@
-//! The facade as hyper wants to see it: its tasks and timers become the world's.
+//! The world as hyper's executor and timer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use revtun_core::Instant as Moment;
 
 use super::World;
 
-/// Runs hyper's tasks in the world.
+/// Spawns hyper's tasks in the world.
 #[derive(Clone, Debug)]
 pub struct Executor<W>(W);
 
@@ -35,12 +35,12 @@ where
     }
 }
 
-/// Lets hyper wait by the world's clock.
+/// Lets hyper sleep by the world's clock.
 #[derive(Clone, Debug)]
 pub struct Timer<W> {
     world: W,
-    /// hyper insists on the standard library's moments, which cannot be built from nothing. This one stands for
-    /// `begun`; only differences to it are ever used, so the world's clock is the only one that counts.
+    /// hyper requires the standard library's instants, which cannot be constructed. This one stands for `begun`; only
+    /// differences to it are used, so the world's clock is the only one that matters.
     anchor: Instant,
     begun: Moment,
 }
@@ -71,7 +71,7 @@ impl<W: World> rt::Timer for Timer<W> {
 }
 
 pin_project! {
-    /// In one box with what it waits for: hyper asks for one with each request of a caller.
+    /// In one box with what it waits for: hyper allocates one for each request of a caller.
     struct Sleep<F> {
         #[pin]
         wait: F,

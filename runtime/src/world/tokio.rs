@@ -72,7 +72,7 @@ impl World for Tokio {
 
     async fn listen(&self, at: SocketAddr) -> io::Result<TcpListener> {
         let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // A restarted responder must have its port back at once, whatever lingers from before.
+        // A restarted responder must be able to bind its port at once, whatever connections are in TIME_WAIT.
         socket.set_reuseaddr(true)?;
         socket.bind(at)?;
         socket.listen(BACKLOG)
@@ -88,10 +88,10 @@ impl World for Tokio {
         Ok((stream, peer))
     }
 
-    /// Asks the kernel: what tokio knows is as old as its last look at all sockets, and somebody may have come since.
-    fn first_in_line(&self, listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    /// Asks the kernel: what tokio knows is as old as its last poll, and a connection may have come since.
+    fn try_accept(&self, listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
         match SockRef::from(listener).accept() {
-            Ok((socket, peer)) => Some(taken(socket, peer)),
+            Ok((socket, peer)) => Some(into_stream(socket, peer)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(error) => Some(Err(error)),
         }
@@ -106,7 +106,7 @@ impl World for Tokio {
     }
 }
 
-fn taken(socket: Socket, peer: SockAddr) -> io::Result<(TcpStream, SocketAddr)> {
+fn into_stream(socket: Socket, peer: SockAddr) -> io::Result<(TcpStream, SocketAddr)> {
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
@@ -120,17 +120,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_came_since_the_last_look_stands_in_line() {
+    async fn a_connection_that_came_since_the_last_poll_is_accepted() {
         let world = Tokio::begin();
         let listener = world.listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        assert!(world.first_in_line(&listener).is_none());
+        assert!(world.try_accept(&listener).is_none());
         let at = world.local_addr(&listener).unwrap();
         // The runtime gets no turn in between.
         for _ in 0..2 {
             let caller = Caller::connect(at).unwrap();
-            let (_, peer) = world.first_in_line(&listener).unwrap().unwrap();
+            let (_, peer) = world.try_accept(&listener).unwrap().unwrap();
             assert_eq!(peer, caller.local_addr().unwrap());
         }
-        assert!(world.first_in_line(&listener).is_none());
+        assert!(world.try_accept(&listener).is_none());
     }
 }

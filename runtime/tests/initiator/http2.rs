@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use revtun::flow::{CONNECTION_WINDOW, FRAME_BYTES, HEADER_LIST_BYTES, STREAM_WINDOW};
+use revtun::http::limits::{CONNECTION_WINDOW, FRAME_BYTES, HEADER_LIST_BYTES, STREAM_WINDOW};
 use revtun::initiator::{BoxError, RequestBody};
 use revtun::world::{Executor, Tokio};
 use revtun_core::h2frame::PREFACE;

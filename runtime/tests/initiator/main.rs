@@ -8,7 +8,7 @@ mod forwarding;
 mod handshake;
 mod hosts;
 mod http2;
-mod life;
+mod lifecycle;
 mod pings;
 mod pool;
 mod start;

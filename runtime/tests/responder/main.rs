@@ -5,12 +5,12 @@
 
 mod caller;
 mod drain;
-mod exchange;
-mod flow;
+mod flow_control;
 mod handshake;
 mod idle;
 mod initiator;
-mod loss;
+mod proxy;
+mod retry;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

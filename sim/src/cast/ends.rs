@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::responder::{self, ResponderConfig, ResponderHandle};
 use revtun::tls::{Client, Extent, Server, TunnelServer};
+use revtun::upstream::Forward;
 use revtun_core::address::Address;
 use revtun_core::binding::{Binding, Placeholder, Template};
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use revtun::flow::{READ_BUFFER, SEND_BUFFER, STREAM_WINDOW};
+use revtun::http::limits::{READ_BUFFER, SEND_BUFFER, STREAM_WINDOW};
 
 use super::Oracle;
 use crate::faults::Fault;

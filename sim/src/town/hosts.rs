@@ -9,8 +9,9 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::responder::{self, ResponderConfig, ResponderHandle};
+use revtun::upstream::Forward;
 use revtun::world::World;
 use revtun_core::address::Address;
 

@@ -1,8 +1,8 @@
 //! What threads share in revtun, under every order of them that matters.
 //!
 //! ```text
-//!   runtime/src/responder/{shared,tick,lease,link,orders}.rs    ─┐ included by path, as they ship
-//!   runtime/src/{pump,counter}.rs, runtime/src/tls/reload.rs    ─┤
+//!   runtime/src/responder/{shared,tick,handle,command}.rs       ─┐ included by path, as they ship
+//!   runtime/src/{pump,counter}.rs, runtime/src/tls/keep.rs       ─┤
 //!                                                               ├──▶ tests/loom     small models, every order
 //!   tests/stage: sync.rs, world.rs, … in place of the rest      ─┘──▶ tests/shuttle  whole lives, random and PCT orders
 //! ```
@@ -12,7 +12,7 @@
 //!
 //! A model that fails prints the assertion, or `deadlock` for a wake-up that was lost. To see the order that broke it, run
 //! it alone and aloud: loom then says in which run it is, which thread goes on, and what that does to which object. It is
-//! much, so look at the last run only, from its end. This is what it says of the planted race `asked-twice`, in which `link.rs`
+//! much, so look at the last run only, from its end. This is what it says of the planted race `asked-twice`, in which `handle.rs`
 //! looks whether anybody has asked for a tunnel and then says that it has, in two steps; left out are locks and what
 //! follows from the start of a tunnel:
 //!

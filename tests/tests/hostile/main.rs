@@ -2,12 +2,12 @@
 
 mod descriptors;
 mod floods;
+mod idle_timeout;
 mod limits;
 mod names;
 mod scene;
 mod smuggling;
 mod soak;
-mod still;
 
 use std::time::Duration;
 

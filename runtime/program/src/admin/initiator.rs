@@ -106,7 +106,7 @@ fn write_totals(totals: Vec<Totals>, page: &mut Exposition) {
     page.counter("revtun_initiator_requests_total", "Requests that came through tunnels.")
         .value(sum(|totals| totals.requests));
     page.counter("revtun_initiator_requests_broken_off_total", "Requests whose bodies lay still for too long.")
-        .value(sum(|totals| totals.requests_broken_off));
+        .value(sum(|totals| totals.idle_timeouts));
     page.counter("revtun_initiator_handshakes_total", "Handshakes, by outcome.")
         .by("outcome", sum_by_name(&totals, |totals| &totals.handshakes));
     page.counter("revtun_initiator_tunnels_closed_total", "Dials, handshakes and tunnels that ended, by reason.")

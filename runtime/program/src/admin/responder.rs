@@ -135,14 +135,14 @@ fn write_requests<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition) 
     page.counter("revtun_responder_requests_retried_total", "Requests tried again after their tunnel was lost.")
         .value(totals.requests_retried);
     page.counter("revtun_responder_requests_broken_off_total", "Requests whose bodies lay still for too long.")
-        .value(totals.requests_broken_off);
+        .value(totals.idle_timeouts);
     page.counter("revtun_responder_requests_refused_total", "Requests that got no tunnel, by reason.")
         .by("reason", totals.requests_refused);
     page.counter(
         "revtun_responder_callers_cut_off_total",
         "Connections of callers that ended before their time, by reason.",
     )
-    .by("reason", totals.callers_cut_off);
+    .by("reason", totals.downstream_errors);
     page.counter("revtun_responder_own_answers_total", "Answers of our own, by x-revtun-reason.")
-        .by("reason", totals.own_answers);
+        .by("reason", totals.local_replies);
 }

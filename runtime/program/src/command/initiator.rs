@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::tls::{self, CertificateStore};
 use revtun::token::TokenFile;
+use revtun::upstream::Forward;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
 use revtun_program::admin::{self, InitiatorSubject};

@@ -18,7 +18,8 @@ use super::{
     DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, Problem, parse_endpoint, parse_journal,
     parse_path, parse_prefix, parse_service, read_http,
 };
-use revtun::flow::{HttpLimits, IDLE_BYTES, STREAMS};
+use revtun::http::HttpLimits;
+use revtun::http::limits::{IDLE_BYTES, STREAMS};
 use revtun::initiator::{HostPort, InitiatorConfig};
 use revtun::token::TokenFile;
 

@@ -1,7 +1,7 @@
-//! HTTP/2 on a tunnel in use, by the HTTP/2 library itself.
+//! HTTP/2 on a tunnel in use, on h2 directly.
 //!
-//! hyper's server has two state machines and a count of all that is read around it. Here the tunnel's own task takes what
-//! comes, and a task for each request answers it.
+//! hyper's server adds two state machines and a count of all bytes read. Here the tunnel's task accepts the streams, and a
+//! task for each request responds.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,43 +19,41 @@ use hyper::rt::Executor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::TunnelService;
-use crate::body::{self, Received, reason};
-use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, SEND_BUFFER, STREAM_WINDOW};
-use crate::http::strip_hop_by_hop;
-use crate::initiator::Context;
-use crate::initiator::request_body::RequestBody;
-use crate::initiator::tunnel::{Order, Tunnel, end_of_stream};
+use crate::http::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, SEND_BUFFER, STREAM_WINDOW};
+use crate::http::{IdleTimeout, RecvBody, RequestBody, TimeoutResponse, reset_reason, send_body, strip_hop_by_hop};
+use crate::initiator::command::TunnelCommand;
+use crate::initiator::context::Context;
+use crate::initiator::service::TunnelService;
+use crate::initiator::task::{TunnelTask, end_of_stream};
 use crate::keep_alive::KeepAlive;
-use crate::still::{Answering, Watcher};
 use crate::tunnel_io::Notice;
 use crate::world::World;
 
-/// Serves until the connection ends, and says how it ended. A tunnel that is `leaving` says so at once.
+/// Serves until the connection ends, and returns how it ended. If it is `draining`, it begins with a GOAWAY.
 pub(super) async fn serve<W: World, S: TunnelService>(
-    tunnel: &mut Tunnel<W, S>,
+    task: &mut TunnelTask<W, S>,
     io: impl AsyncRead + AsyncWrite + Unpin,
     mut notices: mpsc::Receiver<Notice>,
-    mut leaving: bool,
+    mut draining: bool,
 ) -> io::Error {
-    let context = Arc::clone(&tunnel.context);
-    let watcher = Watcher::new(&context.world, context.http.body_timeout, &context.counters.requests_broken_off);
+    let context = Arc::clone(&task.context);
+    let timeout = IdleTimeout::new(&context.world, context.http.body_timeout, &context.counters.idle_timeouts);
     let mut handshake = pin!(builder(&context).handshake(io));
     let mut connection = loop {
         tokio::select! {
             biased;
-            order = tunnel.next_order() => match order {
-                Order::Goaway => leaving = true,
-                Order::SendHandshake | Order::Deliver => {}
+            command = task.next_command() => match command {
+                TunnelCommand::Goaway => draining = true,
+                TunnelCommand::SendHandshake | TunnelCommand::Deliver => {}
             },
-            Some(notice) = notices.recv() => tunnel.pass_on(notice).await,
+            Some(notice) = notices.recv() => task.report_notice(notice).await,
             begun = handshake.as_mut() => match begun {
                 Ok(connection) => break connection,
                 Err(error) => return io::Error::other(error),
             },
         }
     };
-    if leaving {
+    if draining {
         connection.graceful_shutdown();
     }
     let pings = connection.ping_pong().expect("nobody took it before");
@@ -63,21 +61,21 @@ pub(super) async fn serve<W: World, S: TunnelService>(
     loop {
         tokio::select! {
             biased;
-            order = tunnel.next_order() => match order {
-                Order::Goaway => connection.graceful_shutdown(),
-                Order::SendHandshake | Order::Deliver => {}
+            command = task.next_command() => match command {
+                TunnelCommand::Goaway => connection.graceful_shutdown(),
+                TunnelCommand::SendHandshake | TunnelCommand::Deliver => {}
             },
             Some(notice) = notices.recv() => {
                 if notice == Notice::Heard {
                     keep_alive.heard();
                 }
-                tunnel.pass_on(notice).await;
+                task.report_notice(notice).await;
             }
-            end = serve_streams(&context, &mut connection, &watcher) => {
-                tunnel.pass_on_all(&mut notices).await;
+            end = serve_streams(&context, &mut connection, &timeout) => {
+                task.report_notices(&mut notices).await;
                 return end;
             }
-            () = keep_alive.given_up() => return io::ErrorKind::TimedOut.into(),
+            () = keep_alive.timed_out() => return io::ErrorKind::TimedOut.into(),
         }
     }
 }
@@ -96,18 +94,18 @@ fn builder<W, S>(context: &Context<W, S>) -> Builder {
     builder
 }
 
-/// Drives the connection to its end, and begins a task for each request. May be dropped, and asked for anew.
+/// Drives the connection to its end, and spawns a task for each request. Cancel safe.
 async fn serve_streams<W: World, S: TunnelService>(
     context: &Arc<Context<W, S>>,
     connection: &mut Connection<impl AsyncRead + AsyncWrite + Unpin, Bytes>,
-    watcher: &Watcher<W>,
+    timeout: &IdleTimeout<W>,
 ) -> io::Error {
     poll_fn(|task| {
         loop {
             match ready!(connection.poll_accept(task)) {
-                Some(Ok((request, respond))) => {
+                Some(Ok((request, sender))) => {
                     context.counters.requests.add(1);
-                    watcher.execute(answer(Arc::clone(context), request, respond));
+                    timeout.execute(respond(Arc::clone(context), request, sender));
                 }
                 Some(Err(error)) => return Poll::Ready(io::Error::other(error)),
                 None => return Poll::Ready(end_of_stream()),
@@ -117,42 +115,42 @@ async fn serve_streams<W: World, S: TunnelService>(
     .await
 }
 
-/// Answers one request, unless the caller has no more use for that.
-async fn answer<W: World, S: TunnelService>(
+/// Responds to one request, unless its stream is reset before.
+async fn respond<W: World, S: TunnelService>(
     context: Arc<Context<W, S>>,
     request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
+    mut sender: SendResponse<Bytes>,
 ) {
-    let answered = {
+    let response = {
         let (head, stream) = request.into_parts();
-        let body = RequestBody::http2(Received::of(stream, &head.headers));
+        let body = RequestBody::http2(RecvBody::new(stream, &head.headers));
         let request = Request::from_parts(head, body);
-        let mut answering = pin!(Answering::of(context.service.call(request)));
-        poll_fn(|task| match answering.as_mut().poll(task) {
-            Poll::Ready(answered) => Poll::Ready(Some(answered)),
-            Poll::Pending => respond.poll_reset(task).map(|_reset| None),
+        let mut response = pin!(TimeoutResponse::new(context.service.call(request)));
+        poll_fn(|task| match response.as_mut().poll(task) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending => sender.poll_reset(task).map(|_reset| None),
         })
         .await
     };
-    let (mut head, body) = match answered {
-        Some(Ok(answer)) => answer.into_parts(),
+    let (mut head, body) = match response {
+        Some(Ok(response)) => response.into_parts(),
         Some(Err(error)) => {
-            tracing::debug!(%error, "no answer to a request");
-            return respond.send_reset(reason(&*error));
+            tracing::debug!(%error, "no response to a request");
+            return sender.send_reset(reset_reason(&*error));
         }
         None => return,
     };
     strip_hop_by_hop(&mut head.headers);
-    let whole = body.is_end_stream();
-    if let (false, Some(length)) = (whole, body.size_hint().exact()) {
+    let ends = body.is_end_stream();
+    if let (false, Some(length)) = (ends, body.size_hint().exact()) {
         head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
     }
-    match respond.send_response(Response::from_parts(head, ()), whole) {
-        Ok(_) if whole => {}
-        Ok(mut stream) => body::send(pin!(body), &mut stream).await,
+    match sender.send_response(Response::from_parts(head, ()), ends) {
+        Ok(_) if ends => {}
+        Ok(mut stream) => send_body(pin!(body), &mut stream).await,
         Err(error) => {
-            tracing::debug!(%error, "an answer that cannot be sent");
-            respond.send_reset(Reason::INTERNAL_ERROR);
+            tracing::debug!(%error, "a response that cannot be sent");
+            sender.send_reset(Reason::INTERNAL_ERROR);
         }
     }
 }

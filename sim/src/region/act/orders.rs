@@ -71,9 +71,9 @@ impl Region {
         let site = self.site(Place::Responder(responder));
         let (Some(process), Some(handle)) = (&site.process, site.responder.get()) else { return false };
         let (node, tenant) = (Plan::node(initiator), format!("tenant-{}", Plan::tenant(initiator)));
-        let place = responder::Place::Node(NodeId::new(&node).expect("a legal name"));
-        let target = Target { tenant: Some(TenantId::new(&tenant).expect("a legal name")), place };
-        process.enter(|| handle.drain_scope(DrainScope::Place(target), grace));
+        let name = responder::TargetName::Node(NodeId::new(&node).expect("a legal name"));
+        let target = Target { tenant: Some(TenantId::new(&tenant).expect("a legal name")), name };
+        process.enter(|| handle.drain_scope(DrainScope::Target(target), grace));
         true
     }
 

@@ -1,19 +1,17 @@
 //! The files of the responder that ship, as they ship, and the models that look into them.
 
-#[path = "../stage/egress.rs"]
-mod egress;
-#[path = "../../../../runtime/src/responder/lease.rs"]
+#[path = "../stage/client.rs"]
+mod client;
+#[path = "../../../../runtime/src/responder/command.rs"]
 #[allow(dead_code)]
-mod lease;
-#[path = "../../../../runtime/src/responder/link.rs"]
+mod command;
+#[path = "../../../../runtime/src/responder/handle.rs"]
 #[allow(dead_code)]
-mod link;
+mod handle;
 #[path = "models.rs"]
 mod models;
-#[path = "../../../../runtime/src/responder/orders.rs"]
-#[allow(dead_code)]
-mod orders;
 #[path = "../../../../runtime/src/responder/shared.rs"]
+#[allow(dead_code)]
 mod shared;
 #[path = "../../../../runtime/src/responder/tick.rs"]
 mod tick;

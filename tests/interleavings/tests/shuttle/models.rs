@@ -10,9 +10,9 @@ use std::task::Poll;
 use revtun_core::responder::{CloseReason, Event, Refusal};
 use shuttle::future::{block_on, spawn, yield_now};
 
-use super::egress::Client;
-use super::lease::{Lease, Opening, Waiting};
-use super::orders::Order;
+use super::client::TunnelClient;
+use super::command::TunnelCommand;
+use super::shared::{Acquire, Lease, PendingLease};
 use super::tick;
 use super::town::{Town, Tunnel};
 use crate::figures;
@@ -115,21 +115,21 @@ fn life() {
 /// The task of a tunnel: starts when it is told to, and ends by order.
 async fn carry(tunnel: Tunnel) {
     loop {
-        match tunnel.link.ordered().await {
-            Order::Start => tunnel.link.settle(Some(Client)),
-            Order::Close(CloseReason::Drained | CloseReason::GraceExpired) => break count(&TALLY.ordered),
-            Order::Close(reason) => panic!("nothing else ends it: {reason:?}"),
-            Order::Ping | Order::Goaway => {}
+        match tunnel.handle.next_command().await {
+            TunnelCommand::Start => tunnel.handle.set_client(Some(TunnelClient)),
+            TunnelCommand::Close(CloseReason::Drained | CloseReason::GraceExpired) => break count(&TALLY.ordered),
+            TunnelCommand::Close(reason) => panic!("nothing else ends it: {reason:?}"),
+            TunnelCommand::Ping | TunnelCommand::Goaway => {}
         }
     }
-    tunnel.link.settle(None);
+    tunnel.handle.set_client(None);
 }
 
 /// A tunnel that breaks, and one that takes its place. The word of the break comes late, and once more.
 async fn come_and_go(town: Town) {
     let Some(tunnel) = town.tunnel() else { return };
     yield_now().await;
-    tunnel.link.settle(None);
+    tunnel.handle.set_client(None);
     town.tell(Event::Closed { tunnel: tunnel.id });
     let Some(next) = town.tunnel() else { return };
     town.tell(Event::Closed { tunnel: tunnel.id });
@@ -140,10 +140,10 @@ async fn come_and_go(town: Town) {
 async fn call(town: Town, patience: u32) {
     for _ in 0..2 {
         let lease = match town.open() {
-            Opening::Assigned(lease) => Ok(lease),
-            Opening::Waiting(waiting) => {
+            Acquire::Assigned(lease) => Ok(lease),
+            Acquire::Pending(pending) => {
                 count(&TALLY.waited);
-                match wait(waiting, patience).await {
+                match wait(pending, patience).await {
                     Some(answer) => answer,
                     None => {
                         count(&TALLY.left);
@@ -151,7 +151,7 @@ async fn call(town: Town, patience: u32) {
                     }
                 }
             }
-            Opening::Refused(refusal) => Err(refusal),
+            Acquire::Refused(refusal) => Err(refusal),
         };
         match lease {
             Ok(lease) => send(&town, lease).await,
@@ -165,8 +165,8 @@ async fn call(town: Town, patience: u32) {
 
 async fn send(town: &Town, lease: Lease<Still>) {
     let tunnel = lease.tunnel();
-    match lease.link().client().await {
-        Some(Client) => {
+    match lease.handle().client().await {
+        Some(TunnelClient) => {
             yield_now().await;
             count(&TALLY.served);
         }
@@ -179,13 +179,13 @@ async fn send(town: &Town, lease: Lease<Still>) {
 }
 
 /// Waits for `patience` moments; then leaves. The last caller waits as long as it takes.
-async fn wait(waiting: Waiting<Still>, patience: u32) -> Option<Result<Lease<Still>, Refusal>> {
+async fn wait(pending: PendingLease<Still>, patience: u32) -> Option<Result<Lease<Still>, Refusal>> {
     if patience == 2 {
-        return Some(waiting.await);
+        return Some(pending.await);
     }
-    let mut waiting = pin!(waiting);
+    let mut pending = pin!(pending);
     for _ in 0..=patience {
-        let answer = poll_fn(|task| Poll::Ready(waiting.as_mut().poll(task))).await;
+        let answer = poll_fn(|task| Poll::Ready(pending.as_mut().poll(task))).await;
         if let Poll::Ready(answer) = answer {
             return Some(answer);
         }

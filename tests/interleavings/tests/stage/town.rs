@@ -8,8 +8,8 @@ use revtun_core::handshake::Instance;
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{Config, DrainScope, Effect, Event, Handshake, Target, TargetName, Verdict};
 
-use super::lease::Opening;
-use super::link::Link;
+use super::handle::TunnelHandle;
+use super::shared::Acquire;
 use super::shared::Shared;
 use crate::world::{Seen, Still, World};
 
@@ -23,7 +23,7 @@ pub(crate) struct Town {
 /// One tunnel, as its task holds it.
 pub(crate) struct Tunnel {
     pub(crate) id: TunnelId,
-    pub(crate) link: Arc<Link>,
+    pub(crate) handle: Arc<TunnelHandle>,
 }
 
 impl Town {
@@ -36,22 +36,21 @@ impl Town {
 
     /// A tunnel of the only node, ready for use; none once everything is being drained.
     pub(crate) fn tunnel(&self) -> Option<Tunnel> {
-        let link = Link::new(([127, 0, 0, 1], 1).into());
-        let id = self.shared.accept(&link).ok()?;
-        let handshake =
-            Handshake { identity: identity(), instance: Some(Instance(1)), verdict: Verdict::Authenticated };
-        let answer = self.shared.step(Event::HandshakeReceived { tunnel: id, handshake });
+        let handle = TunnelHandle::new(([127, 0, 0, 1], 1).into());
+        let id = self.shared.accept(&handle).ok()?;
+        let hello = Hello { identity: identity(), instance: Some(Instance(1)), verdict: Verdict::Authenticated };
+        let answer = self.shared.step(Event::HandshakeReceived { tunnel: id, hello });
         if !answer.iter().any(|effect| effect == Effect::Accept { tunnel: id }) {
             self.tell(Event::Closed { tunnel: id });
             return None;
         }
-        Some(Tunnel { id, link })
+        Some(Tunnel { id, handle })
     }
 
     /// A caller asks for the only node.
-    pub(crate) fn open(&self) -> Opening<Still> {
+    pub(crate) fn open(&self) -> Acquire<Still> {
         let identity = identity();
-        self.shared.open(Target { tenant: Some(identity.tenant), name: TargetName::Node(identity.node) })
+        self.shared.acquire(Target { tenant: Some(identity.tenant), place: Place::Node(identity.node) })
     }
 
     /// Something happened that nobody waits for.
@@ -71,7 +70,7 @@ impl Town {
 
     /// Nothing is held and nobody waits, in the machine and for the witness.
     pub(crate) fn is_quiet(&self) {
-        let counts = self.shared.look(|machine, _| machine.counts());
+        let counts = self.shared.inspect(|machine, _| machine.counts());
         assert_eq!((counts.streams, counts.waiting), (0, 0), "something was never given back");
         let seen = self.seen();
         assert_eq!(seen.assigned, seen.released, "every tunnel is given back, and once");

@@ -1,0 +1,167 @@
+//! Bodies on HTTP/2 streams: received as a [`Body`], and sent with flow control.
+
+use std::error::Error;
+use std::fmt;
+use std::future::poll_fn;
+use std::iter;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use h2::{Reason, RecvStream, SendStream};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body::{Body, Frame, SizeHint};
+use tokio::task::yield_now;
+
+/// A body received on an HTTP/2 stream.
+#[derive(Debug)]
+pub(crate) struct RecvBody {
+    stream: RecvStream,
+    /// Bytes that are still to come, if `content-length` says so.
+    remaining: Option<u64>,
+}
+
+impl RecvBody {
+    /// The body of a message with `headers`.
+    pub(crate) fn new(stream: RecvStream, headers: &HeaderMap) -> Self {
+        let remaining = if stream.is_end_stream() { Some(0) } else { content_length(headers) };
+        Self { stream, remaining }
+    }
+}
+
+/// The value of `content-length`; none if there are several that differ.
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next()?;
+    if lengths.any(|other| other != length) {
+        return None;
+    }
+    length.to_str().ok()?.parse().ok()
+}
+
+impl Body for RecvBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(data) = ready!(self.stream.poll_data(task)?) {
+            // The reader takes it at once, so the peer may send as much again.
+            self.stream.flow_control().release_capacity(data.len())?;
+            self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(data.len() as u64));
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        Poll::Ready(match ready!(self.stream.poll_trailers(task)?) {
+            Some(trailers) => Some(Ok(Frame::trailers(trailers))),
+            // A message is complete only with END_STREAM.
+            None if self.stream.is_end_stream() => None,
+            None => Some(Err(BodyError(None))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.remaining.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// A body that was reset or ended early.
+#[derive(Debug)]
+pub(crate) struct BodyError(Option<h2::Error>);
+
+impl From<h2::Error> for BodyError {
+    fn from(error: h2::Error) -> Self {
+        // An Envoy whose upstream fails in the middle of a body resets the stream with NO_ERROR. Forwarded as such, it would
+        // make the response a complete one.
+        Self(Some(error).filter(|error| error.reason() != Some(Reason::NO_ERROR)))
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the HTTP/2 stream ended before its body was complete")
+    }
+}
+
+impl Error for BodyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.as_ref().map(|error| error as _)
+    }
+}
+
+/// Sends all of `body` on a stream, as flow control allows. If the body fails, the stream is reset; if the peer resets the
+/// stream, the rest of the body is dropped.
+pub(crate) async fn send_body<B>(mut body: Pin<&mut B>, stream: &mut SendStream<Bytes>)
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    while let Some(frame) = poll_fn(|task| poll_frame(body.as_mut(), stream, task)).await {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(mut data)) => {
+                let last = body.is_end_stream();
+                let data = data.copy_to_bytes(data.remaining());
+                let capacity = poll_fn(|task| poll_send_capacity(data.len(), stream, task)).await;
+                if capacity.is_none() || stream.send_data(data, last).is_err() || last {
+                    return;
+                }
+            }
+            Ok(Err(frame)) => {
+                let trailers = frame.into_trailers().unwrap_or_default();
+                stream.reserve_capacity(0);
+                return drop(stream.send_trailers(trailers));
+            }
+            Err(Stop::BodyFailed(why)) => {
+                // With a reset h2 drops what it has not written yet, and that may be the head of the message.
+                yield_now().await;
+                return stream.send_reset(why);
+            }
+            Err(Stop::StreamReset) => return,
+        }
+    }
+    // An error means that the stream was reset meanwhile.
+    drop(stream.send_data(Bytes::new(), true));
+}
+
+/// Why the rest of a body is not sent.
+enum Stop {
+    BodyFailed(Reason),
+    StreamReset,
+}
+
+fn poll_frame<B>(
+    body: Pin<&mut B>,
+    stream: &mut SendStream<Bytes>,
+    task: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<B::Data>, Stop>>>
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    if stream.poll_reset(task).is_ready() {
+        return Poll::Ready(Some(Err(Stop::StreamReset)));
+    }
+    body.poll_frame(task).map_err(|error| Stop::BodyFailed(reset_reason(&*error.into())))
+}
+
+/// The reason of the HTTP/2 error among the sources of `error`.
+pub(crate) fn reset_reason(error: &(dyn Error + 'static)) -> Reason {
+    let mut causes = iter::successors(Some(error), |&cause| cause.source());
+    causes.find_map(|cause| cause.downcast_ref::<h2::Error>()?.reason()).unwrap_or(Reason::INTERNAL_ERROR)
+}
+
+/// Ready once the connection takes some of `length` bytes; none if it never will. Only one byte is reserved, since what is
+/// reserved for one stream is kept from the others; h2 reserves the rest as soon as it has the bytes.
+fn poll_send_capacity(length: usize, stream: &mut SendStream<Bytes>, task: &mut Context<'_>) -> Poll<Option<()>> {
+    if length > 0 {
+        stream.reserve_capacity(1);
+    }
+    while length > 0 && stream.capacity() == 0 {
+        match ready!(stream.poll_capacity(task)) {
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return Poll::Ready(None),
+        }
+    }
+    Poll::Ready(Some(()))
+}

@@ -1,0 +1,148 @@
+//! Local replies: what a caller is told when the responder itself answers, with status and reason.
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use revtun_core::responder::Refusal;
+
+use crate::http::local_reply;
+
+/// The body of a local reply.
+pub(super) type LocalReplyBody = Full<Bytes>;
+
+/// Why the responder answers a request itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalReply {
+    /// The request names neither a node nor a cluster.
+    NoTarget,
+    /// The name of the node, cluster or tenant is empty, too long or has illegal bytes, or there are several.
+    IllegalTarget,
+    /// Tenants are isolated and the request names none.
+    NoTenant,
+    /// `host` is no authority, or there are several.
+    IllegalHost,
+    /// The method is CONNECT.
+    ConnectUnsupported,
+    /// There is no tunnel to the node or cluster, and none came up in time.
+    NoTunnel,
+    /// Every tunnel to the node or cluster carries as many requests as it may.
+    Saturated,
+    /// As many requests wait for a tunnel as may.
+    TooManyWaiting,
+    /// The tenant has as many requests in flight or waiting as it may.
+    TenantSaturated,
+    /// As many requests of the tenant wait for a tunnel as may.
+    TenantWaiting,
+    /// The responder is being drained.
+    Draining,
+    /// The tunnel was lost before a response came, and the request is not safe to retry.
+    TunnelLost,
+    /// No response head came within the request timeout.
+    Timeout,
+    /// The request's headers are larger than allowed.
+    HeadersTooLarge,
+    /// A body of the request or response was idle for longer than the stream idle timeout.
+    StreamIdleTimeout,
+}
+
+impl LocalReply {
+    /// Every local reply, in the order above.
+    pub const ALL: [Self; 15] = [
+        Self::NoTarget,
+        Self::IllegalTarget,
+        Self::NoTenant,
+        Self::IllegalHost,
+        Self::ConnectUnsupported,
+        Self::NoTunnel,
+        Self::Saturated,
+        Self::TooManyWaiting,
+        Self::TenantSaturated,
+        Self::TenantWaiting,
+        Self::Draining,
+        Self::TunnelLost,
+        Self::Timeout,
+        Self::HeadersTooLarge,
+        Self::StreamIdleTimeout,
+    ];
+
+    /// The value of `x-revtun-reason`.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NoTarget => "no-target",
+            Self::IllegalTarget => "illegal-target",
+            Self::NoTenant => "no-tenant",
+            Self::IllegalHost => "illegal-host",
+            Self::ConnectUnsupported => "connect-unsupported",
+            Self::NoTunnel => "no-tunnel",
+            Self::Saturated => "saturated",
+            Self::TooManyWaiting => "too-many-waiting",
+            Self::TenantSaturated => "tenant-saturated",
+            Self::TenantWaiting => "tenant-waiting",
+            Self::Draining => "draining",
+            Self::TunnelLost => "tunnel-lost",
+            Self::Timeout => "timeout",
+            Self::HeadersTooLarge => "headers-too-large",
+            Self::StreamIdleTimeout => "stream-idle-timeout",
+        }
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::NoTarget | Self::IllegalTarget | Self::NoTenant | Self::IllegalHost => StatusCode::BAD_REQUEST,
+            Self::ConnectUnsupported => StatusCode::NOT_IMPLEMENTED,
+            Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TunnelLost => StatusCode::BAD_GATEWAY,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::StreamIdleTimeout => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::NoTarget => "Name a node in x-node-id or a cluster in x-cluster-id.\n",
+            Self::IllegalTarget => "x-node-id, x-cluster-id and x-tenant-id take 1 to 255 bytes of text, once.\n",
+            Self::NoTenant => "Name the tenant in x-tenant-id.\n",
+            Self::IllegalHost => "The host header is not a host.\n",
+            Self::ConnectUnsupported => "CONNECT is not supported.\n",
+            Self::NoTunnel => "No tunnel to this node or cluster.\n",
+            Self::Saturated => "Every tunnel to this node or cluster has as many requests as it may.\n",
+            Self::TooManyWaiting => "Too many requests wait for a tunnel.\n",
+            Self::TenantSaturated => "This tenant has too many requests in flight.\n",
+            Self::TenantWaiting => "Too many requests of this tenant wait for a tunnel.\n",
+            Self::Draining => "This responder is draining.\n",
+            Self::TunnelLost => "The tunnel was lost before a response came.\n",
+            Self::Timeout => "No response came in time.\n",
+            Self::HeadersTooLarge => "The request's headers are too large.\n",
+            Self::StreamIdleTimeout => "The stream was idle for too long.\n",
+        }
+    }
+
+    pub(super) fn response(self) -> Response<LocalReplyBody> {
+        let mut response = local_reply(self.status(), self.reason(), self.text());
+        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
+            // A lost tunnel is redialled within a second.
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<Refusal> for LocalReply {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::MissingTenant => Self::NoTenant,
+            Refusal::NoTunnel => Self::NoTunnel,
+            Refusal::Saturated => Self::Saturated,
+            Refusal::QueueFull => Self::TooManyWaiting,
+            Refusal::TenantSaturated => Self::TenantSaturated,
+            Refusal::TenantQueueFull => Self::TenantWaiting,
+            Refusal::Draining => Self::Draining,
+        }
+    }
+}

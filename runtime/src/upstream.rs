@@ -1,0 +1,8 @@
+//! The local service: requests from tunnels are forwarded to it over HTTP/1.1.
+
+mod connection;
+mod connector;
+mod forward;
+mod pool;
+
+pub use self::forward::{Forward, ForwardBody};

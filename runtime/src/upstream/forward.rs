@@ -1,0 +1,124 @@
+//! Forwards requests from tunnels to the local service.
+
+use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::{Either, Full};
+use hyper::body::Body;
+use hyper::service::Service;
+use revtun_core::initiator::Config;
+use tracing::debug;
+
+use super::connection::UpstreamBody;
+use super::connector::Connector;
+use super::pool::{Pool, UpstreamError, UpstreamResponseBody};
+use crate::error::with_sources;
+use crate::host_port::HostPort;
+use crate::http::{RequestBody, TimeoutBody, local_reply, strip_hop_by_hop};
+use crate::world::World;
+
+/// The body of a forwarded response, or of a local reply.
+pub type ForwardBody<W> = Either<UpstreamResponseBody<W>, Full<Bytes>>;
+
+/// Forwards to one local service over HTTP/1.1, with a pool of keep-alive connections.
+///
+/// Bodies stream both ways with backpressure. Trailers are forwarded too; those of a request only if `trailer` announces them,
+/// since HTTP/1.1 has no other way. The service gets the caller's `host`. A request is retried only if the service was closing
+/// the connection and nothing of it was sent. If the service cannot be reached, or closes the connection before it responds,
+/// there is a local reply: 502 with `x-revtun-reason`; a CONNECT gets 501.
+pub struct Forward<W: World> {
+    pool: Pool<W>,
+    /// The `host` of a request without one.
+    host: HeaderValue,
+}
+
+impl<W: World> Forward<W> {
+    /// Forwards to `service`, which is resolved for each new connection.
+    ///
+    /// # Errors
+    /// If `service` is neither a name nor an address.
+    pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, http::Error> {
+        let host = HeaderValue::try_from(service.to_string())?;
+        let connector = Connector::new(world, service, config.service_connect_timeout);
+        Ok(Self { pool: Pool::new(world, connector, config.service_idle), host })
+    }
+
+    /// The request as one of HTTP/1.1 to the local service.
+    fn upstream_request(&self, request: Request<RequestBody>) -> Request<UpstreamBody> {
+        let (mut head, body) = request.into_parts();
+        strip_hop_by_hop(&mut head.headers);
+        // In HTTP/2 the caller's host is `:authority`, which precedes a header (RFC 9113 §8.3.1).
+        let authority = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        if let Some(host) = authority {
+            head.headers.insert(HOST, host);
+        } else {
+            head.headers.entry(HOST).or_insert_with(|| self.host.clone());
+        }
+        // In HTTP/1.1 trailers need the chunked coding.
+        if !body.is_end_stream() && head.headers.contains_key(TRAILER) {
+            head.headers.remove(CONTENT_LENGTH);
+            head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
+        head.uri = path.unwrap_or(PathAndQuery::from_static("/")).into();
+        head.version = Version::HTTP_11;
+        Request::from_parts(head, TimeoutBody::new(body))
+    }
+}
+
+impl<W: World> Clone for Forward<W> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), host: self.host.clone() }
+    }
+}
+
+impl<W: World> Service<Request<RequestBody>> for Forward<W> {
+    type Response = Response<ForwardBody<W>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<RequestBody>) -> Self::Future {
+        if request.method() == Method::CONNECT {
+            let reply = local_reply(StatusCode::NOT_IMPLEMENTED, "connect-unsupported", "CONNECT is not supported.\n");
+            return Box::pin(ready(Ok(reply.map(Either::Right))));
+        }
+        let request = self.upstream_request(request);
+        let pool = self.pool.clone();
+        Box::pin(async move {
+            Ok(match pool.send(request).await {
+                Ok(mut response) => {
+                    strip_hop_by_hop(response.headers_mut());
+                    response.map(Either::Left)
+                }
+                Err(error) => reply_to_error(&error).map(Either::Right),
+            })
+        })
+    }
+}
+
+fn reply_to_error(error: &UpstreamError) -> Response<Full<Bytes>> {
+    match error {
+        UpstreamError::Connect(error) => {
+            debug!(%error, "the local service cannot be reached");
+            local_reply(StatusCode::BAD_GATEWAY, "service-unreachable", "the local service cannot be reached\n")
+        }
+        UpstreamError::Proxy(error) => {
+            debug!(error = with_sources(error), "no response from the local service");
+            // A user error means that the request's body failed, not the service.
+            if error.is_user() {
+                local_reply(StatusCode::BAD_GATEWAY, "request-lost", "the request was not complete\n")
+            } else {
+                local_reply(
+                    StatusCode::BAD_GATEWAY,
+                    "service-lost",
+                    "the local service closed the connection before it responded\n",
+                )
+            }
+        }
+    }
+}
