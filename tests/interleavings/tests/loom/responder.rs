@@ -2,6 +2,9 @@
 
 #[path = "../stage/egress.rs"]
 mod egress;
+#[path = "../stage/fixture.rs"]
+#[allow(dead_code)]
+mod fixture;
 #[path = "../../../../runtime/src/responder/lease.rs"]
 #[allow(dead_code)]
 mod lease;
@@ -17,6 +20,3 @@ mod orders;
 mod shared;
 #[path = "../../../../runtime/src/responder/tick.rs"]
 mod tick;
-#[path = "../stage/town.rs"]
-#[allow(dead_code)]
-mod town;

@@ -11,10 +11,10 @@ use revtun_core::responder::{CloseReason, Event, Refusal};
 use shuttle::future::{block_on, spawn, yield_now};
 
 use super::egress::Client;
+use super::fixture::{Fixture, Tunnel};
 use super::lease::{Lease, Opening, Waiting};
 use super::orders::Order;
 use super::tick;
-use super::town::{Town, Tunnel};
 use crate::world::Still;
 
 /// Schedules of each kind, unless the environment names another number: as `REVTUN_SCHEDULES`.
@@ -94,20 +94,20 @@ fn count(what: &AtomicU64) {
 
 fn life() {
     block_on(async {
-        let town = Town::new();
-        let ticking = spawn(tick::until_drained(town.world.clone(), Arc::clone(&town.shared)));
-        let steady = town.tunnel().expect("there is room");
-        let tunnels = [spawn(carry(steady)), spawn(come_and_go(town.clone()))];
-        let callers = [0, 1, 2].map(|patience| spawn(call(town.clone(), patience)));
+        let fixture = Fixture::new();
+        let ticking = spawn(tick::until_drained(fixture.world.clone(), Arc::clone(&fixture.shared)));
+        let steady = fixture.tunnel().expect("there is room");
+        let tunnels = [spawn(carry(steady)), spawn(come_and_go(fixture.clone()))];
+        let callers = [0, 1, 2].map(|patience| spawn(call(fixture.clone(), patience)));
         for _ in 0..6 {
             yield_now().await;
         }
-        town.drain();
+        fixture.drain();
         for task in callers.into_iter().chain(tunnels) {
             task.await.expect("a caller or a tunnel");
         }
         ticking.await.expect("the pump ends");
-        town.is_quiet();
+        fixture.assert_idle();
     });
 }
 
@@ -125,20 +125,20 @@ async fn carry(tunnel: Tunnel) {
 }
 
 /// A tunnel that breaks, and one that takes its place. The word of the break comes late, and once more.
-async fn come_and_go(town: Town) {
-    let Some(tunnel) = town.tunnel() else { return };
+async fn come_and_go(fixture: Fixture) {
+    let Some(tunnel) = fixture.tunnel() else { return };
     yield_now().await;
     tunnel.link.settle(None);
-    town.tell(Event::Closed { tunnel: tunnel.id });
-    let Some(next) = town.tunnel() else { return };
-    town.tell(Event::Closed { tunnel: tunnel.id });
+    fixture.tell(Event::Closed { tunnel: tunnel.id });
+    let Some(next) = fixture.tunnel() else { return };
+    fixture.tell(Event::Closed { tunnel: tunnel.id });
     carry(next).await;
 }
 
 /// Two requests of one caller, which waits for so many moments.
-async fn call(town: Town, patience: u32) {
+async fn call(fixture: Fixture, patience: u32) {
     for _ in 0..2 {
-        let lease = match town.open() {
+        let lease = match fixture.open() {
             Opening::Assigned(lease) => Ok(lease),
             Opening::Waiting(waiting) => {
                 count(&TALLY.waited);
@@ -153,7 +153,7 @@ async fn call(town: Town, patience: u32) {
             Opening::Refused(refusal) => Err(refusal),
         };
         match lease {
-            Ok(lease) => send(&town, lease).await,
+            Ok(lease) => send(&fixture, lease).await,
             Err(refusal) => {
                 assert!(matches!(refusal, Refusal::Absent | Refusal::Saturated | Refusal::Draining), "{refusal:?}");
                 count(&TALLY.refused);
@@ -162,7 +162,7 @@ async fn call(town: Town, patience: u32) {
     }
 }
 
-async fn send(town: &Town, lease: Lease<Still>) {
+async fn send(fixture: &Fixture, lease: Lease<Still>) {
     let tunnel = lease.tunnel();
     match lease.link().client().await {
         Some(Client) => {
@@ -172,7 +172,7 @@ async fn send(town: &Town, lease: Lease<Still>) {
         None => {
             count(&TALLY.lost);
             drop(lease);
-            town.tell(Event::GoawayReceived { tunnel });
+            fixture.tell(Event::GoawayReceived { tunnel });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A responder with tunnels, as every model begins.
+//! The fixture of every model: a responder with tunnels.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::world::{Seen, Still, World};
 
 /// A responder and its world.
 #[derive(Clone)]
-pub(crate) struct Town {
+pub(crate) struct Fixture {
     pub(crate) world: Still,
     pub(crate) shared: Arc<Shared<Still>>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Tunnel {
     pub(crate) link: Arc<Link>,
 }
 
-impl Town {
+impl Fixture {
     /// One request a tunnel at a time; who finds none waits.
     pub(crate) fn new() -> Self {
         let config = Config { max_streams: 1, wait: Duration::from_secs(1), ..Config::default() };
@@ -69,7 +69,7 @@ impl Town {
     }
 
     /// Nothing is held and nobody waits, in the machine and for the witness.
-    pub(crate) fn is_quiet(&self) {
+    pub(crate) fn assert_idle(&self) {
         let counts = self.shared.look(|machine, _| machine.counts());
         assert_eq!((counts.streams, counts.waiting), (0, 0), "something was never given back");
         let seen = self.seen();
