@@ -7,7 +7,7 @@ use revtun_sim::scenario::Scenario;
 use revtun_sim::world::{self, Outcome};
 
 fn quiet(seed: u64) -> Plan {
-    let mut plan = Scenario::find("envoy-cloud").expect("it is there").plan(seed, &Overrides::default());
+    let mut plan = Scenario::find("envoy-responder").expect("it is there").plan(seed, &Overrides::default());
     plan.faults.clear();
     plan
 }
@@ -38,7 +38,7 @@ fn where_nothing_goes_wrong_envoys_at_any_end_serve_every_request() {
 
 #[test]
 fn envoys_are_as_much_the_seeds_as_everything_else() {
-    for name in ["envoy-cloud", "envoy-edge"] {
+    for name in ["envoy-responder", "envoy-initiator"] {
         let scenario = Scenario::find(name).expect("it is there");
         let play = || scenario.play(3, &Overrides::default(), None);
         assert_eq!(play(), play(), "{name}");

@@ -188,10 +188,10 @@ fn real() -> Seen {
 /// What a task of another process came to, once it has.
 fn later(process: &Arc<Process>, task: impl Future<Output = String> + 'static) -> Arc<Mutex<Option<String>>> {
     let result = Arc::<Mutex<Option<String>>>::default();
-    let place = Arc::clone(&result);
+    let slot = Arc::clone(&result);
     process.spawn(async move {
         let said = task.await;
-        *place.lock().expect("nobody panics here") = Some(said);
+        *slot.lock().expect("nobody panics here") = Some(said);
     });
     result
 }
@@ -205,8 +205,8 @@ fn simulated() -> Seen {
         let mut net = Net::with_config(KernelConfig::default().retx_threshold(40).retx_max(10_000));
         let address = |host| IpAddr::V4(Ipv4Addr::new(10, 0, host, 1));
         let processes = [1, 2].map(|host| Process::new(net.add_host(address(host)), address(host)));
-        let places = BTreeMap::from([(address(1), HostId::Responder(0)), (address(2), HostId::Initiator(0))]);
-        let mut wire = Network::new(net.enter(), places, LinkConditions::GOOD, dice(1, "wire"));
+        let hosts = BTreeMap::from([(address(1), HostId::Responder(0)), (address(2), HostId::Initiator(0))]);
+        let mut network = Network::new(net.enter(), hosts, LinkConditions::GOOD, dice(1, "wire"));
         let [there, here] = processes.each_ref().map(|process| {
             ProcessWorld::new(
                 Arc::clone(process),
@@ -235,7 +235,7 @@ fn simulated() -> Seen {
                     break;
                 }
                 sleep(Duration::from_millis(5)).await;
-                wire.step(clock::now());
+                network.step(clock::now());
             }
             seen.push((case, both.map(|result| said(&result).unwrap_or_else(|| "nothing, for ever".to_owned()))));
         }
@@ -245,7 +245,7 @@ fn simulated() -> Seen {
             later(&processes[1], async move { told(world.connect(nobody).await.map(|_| "connected".to_owned())) });
         for _ in 0..1_000 {
             sleep(Duration::from_millis(5)).await;
-            wire.step(clock::now());
+            network.step(clock::now());
         }
         let refused = refused.lock().expect("nobody panics here").clone().unwrap_or_default();
         seen.push(("nobody listens", [String::new(), refused]));
