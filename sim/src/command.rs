@@ -12,7 +12,7 @@ use revtun_sim::scenario::{SCENARIOS, Scenario};
 /// Lists the scenarios.
 pub(crate) fn scenarios() -> ExitCode {
     for Scenario { name, about, .. } in SCENARIOS {
-        println!("{name:12} {about}");
+        println!("{name:16} {about}");
     }
     ExitCode::SUCCESS
 }
