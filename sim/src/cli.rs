@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use revtun_sim::plan::Cuts;
+use revtun_sim::plan::Overrides;
 use revtun_sim::scenario::Scenario;
 
 /// Deterministic simulation of the shipped revtun runtime.
@@ -17,7 +17,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Play simulations on all cores; exit 1 if a property does not hold, with what is left of it and how to replay it.
+    /// Play simulations on all cores; exit 1 if a property does not hold, and print the shrunk failure and how to replay it.
     Run(RunArgs),
     /// Play one simulation and print what happens in it.
     Replay(ReplayArgs),
@@ -37,16 +37,16 @@ pub(crate) struct RunArgs {
     /// Each of these seeds: FIRST..END, without END.
     #[arg(long, value_parser = parse_seeds, conflicts_with = "minutes")]
     pub(crate) seeds: Option<Range<u64>>,
-    /// Go no further than to the first failure, and only name it.
+    /// Stop at the first failure, and only name it.
     #[arg(long, conflicts_with = "minutes")]
     pub(crate) first: bool,
     /// With `--first`: only failures of this property count.
     #[arg(long, requires = "first", value_name = "NAME")]
     pub(crate) property: Option<String>,
-    /// Fresh seeds for so long; the first is printed.
+    /// New seeds for this many minutes; the first is printed.
     #[arg(long)]
     pub(crate) minutes: Option<f64>,
-    /// Only the scenario of this name; `swarm` unless said.
+    /// The scenario.
     #[arg(long, value_parser = parse_scenario, default_value = "swarm")]
     pub(crate) scenario: Scenario,
     #[command(flatten)]
@@ -65,26 +65,26 @@ pub(crate) struct ReplayArgs {
     /// Only these faults, by their numbers in the plan, such as 0,4,7.
     #[arg(long, value_delimiter = ',', num_args = 0..)]
     pub(crate) keep: Option<Vec<usize>>,
-    /// In calm weather.
+    /// On a network without loss or delay spikes.
     #[arg(long)]
-    pub(crate) calm: bool,
-    /// Write what happens to this file instead.
+    pub(crate) good_network: bool,
+    /// Write the log to this file instead.
     #[arg(long, value_name = "FILE")]
-    pub(crate) log: Option<PathBuf>,
-    /// Draw it: a page that needs nothing else, or the picture alone if the name ends in `.svg`.
+    pub(crate) output: Option<PathBuf>,
+    /// Draw it: a self-contained page, or the picture alone if the name ends in `.svg`.
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
-    /// Record the steps of every machine in a file in this folder, for `revtun replay`.
+    /// Write a journal of every machine to a file in this folder, for `revtun replay`.
     #[arg(long, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CiArgs {
-    /// The first seed of the swarm. With another for each change, other worlds are seen each time.
+    /// The first seed of the swarm. A different one for each change plays different worlds each time.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub(crate) from: u64,
-    /// So many seeds of the swarm, and at most so many of each other scenario.
+    /// This many seeds of the swarm, and at most this many of each other scenario.
     #[arg(long, default_value_t = 2_000)]
     pub(crate) seeds: u64,
 }
@@ -99,25 +99,25 @@ pub(crate) struct MetaArgs {
     pub(crate) digests: bool,
 }
 
-/// What worlds are like.
+/// The shape of the worlds.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Shape {
-    /// With so many initiators.
+    /// This many initiators.
     #[arg(long)]
     pub(crate) initiators: Option<usize>,
-    /// With so many responders.
+    /// This many responders.
     #[arg(long)]
     pub(crate) responders: Option<usize>,
-    /// The machines do not check themselves: only what can be seen from outside counts.
+    /// Without the machines' own invariant checks: only what is observable from outside counts.
     #[arg(long)]
     pub(crate) unchecked: bool,
 }
 
 impl Shape {
-    /// As cuts of a plan.
-    pub(crate) fn cuts(&self) -> Cuts {
+    /// As overrides of a plan.
+    pub(crate) fn overrides(&self) -> Overrides {
         let Self { initiators, responders, unchecked } = *self;
-        Cuts { initiators, responders, unchecked, ..Cuts::default() }
+        Overrides { initiators, responders, unchecked, ..Overrides::default() }
     }
 }
 

@@ -1,11 +1,11 @@
-//! What time it is in the simulation of this thread.
+//! The clock of the simulation of this thread.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-/// What every simulation calls the time of its beginning, in seconds since 1970.
+/// The Unix time at which every simulation begins.
 pub const EPOCH: Duration = Duration::from_secs(1_800_000_000);
 
 thread_local! {
@@ -13,14 +13,14 @@ thread_local! {
     static LATEST: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// Begins the time of a simulation. To be called within its runtime, whose clock stands still.
+/// Starts the clock. To be called within the simulation's runtime, whose own clock is paused.
 #[expect(clippy::disallowed_methods, reason = "the simulated clock")]
 pub fn begin() {
     BEGUN.set(Some(tokio::time::Instant::now()));
     LATEST.set(Duration::ZERO);
 }
 
-/// The time since then. It stands still while the runtime goes down.
+/// The time since [`begin`]. It stands still while the runtime shuts down.
 #[must_use]
 pub fn now() -> Duration {
     if let (Some(begun), Ok(_)) = (BEGUN.get(), Handle::try_current()) {

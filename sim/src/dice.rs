@@ -1,8 +1,9 @@
-//! Chance, all of it from one seed.
+//! Random numbers, all from one seed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Dice for one purpose of the simulation of `seed`: what one purpose draws changes nothing for the others.
+/// The random numbers of one purpose in the simulation of `seed`, independent of those of other purposes. A purpose keeps
+/// its first name when other things are renamed, since every draw depends on it.
 #[must_use]
 pub fn dice(seed: u64, purpose: &str) -> fastrand::Rng {
     let mut hasher = DefaultHasher::new();
@@ -10,7 +11,7 @@ pub fn dice(seed: u64, purpose: &str) -> fastrand::Rng {
     fastrand::Rng::with_seed(hasher.finish())
 }
 
-/// Whether something happens that happens in so many of a thousand cases.
+/// Draws whether something happens that has this probability in thousandths.
 pub fn chance(dice: &mut fastrand::Rng, thousandths: u32) -> bool {
     dice.u32(..1000) < thousandths
 }

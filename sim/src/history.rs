@@ -1,54 +1,54 @@
-//! What happened in a simulation, as far as somebody outside could see it.
+//! The events of a simulation, as far as they are observable from outside.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::cast::stranger::Manner;
 use crate::clock;
 use crate::faults::Fault;
-use crate::net::Place;
+use crate::faults::hostile::GarbageClient;
+use crate::net::HostId;
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// The simulation comes to this part.
+pub enum Event {
+    /// The simulation enters this phase.
     Phase(Phase),
     /// A fault begins.
-    Struck(Fault),
+    FaultInjected(Fault),
     /// A fault that lasts is over.
-    Relieved(Fault),
-    /// A process began to run.
-    Started(Place),
-    /// A process ended, in whatever way.
-    Stopped(Place),
-    /// Somebody tried to connect.
+    FaultEnded(Fault),
+    /// A process started.
+    Started(HostId),
+    /// A process ended.
+    Stopped(HostId),
+    /// A connection attempt.
     Dialled {
         /// Who.
-        from: Place,
+        from: HostId,
         /// To whom.
-        to: Place,
+        to: HostId,
     },
-    /// What an initiator has of one responder, if that changed.
+    /// The tunnels of an initiator to one responder changed.
     Initiator {
         /// The initiator.
-        place: Place,
+        host: HostId,
         /// The responder.
         to: usize,
-        /// What it has.
+        /// Its state now.
         view: InitiatorView,
     },
-    /// What a responder has, if that changed.
+    /// The state of a responder changed.
     Responder {
         /// The responder.
-        place: Place,
-        /// What it has.
+        host: HostId,
+        /// Its state now.
         view: ResponderView,
     },
     /// A request was sent.
-    Asked(Question),
-    /// A service got a request whole.
-    Served {
+    RequestSent(RequestSpec),
+    /// A service received a whole request.
+    RequestServed {
         /// Which request.
         request: u64,
         /// By which initiator.
@@ -56,44 +56,44 @@ pub enum Fact {
         /// Its body was what was sent.
         exact: bool,
     },
-    /// What came of a request.
-    Answered {
+    /// A request ended for its caller.
+    RequestEnded {
         /// Which request.
         request: u64,
         /// What the caller saw.
-        answer: Answer,
+        outcome: RequestOutcome,
     },
-    /// A responder was told to drain.
-    DrainOrdered {
+    /// A process was told to drain.
+    DrainRequested {
         /// The responder.
-        place: Place,
-        /// How long requests may go on.
+        host: HostId,
+        /// How long open requests may go on.
         grace: Duration,
     },
-    /// An order to drain was carried out.
-    Drained(Place),
-    /// Somebody with bytes of its own was connected to a responder for so long.
-    Visited {
+    /// A drain ended.
+    Drained(HostId),
+    /// A connection of a garbage client to a responder ended.
+    GarbageClientLeft {
         /// The responder.
         to: usize,
-        /// What it did there.
-        manner: Manner,
-        /// Until either of them left.
+        /// What the client did.
+        behaviour: GarbageClient,
+        /// How long the connection was open.
         stayed: Duration,
     },
-    /// A forged claim was not turned away: the first bytes of the answer.
-    Fooled(String),
-    /// A task gave up with a panic.
+    /// A forged identity was not rejected: the first bytes of the response.
+    ForgeryAccepted(String),
+    /// A task panicked.
     Panicked {
         /// Where.
-        place: Place,
-        /// What it said.
+        host: HostId,
+        /// The message.
         said: String,
     },
-    /// What is left of a process that was told to wind down.
-    Left {
+    /// What a drained process leaves behind.
+    Leftovers {
         /// The process.
-        place: Place,
+        host: HostId,
         /// Tasks.
         tasks: usize,
         /// Sockets of its kernel.
@@ -101,156 +101,158 @@ pub enum Fact {
     },
 }
 
-/// The parts of a simulation.
+/// The phases of a simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Everything starts, and nothing is disturbed.
+    /// Everything starts; no faults yet.
     WarmUp,
     /// Faults.
     Faults,
-    /// Whatever belongs to the core is healed; the rest stays broken.
+    /// The core is healed; the rest stays broken.
     Healed,
     /// No new requests.
-    Quiet,
+    Quiescent,
     /// Everything is drained.
     Draining,
     /// The end.
     Over,
 }
 
-/// What an initiator has of one responder.
+/// The tunnels of an initiator to one responder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InitiatorView {
-    /// How many it should have.
+    /// The target count.
     pub target: u16,
     /// Dialing or handshaking.
     pub pending: u16,
     /// Idle or in use.
     pub up: u16,
-    /// Going out of use.
+    /// Draining.
     pub draining: u16,
 }
 
-/// What a responder has.
+/// The state of a responder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponderView {
-    /// Handshakes not done.
+    /// Handshakes in progress.
     pub handshakes: u32,
-    /// Tunnels by initiator, without those going out of use.
+    /// Tunnels by initiator, without draining ones.
     pub tunnels: Vec<u32>,
-    /// Tunnels going out of use, by initiator.
+    /// Draining tunnels, by initiator.
     pub draining: Vec<u32>,
-    /// Tunnels whose node no initiator is.
-    pub strangers: u32,
-    /// Requests under way.
+    /// Tunnels of nodes that no initiator has.
+    pub unknown_nodes: u32,
+    /// Requests in progress.
     pub streams: u32,
-    /// Callers that wait.
+    /// Requests that wait for a tunnel.
     pub waiting: u32,
-    /// What the gauges say of tunnels, nodes and streams, where it is not what is there.
+    /// Gauges of tunnels, nodes and streams that differ from the tunnels listed.
     pub disagreement: Option<String>,
 }
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct RequestSpec {
     /// Its number.
     pub request: u64,
-    /// The responder that was asked.
+    /// The responder that it is sent to.
     pub via: usize,
-    /// The initiator whose node it names; none if it names the cluster.
+    /// The initiator whose node it names; none names the cluster.
     pub node: Option<usize>,
     /// The tenant it names.
     pub tenant: usize,
-    /// Bytes of its body; none is a GET.
+    /// Bytes of the request body; none is a GET.
     pub up: Option<usize>,
-    /// Bytes of the answer that it wants.
+    /// Bytes of the response body that it asks for.
     pub down: usize,
     /// How long the service takes.
-    pub takes: Duration,
-    /// The caller never reads the answer's body.
-    pub stalls: bool,
+    pub service_time: Duration,
+    /// The caller never reads the response body.
+    pub never_read: bool,
 }
 
-/// What a caller saw.
+/// The outcome of a request, as its caller sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The service's answer, whole.
+pub enum RequestOutcome {
+    /// The whole response of a service.
     Served {
-        /// The initiator that says it answers.
+        /// The initiator whose service answered, by its own word.
         by: usize,
         /// The body is what was asked for.
         exact: bool,
     },
-    /// The service's answer began, and then came an error.
-    Broken,
-    /// An answer of revtun's own.
-    Own {
+    /// The response of a service began, and its body ended with an error.
+    BodyError,
+    /// A local reply of revtun.
+    LocalReply {
         /// Its status.
         status: u16,
-        /// Its reason; none if it gives none.
+        /// Its reason, if it has one.
         reason: Option<String>,
     },
-    /// The connection was lost before an answer.
-    Lost(String),
-    /// No connection.
-    Unreachable,
-    /// The caller read the head, as it wanted.
-    Stalled,
-    /// Nothing for as long as the caller had patience.
-    Silence,
+    /// The connection was lost before a response.
+    ConnectionLost(String),
+    /// The connection could not be made.
+    ConnectFailed,
+    /// The caller read only the head, as specified.
+    NotRead,
+    /// Nothing was received for as long as the caller's timeout.
+    TimedOut,
 }
 
 /// Everything that happened. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct History(Arc<Mutex<Vec<(Duration, Fact)>>>);
+pub struct History(Arc<Mutex<Vec<(Duration, Event)>>>);
 
 impl History {
-    /// Something happens now.
-    pub fn add(&self, fact: Fact) {
-        self.facts().push((clock::now(), fact));
+    /// Records an event at the current time.
+    pub fn add(&self, event: Event) {
+        self.events().push((clock::now(), event));
     }
 
     /// Everything so far. Not to be held across an await.
-    pub fn facts(&self) -> MutexGuard<'_, Vec<(Duration, Fact)>> {
+    pub fn events(&self) -> MutexGuard<'_, Vec<(Duration, Event)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Display for Fact {
+impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Phase(phase) => write!(f, "-- {phase:?}"),
-            Self::Struck(fault) => write!(f, "!! {fault}"),
-            Self::Relieved(fault) => write!(f, "!! over: {fault}"),
-            Self::Started(place) => write!(f, "{place} starts"),
-            Self::Stopped(place) => write!(f, "{place} is gone"),
+            Self::FaultInjected(fault) => write!(f, "!! {fault}"),
+            Self::FaultEnded(fault) => write!(f, "!! over: {fault}"),
+            Self::Started(host) => write!(f, "{host} starts"),
+            Self::Stopped(host) => write!(f, "{host} is gone"),
             Self::Dialled { from, to } => write!(f, "{from} dials {to}"),
-            Self::Initiator { place, to, view: InitiatorView { target, pending, up, draining } } => {
+            Self::Initiator { host, to, view: InitiatorView { target, pending, up, draining } } => {
                 write!(
                     f,
-                    "{place} has {up} of {target} tunnels to responder-{to}, {pending} pending, {draining} draining"
+                    "{host} has {up} of {target} tunnels to responder-{to}, {pending} pending, {draining} draining"
                 )
             }
-            Self::Responder { place, view } => write!(f, "{place} has {view}"),
-            Self::Asked(question) => write!(f, "request {question}"),
-            Self::Served { request, by, exact } => {
+            Self::Responder { host, view } => write!(f, "{host} has {view}"),
+            Self::RequestSent(spec) => write!(f, "request {spec}"),
+            Self::RequestServed { request, by, exact } => {
                 write!(f, "request {request} served at initiator-{by}{}", if *exact { "" } else { ", mangled" })
             }
-            Self::Answered { request, answer } => write!(f, "request {request}: {answer:?}"),
-            Self::DrainOrdered { place, grace } => write!(f, "{place} drains for {grace:?}"),
-            Self::Drained(place) => write!(f, "{place} is drained"),
-            Self::Visited { to, manner, stayed } => write!(f, "responder-{to} had a visit: {manner:?} for {stayed:?}"),
-            Self::Fooled(answer) => write!(f, "a forged claim is answered {answer:?}"),
-            Self::Panicked { place, said } => write!(f, "{place} panics: {said}"),
-            Self::Left { place, tasks, sockets } => write!(f, "{place} leaves {tasks} tasks and {sockets} sockets"),
+            Self::RequestEnded { request, outcome } => write!(f, "request {request}: {outcome:?}"),
+            Self::DrainRequested { host, grace } => write!(f, "{host} drains for {grace:?}"),
+            Self::Drained(host) => write!(f, "{host} is drained"),
+            Self::GarbageClientLeft { to, behaviour, stayed } => {
+                write!(f, "responder-{to} had a garbage client: {behaviour:?} for {stayed:?}")
+            }
+            Self::ForgeryAccepted(answer) => write!(f, "a forged claim is answered {answer:?}"),
+            Self::Panicked { host, said } => write!(f, "{host} panics: {said}"),
+            Self::Leftovers { host, tasks, sockets } => write!(f, "{host} leaves {tasks} tasks and {sockets} sockets"),
         }
     }
 }
 
 impl fmt::Display for ResponderView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { handshakes, tunnels, draining, strangers, streams, waiting, disagreement } = self;
-        write!(f, "tunnels {tunnels:?}, draining {draining:?}, {strangers} of strangers, ")?;
+        let Self { handshakes, tunnels, draining, unknown_nodes, streams, waiting, disagreement } = self;
+        write!(f, "tunnels {tunnels:?}, draining {draining:?}, {unknown_nodes} of unknown nodes, ")?;
         write!(f, "{handshakes} handshakes, {streams} streams, {waiting} waiting")?;
         match disagreement {
             Some(disagreement) => write!(f, "; {disagreement}"),
@@ -259,15 +261,15 @@ impl fmt::Display for ResponderView {
     }
 }
 
-impl fmt::Display for Question {
+impl fmt::Display for RequestSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { request, via, node, tenant, up, down, takes, stalls } = self;
+        let Self { request, via, node, tenant, up, down, service_time, never_read } = self;
         write!(f, "{request} via responder-{via} to ")?;
         match node {
             Some(node) => write!(f, "initiator-{node}")?,
             None => write!(f, "the cluster")?,
         }
-        write!(f, " of tenant-{tenant}: {up:?} B up, {down} B down, takes {takes:?}")?;
-        f.write_str(if *stalls { ", never read" } else { "" })
+        write!(f, " of tenant-{tenant}: {up:?} B up, {down} B down; service time {service_time:?}")?;
+        f.write_str(if *never_read { ", never read" } else { "" })
     }
 }

@@ -1,11 +1,11 @@
-//! The journals of a town's machines: a file for each start of each host that has one.
+//! The journals of the machines of a simulation: a file for each start of each host that has one.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use revtun::journal::{Journal, JournalFile};
 
-/// Where the journals of one town go. Cheap to clone: all clones are one.
+/// Where the journals of one simulation go. Cheap to clone: all clones are one.
 #[derive(Clone, Debug)]
 pub struct Journals {
     /// What the path of every file begins with.
@@ -16,11 +16,11 @@ pub struct Journals {
 impl Journals {
     /// Files in `folder` whose names begin with `name`.
     #[must_use]
-    pub fn within(folder: &Path, name: &str) -> Self {
+    pub fn in_folder(folder: &Path, name: &str) -> Self {
         Self { prefix: folder.join(name), files: Arc::default() }
     }
 
-    /// Begins the journal of the machine that `host` has in its `start`th life.
+    /// Begins the journal of the machine that `host` has after its `start`th start.
     ///
     /// # Panics
     /// If the file cannot be made.
@@ -34,7 +34,7 @@ impl Journals {
         journal
     }
 
-    /// Waits until everything is written; what the machines do from here on is not.
+    /// Waits until everything is written. Later steps of the machines are not.
     pub fn finish(&self) {
         let files = std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner));
         files.into_iter().for_each(JournalFile::finish);

@@ -1,33 +1,34 @@
-//! Deterministic simulation of the shipped runtime: the same code that runs in production, in a world whose network,
-//! clock, dice and secrets come from one seed.
+//! Deterministic simulation of the shipped runtime: the code that runs in production, in a world whose network, clock,
+//! random numbers and TLS secrets come from one seed.
 //!
 //! ```text
-//!   seed ──▶ Scenario ──▶ Plan ──▶ Region ──▶ Outcome: facts, the property that does not hold, digests
+//!   seed ──▶ Scenario ──▶ Plan ──▶ world ──▶ Outcome: events, the property that failed, digests
 //!                           ▲         │
-//!                        faults       ├─ cast: responders, initiators and their services, Envoys, callers, strangers
-//!                                     ├─ net: a TCP/IP stack for each host, and what becomes of packets between them
+//!                        faults       ├─ actors: responders, initiators and their services, Envoys, callers, hostile peers
+//!                                     ├─ net: a TCP/IP stack for each host, and the network between them
 //!                                     └─ History ──▶ oracles
 //!
-//!   campaign: many seeds on all cores        shrink: what is enough of a failure        town: a second opinion
+//!   campaign: many seeds on all cores     shrink: a failure made small     turmoil_world: another simulated network
 //! ```
 //!
-//! Reading order: [`plan`], [`faults`], [`region`], [`net`], [`host`] (the world the runtime sees), [`secrets`], [`cast`],
-//! [`history`], [`oracle`]; then [`scenario`], [`campaign`], [`shrink`], [`report`].
+//! Reading order: [`plan`], [`faults`], [`world`], [`net`], [`process_world`] (what the runtime sees), [`deterministic_tls`],
+//! [`actors`], [`history`], [`oracle`]; then [`scenario`], [`campaign`], [`shrink`], [`report`].
 
+pub mod actors;
 pub mod campaign;
-pub mod cast;
 pub mod clock;
+pub mod deterministic_tls;
 pub mod dice;
 pub mod faults;
 pub mod history;
-pub mod host;
 pub mod journals;
 pub mod net;
 pub mod oracle;
 pub mod plan;
-pub mod region;
+pub mod process_world;
+pub mod regression_seeds;
 pub mod report;
 pub mod scenario;
-pub mod secrets;
 pub mod shrink;
-pub mod town;
+pub mod turmoil_world;
+pub mod world;

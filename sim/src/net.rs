@@ -2,53 +2,22 @@
 //! not at all.
 //!
 //! ```text
-//!   process ── Scoped tasks ──▶ kernel ──┐                                ┌──▶ kernel ──▶ tasks of another process
-//!                                        ▼                                │
-//!                        wire: addresses ─▶ troubles of the link ─▶ queue ─▶ mend
+//!   tasks of a process ──▶ kernel ──┐                                        ┌──▶ kernel ──▶ tasks of another process
+//!                                   ▼                                        │
+//!                         network: flows ─▶ link_conditions ─▶ queue ─▶ tcp_fixups
 //! ```
 //!
 //! The stacks are those of `turmoil-net`: handshake, windows, segments, retransmission. Everything between them is here.
-//! Reading order: [`scope`] (which task runs on which host), [`account`] and [`socket`] (what a
-//! process holds, and what the network does), [`wire`], [`trouble`], [`flows`], [`mend`].
+//! Reading order: [`process`] (which task runs on which kernel), [`memory_account`] and [`socket`] (which memory counts as a
+//! process'), [`network`], [`link_conditions`], [`flows`], [`tcp_fixups`].
 
-pub mod account;
 pub mod flows;
-pub mod mend;
-pub mod scope;
+mod host_id;
+pub mod link_conditions;
+pub mod memory_account;
+pub mod network;
+pub mod process;
 pub mod socket;
-pub mod trouble;
-pub mod wire;
+pub mod tcp_fixups;
 
-use std::fmt;
-
-/// A machine in the simulation, whatever runs there and however often it started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
-    /// A responder.
-    Responder(usize),
-    /// An initiator with its service.
-    Initiator(usize),
-    /// Where requests come from.
-    Caller,
-    /// Whatever speaks bytes of its own to the others.
-    Stranger,
-}
-
-impl Place {
-    /// Whether the weather spares its links: callers stand beside the responders.
-    #[must_use]
-    pub const fn is_sheltered(self) -> bool {
-        matches!(self, Self::Caller)
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Responder(number) => write!(f, "responder-{number}"),
-            Self::Initiator(number) => write!(f, "initiator-{number}"),
-            Self::Caller => f.write_str("caller"),
-            Self::Stranger => f.write_str("stranger"),
-        }
-    }
-}
+pub use self::host_id::HostId;

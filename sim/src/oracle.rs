@@ -1,106 +1,51 @@
-//! What must hold, one property a file. An oracle sees facts alone: whatever made them, the same facts give the same verdict.
+//! What must hold, one property a file. An oracle sees only events: the same events give the same verdict.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "each of them looks at few kinds of facts")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "each of them looks at few kinds of events")]
 
-mod body;
-mod calm;
+mod body_integrity;
 mod caps;
+mod dial_rate;
 mod drain;
+mod fault_free;
+mod fencing;
 mod gauges;
-mod ghosts;
 mod half_open;
 mod handshake_ends;
-mod herd;
 mod isolation;
-mod leak;
 mod livelock;
+mod make_before_break;
 mod memory;
 mod panic;
-mod recent;
-mod replace;
+mod property;
+mod rate_window;
+mod resource_leak;
 mod silent_loss;
 mod target_bound;
 mod target_reached;
 
+pub use self::property::Failure;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use crate::history::Fact;
-use crate::net::Place;
+use self::property::Oracle;
+use crate::history::Event;
+use crate::net::HostId;
 use crate::plan::Plan;
 
-/// A property that did not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Its name, as in the specification.
-    pub property: &'static str,
-    /// What was seen instead.
-    pub seen: String,
-    /// When.
-    pub at: Duration,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} does not hold at {:.3} s: {}", self.property, self.at.as_secs_f64(), self.seen)
-    }
-}
-
-/// One property.
-trait Oracle {
-    /// Its name.
-    fn property(&self) -> &'static str;
-
-    /// Something happened.
-    ///
-    /// # Errors
-    /// If the property does not hold: what was seen.
-    fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String>;
-
-    /// Nothing more happens.
-    ///
-    /// # Errors
-    /// If the property does not hold: what was seen.
-    fn end(&mut self) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// A process holds so many bytes of memory by now.
-    ///
-    /// # Errors
-    /// If the property does not hold: what was seen.
-    fn weigh(&mut self, _at: Duration, _place: Place, _bytes: usize) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// What it measured, for people: what, and how much.
-    fn measure(&self) -> Option<(&'static str, f64)> {
-        None
-    }
-
-    /// Time passes. For properties with a bound.
-    ///
-    /// # Errors
-    /// If the property does not hold: what was seen.
-    fn pass(&mut self, _now: Duration) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 /// Every oracle.
-pub(crate) struct Panel {
+pub(crate) struct Oracles {
     oracles: Vec<Box<dyn Oracle>>,
-    seen: usize,
+    observed: usize,
 }
 
-impl Panel {
+impl Oracles {
     /// For what `plan` brings.
     pub(crate) fn of(plan: &Plan) -> Self {
         let oracles: Vec<Box<dyn Oracle>> = vec![
             Box::new(panic::NoPanic),
             Box::new(silent_loss::NoSilentLoss::of(plan)),
-            Box::new(body::ByteExactHandover),
+            Box::new(body_integrity::ByteExactHandover),
             Box::new(isolation::TenantIsolation::default()),
             Box::new(target_bound::TargetBound::of(plan)),
             Box::new(target_reached::TargetReached::of(plan)),
@@ -109,68 +54,57 @@ impl Panel {
             Box::new(half_open::HalfOpenReaped::of(plan)),
             Box::new(handshake_ends::HandshakeEnds::of(plan)),
             Box::new(drain::DrainEnds::default()),
-            Box::new(replace::ReplaceBeforeClose::of(plan)),
-            Box::new(ghosts::SupersededGetNoWork::of(plan)),
-            Box::new(leak::NothingLeft),
+            Box::new(make_before_break::MakeBeforeBreak::of(plan)),
+            Box::new(fencing::SupersededGetNoWork::of(plan)),
+            Box::new(resource_leak::NoResourceLeak),
             Box::new(memory::BoundedMemory::of(plan)),
-            Box::new(calm::NothingLostInCalm::of(plan)),
-            Box::new(herd::HerdBounded::of(plan)),
+            Box::new(fault_free::NoLossWithoutFaults::of(plan)),
+            Box::new(dial_rate::DialRateBounded::of(plan)),
             Box::new(livelock::NoLivelock::of(plan)),
         ];
-        Self { oracles, seen: 0 }
+        Self { oracles, observed: 0 }
     }
 
-    /// Takes what is new among `facts`.
-    pub(crate) fn see(&mut self, facts: &[(Duration, Fact)]) -> Option<Failure> {
+    /// Checks the new ones of `events`.
+    pub(crate) fn observe(&mut self, events: &[(Duration, Event)]) -> Option<Failure> {
         let now = crate::clock::now();
-        let fresh = &facts[self.seen..];
-        self.seen = facts.len();
+        let fresh = &events[self.observed..];
+        self.observed = events.len();
         for oracle in &mut self.oracles {
             let property = oracle.property();
-            for (at, fact) in fresh {
-                if let Err(seen) = oracle.see(*at, fact) {
-                    return Some(Failure { property, seen, at: *at });
+            for (at, event) in fresh {
+                if let Err(observed) = oracle.observe(*at, event) {
+                    return Some(Failure { property, observed, at: *at });
                 }
             }
-            if let Err(seen) = oracle.pass(now) {
-                return Some(Failure { property, seen, at: now });
+            if let Err(observed) = oracle.advance(now) {
+                return Some(Failure { property, observed, at: now });
             }
         }
         None
     }
 
-    /// Takes what processes hold now, as far as it changed.
-    pub(crate) fn weigh(&mut self, held: &[(Place, usize)]) -> Option<Failure> {
+    /// Checks changes of memory.
+    pub(crate) fn observe_memory(&mut self, held: &[(HostId, usize)]) -> Option<Failure> {
         let at = crate::clock::now();
-        held.iter().find_map(|(place, bytes)| {
+        held.iter().find_map(|(host, bytes)| {
             self.oracles.iter_mut().find_map(|oracle| {
                 let property = oracle.property();
-                oracle.weigh(at, *place, *bytes).err().map(|seen| Failure { property, seen, at })
+                oracle.observe_memory(at, *host, *bytes).err().map(|observed| Failure { property, observed, at })
             })
         })
     }
 
-    /// What was measured.
+    /// All measurements.
     pub(crate) fn measures(&self) -> BTreeMap<&'static str, f64> {
         self.oracles.iter().filter_map(|oracle| oracle.measure()).collect()
     }
 
-    /// Nothing more comes.
+    /// The simulation is over at `at`.
     pub(crate) fn end(&mut self, at: Duration) -> Option<Failure> {
         self.oracles.iter_mut().find_map(|oracle| {
             let property = oracle.property();
-            oracle.end().err().map(|seen| Failure { property, seen, at })
+            oracle.end().err().map(|observed| Failure { property, observed, at })
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::history::Question;
-
-    /// A small request, for tests of oracles.
-    pub(super) fn question(request: u64) -> Question {
-        Question { request, via: 0, node: Some(0), tenant: 0, up: None, down: 0, takes: Duration::ZERO, stalls: false }
     }
 }

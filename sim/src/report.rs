@@ -1,14 +1,13 @@
-//! A simulation as a picture: hosts as lines, and over time their tunnels, faults and requests. One page that needs nothing
-//! else.
+//! A simulation as a timeline: hosts as lines, and over time their tunnels, faults and requests. One self-contained
+//! page.
 
-mod lanes;
+mod timeline;
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use self::lanes::Lanes;
+use self::timeline::{Timeline, escape};
 use crate::plan::Plan;
-use crate::region::Outcome;
+use crate::world::Outcome;
 
 const STYLE: &str = "body{font:14px sans-serif;margin:1.5em;max-width:1700px}pre{background:#f4f4f4;padding:.8em}\
     table{border-collapse:collapse;font:12px monospace}td{padding:1px 10px;vertical-align:top}\
@@ -25,8 +24,8 @@ pub fn page(plan: &Plan, outcome: &Outcome) -> String {
         Some(failure) => format!("<p class=bad>{}</p>", escape(&failure.to_string())),
     };
     let mut rows = String::new();
-    for (at, fact) in &outcome.facts {
-        let text = escape(&fact.to_string());
+    for (at, event) in &outcome.events {
+        let text = escape(&event.to_string());
         write!(rows, "<tr><td>{:.3}</td><td>{text}</td></tr>", at.as_secs_f64()).expect("a string takes it");
     }
     format!(
@@ -48,33 +47,24 @@ const LEGEND: &str = "<p>A host is a line as long as it runs, blue where it stan
 /// The picture alone, in SVG.
 #[must_use]
 pub fn picture(plan: &Plan, outcome: &Outcome) -> String {
-    let mut lanes = Lanes::of(plan, outcome.elapsed);
-    for (at, fact) in &outcome.facts {
-        lanes.take(*at, fact);
+    let mut timeline = Timeline::of(plan, outcome.elapsed);
+    for (at, event) in &outcome.events {
+        timeline.add(*at, event);
     }
-    lanes.finish(outcome.failure.as_ref())
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&#39;")
-}
-
-/// Seconds with one digit.
-fn seconds(time: Duration) -> String {
-    format!("{:.1}", time.as_secs_f64())
+    timeline.finish(outcome.failure.as_ref())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Cuts;
+    use crate::plan::Overrides;
     use crate::scenario::Scenario;
 
     #[test]
     fn a_page_shows_every_host_fault_and_request() {
         let swarm = Scenario::find("swarm").expect("it is there");
-        let plan = swarm.plan(5, &Cuts::default());
-        let outcome = swarm.play(5, &Cuts::default(), None);
+        let plan = swarm.plan(5, &Overrides::default());
+        let outcome = swarm.play(5, &Overrides::default(), None);
         let page = page(&plan, &outcome);
         for host in ["responder-0", "initiator-0", "caller"] {
             assert!(page.contains(&format!(">{host}</text>")), "{host} has a line");

@@ -1,17 +1,17 @@
-//! What can be simulated, by name.
+//! Scenarios: families of plans, by name.
 
 use std::time::Duration;
 
 use crate::dice::dice;
-use crate::faults::{Death, Fault, Way};
+use crate::faults::{CrashKind, Direction, Fault};
 use crate::journals::Journals;
-use crate::net::Place;
-use crate::plan::{Calls, Cuts, Kernel, Plan, Times};
-use crate::region::{self, Outcome};
+use crate::net::HostId;
+use crate::plan::{Kernel, Overrides, Plan, Times, Workload};
+use crate::world::{self, Outcome};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A family of simulations: one for each seed.
+/// A family of plans, one for each seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// Its name on the command line.
@@ -21,89 +21,58 @@ pub struct Scenario {
     plan: fn(u64) -> Plan,
 }
 
-/// Swarms in which a property did not hold once, and what was the matter: played first, before any others. What a seed
-/// brings changes with the drawing of plans; [`EARLY`] ones are drawn as they were then.
-pub const REMEMBERED: [(u64, &str); 6] = [
-    (1_700_001_925, "The oracle blamed a drain that was shorter than a request whose packets overtook each other."),
-    (1_700_003_231, "The oracle blamed a responder that was drained and that healing left away."),
-    (1_700_004_426, "The oracle looked at an Envoy in the midst of one of its dials."),
-    (1_700_007_984, "Readers that had stopped held more at their initiators than was known."),
-    (
-        1_700_011_677,
-        "An initiator that had stood still took that for the slowness of its responder, once for each tunnel.",
-    ),
-    (1_700_026_448, "The oracle asked for a tunnel while all responders were drained at once."),
-];
-
-/// Those from before there were Envoys, and faults of every kind.
-pub const EARLY: [(u64, &str); 10] = [
-    (94, "After one silence an initiator was patient with tunnels that had never been slow."),
-    (119, "One ping that came late made a host look slow, and its dead tunnels were kept for longer."),
-    (105, "A PING waited behind the data of a slow path, and a tunnel in full flow was taken for dead."),
-    (194, "The same inside TLS, where what goes out in part shows only below it."),
-    (390, "The HTTP library had a time-out of its own for its PINGs, and gave slow tunnels up."),
-    (152, "What had come before HTTP began was heard once more, and a dead tunnel lived on."),
-    (577, "What TLS had taken in was believed to be sent, and a dead tunnel lived on."),
-    (
-        808,
-        "An answer that broke off took its unsent head with it, and the caller saw its connection close without a word.",
-    ),
-    (227, "The oracle blamed a process that stood still."),
-    (999, "The oracle blamed an end that could still hear the other, whose close was stuck behind a full window."),
-];
-
 /// Every scenario.
 pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "swarm",
-        about: "Two minutes of whatever the seed brings: a network, faults of every kind, then a part of it is healed.",
+        about: "Two minutes of what the seed draws: link conditions, faults of every kind, then a part of the world is healed.",
         plan: Plan::swarm,
     },
-    Scenario { name: "quiet", about: "Nothing goes wrong, and every request is answered by its service.", plan: quiet },
+    Scenario { name: "quiet", about: "No faults: every request is answered by its service.", plan: quiet },
     Scenario {
         name: "restart",
-        about: "A responder is killed and started again: a second later every tunnel is there.",
+        about: "A responder is killed and started again: a second later every tunnel is up.",
         plan: restart,
     },
     Scenario {
         name: "blackhole",
-        about: "Links go silent, both ways or one: ten seconds later neither end believes in their tunnels; then they heal.",
+        about: "Links drop everything in one direction or both: within ten seconds both ends close the tunnels; then they heal.",
         plan: blackhole,
     },
     Scenario {
         name: "drain",
-        about: "Responders are replaced in good order under load: no request that was sent before is lost.",
+        about: "Responders are drained and replaced under load: no request that was sent before is lost.",
         plan: drain,
     },
     Scenario {
-        name: "renew",
-        about: "The tunnels of one node after another are taken out of use: others take their place, and no request is lost.",
-        plan: renew,
+        name: "node-drain",
+        about: "The tunnels of one node after another are drained: new ones replace them, and no request is lost.",
+        plan: node_drain,
     },
     Scenario {
-        name: "ghost",
-        about: "Initiators lose their power and are back before anybody notices: their requests find the new tunnels.",
-        plan: ghost,
+        name: "fencing",
+        about: "Initiators lose power and are back before it is noticed: requests go to the new instances.",
+        plan: fencing,
     },
     Scenario {
-        name: "stall",
-        about: "Half of the callers never read their answers: the others never notice.",
-        plan: stall,
+        name: "stalled-readers",
+        about: "Half of the callers never read their responses: the others are not affected.",
+        plan: stalled_readers,
     },
     Scenario {
         name: "fleet",
-        about: "Many initiators lose their responder at once, and come back without trampling it.",
+        about: "Many initiators lose their responder at once, and redial it at a bounded rate.",
         plan: fleet,
     },
     Scenario {
-        name: "envoy-cloud",
-        about: "Our initiators at Envoys, which are restarted and drained: their requests are served, and tunnels come back.",
-        plan: envoy_cloud,
+        name: "envoy-responder",
+        about: "Envoys as responders, restarts and drains at both ends: requests are served, and tunnels come back.",
+        plan: envoy_responder,
     },
     Scenario {
-        name: "envoy-edge",
-        about: "Envoys that dial our responders, restarts and drains at both ends: requests are served, and tunnels come back.",
-        plan: envoy_edge,
+        name: "envoy-initiator",
+        about: "Envoys as initiators, restarts and drains at both ends: requests are served, and tunnels come back.",
+        plan: envoy_initiator,
     },
 ];
 
@@ -114,29 +83,30 @@ impl Scenario {
         SCENARIOS.into_iter().find(|scenario| scenario.name == name)
     }
 
-    /// What happens with `seed`, with these changes.
+    /// The plan of `seed`, with `overrides`.
     #[must_use]
-    pub fn plan(&self, seed: u64, cuts: &Cuts) -> Plan {
-        (self.plan)(seed).cut(cuts)
+    pub fn plan(&self, seed: u64, overrides: &Overrides) -> Plan {
+        (self.plan)(seed).with(overrides)
     }
 
     /// Plays it.
     #[must_use]
-    pub fn play(&self, seed: u64, cuts: &Cuts, journals: Option<&Journals>) -> Outcome {
-        region::play(&self.plan(seed, cuts), journals)
+    pub fn play(&self, seed: u64, overrides: &Overrides, journals: Option<&Journals>) -> Outcome {
+        world::play(&self.plan(seed, overrides), journals)
     }
 }
 
-/// A good network, usual settings and two responders, for times of its own.
+/// A good network, default settings and two responders; the phases are the scenario's own.
 fn good(seed: u64) -> Plan {
-    let mut plan = Plan::swarm(seed).cut(&Cuts { responders: Some(2), calm: true, ..Cuts::default() });
+    let mut plan =
+        Plan::swarm(seed).with(&Overrides { responders: Some(2), good_network: true, ..Overrides::default() });
     let usual = Kernel { mtu: 1500, send_buffer: 64 * 1024, resends: 10_000 };
     plan.faults.clear();
     plan.envoys.clear();
     plan.core = (plan.responders, plan.initiators);
     (plan.kernel, plan.tick) = (usual, Duration::from_millis(5));
     (plan.initiator, plan.responder) = Default::default();
-    plan.calls = Calls { per_minute: 120, body: 5_000, takes: Duration::from_millis(50), stall: 0 };
+    plan.workload = Workload { per_minute: 120, body: 5_000, service_time: Duration::from_millis(50), never_read: 0 };
     plan
 }
 
@@ -144,9 +114,9 @@ fn quiet(seed: u64) -> Plan {
     let mut plan = Plan::swarm(seed);
     plan.faults.clear();
     plan.envoys.clear();
-    plan.weather.loss = 0;
+    plan.link_conditions.loss = 0;
     plan.core = (plan.responders, plan.initiators);
-    plan.times.whole = plan.times.heal + SECOND;
+    plan.times.converged = plan.times.heal + SECOND;
     plan
 }
 
@@ -154,27 +124,33 @@ fn restart(seed: u64) -> Plan {
     let mut plan = good(seed);
     let down = Duration::from_millis(dice(seed, "restart").u64(0..6_000));
     let at = SECOND * 10;
-    plan.faults = vec![(at, Fault::Crash { place: Place::Responder(0), how: Death::Killed, down })];
+    plan.faults = vec![(at, Fault::Crash { host: HostId::Responder(0), how: CrashKind::Kill, down })];
     let heal = at + down + plan.tick;
-    plan.times =
-        Times { heal, whole: heal + SECOND, quiet: SECOND * 20, drain: SECOND * 21, end: SECOND * 36, ..plan.times };
+    plan.times = Times {
+        heal,
+        converged: heal + SECOND,
+        quiescent: SECOND * 20,
+        drain: SECOND * 21,
+        end: SECOND * 36,
+        ..plan.times
+    };
     plan
 }
 
 fn blackhole(seed: u64) -> Plan {
     let mut plan = good(seed);
     let mut dice = dice(seed, "blackhole");
-    let ways = [Way::Both, Way::Up, Way::Down];
-    let lasts = SECOND * 20;
+    let ways = [Direction::Both, Direction::Up, Direction::Down];
+    let duration = SECOND * 20;
     for initiator in 0..plan.initiators {
-        let (responder, way) = (dice.usize(..plan.responders), ways[dice.usize(..3)]);
+        let (responder, direction) = (dice.usize(..plan.responders), ways[dice.usize(..3)]);
         let at = SECOND * 8 + Duration::from_millis(dice.u64(0..2_000));
-        plan.faults.push((at, Fault::Cut { initiator, responder, way, lasts }));
+        plan.faults.push((at, Fault::Partition { initiator, responder, direction, duration }));
     }
     plan.times = Times {
         heal: SECOND * 31,
-        whole: SECOND * 63,
-        quiet: SECOND * 64,
+        converged: SECOND * 63,
+        quiescent: SECOND * 64,
         drain: SECOND * 65,
         end: SECOND * 80,
         ..plan.times
@@ -187,13 +163,13 @@ fn drain(seed: u64) -> Plan {
     let mut dice = dice(seed, "drain");
     for responder in 0..plan.responders {
         let at = SECOND * 10 + SECOND * 8 * u32::from(responder > 0) + Duration::from_millis(dice.u64(0..1_000));
-        plan.faults.push((at, Fault::Drain { place: Place::Responder(responder), grace: SECOND * 4 }));
+        plan.faults.push((at, Fault::Drain { host: HostId::Responder(responder), grace: SECOND * 4 }));
     }
-    plan.calls = Calls { per_minute: 600, body: 20_000, takes: SECOND * 2, stall: 0 };
+    plan.workload = Workload { per_minute: 600, body: 20_000, service_time: SECOND * 2, never_read: 0 };
     plan.times = Times {
         heal: SECOND * 30,
-        whole: SECOND * 33,
-        quiet: SECOND * 35,
+        converged: SECOND * 33,
+        quiescent: SECOND * 35,
         drain: SECOND * 40,
         end: SECOND * 55,
         ..plan.times
@@ -201,19 +177,19 @@ fn drain(seed: u64) -> Plan {
     plan
 }
 
-fn renew(seed: u64) -> Plan {
+fn node_drain(seed: u64) -> Plan {
     let mut plan = good(seed);
     let mut dice = dice(seed, "renew");
     for turn in 0..8 {
         let (responder, initiator) = (dice.usize(..plan.responders), dice.usize(..plan.initiators));
         let at = SECOND * (8 + 3 * turn) + Duration::from_millis(dice.u64(0..1_000));
-        plan.faults.push((at, Fault::Renew { responder, initiator, grace: SECOND * 4 }));
+        plan.faults.push((at, Fault::DrainNode { responder, initiator, grace: SECOND * 4 }));
     }
-    plan.calls = Calls { per_minute: 600, body: 20_000, takes: SECOND * 2, stall: 0 };
+    plan.workload = Workload { per_minute: 600, body: 20_000, service_time: SECOND * 2, never_read: 0 };
     plan.times = Times {
         heal: SECOND * 36,
-        whole: SECOND * 37,
-        quiet: SECOND * 38,
+        converged: SECOND * 37,
+        quiescent: SECOND * 38,
         drain: SECOND * 43,
         end: SECOND * 58,
         ..plan.times
@@ -221,19 +197,19 @@ fn renew(seed: u64) -> Plan {
     plan
 }
 
-fn ghost(seed: u64) -> Plan {
+fn fencing(seed: u64) -> Plan {
     let mut plan = good(seed);
     let mut dice = dice(seed, "ghost");
     for initiator in 0..plan.initiators {
         let at = SECOND * 8 + Duration::from_millis(dice.u64(0..4_000));
         let down = Duration::from_millis(dice.u64(50..2_000));
-        plan.faults.push((at, Fault::Crash { place: Place::Initiator(initiator), how: Death::PowerLoss, down }));
+        plan.faults.push((at, Fault::Crash { host: HostId::Initiator(initiator), how: CrashKind::PowerLoss, down }));
     }
-    plan.calls.per_minute = 600;
+    plan.workload.per_minute = 600;
     plan.times = Times {
         heal: SECOND * 20,
-        whole: SECOND * 24,
-        quiet: SECOND * 25,
+        converged: SECOND * 24,
+        quiescent: SECOND * 25,
         drain: SECOND * 26,
         end: SECOND * 41,
         ..plan.times
@@ -241,13 +217,13 @@ fn ghost(seed: u64) -> Plan {
     plan
 }
 
-fn stall(seed: u64) -> Plan {
+fn stalled_readers(seed: u64) -> Plan {
     let mut plan = good(seed);
-    plan.calls = Calls { per_minute: 120, body: 20_000, takes: Duration::ZERO, stall: 500 };
+    plan.workload = Workload { per_minute: 120, body: 20_000, service_time: Duration::ZERO, never_read: 500 };
     plan.times = Times {
         heal: SECOND * 40,
-        whole: SECOND * 41,
-        quiet: SECOND * 42,
+        converged: SECOND * 41,
+        quiescent: SECOND * 42,
         drain: SECOND * 50,
         end: SECOND * 65,
         ..plan.times
@@ -256,59 +232,59 @@ fn stall(seed: u64) -> Plan {
 }
 
 fn fleet(seed: u64) -> Plan {
-    let mut plan = good(seed).cut(&Cuts { responders: Some(1), initiators: Some(50), ..Cuts::default() });
+    let mut plan = good(seed).with(&Overrides { responders: Some(1), initiators: Some(50), ..Overrides::default() });
     let mut dice = dice(seed, "fleet");
     plan.tick = Duration::from_millis(10);
-    let how = [Death::Killed, Death::Reset, Death::PowerLoss][dice.usize(..3)];
+    let how = [CrashKind::Kill, CrashKind::Reboot, CrashKind::PowerLoss][dice.usize(..3)];
     let down = Duration::from_millis(dice.u64(100..4_000));
-    plan.faults = vec![(SECOND * 6, Fault::Crash { place: Place::Responder(0), how, down })];
+    plan.faults = vec![(SECOND * 6, Fault::Crash { host: HostId::Responder(0), how, down })];
     plan.times = Times {
         warm: SECOND * 5,
         heal: SECOND * 10 + plan.tick,
-        whole: SECOND * 25,
-        quiet: SECOND * 26,
+        converged: SECOND * 25,
+        quiescent: SECOND * 26,
         drain: SECOND * 27,
         end: SECOND * 33,
     };
     plan
 }
 
-fn envoy_cloud(seed: u64) -> Plan {
+fn envoy_responder(seed: u64) -> Plan {
     let mut plan = beside_envoys(seed, "envoy-cloud");
-    plan.envoys = (0..plan.responders).map(Place::Responder).collect();
+    plan.envoys = (0..plan.responders).map(HostId::Responder).collect();
     plan
 }
 
-fn envoy_edge(seed: u64) -> Plan {
+fn envoy_initiator(seed: u64) -> Plan {
     let mut plan = beside_envoys(seed, "envoy-edge");
-    plan.envoys = (0..plan.initiators).map(Place::Initiator).collect();
+    plan.envoys = (0..plan.initiators).map(HostId::Initiator).collect();
     plan
 }
 
-/// Everything that nobody can overlook, at either end.
+/// Crashes and drains at both ends, of kinds that an Envoy notices.
 fn beside_envoys(seed: u64, purpose: &str) -> Plan {
     let mut plan = good(seed);
     let mut dice = dice(seed, purpose);
     for _ in 0..dice.usize(1..6) {
-        let place = if dice.bool() {
-            Place::Responder(dice.usize(..plan.responders))
+        let host = if dice.bool() {
+            HostId::Responder(dice.usize(..plan.responders))
         } else {
-            Place::Initiator(dice.usize(..plan.initiators))
+            HostId::Initiator(dice.usize(..plan.initiators))
         };
         let down = Duration::from_millis(dice.u64(0..4_000));
         let fault = match dice.u8(..4) {
-            0 => Fault::Crash { place, how: Death::Killed, down },
-            1 => Fault::Crash { place, how: Death::Reset, down },
-            _ => Fault::Drain { place, grace: down },
+            0 => Fault::Crash { host, how: CrashKind::Kill, down },
+            1 => Fault::Crash { host, how: CrashKind::Reboot, down },
+            _ => Fault::Drain { host, grace: down },
         };
         plan.faults.push((SECOND * 6 + Duration::from_millis(dice.u64(0..30_000)), fault));
     }
     plan.faults.sort_by_key(|(at, _)| *at);
-    plan.maintain = SECOND * dice.u32(1..=10);
+    plan.envoy_maintenance = SECOND * dice.u32(1..=10);
     plan.times = Times {
         heal: SECOND * 40,
-        whole: SECOND * 65,
-        quiet: SECOND * 66,
+        converged: SECOND * 65,
+        quiescent: SECOND * 66,
         drain: SECOND * 68,
         end: SECOND * 80,
         ..plan.times

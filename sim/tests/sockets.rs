@@ -12,11 +12,11 @@ use revtun::journal::Journal;
 use revtun::world::{Tokio, World};
 use revtun_sim::clock;
 use revtun_sim::dice::dice;
-use revtun_sim::host::{Local, Names, pause};
-use revtun_sim::net::Place;
-use revtun_sim::net::scope::Process;
-use revtun_sim::net::trouble::Weather;
-use revtun_sim::net::wire::Wire;
+use revtun_sim::net::HostId;
+use revtun_sim::net::link_conditions::LinkConditions;
+use revtun_sim::net::network::Network;
+use revtun_sim::net::process::Process;
+use revtun_sim::process_world::{Dns, ProcessWorld, sleep};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
@@ -188,10 +188,10 @@ fn real() -> Seen {
 /// What a task of another process came to, once it has.
 fn later(process: &Arc<Process>, task: impl Future<Output = String> + 'static) -> Arc<Mutex<Option<String>>> {
     let result = Arc::<Mutex<Option<String>>>::default();
-    let place = Arc::clone(&result);
+    let slot = Arc::clone(&result);
     process.spawn(async move {
         let said = task.await;
-        *place.lock().expect("nobody panics here") = Some(said);
+        *slot.lock().expect("nobody panics here") = Some(said);
     });
     result
 }
@@ -205,12 +205,12 @@ fn simulated() -> Seen {
         let mut net = Net::with_config(KernelConfig::default().retx_threshold(40).retx_max(10_000));
         let address = |host| IpAddr::V4(Ipv4Addr::new(10, 0, host, 1));
         let processes = [1, 2].map(|host| Process::new(net.add_host(address(host)), address(host)));
-        let places = BTreeMap::from([(address(1), Place::Responder(0)), (address(2), Place::Initiator(0))]);
-        let mut wire = Wire::new(net.enter(), places, Weather::CALM, dice(1, "wire"));
+        let hosts = BTreeMap::from([(address(1), HostId::Responder(0)), (address(2), HostId::Initiator(0))]);
+        let mut network = Network::new(net.enter(), hosts, LinkConditions::GOOD, dice(1, "wire"));
         let [there, here] = processes.each_ref().map(|process| {
-            Local::new(
+            ProcessWorld::new(
                 Arc::clone(process),
-                Names::default(),
+                Dns::default(),
                 dice(1, "process"),
                 Arc::new(AtomicI64::new(0)),
                 Journal::OFF,
@@ -226,7 +226,7 @@ fn simulated() -> Seen {
                 let listener = world.listen(to).await.expect("a port of its own");
                 take(world.clone(), Arc::new(listener), case, turn).await
             });
-            pause(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
             let dialled = later(&processes[1], dial(here.clone(), to, case, turned));
             let both = [taken, dialled];
             let said = |result: &Arc<Mutex<Option<String>>>| result.lock().expect("nobody panics here").clone();
@@ -234,8 +234,8 @@ fn simulated() -> Seen {
                 if both.iter().all(|result| said(result).is_some()) {
                     break;
                 }
-                pause(Duration::from_millis(5)).await;
-                wire.step(clock::now());
+                sleep(Duration::from_millis(5)).await;
+                network.step(clock::now());
             }
             seen.push((case, both.map(|result| said(&result).unwrap_or_else(|| "nothing, for ever".to_owned()))));
         }
@@ -244,14 +244,14 @@ fn simulated() -> Seen {
         let refused =
             later(&processes[1], async move { told(world.connect(nobody).await.map(|_| "connected".to_owned())) });
         for _ in 0..1_000 {
-            pause(Duration::from_millis(5)).await;
-            wire.step(clock::now());
+            sleep(Duration::from_millis(5)).await;
+            network.step(clock::now());
         }
         let refused = refused.lock().expect("nobody panics here").clone().unwrap_or_default();
         seen.push(("nobody listens", [String::new(), refused]));
         // Their sockets are closed by their own kernels, before those are gone.
         processes.iter().for_each(|process| process.kill());
-        pause(Duration::from_millis(1)).await;
+        sleep(Duration::from_millis(1)).await;
         seen
     }))
 }

@@ -13,7 +13,7 @@ use planted::{LIST, Race, races};
 const ROOT: &str = "../..";
 const RESPONDER: &str = "runtime/src/responder";
 const SHIPPED: [&str; 4] = ["command.rs", "handle.rs", "shared.rs", "tick.rs"];
-const STAGE: [&str; 2] = ["client.rs", "town.rs"];
+const STAGE: [&str; 2] = ["client.rs", "fixture.rs"];
 
 fn main() {
     println!("cargo::rerun-if-changed={ROOT}/{RESPONDER}");

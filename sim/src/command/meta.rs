@@ -3,7 +3,7 @@
 use std::env;
 use std::process::{Command, ExitCode};
 
-use revtun_sim::plan::Cuts;
+use revtun_sim::plan::Overrides;
 use revtun_sim::scenario::Scenario;
 
 use crate::cli::MetaArgs;
@@ -17,7 +17,7 @@ pub(crate) fn meta(args: &MetaArgs) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let again = digests();
-    let elsewhere = match elsewhere(args) {
+    let elsewhere = match digests_of_another_process(args) {
         Ok(digests) => digests,
         Err(error) => {
             eprintln!("cannot play in another process: {error}");
@@ -36,13 +36,13 @@ pub(crate) fn meta(args: &MetaArgs) -> ExitCode {
     if different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A seed, a digest of every packet with its moment, and one of everything that was seen.
+/// A seed, a digest of every packet with its time, and one of every event.
 fn digest(scenario: &Scenario, seed: u64) -> String {
-    let outcome = scenario.play(seed, &Cuts::default(), None);
+    let outcome = scenario.play(seed, &Overrides::default(), None);
     format!("{seed} {:016x} {:016x}", outcome.packets, outcome.digest())
 }
 
-fn elsewhere(args: &MetaArgs) -> std::io::Result<Vec<String>> {
+fn digests_of_another_process(args: &MetaArgs) -> std::io::Result<Vec<String>> {
     let seeds = format!("{}..{}", args.seeds.start, args.seeds.end);
     let output = Command::new(env::current_exe()?).args(["meta", "--digests", "--seeds", &seeds]).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(ToOwned::to_owned).collect())

@@ -5,78 +5,78 @@ use std::net::{IpAddr, SocketAddr};
 
 use turmoil_net::{Packet, TcpFlags, TcpSegment, Transport};
 
-/// Both ends of a connection, the one that dialled first.
-pub type Ends = (SocketAddr, SocketAddr);
+/// The endpoints of a connection, the one that dialled first.
+pub type Endpoints = (SocketAddr, SocketAddr);
 
 /// What is known of one connection.
 #[derive(Clone, Debug)]
 struct Flow {
-    /// The kernel behind the address that was dialled.
+    /// The kernel that had the dialled address then.
     kernel: IpAddr,
-    over: bool,
-    /// A NAT has forgotten it: nothing passes, and nobody is told.
-    dead: bool,
+    closed: bool,
+    /// A NAT has forgotten it: packets are dropped silently.
+    nat_forgotten: bool,
 }
 
-/// All connections, and which kernel answers for an address now.
+/// All connections, and which kernel has a public address now.
 #[derive(Clone, Debug, Default)]
 pub struct Flows {
-    flows: BTreeMap<Ends, Flow>,
+    flows: BTreeMap<Endpoints, Flow>,
     /// Responders are dialled at an address that outlives their kernels.
     public: BTreeMap<IpAddr, IpAddr>,
     /// The public address of a kernel that has one.
-    hidden: BTreeMap<IpAddr, IpAddr>,
-    /// Kernels without power.
-    dark: BTreeSet<IpAddr>,
+    public_of: BTreeMap<IpAddr, IpAddr>,
+    /// Kernels that are powered off.
+    powered_off: BTreeSet<IpAddr>,
 }
 
 impl Flows {
-    /// From now on `kernel` answers for `public`.
+    /// From now on new connections to `public` reach `kernel`.
     pub fn publish(&mut self, public: IpAddr, kernel: IpAddr) {
         self.public.insert(public, kernel);
-        self.hidden.insert(kernel, public);
+        self.public_of.insert(kernel, public);
     }
 
-    /// `kernel` loses its power, and with it every connection, without a word.
-    pub fn darken(&mut self, kernel: IpAddr) {
-        self.dark.insert(kernel);
+    /// `kernel` is powered off: its connections end, and no packet says so.
+    pub fn power_off(&mut self, kernel: IpAddr) {
+        self.powered_off.insert(kernel);
         for flow in self.flows.values_mut().filter(|flow| flow.kernel == kernel) {
-            flow.over = true;
+            flow.closed = true;
         }
     }
 
-    /// Whether `kernel` has no power.
+    /// Whether `kernel` is powered off.
     #[must_use]
-    pub fn is_dark(&self, kernel: IpAddr) -> bool {
-        self.dark.contains(&kernel)
+    pub fn is_powered_off(&self, kernel: IpAddr) -> bool {
+        self.powered_off.contains(&kernel)
     }
 
-    /// The address that others know `kernel` by.
+    /// The address by which others know `kernel`.
     #[must_use]
-    pub fn outside(&self, kernel: IpAddr) -> IpAddr {
-        self.hidden.get(&kernel).copied().unwrap_or(kernel)
+    pub fn public_address(&self, kernel: IpAddr) -> IpAddr {
+        self.public_of.get(&kernel).copied().unwrap_or(kernel)
     }
 
     /// The kernel that `packet` is for.
     #[must_use]
-    pub fn inside(&self, packet: &Packet) -> IpAddr {
+    pub fn kernel_of(&self, packet: &Packet) -> IpAddr {
         let Some(current) = self.public.get(&packet.dst) else { return packet.dst };
-        let flow = ends(packet).and_then(|(from, to)| self.flows.get(&(from, to)));
+        let flow = endpoints(packet).and_then(|(from, to)| self.flows.get(&(from, to)));
         match flow {
-            // Whatever has lost its power is replaced by what has no memory of it.
-            Some(flow) if !self.dark.contains(&flow.kernel) => flow.kernel,
+            // A kernel that lost power is replaced by one without its connections.
+            Some(flow) if !self.powered_off.contains(&flow.kernel) => flow.kernel,
             Some(_) | None => *current,
         }
     }
 
-    /// Takes note of a packet between public addresses, and says whether it begins a connection.
-    pub fn note(&mut self, packet: &Packet) -> bool {
-        let (Transport::Tcp(segment), Some((from, to))) = (&packet.payload, ends(packet)) else { return false };
+    /// Tracks a packet between public addresses. Returns whether it begins a connection.
+    pub fn track(&mut self, packet: &Packet) -> bool {
+        let (Transport::Tcp(segment), Some((from, to))) = (&packet.payload, endpoints(packet)) else { return false };
         if segment.flags.syn && !segment.flags.ack {
             let kernel = self.public.get(&to.ip()).copied().unwrap_or(to.ip());
-            let flow = Flow { kernel, over: false, dead: false };
+            let flow = Flow { kernel, closed: false, nat_forgotten: false };
             match self.flows.get_mut(&(from, to)) {
-                Some(known) if known.kernel == kernel && !known.over => return false,
+                Some(known) if known.kernel == kernel && !known.closed => return false,
                 Some(known) => *known = flow,
                 None => _ = self.flows.insert((from, to), flow),
             }
@@ -85,7 +85,7 @@ impl Flows {
         if segment.flags.rst || segment.flags.fin {
             for key in [(from, to), (to, from)] {
                 if let Some(flow) = self.flows.get_mut(&key) {
-                    flow.over = true;
+                    flow.closed = true;
                 }
             }
         }
@@ -94,23 +94,25 @@ impl Flows {
 
     /// Whether a NAT has forgotten the connection of `packet`.
     #[must_use]
-    pub fn is_dead(&self, packet: &Packet) -> bool {
-        let Some((from, to)) = ends(packet) else { return false };
-        [(from, to), (to, from)].iter().any(|key| self.flows.get(key).is_some_and(|flow| flow.dead))
+    pub fn is_nat_forgotten(&self, packet: &Packet) -> bool {
+        let Some((from, to)) = endpoints(packet) else { return false };
+        [(from, to), (to, from)].iter().any(|key| self.flows.get(key).is_some_and(|flow| flow.nat_forgotten))
     }
 
-    /// A NAT forgets every connection that `chosen` says; returns how many.
-    pub fn forget(&mut self, chosen: impl Fn(&Ends) -> bool) -> usize {
-        let open = self.flows.iter_mut().filter(|(ends, flow)| !flow.over && !flow.dead && chosen(ends));
-        open.map(|(_, flow)| flow.dead = true).count()
+    /// A NAT forgets every open connection that matches `chosen`. Returns how many.
+    pub fn forget(&mut self, chosen: impl Fn(&Endpoints) -> bool) -> usize {
+        let open =
+            self.flows.iter_mut().filter(|(endpoints, flow)| !flow.closed && !flow.nat_forgotten && chosen(endpoints));
+        open.map(|(_, flow)| flow.nat_forgotten = true).count()
     }
 
-    /// Resets for both ends of every open connection that `chosen` says, as a middlebox sends them.
-    pub fn reset(&mut self, chosen: impl Fn(&Ends) -> bool) -> Vec<Packet> {
-        let open = self.flows.iter_mut().filter(|(ends, flow)| !flow.over && !flow.dead && chosen(ends));
+    /// RSTs for both endpoints of every open connection that matches `chosen`, as a middlebox sends them.
+    pub fn reset(&mut self, chosen: impl Fn(&Endpoints) -> bool) -> Vec<Packet> {
+        let open =
+            self.flows.iter_mut().filter(|(endpoints, flow)| !flow.closed && !flow.nat_forgotten && chosen(endpoints));
         let mut resets = Vec::new();
         for ((from, to), flow) in open {
-            flow.over = true;
+            flow.closed = true;
             resets.extend([reset(*from, *to), reset(*to, *from)]);
         }
         resets
@@ -119,11 +121,11 @@ impl Flows {
 
 fn reset(from: SocketAddr, to: SocketAddr) -> Packet {
     let flags = TcpFlags { rst: true, ..TcpFlags::default() };
-    segment(from, to, TcpSegment { flags, ..blank() })
+    segment(from, to, TcpSegment { flags, ..empty_segment() })
 }
 
-/// A segment with nothing in it.
-pub(super) fn blank() -> TcpSegment {
+/// An empty segment.
+pub(super) fn empty_segment() -> TcpSegment {
     TcpSegment {
         src_port: 0,
         dst_port: 0,
@@ -135,15 +137,15 @@ pub(super) fn blank() -> TcpSegment {
     }
 }
 
-/// A packet with `segment`.
+/// A packet that carries `segment`.
 pub(super) fn segment(from: SocketAddr, to: SocketAddr, segment: TcpSegment) -> Packet {
     let segment = TcpSegment { src_port: from.port(), dst_port: to.port(), ..segment };
     Packet { src: from.ip(), dst: to.ip(), ttl: 64, payload: Transport::Tcp(segment) }
 }
 
-/// Where a packet comes from and goes to; none unless it is TCP's.
+/// Source and destination of a TCP packet; none for any other.
 #[must_use]
-pub fn ends(packet: &Packet) -> Option<Ends> {
+pub fn endpoints(packet: &Packet) -> Option<Endpoints> {
     match &packet.payload {
         Transport::Tcp(segment) => {
             Some((SocketAddr::new(packet.src, segment.src_port), SocketAddr::new(packet.dst, segment.dst_port)))

@@ -1,4 +1,4 @@
-//! A connection whose packets are no process' memory: the network allocates and frees them, on whoever's behalf.
+//! A connection whose packets do not count as the memory of a process: the network allocates and frees them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,14 +7,14 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil_net::shim::tokio::net::TcpStream;
 
-use super::account::unaccounted;
+use super::memory_account::unaccounted;
 
 /// See above.
 #[derive(Debug)]
 pub struct Socket(TcpStream);
 
 impl Socket {
-    /// Of this connection.
+    /// Wraps a connection.
     #[must_use]
     pub const fn new(stream: TcpStream) -> Self {
         Self(stream)

@@ -1,19 +1,19 @@
-//! S13 CapExact: no node has more tunnels at a responder than one may, whatever arrives at the same time.
+//! S13 CapExact: no node has more tunnels at a responder than the cap, whatever arrives at the same time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Oracle;
-use crate::history::Fact;
-use crate::net::Place;
+use super::property::Oracle;
+use crate::history::Event;
+use crate::net::HostId;
 use crate::plan::Plan;
 
 /// See above.
 pub(super) struct CapExact {
     per_node: u32,
     waiting: u32,
-    /// These count before they let in, so that tunnels that arrive at the same time get past their caps.
-    envoys: BTreeSet<Place>,
+    /// Exempt: Envoys check their caps before the handshake, so that concurrent tunnels exceed them.
+    envoys: BTreeSet<HostId>,
 }
 
 impl CapExact {
@@ -28,13 +28,13 @@ impl Oracle for CapExact {
         "CapExact"
     }
 
-    fn see(&mut self, _: Duration, fact: &Fact) -> Result<(), String> {
-        let Fact::Responder { place, view } = fact else { return Ok(()) };
-        if self.envoys.contains(place) {
+    fn observe(&mut self, _: Duration, event: &Event) -> Result<(), String> {
+        let Event::Responder { host, view } = event else { return Ok(()) };
+        if self.envoys.contains(host) {
             return Ok(());
         }
         let over = view.tunnels.iter().any(|tunnels| *tunnels > self.per_node) || view.waiting > self.waiting;
-        if over { Err(fact.to_string()) } else { Ok(()) }
+        if over { Err(event.to_string()) } else { Ok(()) }
     }
 }
 
@@ -46,15 +46,17 @@ mod tests {
     #[test]
     fn a_node_over_its_cap_is_noticed() {
         let mut oracle = CapExact { per_node: 2, waiting: 1, envoys: BTreeSet::new() };
-        let mut see = |tunnels, waiting| {
+        let mut observe = |tunnels, waiting| {
             let view = ResponderView { tunnels, waiting, draining: vec![9], ..ResponderView::default() };
-            oracle.see(Duration::ZERO, &Fact::Responder { place: Place::Responder(0), view })
+            oracle.observe(Duration::ZERO, &Event::Responder { host: HostId::Responder(0), view })
         };
-        see(vec![2, 2], 1).expect("as many as may be");
-        see(vec![2, 3], 0).expect_err("a node has three");
-        see(vec![0, 0], 2).expect_err("two wait");
-        oracle.envoys.insert(Place::Responder(0));
+        observe(vec![2, 2], 1).expect("as many as may be");
+        observe(vec![2, 3], 0).expect_err("a node has three");
+        observe(vec![0, 0], 2).expect_err("two wait");
+        oracle.envoys.insert(HostId::Responder(0));
         let view = ResponderView { tunnels: vec![9], ..ResponderView::default() };
-        oracle.see(Duration::ZERO, &Fact::Responder { place: Place::Responder(0), view }).expect("it is an Envoy's");
+        oracle
+            .observe(Duration::ZERO, &Event::Responder { host: HostId::Responder(0), view })
+            .expect("it is an Envoy's");
     }
 }

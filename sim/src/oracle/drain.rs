@@ -1,22 +1,22 @@
-//! L5 DrainEnds: an order to drain is carried out soon after its grace, whatever peers do meanwhile.
+//! L5 DrainEnds: a drain ends soon after its grace, whatever peers do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Oracle;
+use super::property::Oracle;
 use crate::faults::Fault;
-use crate::history::Fact;
-use crate::net::Place;
+use crate::history::Event;
+use crate::net::HostId;
 
-/// Callers are let go first, and whoever lost a tunnel to the end of the grace is told so.
+/// Time to answer callers whose tunnels are closed at the end of the grace.
 const SLACK: Duration = Duration::from_secs(3);
 
 /// See above.
 #[derive(Default)]
 pub(super) struct DrainEnds {
-    until: BTreeMap<Place, Duration>,
-    /// Nobody obeys while it stands still, and how long that is counts for nothing.
-    frozen: BTreeSet<Place>,
+    until: BTreeMap<HostId, Duration>,
+    /// Frozen processes cannot drain; that time does not count.
+    frozen: BTreeSet<HostId>,
 }
 
 impl Oracle for DrainEnds {
@@ -24,25 +24,25 @@ impl Oracle for DrainEnds {
         "DrainEnds"
     }
 
-    fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::DrainOrdered { place, grace } if !self.frozen.contains(place) => {
-                self.until.insert(*place, at + *grace + SLACK);
+    fn observe(&mut self, at: Duration, event: &Event) -> Result<(), String> {
+        match event {
+            Event::DrainRequested { host, grace } if !self.frozen.contains(host) => {
+                self.until.insert(*host, at + *grace + SLACK);
             }
-            Fact::Drained(place) | Fact::Stopped(place) => _ = self.until.remove(place),
-            Fact::Struck(Fault::Freeze { place, .. }) => {
-                self.until.remove(place);
-                self.frozen.insert(*place);
+            Event::Drained(host) | Event::Stopped(host) => _ = self.until.remove(host),
+            Event::FaultInjected(Fault::Freeze { host, .. }) => {
+                self.until.remove(host);
+                self.frozen.insert(*host);
             }
-            Fact::Relieved(Fault::Freeze { place, .. }) | Fact::Started(place) => _ = self.frozen.remove(place),
+            Event::FaultEnded(Fault::Freeze { host, .. }) | Event::Started(host) => _ = self.frozen.remove(host),
             _ => {}
         }
         Ok(())
     }
 
-    fn pass(&mut self, now: Duration) -> Result<(), String> {
+    fn advance(&mut self, now: Duration) -> Result<(), String> {
         match self.until.iter().find(|(_, until)| **until < now) {
-            Some((place, until)) => Err(format!("{place} should have been drained at {until:?}")),
+            Some((host, until)) => Err(format!("{host} should have been drained at {until:?}")),
             None => Ok(()),
         }
     }
@@ -54,32 +54,32 @@ mod tests {
 
     #[test]
     fn a_drain_has_its_grace_and_no_more() {
-        let place = Place::Responder(0);
+        let host = HostId::Responder(0);
         let second = Duration::from_secs(1);
         let mut oracle = DrainEnds::default();
-        oracle.see(second, &Fact::DrainOrdered { place, grace: second * 5 }).expect("an order");
-        oracle.pass(second * 9).expect("there is time");
-        oracle.pass(second * 10).expect_err("there was time");
-        oracle.see(second, &Fact::Drained(place)).expect("late, but done");
-        oracle.pass(second * 10).expect("it is done");
+        oracle.observe(second, &Event::DrainRequested { host, grace: second * 5 }).expect("an order");
+        oracle.advance(second * 9).expect("there is time");
+        oracle.advance(second * 10).expect_err("there was time");
+        oracle.observe(second, &Event::Drained(host)).expect("late, but done");
+        oracle.advance(second * 10).expect("it is done");
     }
 
     #[test]
-    fn who_stands_still_need_not_obey() {
-        let place = Place::Responder(0);
+    fn a_frozen_process_need_not_drain() {
+        let host = HostId::Responder(0);
         let second = Duration::from_secs(1);
-        let freeze = Fault::Freeze { place, lasts: second };
+        let freeze = Fault::Freeze { host, duration: second };
         for order_first in [true, false] {
             let mut oracle = DrainEnds::default();
-            let mut facts = [Fact::DrainOrdered { place, grace: second }, Fact::Struck(freeze)];
+            let mut events = [Event::DrainRequested { host, grace: second }, Event::FaultInjected(freeze)];
             if !order_first {
-                facts.reverse();
+                events.reverse();
             }
-            facts.iter().for_each(|fact| oracle.see(second, fact).expect("nothing is wrong"));
-            oracle.pass(second * 10).expect("it stands still");
-            oracle.see(second * 10, &Fact::Relieved(freeze)).expect("it goes on");
-            oracle.see(second * 10, &Fact::DrainOrdered { place, grace: second }).expect("an order");
-            oracle.pass(second * 15).expect_err("now it has to");
+            events.iter().for_each(|event| oracle.observe(second, event).expect("nothing is wrong"));
+            oracle.advance(second * 10).expect("it stands still");
+            oracle.observe(second * 10, &Event::FaultEnded(freeze)).expect("it goes on");
+            oracle.observe(second * 10, &Event::DrainRequested { host, grace: second }).expect("an order");
+            oracle.advance(second * 15).expect_err("now it has to");
         }
     }
 }

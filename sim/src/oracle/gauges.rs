@@ -1,9 +1,9 @@
-//! S15 GaugesAgree: every gauge counts what is there.
+//! S15 GaugesAgree: every gauge has the value that the listed tunnels give.
 
 use std::time::Duration;
 
-use super::Oracle;
-use crate::history::Fact;
+use super::property::Oracle;
+use crate::history::Event;
 
 /// See above.
 pub(super) struct GaugesAgree;
@@ -13,9 +13,9 @@ impl Oracle for GaugesAgree {
         "GaugesAgree"
     }
 
-    fn see(&mut self, _: Duration, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::Responder { view, .. } if view.disagreement.is_some() => Err(fact.to_string()),
+    fn observe(&mut self, _: Duration, event: &Event) -> Result<(), String> {
+        match event {
+            Event::Responder { view, .. } if view.disagreement.is_some() => Err(event.to_string()),
             _ => Ok(()),
         }
     }
@@ -25,12 +25,12 @@ impl Oracle for GaugesAgree {
 mod tests {
     use super::*;
     use crate::history::ResponderView;
-    use crate::net::Place;
+    use crate::net::HostId;
 
     #[test]
-    fn a_gauge_that_lies_is_told() {
+    fn a_wrong_gauge_is_noticed() {
         let view = ResponderView { disagreement: Some("3, not 4".to_owned()), ..ResponderView::default() };
-        let fact = Fact::Responder { place: Place::Responder(0), view };
-        GaugesAgree.see(Duration::ZERO, &fact).expect_err("they disagree");
+        let event = Event::Responder { host: HostId::Responder(0), view };
+        GaugesAgree.observe(Duration::ZERO, &event).expect_err("they disagree");
     }
 }

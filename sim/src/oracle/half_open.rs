@@ -1,43 +1,43 @@
-//! L3, L4 HalfOpenReaped: ten seconds after a link went silent no end that cannot hear the other believes in a tunnel over it.
-//! One that still can hears the other close it; or else, since what a full window holds back is the close as well, counts from
-//! when the other gave up.
+//! L3, L4 HalfOpenReaped: ten seconds after a link went silent, no end that receives nothing has a tunnel over it.
+//! An end that still receives sees the other close it, or, since a full window holds back the close as well, has as long
+//! again after the other gave up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Oracle;
-use crate::faults::{Fault, Way};
-use crate::history::{Fact, InitiatorView, Phase};
-use crate::net::Place;
+use super::property::Oracle;
+use crate::faults::{Direction, Fault};
+use crate::history::{Event, InitiatorView, Phase};
+use crate::net::HostId;
 use crate::plan::Plan;
 
-/// With the default settings, a late tick, and a ping before that was as late as could be, which stretches patience a little.
+/// The liveness window with default settings, plus a late tick and a late ping before, which extends the timeout.
 const BOUND: Duration = Duration::from_millis(10_800);
 
-/// After so long an end that hears nothing gives a tunnel up, with the default settings.
+/// How long an end waits without receiving anything, with default settings.
 const SILENCE: Duration = Duration::from_secs(7);
 
-/// For so long before a link went silent it matters what befell its ends, and meanwhile.
-const REMEMBERED: Duration = Duration::from_secs(30);
+/// Faults matter for this long before a link goes silent.
+const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
 /// An initiator and a responder.
 type Link = (usize, usize);
 
 /// See above.
 pub(super) struct HalfOpenReaped {
-    /// What lies on each way of each link, up and down, and since when nothing passes.
+    /// Partitions of each direction of each link (true is up), and since when.
     cuts: BTreeMap<(Link, bool), (u32, Duration)>,
     up: BTreeMap<Link, u16>,
-    there: BTreeMap<usize, Vec<u32>>,
-    /// Until when these processes stand still. One that does notices nothing, however long that takes.
-    frozen: BTreeMap<Place, Duration>,
-    /// When something last befell a process or its links. What delays pings twice in a row, or silences tunnels too young to
-    /// have shown how often they are pinged, makes an initiator patient.
-    befallen: BTreeMap<Place, Duration>,
-    /// These need not notice: one that dials never does by itself, and one that is dialled takes the time of its pings, which
-    /// was measured, and is no concern of ours.
-    envoys: BTreeSet<Place>,
-    /// What is under way when a link is cut arrives as late as this.
+    at_responder: BTreeMap<usize, Vec<u32>>,
+    /// Until when processes are frozen, and cannot notice anything.
+    frozen: BTreeMap<HostId, Duration>,
+    /// When a fault last concerned a process or its links: delayed pings, or silence on tunnels too young to have a measured
+    /// ping interval, extend an initiator's timeout.
+    last_fault: BTreeMap<HostId, Duration>,
+    /// Exempt: an Envoy that dials never notices, and one that is dialled has ping intervals of its own, which are not under
+    /// test.
+    envoys: BTreeSet<HostId>,
+    /// The largest latency of what is in transit when a partition begins.
     latest: Duration,
     gone_after: Duration,
 }
@@ -45,42 +45,42 @@ pub(super) struct HalfOpenReaped {
 impl HalfOpenReaped {
     pub(super) fn of(plan: &Plan) -> Self {
         let slow = plan.faults.iter().filter_map(|(_, fault)| match fault {
-            Fault::Slow { delay, .. } => Some(*delay),
+            Fault::Delay { delay, .. } => Some(*delay),
             _ => None,
         });
-        let narrow = if plan.weather.bandwidth.is_some() { Duration::from_millis(500) } else { Duration::ZERO };
+        let narrow = if plan.link_conditions.bandwidth.is_some() { Duration::from_millis(500) } else { Duration::ZERO };
         Self {
             cuts: BTreeMap::new(),
             up: BTreeMap::new(),
-            there: BTreeMap::new(),
+            at_responder: BTreeMap::new(),
             frozen: BTreeMap::new(),
-            befallen: BTreeMap::new(),
+            last_fault: BTreeMap::new(),
             envoys: plan.envoys.clone(),
-            latest: slow.sum::<Duration>() + plan.weather.latency.most() + narrow,
+            latest: slow.sum::<Duration>() + plan.link_conditions.latency.max() + narrow,
             gone_after: Duration::ZERO,
         }
     }
 
-    /// Time stands still for somebody, or starts anew: what was measured there so far says nothing.
-    fn spare(&mut self, at: Duration, place: Place) {
+    /// A process is frozen or started: its time counts from `at`.
+    fn restart_clock(&mut self, at: Duration, host: HostId) {
         for (((initiator, responder), _), (_, since)) in &mut self.cuts {
-            if place == Place::Initiator(*initiator) || place == Place::Responder(*responder) {
+            if host == HostId::Initiator(*initiator) || host == HostId::Responder(*responder) {
                 *since = (*since).max(at);
             }
         }
     }
 
-    fn begin(&mut self, at: Duration, link: Link, way: Way) {
+    fn begin(&mut self, at: Duration, link: Link, direction: Direction) {
         let (initiator, responder) = link;
-        let frozen = [Place::Initiator(initiator), Place::Responder(responder)].map(|place| self.frozen.get(&place));
+        let frozen = [HostId::Initiator(initiator), HostId::Responder(responder)].map(|host| self.frozen.get(&host));
         let since = frozen.into_iter().flatten().fold(at, |since, until| since.max(*until));
-        for up in ways(way) {
+        for up in directions(direction) {
             self.cuts.entry((link, *up)).or_insert((0, since)).0 += 1;
         }
     }
 
-    fn end_cut(&mut self, link: Link, way: Way) {
-        for up in ways(way) {
+    fn end_cut(&mut self, link: Link, direction: Direction) {
+        for up in directions(direction) {
             if let Some((cuts, _)) = self.cuts.get_mut(&(link, *up)) {
                 *cuts -= 1;
             }
@@ -89,12 +89,12 @@ impl HalfOpenReaped {
     }
 }
 
-/// Up and down, as far as they are meant.
-const fn ways(way: Way) -> &'static [bool] {
-    match way {
-        Way::Both => &[true, false],
-        Way::Up => &[true],
-        Way::Down => &[false],
+/// The single directions: true is up.
+const fn directions(direction: Direction) -> &'static [bool] {
+    match direction {
+        Direction::Both => &[true, false],
+        Direction::Up => &[true],
+        Direction::Down => &[false],
     }
 }
 
@@ -103,30 +103,30 @@ impl Oracle for HalfOpenReaped {
         "HalfOpenReaped"
     }
 
-    fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
-        if let Fact::Struck(fault) | Fact::Relieved(fault) = fact
-            && !matches!(fact, Fact::Struck(Fault::Cut { .. }))
+    fn observe(&mut self, at: Duration, event: &Event) -> Result<(), String> {
+        if let Event::FaultInjected(fault) | Event::FaultEnded(fault) = event
+            && !matches!(event, Event::FaultInjected(Fault::Partition { .. }))
         {
-            self.befallen.extend(fault.places().into_iter().map(|place| (place, at)));
+            self.last_fault.extend(fault.hosts().into_iter().map(|host| (host, at)));
         }
-        match fact {
-            Fact::Struck(Fault::Cut { initiator, responder, way, .. }) => {
-                self.begin(at, (*initiator, *responder), *way);
+        match event {
+            Event::FaultInjected(Fault::Partition { initiator, responder, direction, .. }) => {
+                self.begin(at, (*initiator, *responder), *direction);
             }
-            Fact::Relieved(Fault::Cut { initiator, responder, way, .. }) => {
-                self.end_cut((*initiator, *responder), *way);
+            Event::FaultEnded(Fault::Partition { initiator, responder, direction, .. }) => {
+                self.end_cut((*initiator, *responder), *direction);
             }
-            Fact::Relieved(Fault::Freeze { place, .. }) | Fact::Started(place) => self.spare(at, *place),
-            Fact::Struck(Fault::Freeze { place, lasts }) => {
-                self.spare(at + *lasts, *place);
-                self.frozen.insert(*place, at + *lasts);
+            Event::FaultEnded(Fault::Freeze { host, .. }) | Event::Started(host) => self.restart_clock(at, *host),
+            Event::FaultInjected(Fault::Freeze { host, duration }) => {
+                self.restart_clock(at + *duration, *host);
+                self.frozen.insert(*host, at + *duration);
             }
-            Fact::Phase(Phase::Healed) => self.cuts.clear(),
-            Fact::Initiator { place: Place::Initiator(initiator), to, view: InitiatorView { up, .. } } => {
+            Event::Phase(Phase::Healed) => self.cuts.clear(),
+            Event::Initiator { host: HostId::Initiator(initiator), to, view: InitiatorView { up, .. } } => {
                 self.up.insert((*initiator, *to), *up);
             }
-            Fact::Responder { place: Place::Responder(responder), view } => {
-                self.there.insert(*responder, view.tunnels.clone());
+            Event::Responder { host: HostId::Responder(responder), view } => {
+                self.at_responder.insert(*responder, view.tunnels.clone());
             }
             _ => {}
         }
@@ -137,28 +137,34 @@ impl Oracle for HalfOpenReaped {
         Some(("seconds that a tunnel outlived its link", self.gone_after.as_secs_f64()))
     }
 
-    fn pass(&mut self, now: Duration) -> Result<(), String> {
+    fn advance(&mut self, now: Duration) -> Result<(), String> {
         for ((link, upwards), (_, since)) in &self.cuts {
             let (initiator, responder) = *link;
             let up = self.up.get(link).copied().unwrap_or_default();
-            let there = self.there.get(&responder).and_then(|there| there.get(initiator)).copied().unwrap_or_default();
-            let ours = |place| !self.envoys.contains(&place);
-            let up = if ours(Place::Initiator(initiator)) { up } else { 0 };
-            let there = if ours(Place::Responder(responder)) { there } else { 0 };
-            let (deaf, hearing) = if *upwards { (there, u32::from(up)) } else { (u32::from(up), there) };
+            let at_responder = self
+                .at_responder
+                .get(&responder)
+                .and_then(|at_responder| at_responder.get(initiator))
+                .copied()
+                .unwrap_or_default();
+            let ours = |host| !self.envoys.contains(&host);
+            let up = if ours(HostId::Initiator(initiator)) { up } else { 0 };
+            let at_responder = if ours(HostId::Responder(responder)) { at_responder } else { 0 };
+            let (not_receiving, receiving) =
+                if *upwards { (at_responder, u32::from(up)) } else { (u32::from(up), at_responder) };
             let waited = now.saturating_sub(*since + self.latest);
-            if deaf > 0 {
+            if not_receiving > 0 {
                 self.gone_after = self.gone_after.max(waited);
             }
-            let befallen = [Place::Initiator(initiator), Place::Responder(responder)];
-            let befallen = befallen.iter().filter_map(|place| self.befallen.get(place));
-            let patient = befallen.into_iter().any(|at| *at + REMEMBERED > *since);
-            let bound = if patient { SILENCE + BOUND } else { BOUND };
-            if (deaf > 0 && waited > bound) || (hearing > 0 && waited > SILENCE + bound) {
-                let way = if *upwards { "up" } else { "down" };
+            let last_fault = [HostId::Initiator(initiator), HostId::Responder(responder)];
+            let last_fault = last_fault.iter().filter_map(|host| self.last_fault.get(host));
+            let extended = last_fault.into_iter().any(|at| *at + REMEMBERED_FOR > *since);
+            let bound = if extended { SILENCE + BOUND } else { BOUND };
+            if (not_receiving > 0 && waited > bound) || (receiving > 0 && waited > SILENCE + bound) {
+                let direction = if *upwards { "up" } else { "down" };
                 return Err(format!(
-                    "nothing passes {way} since {since:?}, yet initiator-{initiator} has {up} tunnels to \
-                     responder-{responder}, which has {there}"
+                    "nothing passes {direction} since {since:?}, yet initiator-{initiator} has {up} tunnels to \
+                     responder-{responder}, which has {at_responder}"
                 ));
             }
         }
@@ -171,32 +177,32 @@ mod tests {
     use super::*;
     use crate::history::ResponderView;
 
-    fn tunnels(oracle: &mut HalfOpenReaped, up: u16, there: u32) {
+    fn tunnels(oracle: &mut HalfOpenReaped, up: u16, at_responder: u32) {
         let at = Duration::from_secs(1);
         let initiator = InitiatorView { target: 1, up, ..InitiatorView::default() };
-        let responder = ResponderView { tunnels: vec![there], ..ResponderView::default() };
-        let place = Place::Initiator(0);
-        oracle.see(at, &Fact::Initiator { place, to: 0, view: initiator }).expect("a view");
-        oracle.see(at, &Fact::Responder { place: Place::Responder(0), view: responder }).expect("a view");
+        let responder = ResponderView { tunnels: vec![at_responder], ..ResponderView::default() };
+        let host = HostId::Initiator(0);
+        oracle.observe(at, &Event::Initiator { host, to: 0, view: initiator }).expect("a view");
+        oracle.observe(at, &Event::Responder { host: HostId::Responder(0), view: responder }).expect("a view");
     }
 
     #[test]
     fn a_tunnel_over_a_silent_link_has_to_go() {
         let second = Duration::from_secs(1);
-        for way in [Way::Both, Way::Up, Way::Down] {
-            let fault = Fault::Cut { initiator: 0, responder: 0, way, lasts: second * 20 };
+        for direction in [Direction::Both, Direction::Up, Direction::Down] {
+            let fault = Fault::Partition { initiator: 0, responder: 0, direction, duration: second * 20 };
             let mut oracle = HalfOpenReaped { latest: second, ..HalfOpenReaped::of(&Plan::swarm(0)) };
             tunnels(&mut oracle, 1, 1);
-            oracle.see(second, &Fact::Struck(fault)).expect("a cut");
-            oracle.pass(second * 10).expect("there is time");
-            oracle.pass(second * 13).expect_err("it should be gone");
-            let deaf = if way == Way::Up { (1, 0) } else { (0, 1) };
-            tunnels(&mut oracle, deaf.0, deaf.1);
-            let hears = oracle.pass(second * 13);
-            assert_eq!(hears.is_ok(), way != Way::Both, "who hears has more time");
-            oracle.pass(second * 20).expect_err("but not for ever");
-            oracle.see(second * 21, &Fact::Relieved(fault)).expect("the cut is over");
-            oracle.pass(second * 30).expect("the link is as good as new");
+            oracle.observe(second, &Event::FaultInjected(fault)).expect("a cut");
+            oracle.advance(second * 10).expect("there is time");
+            oracle.advance(second * 13).expect_err("it should be gone");
+            let not_receiving = if direction == Direction::Up { (1, 0) } else { (0, 1) };
+            tunnels(&mut oracle, not_receiving.0, not_receiving.1);
+            let hears = oracle.advance(second * 13);
+            assert_eq!(hears.is_ok(), direction != Direction::Both, "who hears has more time");
+            oracle.advance(second * 20).expect_err("but not for ever");
+            oracle.observe(second * 21, &Event::FaultEnded(fault)).expect("the cut is over");
+            oracle.advance(second * 30).expect("the link is as good as new");
         }
     }
 }

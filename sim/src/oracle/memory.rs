@@ -1,39 +1,39 @@
-//! S16 BoundedMemory: what a process holds is bounded by what it was asked for: something for itself, something for each
-//! connection, and for each request no more of the bodies than its window and a few pieces, however much there is to come.
+//! S16 BoundedMemory: the memory of a process is bounded: a constant, an amount for each connection, and for each request
+//! its window and a few read buffers, however large its bodies.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use revtun::http::limits::{READ_BUFFER, SEND_BUFFER, STREAM_WINDOW};
 
-use super::Oracle;
+use super::property::Oracle;
 use crate::faults::Fault;
-use crate::history::{Fact, Question};
-use crate::net::Place;
+use crate::history::{Event, RequestSpec};
+use crate::net::HostId;
 use crate::plan::Plan;
 
 /// Bytes of a process without connections: TLS settings, tables, queues, tasks.
 const HOUSE: usize = 1 << 20;
 /// Bytes of a connection: buffers of TLS and HTTP, both ways.
 const CONNECTION: usize = 128 * 1024;
-/// Bytes of a body that nobody takes further. Where it comes out of a tunnel its window lets so much in, and where it goes into
-/// one no more may wait to be sent; three pieces are on their way there.
+/// Bytes of a body that is not read. Out of a tunnel at most its window arrives, and into one at most the send buffer
+/// waits; three read buffers are in transit.
 const BODY: usize = {
     assert!(SEND_BUFFER + READ_BUFFER <= STREAM_WINDOW as usize);
     STREAM_WINDOW as usize + 3 * READ_BUFFER
 };
-/// Bytes of a request beside its bodies: heads, pieces in transit, its caller's connection.
+/// Bytes of a request without its bodies: heads, pieces in transit, its caller's connection.
 const REQUEST: usize = 96 * 1024;
-/// How long a request may be remembered after its caller had the answer, or the head of one that is never read: a caller
-/// stays for 30 s, and no process stands still for longer than 40 s.
+/// How long a request may keep memory after its caller had the response, or the head of one that is never read: such a
+/// caller stays for 30 s, and no process is frozen for longer than 40 s.
 const LINGERS: Duration = Duration::from_secs(75);
 
 /// See above.
 pub(super) struct BoundedMemory {
     tunnels_each: usize,
-    connections: BTreeMap<Place, usize>,
+    connections: BTreeMap<HostId, usize>,
     requests: BTreeMap<u64, Request>,
-    /// Until then initiators may hold what hosts that mean no good have asked for, which nobody counts.
+    /// Until then initiators may hold memory for requests of hostile responders, which are not counted.
     uncounted: Duration,
 }
 
@@ -46,29 +46,29 @@ struct Request {
 impl BoundedMemory {
     /// For what `plan` brings.
     pub(super) fn of(plan: &Plan) -> Self {
-        let tunnels_each = usize::from(plan.most_tunnels()) * plan.responders;
+        let tunnels_each = usize::from(plan.max_target()) * plan.responders;
         Self { tunnels_each, connections: BTreeMap::new(), requests: BTreeMap::new(), uncounted: Duration::ZERO }
     }
 
-    fn bound(&mut self, at: Duration, place: Place) -> usize {
+    fn bound(&mut self, at: Duration, host: HostId) -> usize {
         self.requests.retain(|_, request| request.answered.is_none_or(|answered| at < answered + LINGERS));
-        let (connections, requests): (usize, usize) = match place {
-            Place::Responder(number) => {
+        let (connections, requests): (usize, usize) = match host {
+            HostId::Responder(number) => {
                 let here = self.requests.values().filter(|request| request.via == number);
-                (self.connections.get(&place).copied().unwrap_or_default(), here.map(|request| request.bytes).sum())
+                (self.connections.get(&host).copied().unwrap_or_default(), here.map(|request| request.bytes).sum())
             }
-            Place::Initiator(_) if at < self.uncounted => return usize::MAX,
-            // A request to a cluster goes to any of its nodes. Tunnels that drain are replaced.
-            Place::Initiator(_) => (2 * self.tunnels_each, self.requests.values().map(|request| request.bytes).sum()),
-            Place::Caller | Place::Stranger => return usize::MAX,
+            HostId::Initiator(_) if at < self.uncounted => return usize::MAX,
+            // A request to a cluster goes to any of its nodes. Draining tunnels have replacements.
+            HostId::Initiator(_) => (2 * self.tunnels_each, self.requests.values().map(|request| request.bytes).sum()),
+            HostId::Caller | HostId::Hostile => return usize::MAX,
         };
         HOUSE + CONNECTION * connections + requests
     }
 }
 
 /// What one request may take.
-fn bytes_of(question: &Question) -> usize {
-    REQUEST + question.up.unwrap_or_default().min(BODY) + question.down.min(BODY)
+fn bytes_of(spec: &RequestSpec) -> usize {
+    REQUEST + spec.up.unwrap_or_default().min(BODY) + spec.down.min(BODY)
 }
 
 impl Oracle for BoundedMemory {
@@ -76,18 +76,19 @@ impl Oracle for BoundedMemory {
         "BoundedMemory"
     }
 
-    fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::Responder { place, view } => {
-                let tunnels = view.tunnels.iter().chain(&view.draining).sum::<u32>() + view.strangers + view.handshakes;
-                self.connections.insert(*place, tunnels as usize);
+    fn observe(&mut self, at: Duration, event: &Event) -> Result<(), String> {
+        match event {
+            Event::Responder { host, view } => {
+                let tunnels =
+                    view.tunnels.iter().chain(&view.draining).sum::<u32>() + view.unknown_nodes + view.handshakes;
+                self.connections.insert(*host, tunnels as usize);
             }
-            Fact::Struck(Fault::FalseCloud { lasts, .. }) => self.uncounted = at + *lasts + LINGERS,
-            Fact::Asked(question) => {
-                let request = Request { via: question.via, bytes: bytes_of(question), answered: None };
-                self.requests.insert(question.request, request);
+            Event::FaultInjected(Fault::HostileResponder { duration, .. }) => self.uncounted = at + *duration + LINGERS,
+            Event::RequestSent(spec) => {
+                let request = Request { via: spec.via, bytes: bytes_of(spec), answered: None };
+                self.requests.insert(spec.request, request);
             }
-            Fact::Answered { request, .. } => {
+            Event::RequestEnded { request, .. } => {
                 if let Some(request) = self.requests.get_mut(request) {
                     request.answered = Some(at);
                 }
@@ -97,10 +98,10 @@ impl Oracle for BoundedMemory {
         Ok(())
     }
 
-    fn weigh(&mut self, at: Duration, place: Place, bytes: usize) -> Result<(), String> {
-        let bound = self.bound(at, place);
+    fn observe_memory(&mut self, at: Duration, host: HostId, bytes: usize) -> Result<(), String> {
+        let bound = self.bound(at, host);
         if bytes > bound {
-            return Err(format!("{place} holds {} KiB, where {} are enough", bytes >> 10, bound >> 10));
+            return Err(format!("{host} holds {} KiB, where {} are enough", bytes >> 10, bound >> 10));
         }
         Ok(())
     }
@@ -108,37 +109,37 @@ impl Oracle for BoundedMemory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::question;
+    use super::super::property::tests::request_spec;
     use super::*;
-    use crate::history::{Answer, ResponderView};
+    use crate::history::{RequestOutcome, ResponderView};
 
-    const PLACE: Place = Place::Responder(0);
+    const PLACE: HostId = HostId::Responder(0);
 
     fn oracle() -> BoundedMemory {
         BoundedMemory::of(&Plan::swarm(0))
     }
 
     fn hold(oracle: &mut BoundedMemory, seconds: u64, bytes: usize) -> Result<(), String> {
-        oracle.weigh(Duration::from_secs(seconds), PLACE, bytes)
+        oracle.observe_memory(Duration::from_secs(seconds), PLACE, bytes)
     }
 
     #[test]
     fn a_body_is_held_up_to_its_window_and_no_further() {
         let mut oracle = oracle();
-        let large = Question { down: 100 << 20, ..question(1) };
-        oracle.see(Duration::ZERO, &Fact::Asked(large)).expect("a request is no failure");
+        let large = RequestSpec { down: 100 << 20, ..request_spec(1) };
+        oracle.observe(Duration::ZERO, &Event::RequestSent(large)).expect("a request is no failure");
         hold(&mut oracle, 1, 5 << 19).expect("a window, and what a process has");
-        let seen = hold(&mut oracle, 1, 4 << 20).expect_err("two windows more");
-        assert!(seen.contains("4096 KiB"), "{seen}");
+        let observed = hold(&mut oracle, 1, 4 << 20).expect_err("two windows more");
+        assert!(observed.contains("4096 KiB"), "{observed}");
     }
 
     #[test]
-    fn what_was_answered_long_ago_counts_no_more() {
+    fn requests_answered_long_ago_do_not_count() {
         let mut oracle = oracle();
-        let large = Question { down: 100 << 20, ..question(1) };
-        oracle.see(Duration::ZERO, &Fact::Asked(large)).expect("a request is no failure");
-        let answered = Fact::Answered { request: 1, answer: Answer::Stalled };
-        oracle.see(Duration::ZERO, &answered).expect("an answer is no failure");
+        let large = RequestSpec { down: 100 << 20, ..request_spec(1) };
+        oracle.observe(Duration::ZERO, &Event::RequestSent(large)).expect("a request is no failure");
+        let answered = Event::RequestEnded { request: 1, outcome: RequestOutcome::NotRead };
+        oracle.observe(Duration::ZERO, &answered).expect("an answer is no failure");
         hold(&mut oracle, 74, 2 << 20).expect("it may still be there");
         hold(&mut oracle, 76, 2 << 20).expect_err("it is gone");
     }
@@ -148,7 +149,7 @@ mod tests {
         let mut oracle = oracle();
         hold(&mut oracle, 0, 2 << 20).expect_err("nothing is there");
         let view = ResponderView { tunnels: vec![20], ..ResponderView::default() };
-        oracle.see(Duration::ZERO, &Fact::Responder { place: PLACE, view }).expect("tunnels are no failure");
+        oracle.observe(Duration::ZERO, &Event::Responder { host: PLACE, view }).expect("tunnels are no failure");
         hold(&mut oracle, 0, 2 << 20).expect("tunnels are there");
     }
 }

@@ -1,10 +1,10 @@
-//! NoPanic: whatever peers and networks do, no task of ours panics, and the invariants of both machines hold behind every
+//! NoPanic: whatever peers and networks do, no task of revtun panics, and the invariants of both machines hold after every
 //! step.
 
 use std::time::Duration;
 
-use super::Oracle;
-use crate::history::Fact;
+use super::property::Oracle;
+use crate::history::Event;
 
 /// See above.
 pub(super) struct NoPanic;
@@ -14,9 +14,9 @@ impl Oracle for NoPanic {
         "NoPanic"
     }
 
-    fn see(&mut self, _: Duration, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::Panicked { .. } => Err(fact.to_string()),
+    fn observe(&mut self, _: Duration, event: &Event) -> Result<(), String> {
+        match event {
+            Event::Panicked { .. } => Err(event.to_string()),
             _ => Ok(()),
         }
     }
@@ -25,12 +25,12 @@ impl Oracle for NoPanic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Place;
+    use crate::net::HostId;
 
     #[test]
-    fn a_panic_is_told() {
-        let fact = Fact::Panicked { place: Place::Responder(0), said: "no room".to_owned() };
-        let seen = NoPanic.see(Duration::ZERO, &fact).expect_err("it panicked");
-        assert!(seen.contains("no room"), "{seen}");
+    fn a_panic_is_noticed() {
+        let event = Event::Panicked { host: HostId::Responder(0), said: "no room".to_owned() };
+        let observed = NoPanic.observe(Duration::ZERO, &event).expect_err("it panicked");
+        assert!(observed.contains("no room"), "{observed}");
     }
 }

@@ -1,83 +1,89 @@
-//! S14 NoSilentLoss: a request is answered once, or fails for a reason that the caller is told, or was lost together with the
-//! responder that had it.
+//! S14 NoSilentLoss: a request is answered once, or fails with a reason that the caller receives, or is lost together with
+//! its responder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Oracle;
+use super::property::Oracle;
 use crate::faults::Fault;
-use crate::history::{Answer, Fact, Question};
-use crate::net::Place;
+use crate::history::{Event, RequestOutcome, RequestSpec};
+use crate::net::HostId;
 use crate::plan::Plan;
 
 /// See above.
 pub(super) struct NoSilentLoss {
-    asked: BTreeMap<u64, Asked>,
-    /// Something has gone wrong already.
+    requests: BTreeMap<u64, TrackedRequest>,
+    /// A fault has begun.
     disturbed: bool,
-    /// Responders that cannot be asked for an answer, and why.
-    unwell: BTreeSet<(usize, Ailment)>,
-    /// Responders that are Envoys: they give no reasons that a caller can read, and end an answer that takes 15 s.
-    envoys: BTreeSet<Place>,
+    /// Responders that need not answer, and why.
+    unavailable: BTreeSet<(usize, Unavailability)>,
+    /// Responders that are Envoys: their local replies have no reason, and they end responses after 15 s.
+    envoys: BTreeSet<HostId>,
 }
 
-/// What may be the matter with a responder.
+/// Why a responder need not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Ailment {
+enum Unavailability {
     Down,
-    Leaving,
+    Draining,
     Frozen,
 }
 
-struct Asked {
-    question: Question,
+struct TrackedRequest {
+    spec: RequestSpec,
     answered: bool,
     served: u32,
-    /// Its responder was not well at some moment since.
+    /// Its responder was unavailable at some time since.
     excused: bool,
 }
 
 impl NoSilentLoss {
     pub(super) fn of(plan: &Plan) -> Self {
         let envoys = plan.envoys.clone();
-        Self { asked: BTreeMap::new(), disturbed: false, unwell: BTreeSet::new(), envoys }
+        Self { requests: BTreeMap::new(), disturbed: false, unavailable: BTreeSet::new(), envoys }
     }
 
-    fn unwell(&mut self, responder: usize, ailment: Ailment) {
-        self.unwell.insert((responder, ailment));
-        let open = self.asked.values_mut().filter(|asked| !asked.answered && asked.question.via == responder);
-        open.for_each(|asked| asked.excused = true);
+    fn unavailable(&mut self, responder: usize, reason: Unavailability) {
+        self.unavailable.insert((responder, reason));
+        let open = self.requests.values_mut().filter(|tracked| !tracked.answered && tracked.spec.via == responder);
+        open.for_each(|tracked| tracked.excused = true);
     }
 
     fn started(&mut self, responder: usize) {
-        self.unwell.retain(|(unwell, _)| *unwell != responder);
+        self.unavailable.retain(|(unavailable, _)| *unavailable != responder);
     }
 
     fn served(&mut self, request: u64) -> Result<(), String> {
-        let Some(asked) = self.asked.get_mut(&request) else { return Err(format!("nobody asked {request}")) };
-        asked.served += 1;
-        // What may be repeated without harm is, if the tunnel was lost.
-        if asked.served > 1 && asked.question.up.is_some() {
-            return Err(format!("request {} was served {} times", asked.question, asked.served));
+        let Some(tracked) = self.requests.get_mut(&request) else {
+            return Err(format!("nobody sent request {request}"));
+        };
+        tracked.served += 1;
+        // Idempotent requests are retried if their tunnel was lost.
+        if tracked.served > 1 && tracked.spec.up.is_some() {
+            return Err(format!("request {} was served {} times", tracked.spec, tracked.served));
         }
         Ok(())
     }
 
-    fn answered(&mut self, request: u64, answer: &Answer) -> Result<(), String> {
-        let Some(asked) = self.asked.get_mut(&request) else { return Err(format!("nobody asked {request}")) };
-        if std::mem::replace(&mut asked.answered, true) {
-            return Err(format!("request {} was answered twice", asked.question));
-        }
-        let envoy = self.envoys.contains(&Place::Responder(asked.question.via));
-        let fine = match answer {
-            Answer::Served { .. } | Answer::Stalled => asked.served > 0,
-            Answer::Own { reason, .. } => reason.is_some() || asked.excused || envoy,
-            Answer::Broken => self.disturbed || envoy,
-            // What breaks off there may take its head with it, as in any proxy that is made of hyper alone.
-            Answer::Lost(_) if envoy && self.disturbed && asked.served > 0 => true,
-            Answer::Lost(_) | Answer::Unreachable | Answer::Silence => asked.excused,
+    fn answered(&mut self, request: u64, outcome: &RequestOutcome) -> Result<(), String> {
+        let Some(tracked) = self.requests.get_mut(&request) else {
+            return Err(format!("nobody sent request {request}"));
         };
-        if fine { Ok(()) } else { Err(format!("request {}: {answer:?}", asked.question)) }
+        if std::mem::replace(&mut tracked.answered, true) {
+            return Err(format!("request {} was answered twice", tracked.spec));
+        }
+        let envoy = self.envoys.contains(&HostId::Responder(tracked.spec.via));
+        let fine = match outcome {
+            RequestOutcome::Served { .. } | RequestOutcome::NotRead => tracked.served > 0,
+            RequestOutcome::LocalReply { reason, .. } => reason.is_some() || tracked.excused || envoy,
+            RequestOutcome::BodyError => self.disturbed || envoy,
+            // hyper drops an unsent response head together with a failed body.
+            RequestOutcome::ConnectionLost(_) if envoy && self.disturbed && tracked.served > 0 => true,
+            RequestOutcome::ConnectionLost(_) | RequestOutcome::ConnectFailed | RequestOutcome::TimedOut => {
+                tracked.excused
+            }
+        };
+        if fine { Ok(()) } else { Err(format!("request {}: {outcome:?}", tracked.spec)) }
     }
 }
 
@@ -86,31 +92,31 @@ impl Oracle for NoSilentLoss {
         "NoSilentLoss"
     }
 
-    fn see(&mut self, _: Duration, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::Asked(question) => {
-                let excused = self.unwell.iter().any(|(responder, _)| *responder == question.via);
-                let asked = Asked { question: question.clone(), answered: false, served: 0, excused };
-                self.asked.insert(question.request, asked);
+    fn observe(&mut self, _: Duration, event: &Event) -> Result<(), String> {
+        match event {
+            Event::RequestSent(spec) => {
+                let excused = self.unavailable.iter().any(|(responder, _)| *responder == spec.via);
+                let tracked = TrackedRequest { spec: spec.clone(), answered: false, served: 0, excused };
+                self.requests.insert(spec.request, tracked);
             }
-            Fact::Served { request, .. } => return self.served(*request),
-            Fact::Answered { request, answer } => return self.answered(*request, answer),
-            Fact::Struck(fault) => {
+            Event::RequestServed { request, .. } => return self.served(*request),
+            Event::RequestEnded { request, outcome } => return self.answered(*request, outcome),
+            Event::FaultInjected(fault) => {
                 self.disturbed = true;
-                if let Fault::Freeze { place: Place::Responder(responder), .. } = fault {
-                    self.unwell(*responder, Ailment::Frozen);
+                if let Fault::Freeze { host: HostId::Responder(responder), .. } = fault {
+                    self.unavailable(*responder, Unavailability::Frozen);
                 }
             }
-            Fact::Relieved(Fault::Freeze { place: Place::Responder(responder), .. }) => {
-                self.unwell.remove(&(*responder, Ailment::Frozen));
+            Event::FaultEnded(Fault::Freeze { host: HostId::Responder(responder), .. }) => {
+                self.unavailable.remove(&(*responder, Unavailability::Frozen));
             }
-            Fact::Started(Place::Responder(responder)) => self.started(*responder),
-            Fact::Stopped(Place::Responder(responder)) => self.unwell(*responder, Ailment::Down),
-            Fact::DrainOrdered { place, .. } => {
-                // What has not ended with the grace is broken off.
+            Event::Started(HostId::Responder(responder)) => self.started(*responder),
+            Event::Stopped(HostId::Responder(responder)) => self.unavailable(*responder, Unavailability::Down),
+            Event::DrainRequested { host, .. } => {
+                // Requests that are open at the end of the grace are aborted.
                 self.disturbed = true;
-                if let Place::Responder(responder) = place {
-                    self.unwell(*responder, Ailment::Leaving);
+                if let HostId::Responder(responder) = host {
+                    self.unavailable(*responder, Unavailability::Draining);
                 }
             }
             _ => {}
@@ -119,8 +125,8 @@ impl Oracle for NoSilentLoss {
     }
 
     fn end(&mut self) -> Result<(), String> {
-        match self.asked.values().find(|asked| !asked.answered && !asked.excused) {
-            Some(asked) => Err(format!("request {} was forgotten", asked.question)),
+        match self.requests.values().find(|tracked| !tracked.answered && !tracked.excused) {
+            Some(tracked) => Err(format!("request {} was forgotten", tracked.spec)),
             None => Ok(()),
         }
     }
@@ -129,16 +135,18 @@ impl Oracle for NoSilentLoss {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oracle::tests::question;
+    use crate::oracle::property::tests::request_spec;
 
     fn oracle() -> NoSilentLoss {
         let mut oracle = NoSilentLoss::of(&Plan::swarm(0));
-        oracle.see(Duration::ZERO, &Fact::Asked(Question { up: Some(1), ..question(1) })).expect("a request");
+        oracle
+            .observe(Duration::ZERO, &Event::RequestSent(RequestSpec { up: Some(1), ..request_spec(1) }))
+            .expect("a request");
         oracle
     }
 
-    fn answered(answer: Answer) -> Fact {
-        Fact::Answered { request: 1, answer }
+    fn answered(outcome: RequestOutcome) -> Event {
+        Event::RequestEnded { request: 1, outcome }
     }
 
     #[test]
@@ -147,31 +155,35 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_our_own_needs_a_reason() {
-        let own = |reason: Option<&str>| answered(Answer::Own { status: 503, reason: reason.map(str::to_owned) });
-        oracle().see(Duration::ZERO, &own(Some("no-tunnel"))).expect("it says why");
-        oracle().see(Duration::ZERO, &own(None)).expect_err("it does not say why");
+    fn a_local_reply_needs_a_reason() {
+        let own = |reason: Option<&str>| {
+            answered(RequestOutcome::LocalReply { status: 503, reason: reason.map(str::to_owned) })
+        };
+        oracle().observe(Duration::ZERO, &own(Some("no-tunnel"))).expect("it says why");
+        oracle().observe(Duration::ZERO, &own(None)).expect_err("it does not say why");
     }
 
     #[test]
     fn what_is_lost_with_its_responder_is_lost() {
         let mut oracle = oracle();
-        oracle.see(Duration::ZERO, &Fact::Stopped(Place::Responder(0))).expect("a crash");
-        oracle.see(Duration::ZERO, &answered(Answer::Silence)).expect("nobody could answer");
+        oracle.observe(Duration::ZERO, &Event::Stopped(HostId::Responder(0))).expect("a crash");
+        oracle.observe(Duration::ZERO, &answered(RequestOutcome::TimedOut)).expect("nobody could answer");
     }
 
     #[test]
     fn nothing_is_answered_or_served_twice() {
-        let served = Fact::Served { request: 1, by: 0, exact: true };
+        let served = Event::RequestServed { request: 1, by: 0, exact: true };
         let mut oracle = oracle();
-        oracle.see(Duration::ZERO, &served).expect("once");
-        oracle.see(Duration::ZERO, &answered(Answer::Served { by: 0, exact: true })).expect("once");
-        oracle.see(Duration::ZERO, &answered(Answer::Broken)).expect_err("answered twice");
-        oracle.see(Duration::ZERO, &served).expect_err("a POST was repeated");
+        oracle.observe(Duration::ZERO, &served).expect("once");
+        oracle.observe(Duration::ZERO, &answered(RequestOutcome::Served { by: 0, exact: true })).expect("once");
+        oracle.observe(Duration::ZERO, &answered(RequestOutcome::BodyError)).expect_err("answered twice");
+        oracle.observe(Duration::ZERO, &served).expect_err("a POST was repeated");
     }
 
     #[test]
     fn an_answer_that_no_service_gave_is_noticed() {
-        oracle().see(Duration::ZERO, &answered(Answer::Served { by: 0, exact: true })).expect_err("who served it?");
+        oracle()
+            .observe(Duration::ZERO, &answered(RequestOutcome::Served { by: 0, exact: true }))
+            .expect_err("who served it?");
     }
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Oracle;
-use crate::history::{Fact, InitiatorView};
-use crate::net::Place;
+use super::property::Oracle;
+use crate::history::{Event, InitiatorView};
+use crate::net::HostId;
 use crate::plan::Plan;
 
 /// See above.
 #[derive(Default)]
 pub(super) struct TargetBound {
-    /// Whoever of these loses sight of a host dials a whole new set when it is back, beside the old one.
-    envoys: BTreeSet<Place>,
+    /// Exempt: an Envoy dials a whole new set to a host that was removed from DNS and is back, beside the old one.
+    envoys: BTreeSet<HostId>,
 }
 
 impl TargetBound {
@@ -26,12 +26,12 @@ impl Oracle for TargetBound {
         "TargetBound"
     }
 
-    fn see(&mut self, _: Duration, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::Initiator { place, view: InitiatorView { target, pending, up, .. }, .. }
-                if pending + up > *target && !self.envoys.contains(place) =>
+    fn observe(&mut self, _: Duration, event: &Event) -> Result<(), String> {
+        match event {
+            Event::Initiator { host, view: InitiatorView { target, pending, up, .. }, .. }
+                if pending + up > *target && !self.envoys.contains(host) =>
             {
-                Err(fact.to_string())
+                Err(event.to_string())
             }
             _ => Ok(()),
         }
@@ -44,11 +44,12 @@ mod tests {
 
     #[test]
     fn one_more_than_the_target_is_too_many() {
-        let see = |pending, up, draining| {
+        let observe = |pending, up, draining| {
             let view = InitiatorView { target: 3, pending, up, draining };
-            TargetBound::default().see(Duration::ZERO, &Fact::Initiator { place: Place::Initiator(0), to: 0, view })
+            TargetBound::default()
+                .observe(Duration::ZERO, &Event::Initiator { host: HostId::Initiator(0), to: 0, view })
         };
-        see(1, 2, 3).expect("what goes out of use does not count");
-        see(2, 2, 0).expect_err("four of three");
+        observe(1, 2, 3).expect("what goes out of use does not count");
+        observe(2, 2, 0).expect_err("four of three");
     }
 }

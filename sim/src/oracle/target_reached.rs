@@ -1,28 +1,28 @@
-//! L1 TargetReached: where nothing is wrong any more, every initiator soon has exactly the tunnels that it should have, and
-//! the responder has the same ones.
+//! L1 TargetReached: after healing every initiator soon has exactly its target of tunnels, and the responder has the same
+//! ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Oracle;
-use crate::faults::{Death, Fault};
-use crate::history::{Fact, InitiatorView, Phase};
-use crate::net::Place;
+use super::property::Oracle;
+use crate::faults::{CrashKind, Fault};
+use crate::history::{Event, InitiatorView, Phase};
+use crate::net::HostId;
 use crate::plan::{Plan, Times};
 
 /// See above.
 pub(super) struct TargetReached {
     core: (usize, usize),
     times: Times,
-    /// Caps that are in the way make targets unreachable.
+    /// Caps make targets unreachable.
     capped: bool,
     deadline: Option<Duration>,
     healed: Option<Duration>,
     whole_after: Option<Duration>,
     initiators: BTreeMap<(usize, usize), InitiatorView>,
     responders: BTreeMap<usize, Vec<u32>>,
-    /// Initiators that are not ours, and whether they may believe in tunnels that are no more: an Envoy never asks, so that
-    /// what ended in silence is there for ever; and it has more than it should if a host went and came back.
+    /// Initiators that are Envoys, and whether they may have dead tunnels: an Envoy never pings, so that a tunnel that ended
+    /// silently stays; and it exceeds its target if a host was removed from DNS and came back.
     envoys: BTreeMap<usize, bool>,
 }
 
@@ -48,8 +48,8 @@ impl TargetReached {
                 let here = self.responders.get(&responder).and_then(|tunnels| tunnels.get(initiator)).copied();
                 let whole = match (self.envoys.get(&initiator), here) {
                     (None, here) => view.up == view.target && view.pending == 0 && here == Some(u32::from(view.target)),
-                    (Some(credulous), Some(here)) => {
-                        let same = here == u32::from(view.up) || *credulous && here < u32::from(view.up);
+                    (Some(may_keep_dead), Some(here)) => {
+                        let same = here == u32::from(view.up) || *may_keep_dead && here < u32::from(view.up);
                         view.up >= view.target && view.pending == 0 && same
                     }
                     (Some(_), None) => false,
@@ -63,8 +63,8 @@ impl TargetReached {
         None
     }
 
-    /// Whether an Envoy of the core dials. One whose host went and came back does so every few seconds for ever, so that any
-    /// one moment may be in a dial.
+    /// Whether an Envoy of the core dials. After a host was removed from DNS and came back, it does so every few seconds, at
+    /// any time.
     fn an_envoy_dials(&self) -> bool {
         let in_core = |initiator: usize, responder: usize| responder < self.core.0 && initiator < self.core.1;
         self.initiators.iter().any(|((initiator, responder), view)| {
@@ -73,20 +73,21 @@ impl TargetReached {
     }
 }
 
-/// The initiators that are Envoys, and whether something that befalls them can be so quiet that they never know.
+/// The initiators that are Envoys, and whether a fault may end their tunnels silently.
 fn envoys(plan: &Plan) -> BTreeMap<usize, bool> {
     let loud = |fault: &Fault| match fault {
-        Fault::Crash { how, .. } => *how != Death::PowerLoss,
+        Fault::Crash { how, .. } => *how != CrashKind::PowerLoss,
         Fault::Drain { .. }
         | Fault::Reconfigure { .. }
-        | Fault::Skew { .. }
+        | Fault::ClockSkew { .. }
         | Fault::Scrape { .. }
-        | Fault::Burst { .. }
-        | Fault::Stranger { .. } => true,
+        | Fault::RequestBurst { .. }
+        | Fault::GarbageClient { .. } => true,
         _ => false,
     };
-    let credulous = plan.weather.loss > 0 || !plan.faults.iter().all(|(_, fault)| loud(fault));
-    let number = |place: &Place| if let Place::Initiator(number) = place { Some((*number, credulous)) } else { None };
+    let may_keep_dead = plan.link_conditions.loss > 0 || !plan.faults.iter().all(|(_, fault)| loud(fault));
+    let number =
+        |host: &HostId| if let HostId::Initiator(number) = host { Some((*number, may_keep_dead)) } else { None };
     plan.envoys.iter().filter_map(number).collect()
 }
 
@@ -95,13 +96,13 @@ impl Oracle for TargetReached {
         "TargetReached"
     }
 
-    fn see(&mut self, at: Duration, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::Phase(Phase::Healed) => (self.deadline, self.healed) = (Some(self.times.whole), Some(at)),
-            Fact::Initiator { place: Place::Initiator(initiator), to, view } => {
+    fn observe(&mut self, at: Duration, event: &Event) -> Result<(), String> {
+        match event {
+            Event::Phase(Phase::Healed) => (self.deadline, self.healed) = (Some(self.times.converged), Some(at)),
+            Event::Initiator { host: HostId::Initiator(initiator), to, view } => {
                 self.initiators.insert((*initiator, *to), *view);
             }
-            Fact::Responder { place: Place::Responder(responder), view } => {
+            Event::Responder { host: HostId::Responder(responder), view } => {
                 self.responders.insert(*responder, view.tunnels.clone());
             }
             _ => {}
@@ -113,7 +114,7 @@ impl Oracle for TargetReached {
         self.whole_after.map(|after| ("seconds from healing to the last tunnel", after.as_secs_f64()))
     }
 
-    fn pass(&mut self, now: Duration) -> Result<(), String> {
+    fn advance(&mut self, now: Duration) -> Result<(), String> {
         if let Some(healed) = self.healed
             && self.missing().is_none()
         {
@@ -123,7 +124,7 @@ impl Oracle for TargetReached {
         if self.capped || self.deadline.is_none_or(|deadline| now < deadline) {
             return Ok(());
         }
-        if self.an_envoy_dials() && now < self.times.quiet {
+        if self.an_envoy_dials() && now < self.times.quiescent {
             return Ok(());
         }
         self.deadline = None;
@@ -136,23 +137,23 @@ mod tests {
     use super::*;
     use crate::history::ResponderView;
 
-    fn seen(up: u16, pending: u16, here: u32) -> Result<(), String> {
+    fn observed(up: u16, pending: u16, here: u32) -> Result<(), String> {
         let plan = Plan { core: (1, 1), ..Plan::swarm(0) };
         let mut oracle = TargetReached { capped: false, ..TargetReached::of(&plan) };
         let view = InitiatorView { target: 2, pending, up, draining: 0 };
-        oracle.see(Duration::ZERO, &Fact::Initiator { place: Place::Initiator(0), to: 0, view })?;
+        oracle.observe(Duration::ZERO, &Event::Initiator { host: HostId::Initiator(0), to: 0, view })?;
         let view = ResponderView { tunnels: vec![here], ..ResponderView::default() };
-        oracle.see(Duration::ZERO, &Fact::Responder { place: Place::Responder(0), view })?;
-        oracle.see(plan.times.heal, &Fact::Phase(Phase::Healed))?;
-        oracle.pass(plan.times.heal)?;
-        oracle.pass(plan.times.whole)
+        oracle.observe(Duration::ZERO, &Event::Responder { host: HostId::Responder(0), view })?;
+        oracle.observe(plan.times.heal, &Event::Phase(Phase::Healed))?;
+        oracle.advance(plan.times.heal)?;
+        oracle.advance(plan.times.converged)
     }
 
     #[test]
-    fn an_envoy_may_believe_in_what_ended_in_silence() {
-        let whole = |credulous, up, here| {
+    fn an_envoy_may_keep_dead_tunnels() {
+        let whole = |may_keep_dead, up, here| {
             let plan = Plan { core: (1, 1), ..Plan::swarm(0) };
-            let mut oracle = TargetReached { envoys: [(0, credulous)].into(), ..TargetReached::of(&plan) };
+            let mut oracle = TargetReached { envoys: [(0, may_keep_dead)].into(), ..TargetReached::of(&plan) };
             oracle.initiators.insert((0, 0), InitiatorView { target: 2, pending: 0, up, draining: 0 });
             oracle.responders.insert(0, vec![here]);
             oracle.missing().is_none()
@@ -164,21 +165,21 @@ mod tests {
     }
 
     #[test]
-    fn a_dialling_envoy_is_given_until_it_is_quiet() {
+    fn a_dialling_envoy_has_until_quiescence() {
         let plan = Plan { core: (1, 1), ..Plan::swarm(0) };
         let mut oracle = TargetReached { capped: false, envoys: [(0, true)].into(), ..TargetReached::of(&plan) };
-        oracle.see(plan.times.heal, &Fact::Phase(Phase::Healed)).expect("nothing was asked yet");
+        oracle.observe(plan.times.heal, &Event::Phase(Phase::Healed)).expect("nothing was asked yet");
         oracle.initiators.insert((0, 0), InitiatorView { target: 2, pending: 1, up: 2, draining: 0 });
         oracle.responders.insert(0, vec![2]);
-        oracle.pass(plan.times.whole).expect("it dials");
-        oracle.pass(plan.times.quiet).expect_err("it dials for too long");
+        oracle.advance(plan.times.converged).expect("it dials");
+        oracle.advance(plan.times.quiescent).expect_err("it dials for too long");
     }
 
     #[test]
     fn both_ends_have_to_have_them_all() {
-        seen(2, 0, 2).expect("all are there");
-        seen(1, 1, 1).expect_err("one is missing");
-        seen(2, 0, 3).expect_err("the responder believes in one more");
-        seen(2, 0, 1).expect_err("the responder knows of one less");
+        observed(2, 0, 2).expect("all are there");
+        observed(1, 1, 1).expect_err("one is missing");
+        observed(2, 0, 3).expect_err("the responder believes in one more");
+        observed(2, 0, 1).expect_err("the responder knows of one less");
     }
 }

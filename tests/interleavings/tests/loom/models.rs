@@ -13,7 +13,6 @@ use super::command::TunnelCommand;
 use super::handle::TunnelHandle;
 use super::shared::{Acquire, Lease};
 use super::tick;
-use super::town::Town;
 use crate::tool::{block_on, explore, spawn};
 use crate::world::Still;
 
@@ -28,18 +27,18 @@ fn use_once(lease: Lease<Still>, holders: &AtomicU32) {
 #[test]
 fn a_tunnel_has_one_holder() {
     explore(3, || {
-        let town = Town::new();
-        let _tunnel = town.tunnel().expect("there is room");
+        let fixture = Fixture::new();
+        let _tunnel = fixture.tunnel().expect("there is room");
         let holders = Arc::new(AtomicU32::new(0));
         let other = {
-            let (town, holders) = (town.clone(), Arc::clone(&holders));
-            thread::spawn(move || match town.open() {
+            let (fixture, holders) = (fixture.clone(), Arc::clone(&holders));
+            thread::spawn(move || match fixture.open() {
                 Acquire::Assigned(lease) => use_once(lease, &holders),
                 Acquire::Pending(pending) => drop(pending),
                 Acquire::Refused(refusal) => panic!("{refusal:?}"),
             })
         };
-        let first = match town.open() {
+        let first = match fixture.open() {
             Acquire::Assigned(lease) => {
                 use_once(lease, &holders);
                 true
@@ -48,20 +47,20 @@ fn a_tunnel_has_one_holder() {
             Acquire::Refused(refusal) => panic!("{refusal:?}"),
         };
         other.join().expect("the other caller");
-        town.is_quiet();
-        (first, town.seen().assigned)
+        fixture.assert_idle();
+        (first, fixture.seen().assigned)
     });
 }
 
 #[test]
 fn no_wake_up_is_lost() {
     explore(3, || {
-        let town = Town::new();
-        let _tunnel = town.tunnel().expect("there is room");
-        let Acquire::Assigned(lease) = town.open() else { panic!("there is a tunnel") };
-        let ticking = spawn(tick::until_drained(town.world.clone(), Arc::clone(&town.shared)));
+        let fixture = Fixture::new();
+        let _tunnel = fixture.tunnel().expect("there is room");
+        let Acquire::Assigned(lease) = fixture.open() else { panic!("there is a tunnel") };
+        let ticking = spawn(tick::until_drained(fixture.world.clone(), Arc::clone(&fixture.shared)));
         let holder = thread::spawn(move || drop(lease));
-        let waited = match town.open() {
+        let waited = match fixture.open() {
             Acquire::Assigned(lease) => {
                 drop(lease);
                 false
@@ -73,9 +72,9 @@ fn no_wake_up_is_lost() {
             Acquire::Refused(refusal) => panic!("{refusal:?}"),
         };
         holder.join().expect("the first caller");
-        town.drain();
+        fixture.drain();
         ticking.join().expect("the pump ends");
-        town.is_quiet();
+        fixture.assert_idle();
         waited
     });
 }
@@ -83,21 +82,21 @@ fn no_wake_up_is_lost() {
 #[test]
 fn a_waiter_that_leaves_gives_its_tunnel_back() {
     explore(3, || {
-        let town = Town::new();
-        let _tunnel = town.tunnel().expect("there is room");
-        let Acquire::Assigned(lease) = town.open() else { panic!("there is a tunnel") };
-        let Acquire::Pending(pending) = town.open() else { panic!("it is taken") };
+        let fixture = Fixture::new();
+        let _tunnel = fixture.tunnel().expect("there is room");
+        let Acquire::Assigned(lease) = fixture.open() else { panic!("there is a tunnel") };
+        let Acquire::Pending(pending) = fixture.open() else { panic!("it is taken") };
         let server = {
-            let town = town.clone();
+            let fixture = fixture.clone();
             thread::spawn(move || {
                 drop(lease);
-                town.tell(Event::Tick);
+                fixture.tell(Event::Tick);
             })
         };
         drop(pending);
         server.join().expect("whoever serves the waiter");
-        town.is_quiet();
-        let seen = town.seen();
+        fixture.assert_idle();
+        let seen = fixture.seen();
         (seen.assigned, seen.abandoned)
     });
 }
@@ -105,28 +104,28 @@ fn a_waiter_that_leaves_gives_its_tunnel_back() {
 #[test]
 fn a_tunnel_that_closes_is_not_given_again() {
     explore(3, || {
-        let town = Town::new();
-        let tunnel = town.tunnel().expect("there is room");
+        let fixture = Fixture::new();
+        let tunnel = fixture.tunnel().expect("there is room");
         let gone = tunnel.id;
         let task = {
-            let town = town.clone();
+            let fixture = fixture.clone();
             thread::spawn(move || {
                 tunnel.handle.set_client(None);
-                town.tell(Event::Closed { tunnel: tunnel.id });
+                fixture.tell(Event::Closed { tunnel: tunnel.id });
             })
         };
         // As a request does that finds its tunnel lost.
         let mut tries = 0;
-        while let Acquire::Assigned(lease) = town.open() {
+        while let Acquire::Assigned(lease) = fixture.open() {
             tries += 1;
             assert!(block_on(lease.handle().client()).is_none());
             drop(lease);
-            town.tell(Event::GoawayReceived { tunnel: gone });
+            fixture.tell(Event::GoawayReceived { tunnel: gone });
         }
         assert!(tries <= 1, "asked again, it is given what was lost");
         task.join().expect("the tunnel's task");
-        assert!(!matches!(town.open(), Acquire::Assigned(_)), "a closed tunnel is given to a caller");
-        town.is_quiet();
+        assert!(!matches!(fixture.open(), Acquire::Assigned(_)), "a closed tunnel is given to a caller");
+        fixture.assert_idle();
         tries
     });
 }
@@ -134,20 +133,20 @@ fn a_tunnel_that_closes_is_not_given_again() {
 #[test]
 fn a_connection_is_reached_from_its_first_moment() {
     explore(3, || {
-        let town = Town::new();
+        let fixture = Fixture::new();
         let clock = {
-            let town = town.clone();
+            let fixture = fixture.clone();
             thread::spawn(move || {
-                town.world.pass();
-                town.tell(Event::Tick);
+                fixture.world.pass();
+                fixture.tell(Event::Tick);
             })
         };
         let handle = TunnelHandle::new(([127, 0, 0, 1], 1).into());
-        town.shared.accept(&handle).expect("there is room");
+        fixture.shared.accept(&handle).expect("there is room");
         clock.join().expect("the pump");
-        let closed = town.shared.arm().is_none();
-        town.world.pass();
-        town.tell(Event::Tick);
+        let closed = fixture.shared.arm().is_none();
+        fixture.world.pass();
+        fixture.tell(Event::Tick);
         assert!(matches!(block_on(handle.next_command()), TunnelCommand::Close(_)));
         closed
     });
@@ -156,8 +155,8 @@ fn a_connection_is_reached_from_its_first_moment() {
 #[test]
 fn a_tunnel_is_started_once() {
     explore(3, || {
-        let town = Town::new();
-        let tunnel = town.tunnel().expect("there is room");
+        let fixture = Fixture::new();
+        let tunnel = fixture.tunnel().expect("there is room");
         let turn = Arc::new(AtomicU32::new(0));
         let caller = |handle: Arc<TunnelHandle>, turn: Arc<AtomicU32>| {
             thread::spawn(move || {
@@ -169,7 +168,7 @@ fn a_tunnel_is_started_once() {
         assert_eq!(block_on(tunnel.handle.next_command()), TunnelCommand::Start);
         tunnel.handle.set_client(Some(TunnelClient));
         let turns = callers.map(|caller| caller.join().expect("a caller"));
-        town.tell(Event::Closed { tunnel: tunnel.id });
+        fixture.tell(Event::Closed { tunnel: tunnel.id });
         let again = pin!(tunnel.handle.next_command()).poll(&mut Context::from_waker(Waker::noop()));
         assert!(again.is_pending(), "a tunnel is started twice");
         turns

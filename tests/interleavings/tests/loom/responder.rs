@@ -5,6 +5,9 @@ mod client;
 #[path = "../../../../runtime/src/responder/command.rs"]
 #[allow(dead_code)]
 mod command;
+#[path = "../stage/fixture.rs"]
+#[allow(dead_code)]
+mod fixture;
 #[path = "../../../../runtime/src/responder/handle.rs"]
 #[allow(dead_code)]
 mod handle;
@@ -15,6 +18,3 @@ mod models;
 mod shared;
 #[path = "../../../../runtime/src/responder/tick.rs"]
 mod tick;
-#[path = "../stage/town.rs"]
-#[allow(dead_code)]
-mod town;

@@ -13,8 +13,8 @@ use shuttle::future::{block_on, spawn, yield_now};
 use super::client::TunnelClient;
 use super::command::TunnelCommand;
 use super::shared::{Acquire, Lease, PendingLease};
+use super::fixture::{Fixture, Tunnel};
 use super::tick;
-use super::town::{Town, Tunnel};
 use crate::figures;
 use crate::world::Still;
 
@@ -95,20 +95,20 @@ fn count(what: &AtomicU64) {
 
 fn life() {
     block_on(async {
-        let town = Town::new();
-        let ticking = spawn(tick::until_drained(town.world.clone(), Arc::clone(&town.shared)));
-        let steady = town.tunnel().expect("there is room");
-        let tunnels = [spawn(carry(steady)), spawn(come_and_go(town.clone()))];
-        let callers = [0, 1, 2].map(|patience| spawn(call(town.clone(), patience)));
+        let fixture = Fixture::new();
+        let ticking = spawn(tick::until_drained(fixture.world.clone(), Arc::clone(&fixture.shared)));
+        let steady = fixture.tunnel().expect("there is room");
+        let tunnels = [spawn(carry(steady)), spawn(come_and_go(fixture.clone()))];
+        let callers = [0, 1, 2].map(|patience| spawn(call(fixture.clone(), patience)));
         for _ in 0..6 {
             yield_now().await;
         }
-        town.drain();
+        fixture.drain();
         for task in callers.into_iter().chain(tunnels) {
             task.await.expect("a caller or a tunnel");
         }
         ticking.await.expect("the pump ends");
-        town.is_quiet();
+        fixture.assert_idle();
     });
 }
 
@@ -126,20 +126,20 @@ async fn carry(tunnel: Tunnel) {
 }
 
 /// A tunnel that breaks, and one that takes its place. The word of the break comes late, and once more.
-async fn come_and_go(town: Town) {
-    let Some(tunnel) = town.tunnel() else { return };
+async fn come_and_go(fixture: Fixture) {
+    let Some(tunnel) = fixture.tunnel() else { return };
     yield_now().await;
     tunnel.handle.set_client(None);
-    town.tell(Event::Closed { tunnel: tunnel.id });
-    let Some(next) = town.tunnel() else { return };
-    town.tell(Event::Closed { tunnel: tunnel.id });
+    fixture.tell(Event::Closed { tunnel: tunnel.id });
+    let Some(next) = fixture.tunnel() else { return };
+    fixture.tell(Event::Closed { tunnel: tunnel.id });
     carry(next).await;
 }
 
 /// Two requests of one caller, which waits for so many moments.
-async fn call(town: Town, patience: u32) {
+async fn call(fixture: Fixture, patience: u32) {
     for _ in 0..2 {
-        let lease = match town.open() {
+        let lease = match fixture.open() {
             Acquire::Assigned(lease) => Ok(lease),
             Acquire::Pending(pending) => {
                 count(&TALLY.waited);
@@ -154,7 +154,7 @@ async fn call(town: Town, patience: u32) {
             Acquire::Refused(refusal) => Err(refusal),
         };
         match lease {
-            Ok(lease) => send(&town, lease).await,
+            Ok(lease) => send(&fixture, lease).await,
             Err(refusal) => {
                 assert!(matches!(refusal, Refusal::NoTunnel | Refusal::Saturated | Refusal::Draining), "{refusal:?}");
                 count(&TALLY.refused);
@@ -163,7 +163,7 @@ async fn call(town: Town, patience: u32) {
     }
 }
 
-async fn send(town: &Town, lease: Lease<Still>) {
+async fn send(fixture: &Fixture, lease: Lease<Still>) {
     let tunnel = lease.tunnel();
     match lease.handle().client().await {
         Some(TunnelClient) => {
@@ -173,7 +173,7 @@ async fn send(town: &Town, lease: Lease<Still>) {
         None => {
             count(&TALLY.lost);
             drop(lease);
-            town.tell(Event::GoawayReceived { tunnel });
+            fixture.tell(Event::GoawayReceived { tunnel });
         }
     }
 }
