@@ -1,5 +1,5 @@
-//! Exhaustive search of the real code in small worlds. The numbers of states and edges are golden: a change of behaviour,
-//! and a search that has gone blind, show in them.
+//! Exhaustive search of the real code in small worlds. The numbers of states and edges are golden: a change of
+//! behaviour, and a search that has gone blind, show in them.
 //!
 //! Larger worlds take a quarter of an hour and 5 GiB of memory:
 //!
@@ -7,8 +7,8 @@
 //! REVTUN_SEARCH=large cargo test --release -p revtun-core --test search -- --nocapture --test-threads 1
 //! ```
 //!
-//! A failure tells how it came about as a trace, which `revtun check-trace` replays; `REVTUN_REPLAY`, as the failure prints
-//! it, takes the same steps again.
+//! A failure tells how it came about as a trace, which `revtun check-trace` replays; `REVTUN_REPLAY`, as the failure
+//! prints it, takes the same steps again.
 
 mod explore;
 mod fingerprint;
