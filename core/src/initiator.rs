@@ -188,11 +188,8 @@ impl Initiator {
         host.enter(tunnel.phase);
         host.backoff.tunnel_accepted();
         tunnel.heard = env.now;
-        self.timers.set(
-            &mut tunnel.alarm,
-            env.now.after(host.ping_interval.liveness_timeout(&self.config)),
-            Timer::Silence(id),
-        );
+        let deadline = env.now.after(host.ping_interval.liveness_timeout(&self.config));
+        self.timers.set(&mut tunnel.alarm, deadline, Timer::Silence(id));
         let host = tunnel.host;
         Effects::one(Effect::Deliver { tunnel: id }).then(self.reconcile(env.now, host))
     }
