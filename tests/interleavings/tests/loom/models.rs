@@ -98,7 +98,7 @@ fn a_waiter_that_leaves_gives_its_tunnel_back() {
         server.join().expect("whoever serves the waiter");
         town.is_quiet();
         let seen = town.seen();
-        (seen.assigned, seen.abandoned)
+        (seen.assigned, seen.cancelled)
     });
 }
 
