@@ -1,9 +1,9 @@
-//! Which identity a certificate or a token proves: a template for each name, over what it says of its holder.
+//! Binding identities to certificates and tokens: for each name a template over SANs or claims.
 //!
-//! A template is a text with placeholders. Of a certificate it is a SAN: `spiffe://{tenant}/{cluster}/{node}` is a URI,
-//! `{node}.edge.example` a DNS name. Of a token it is a claim with its name: `sub={tenant}/{cluster}/{node}`. An identity
-//! is proven if each of its three names stands there as its template says, and everything else that the template asks
-//! for too. What cannot be told apart for certain is not proven.
+//! A template is a text with placeholders. For a certificate it is a SAN: `spiffe://{tenant}/{cluster}/{node}` is a
+//! URI, `{node}.edge.example` a DNS name. For a token it is a claim with its name: `sub={tenant}/{cluster}/{node}`. An
+//! identity is proven if each of its three names stands there as its template says, and everything else that the
+//! template asks for too. What cannot be told apart for certain is not proven.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use core::fmt;
 use crate::identity::Identity;
 use crate::responder::Verdict;
 
-/// Something that a certificate or a token says of its holder.
+/// A statement of a certificate or a token about its holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Statement<'a> {
     /// A subject alternative name of a certificate (RFC 5280 §4.2.1.6) that is a URI, such as a SPIFFE id.
@@ -28,19 +28,20 @@ pub enum Statement<'a> {
     },
 }
 
-/// What has to be said for an identity to be authenticated.
+/// The templates that authenticate an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Binding {
-    /// Where the node id stands; has a `{node}`.
+    /// The template for the node id; has a `{node}`.
     pub node: Template,
-    /// Where the cluster id stands; has a `{cluster}`.
+    /// The template for the cluster id; has a `{cluster}`.
     pub cluster: Template,
-    /// Where the tenant id stands; has a `{tenant}`.
+    /// The template for the tenant id; has a `{tenant}`.
     pub tenant: Template,
 }
 
 impl Binding {
-    /// What everything that was `statements` makes of a claim. Fails closed: a name that nothing can carry is contradicted.
+    /// What everything that was `statements` makes of a claim. Fails closed: a name that nothing can carry is
+    /// contradicted.
     #[must_use]
     pub fn verify(&self, statements: &[Statement<'_>], claim: &Identity<'_>) -> Verdict {
         let proven = [&self.node, &self.cluster, &self.tenant]
@@ -71,7 +72,7 @@ enum Piece {
     Placeholder(Placeholder),
 }
 
-/// What stands in a placeholder.
+/// A placeholder of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Placeholder {
     /// `{node}`.
@@ -105,8 +106,8 @@ impl Placeholder {
 }
 
 impl Kind {
-    /// Whether `byte` may stand in a placeholder: part of a label in DNS names, else unreserved (RFC 3986 §2.3). All else can
-    /// keep two placeholders apart, and so must not be in either.
+    /// Whether `byte` may stand in a placeholder: part of a label in DNS names, else unreserved (RFC 3986 §2.3). All
+    /// else can keep two placeholders apart, and so must not be in either.
     const fn is_allowed(&self, byte: u8) -> bool {
         match byte {
             b'-' | b'_' => true,
@@ -117,16 +118,18 @@ impl Kind {
 }
 
 impl Template {
-    /// Reads a template for SANs that `proves` one of the names. With `://` in it it is about URIs, else about DNS names.
+    /// Reads a template for SANs that `proves` one of the names. With `://` in it it is about URIs, else about DNS
+    /// names.
     ///
     /// # Errors
-    /// If it has no placeholder for that name, a brace that is part of no placeholder, a control character, or two placeholders with
-    /// nothing between them that could not be part of a name.
+    /// If it has no placeholder for that name, a brace that is part of no placeholder, a control character, or two
+    /// placeholders with nothing between them that could not be part of a name.
     pub fn parse(text: &str, proves: Placeholder) -> Result<Self, TemplateError> {
         Self::read(if text.contains("://") { Kind::Uri } else { Kind::Dns }, text, proves)
     }
 
-    /// Reads a template for claims that `proves` one of the names: the claim's name, `=`, and the text with placeholders.
+    /// Reads a template for claims that `proves` one of the names: the claim's name, `=`, and the text with
+    /// placeholders.
     ///
     /// # Errors
     /// As [`parse`](Self::parse), and if it names no claim.

@@ -1,4 +1,4 @@
-//! A list of effects that cannot grow: the bound is part of the contract.
+//! A list of effects of bounded length: the bound is part of the contract.
 
 use core::fmt::Debug;
 

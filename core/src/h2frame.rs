@@ -12,7 +12,7 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// initiator dials a replacement on it, but takes 2^31-1 for a protocol error (reference §6.7).
 pub const GOAWAY_NO_ERROR: [u8; 17] = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// All that a responder ever sends through a tunnel that it lets go unused: preface, empty SETTINGS, GOAWAY.
+/// All that a responder sends on a tunnel that it closes without having used it: preface, empty SETTINGS, GOAWAY.
 pub const GOAWAY_UNUSED_CLIENT: [u8; 24 + 9 + 17] = {
     let mut bytes = [0; 24 + 9 + 17];
     let (preface, frames) = bytes.split_at_mut(PREFACE.len());
@@ -23,7 +23,7 @@ pub const GOAWAY_UNUSED_CLIENT: [u8; 24 + 9 + 17] = {
     bytes
 };
 
-/// What an initiator says on a tunnel that was never used, when it is leaving: empty SETTINGS, GOAWAY.
+/// What an initiator sends on a tunnel that it drains before its first use: empty SETTINGS, GOAWAY.
 ///
 /// The last stream is 2^31-1, since a request of the responder's may be on its way already, and is served. Only a
 /// revtun understands an initiator that speaks first ([`Answer::Accepted`](crate::handshake::Answer::Accepted)).
@@ -47,7 +47,7 @@ const END_HEADERS: u8 = 4;
 const HEADER_BYTES: u8 = 9;
 const READ_BYTES: usize = 5;
 
-/// What a client speaks, by its first bytes; none while they may still become either.
+/// The protocol of a client, by its first bytes; none while both are still possible.
 #[must_use]
 pub fn detect_protocol(first: &[u8]) -> Option<Protocol> {
     let seen = first.len().min(PREFACE.len());
@@ -60,10 +60,10 @@ pub fn detect_protocol(first: &[u8]) -> Option<Protocol> {
     }
 }
 
-/// Walks one direction of an HTTP/2 connection, frame by frame, however the bytes are cut.
+/// Scans one direction of an HTTP/2 connection, frame by frame, however the bytes are segmented.
 ///
-/// It never looks into a payload, so a call costs as much as there are frames in its bytes. It judges nothing:
-/// on a stream that breaks the rules it says something, and the HTTP/2 library ends the connection.
+/// It never looks into a payload, so the cost of a call is proportional to the frames in its bytes. It validates
+/// nothing: on a malformed stream its result is arbitrary, and the HTTP/2 library ends the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameScanner {
     /// Bytes to pass over before the next frame header: of the preface, or of a payload.

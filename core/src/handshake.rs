@@ -17,7 +17,7 @@ pub use response_parser::{MAX_RESPONSE_HEAD_BYTES, ParsedResponse, ResponseParse
 use core::fmt;
 use core::time::Duration;
 
-/// Names one run of one initiator process, so that a responder can tell a returning node from its own ghost.
+/// Identifies one run of one initiator process, so that a responder can tell a restarted node from its previous run.
 ///
 /// Travels in the header `x-revtun-instance` as 32 hexadecimal digits; Envoy ignores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

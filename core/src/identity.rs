@@ -84,7 +84,7 @@ name!(/// The id of a customer; nothing of one tenant is ever reached with anoth
 pub struct Identity<'a> {
     /// Which node.
     pub node: NodeId<'a>,
-    /// Which cluster the node stands in.
+    /// Which cluster the node belongs to.
     pub cluster: ClusterId<'a>,
     /// Which tenant both belong to.
     pub tenant: TenantId<'a>,

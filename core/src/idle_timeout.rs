@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-/// How many checks in a row find no progress before a request is aborted. A flag that is set by any progress and cleared by
-/// each check is enough: nobody has to note when a byte moved.
+/// How many checks in a row find no progress before a request is aborted. A flag that is set by any progress and
+/// cleared by each check is enough: nobody has to note when a byte moved.
 const CHECKS: u32 = 4;
 
 /// What to do about a request after a check of its bodies.
@@ -24,8 +24,8 @@ pub struct IdleTimeout {
 }
 
 impl IdleTimeout {
-    /// The time between two checks, for an idle timeout of `timeout`: a request is aborted after at least that time without
-    /// progress and at most a quarter more, and dropped a quarter later.
+    /// The time between two checks, for an idle timeout of `timeout`: a request is aborted after at least that time
+    /// without progress and at most a quarter more, and dropped a quarter later.
     #[must_use]
     pub fn check_interval(timeout: Duration) -> Duration {
         timeout / CHECKS

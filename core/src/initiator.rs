@@ -14,7 +14,7 @@
 //!
 //! Everything about the number of tunnels of a host is decided in one place, [`Initiator::reconcile`], which arms at
 //! most one timer for the host: dial one more, or shed one. A tunnel that leaves is replaced at once; what happens
-//! after failures is in [`host_backoff`], how long silence may last in [`ping_interval`], how tunnels are taken out of use in
+//! after failures is in [`host_backoff`], the liveness timeout of idle tunnels in [`ping_interval`], and draining in
 //! [`drain`].
 
 mod canonical;
@@ -42,7 +42,7 @@ use core::time::Duration;
 
 use self::drain::Drain;
 use self::host::Host;
-use self::host_backoff::FailureKind;
+use self::host_backoff::Failure;
 use self::tunnel::{Phase, Pings, Tunnel};
 use crate::address::MAX_COUNT;
 use crate::handshake::Answer;
@@ -129,7 +129,7 @@ impl Initiator {
 
     /// Whether at least one tunnel is up, was heard since it was accepted, and is not being drained.
     ///
-    /// Silent tunnels are closed within the liveness window, so this is never hope.
+    /// Silent tunnels are closed within the liveness window, so a tunnel that counts here was alive that recently.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.tunnels.iter().any(|(_, tunnel)| tunnel.is_proven())
@@ -172,11 +172,11 @@ impl Initiator {
         match answer {
             Answer::Accepted { revtun } => self.accepted(env, id, revtun),
             Answer::Refused { status, retry_after } => {
-                let kind = FailureKind::of_status(status);
+                let kind = Failure::of_status(status);
                 self.fail(env, id, kind, retry_after, CloseReason::Refused(status))
             }
-            Answer::Downgraded => self.fail(env, id, FailureKind::Denied, None, CloseReason::Downgraded),
-            Answer::Malformed => self.fail(env, id, FailureKind::Failing, None, CloseReason::Malformed),
+            Answer::Downgraded => self.fail(env, id, Failure::Denied, None, CloseReason::Downgraded),
+            Answer::Malformed => self.fail(env, id, Failure::Failing, None, CloseReason::Malformed),
         }
     }
 
@@ -188,11 +188,8 @@ impl Initiator {
         host.enter(tunnel.phase);
         host.backoff.tunnel_accepted();
         tunnel.heard = env.now;
-        self.timers.set(
-            &mut tunnel.alarm,
-            env.now.after(host.ping_interval.liveness_timeout(&self.config)),
-            Timer::Silence(id),
-        );
+        let deadline = env.now.after(host.ping_interval.liveness_timeout(&self.config));
+        self.timers.set(&mut tunnel.alarm, deadline, Timer::Silence(id));
         let host = tunnel.host;
         Effects::one(Effect::Deliver { tunnel: id }).then(self.reconcile(env.now, host))
     }
@@ -247,7 +244,7 @@ impl Initiator {
                     Protocol::Http1 => self.timers.clear(&mut tunnel.alarm),
                 }
             }
-            // The responder's first request crossed our notice that the tunnel is going away: it is still served.
+            // The responder's first request crossed our GOAWAY: it is still served.
             Phase::Draining => {}
             Phase::Dialing | Phase::Handshaking | Phase::InUse { .. } => return self.stale_event(),
         }
@@ -259,12 +256,12 @@ impl Initiator {
     fn closed(&mut self, env: Env, id: TunnelId, cause: Cause) -> Effects<Effect> {
         let Some(tunnel) = self.tunnels.get(id) else { return self.stale_event() };
         let kind = match (tunnel.phase, cause) {
-            (Phase::Dialing, Cause::Refused) => Some(FailureKind::ConnectionRefused),
+            (Phase::Dialing, Cause::Refused) => Some(Failure::ConnectionRefused),
             (Phase::Dialing, Cause::Lost) | (Phase::Handshaking, Cause::Refused | Cause::Lost) => {
-                Some(FailureKind::Failing)
+                Some(Failure::Failing)
             }
             (Phase::Idle { .. } | Phase::InUse { .. }, Cause::Refused | Cause::Lost) => {
-                tunnel.is_flap(env.now).then_some(FailureKind::Flapping)
+                tunnel.is_flap(env.now).then_some(Failure::Flapping)
             }
             (Phase::Draining, Cause::Refused | Cause::Lost) => None,
         };
@@ -276,11 +273,9 @@ impl Initiator {
             None => Effects::NONE,
             Some(Timer::Dial(host)) => self.dial(env, host),
             Some(Timer::Shed(host)) => self.shed(env, host),
-            Some(Timer::ConnectTimeout(id)) => {
-                self.fail(env, id, FailureKind::Failing, None, CloseReason::ConnectTimeout)
-            }
+            Some(Timer::ConnectTimeout(id)) => self.fail(env, id, Failure::Failing, None, CloseReason::ConnectTimeout),
             Some(Timer::HandshakeTimeout(id)) => {
-                self.fail(env, id, FailureKind::Failing, None, CloseReason::HandshakeTimeout)
+                self.fail(env, id, Failure::Failing, None, CloseReason::HandshakeTimeout)
             }
             Some(Timer::Silence(id)) => self.silent(env, id),
             Some(Timer::Grace(id)) => self.close(env, id, CloseReason::Drained),
@@ -322,15 +317,15 @@ impl Initiator {
         match tunnel.phase {
             Phase::Idle { pings, .. } => {
                 let (deadline, _) = tunnel.alarm.get().expect("its timer is due");
-                // Who pinged like a clock and stopped is not slow.
+                // A responder whose ping interval is known and that stopped is not slow.
                 if pings != Pings::Regular {
-                    // As long as it was given, however late this is: if we stood still, that says nothing of the responder.
+                    // The armed timeout, not the time that passed: a stall of our own says nothing about the responder.
                     host.ping_interval.record_timeout(deadline.since(tunnel.heard));
                 }
                 if pings.prove() {
                     self.close(env, id, CloseReason::Silent)
                 } else {
-                    self.fail(env, id, FailureKind::Failing, None, CloseReason::Silent)
+                    self.fail(env, id, Failure::Failing, None, CloseReason::Silent)
                 }
             }
             Phase::InUse { .. } => self.close(env, id, CloseReason::Silent),
@@ -348,14 +343,14 @@ impl Initiator {
         &mut self,
         env: Env,
         id: TunnelId,
-        kind: FailureKind,
+        kind: Failure,
         retry_after: Option<Duration>,
         reason: CloseReason,
     ) -> Effects<Effect> {
         Effects::one(Effect::Close { tunnel: id, reason }).then(self.forget(env, id, Some(kind), retry_after))
     }
 
-    fn record_failure(&mut self, env: Env, id: TunnelId, kind: FailureKind, retry_after: Option<Duration>) {
+    fn record_failure(&mut self, env: Env, id: TunnelId, kind: Failure, retry_after: Option<Duration>) {
         let tunnel = self.tunnels.get(id).expect("the caller has found it");
         let host = self.hosts.get_mut(&tunnel.host).expect("a tunnel's host outlives it");
         host.backoff.record_failure(env, &self.config, kind, tunnel.dialed, retry_after);
@@ -365,7 +360,7 @@ impl Initiator {
         &mut self,
         env: Env,
         id: TunnelId,
-        failure: Option<FailureKind>,
+        failure: Option<Failure>,
         retry_after: Option<Duration>,
     ) -> Effects<Effect> {
         if let Some(kind) = failure {

@@ -14,9 +14,9 @@
 //! comes in by [`Env`]. That is why the same code runs in production, in simulation, under a fuzzer and
 //! in an exhaustive search, and behaves the same in each.
 //!
-//! Reading order: [`machine`] (the one door), [`initiator`], [`responder`], then the bytes: [`address`],
-//! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`idle_timeout`] ends requests that make no progress,
-//! and [`journal`] is how runs are written down and replayed.
+//! Reading order: [`machine`] (how both are driven), [`initiator`], [`responder`], then the bytes: [`address`],
+//! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`idle_timeout`] ends requests that
+//! make no progress, and [`journal`] is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;

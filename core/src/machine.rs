@@ -1,4 +1,4 @@
-//! The one door: how the runtime, the simulator, the fuzzer and the tests drive a machine.
+//! The interface of a state machine, for the runtime, the simulator, the fuzzer and the tests alike.
 
 use core::fmt::Debug;
 use core::hash::Hash;
@@ -40,10 +40,10 @@ impl Instant {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// This moment, or else the next that is a whole number of times `beat` after the epoch.
-    pub(crate) fn on_beat(self, beat: Duration) -> Self {
-        let beat = u64::try_from(beat.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Self(self.0.div_ceil(beat).saturating_mul(beat))
+    /// This moment, rounded up to a multiple of `unit` since the epoch.
+    pub(crate) fn round_up(self, unit: Duration) -> Self {
+        let unit = u64::try_from(unit.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Self(self.0.div_ceil(unit).saturating_mul(unit))
     }
 }
 
@@ -52,13 +52,13 @@ impl Instant {
 pub struct Env {
     /// What time it is; never earlier than in the step before.
     pub now: Instant,
-    /// One throw of a fair 64-bit die.
+    /// 64 random bits.
     pub dice: u64,
 }
 
-/// A pure state machine with one way in and one way out.
+/// A pure state machine: events in, effects out.
 pub trait Machine: Clone + Debug + Eq + Hash {
-    /// What happened. Borrows text for the length of the call, never longer.
+    /// What happened. Borrows text for the duration of the call only.
     type Event<'a>: Copy + Debug;
     /// What is to be done.
     type Effect: Copy + Debug + Eq;

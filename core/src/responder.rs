@@ -1,19 +1,20 @@
 //! The responder: knows every tunnel and finds one for each request.
 //!
 //! ```text
-//!             Accepted              HandshakeReceived             settled           Opened
+//!             Accepted         HandshakeReceived       settled           Opened
 //!   (nothing) ────────▶ Handshaking ───────▶ Settling ─────────▶ Idle ───────────▶ InUse
 //!                          │      │                               │  ▲ │             │
-//!                          │      │ HandshakeInvalid,                 Ping │  │ │ no echo     │ silence
+//!                          │      │ HandshakeInvalid,        Ping │  │ │ no echo     │ silence
 //!                 time-out │      │ no room                       ▼  │ ▼             ▼
 //!                          ▼      └───▶ Rejected ──▶ (nothing) (an echo)         (nothing)
 //!                       (nothing)
 //!                                  GOAWAY, drain, newer process:  Idle, InUse ──▶ Draining ──▶ (nothing)
 //! ```
 //!
-//! A tunnel of a revtun initiator skips `Settling`. Who may knock is in [`admission`], where a tunnel is looked up by name in
-//! [`registry`], how a request finds one in [`pick`], who waits for one in [`waiting`], what a returning node does to its ghost in [`fencing`],
-//! how tunnels are taken out of use in [`drain`].
+//! A tunnel of a revtun initiator skips `Settling`. Which connections are admitted is decided in [`admission`], which
+//! tunnel a request takes in [`pick`], over the index of names in [`registry`]; callers without a tunnel wait in
+//! [`waiting`]. [`fencing`] drains tunnels of superseded processes, [`drain`] takes tunnels out of use, [`keepalive`]
+//! finds dead ones.
 
 mod admission;
 mod canonical;
@@ -51,7 +52,7 @@ use crate::table::Table;
 use crate::timers::{Alarm, Timers};
 use crate::{Effects, Env, Instant, Machine, TunnelId};
 
-/// How long a rejected peer, or one that was told to go away and has nothing left to do, has for closing itself.
+/// How long a rejected peer, or one that received GOAWAY and has no stream left, has to close the connection itself.
 const LINGER: core::time::Duration = core::time::Duration::from_secs(1);
 
 /// One responder process. See the module for the picture.
@@ -72,9 +73,9 @@ pub struct Responder {
 pub enum Timer {
     /// The handshake takes too long.
     HandshakeTimeout(TunnelId),
-    /// The peer had long enough to close by itself.
+    /// The peer did not close the connection in time.
     Linger(TunnelId),
-    /// The new tunnel was left alone for long enough.
+    /// The settling time of a new tunnel is over.
     Settle(TunnelId),
     /// It is time to ping.
     Ping(TunnelId),
@@ -82,13 +83,13 @@ pub enum Timer {
     EchoTimeout(TunnelId),
     /// The tunnel in use was not heard.
     Silence(TunnelId),
-    /// The tunnel is to be told to go away.
+    /// The tunnel is to be sent GOAWAY.
     Retire(TunnelId),
     /// The tunnel's streams had long enough to finish.
     Grace(TunnelId),
-    /// Somebody waits and there is room.
+    /// A caller waits and a tunnel has room.
     Serve(TargetKey),
-    /// Somebody waited for long enough.
+    /// A caller waited too long.
     WaitTimeout(StreamId),
     /// The next piece of a drain of everything.
     Drain,
@@ -222,7 +223,8 @@ impl Responder {
         } else {
             return Ok(None);
         };
-        // A returning node must not be kept out by what is left of itself, where that makes room.
+        // A returning node must not be rejected because of stale tunnels of its own: one of them is evicted, where that
+        // makes room.
         let stale_tunnel = node.and_then(|node| fencing::longest_unanswered(node, crowded, &self.tunnels, now));
         stale_tunnel.map(Some).ok_or(full)
     }

@@ -1,4 +1,4 @@
-//! The keepalive of a tunnel that is not in use: five bytes, echoed (reference §3).
+//! RPING, the keepalive of idle tunnels: five bytes, echoed (reference §3).
 
 /// One ping, and its echo. Write it in one piece: an Envoy does not put split ones together.
 pub const PING: [u8; 5] = *b"RPING";

@@ -1,16 +1,16 @@
-//! Tables of things that come and go: constant time by key, keys never reused.
+//! A slab with generational keys: constant time by key, keys never reused.
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-/// The name of a thing in a [`Table`].
+/// The key of a value in a [`Table`].
 pub(crate) trait Key: Copy {
     fn new(slot: u32, generation: u32) -> Self;
     fn slot(self) -> usize;
     fn generation(self) -> u32;
 }
 
-/// Values by key. A freed slot is used again with the next generation, the one freed last first.
+/// Values by key. A freed slot is reused with the next generation, the one freed last first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Table<K, T> {
     key: PhantomData<K>,
@@ -46,7 +46,7 @@ impl<K: Key, T> Table<K, T> {
     pub(crate) fn insert(&mut self, value: T) -> K {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, value: None });
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 things live at the same time")
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 values live at the same time")
         });
         let place = &mut self.slots[slot as usize];
         place.value = Some(value);
@@ -76,7 +76,7 @@ impl<K: Key, T> Table<K, T> {
         Some(value)
     }
 
-    /// What lives in `slot`.
+    /// The value in `slot`.
     pub(crate) fn at(&self, slot: usize) -> Option<(K, &T)> {
         let place = self.slots.get(slot)?;
         let slot = u32::try_from(slot).expect("slots are counted in 32 bits");
@@ -88,7 +88,7 @@ impl<K: Key, T> Table<K, T> {
         (0..self.slots.len()).filter_map(|slot| self.at(slot))
     }
 
-    /// The same things with every generation forgotten, for comparing states (see `canonical`).
+    /// The same values with every generation zero, for comparing states (see `canonical`).
     pub(crate) fn map_canonical(&self, mut shift: impl FnMut(K, &T) -> T) -> Self {
         let slot = |slot| Slot { generation: 0, value: self.at(slot).map(|(key, value)| shift(bare(key), value)) };
         let slots: Vec<_> = (0..self.slots.len()).map(slot).collect();

@@ -5,7 +5,7 @@ use core::hash::Hash;
 
 use crate::Instant;
 
-/// What one thing has armed: at most one timer. Lives in the thing; changed only through [`Timers`].
+/// The one timer that an object may have armed. Stored in the object; changed only through [`Timers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Alarm<T>(Option<(Instant, T)>);
 

@@ -1,7 +1,7 @@
-//! Bearer tokens: what one says of an initiator, and whether to believe it (reference §8).
+//! Bearer tokens: the policy by which the claims of one authenticate an initiator (reference §8).
 //!
-//! Whether the signature of a token is sound is found out elsewhere. What stands in it is judged here: who issued it, for
-//! whom, for how long, and whom it names.
+//! The runtime verifies the signature. The claims are verified here: issuer, audience, validity, and the identity that
+//! they name.
 
 use alloc::boxed::Box;
 use core::{fmt, str};
@@ -16,7 +16,7 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// How far the clocks of an issuer and a responder may be apart, in seconds (reference §8).
 pub const CLOCK_SKEW_SECONDS: u64 = 60;
 
-/// What stands before a token in its header (RFC 6750 §2.1).
+/// The authentication scheme, before a token in its header (RFC 6750 §2.1).
 pub(crate) const SCHEME: &str = "Bearer ";
 
 /// A token of legal form. Whoever has it is who it names: it is never shown, not even for debugging.

@@ -41,7 +41,7 @@ fn scenes() -> Vec<(&'static str, Scene<Responder>)> {
         ("== settling, an Envoy's", settling.clone()),
         ("== settling, a revtun's: can be used at once", revtun),
         ("== idle, ping not answered yet", awaiting.clone()),
-        ("== idle, ping not answered for 2 s, and the node is back", ghost(awaiting)),
+        ("== idle, ping not answered for 2 s, and the node is back", unanswered_node_back(awaiting)),
         ("== idle, ping answered", resting.clone()),
         ("== idle, and the node wants a second tunnel", resting.clone().then(0, Event::Accepted { source: Source(1) })),
         ("== in use, one stream", in_use.clone()),
@@ -70,7 +70,7 @@ fn in_use_at(instance: u128) -> Scene<Responder> {
     scene.then(10, greeted(A, Some(instance))).ticks().then(10, opened(1, node("n")))
 }
 
-fn ghost(awaiting: Scene<Responder>) -> Scene<Responder> {
+fn unanswered_node_back(awaiting: Scene<Responder>) -> Scene<Responder> {
     awaiting.then(2_000, Event::Accepted { source: Source(1) })
 }
 

@@ -26,10 +26,10 @@ fn the_protocol_is_detected_at_the_first_deciding_byte() {
     for length in 0..PREFACE.len() {
         assert_eq!(detect_protocol(&PREFACE[..length]), None);
     }
-    assert_eq!(protocol(PREFACE), Some(Protocol::Http2));
+    assert_eq!(detect_protocol(PREFACE), Some(Protocol::Http2));
     assert_eq!(detect_protocol(&GOAWAY_UNUSED_CLIENT), Some(Protocol::Http2));
     for http1 in ["G", "GET / HTTP/1.1\r\n", "PUT", "POST", "PATCH", "PRIVATE / HTTP/1.1", "REPORT", "\0"] {
-        assert_eq!(protocol(http1.as_bytes()), Some(Protocol::Http1), "{http1}");
+        assert_eq!(detect_protocol(http1.as_bytes()), Some(Protocol::Http1), "{http1}");
     }
     assert_eq!(detect_protocol(b"PRI * HTTP/2.0\r\n\r\nXX"), Some(Protocol::Http1));
 }

@@ -115,7 +115,7 @@ fn a_newer_process_drains_the_older_one_and_contention_is_reported_once() {
     assert_eq!(open(&mut clock, 1, node("n")), assigned(1, old));
     let (new, effects) = greet(&mut clock, "n", instance(2));
     assert!(effects.contains(&responder::Effect::Goaway { tunnel: old }), "{effects:?}");
-    assert_eq!(open(&mut clock, 2, node("n")), assigned(2, new), "no new work for the ghost");
+    assert_eq!(open(&mut clock, 2, node("n")), assigned(2, new), "no new work for the superseded process");
     assert_eq!(clock.tell(responder::Event::Released { tunnel: old }), []);
     let began = clock.now;
     assert_eq!(clock.fire(), [closed(old, responder::CloseReason::Superseded)]);

@@ -1,6 +1,6 @@
-//! Two tenants share a responder, and their names look alike. What happens to one of them follows from what it does itself
-//! and from nothing that the other does: its story is the same, to the nanosecond, whether the other is there or not.
-//! Only what the whole responder may hold is common to both, and is not reached here.
+//! Two tenants share a responder, and their names look alike. What happens to one of them follows from what it does
+//! itself and from nothing that the other does: its story is the same, to the nanosecond, whether the other is there or
+//! not. Only what the whole responder may hold is common to both, and is not reached here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -234,7 +234,8 @@ fn request(StreamId(number): StreamId) -> (usize, usize) {
     (number % 2, number / 2)
 }
 
-/// The first tenant's story, with all that the steps say or with its own alone. What happens in one moment has no order.
+/// The first tenant's story, with all that the steps say or with its own alone. What happens in one moment has no
+/// order.
 fn story(tenants: [&'static str; 2], steps: &[Step], alone: bool) -> Vec<(Instant, String)> {
     let mut stage = Stage::new(tenants);
     let mut at = stage.now;

@@ -1,4 +1,4 @@
-//! What the two heads of a handshake have in common: names, limits and when to look at them.
+//! What request and response of a handshake have in common: header names, limits and when to parse.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -12,7 +12,7 @@ const PREFIX: &str = "x-envoy";
 /// The longest prefix in bytes.
 const MAX_PREFIX_BYTES: usize = 64;
 
-/// Where a bearer token stands (reference §8).
+/// The header of a bearer token (reference §8).
 pub(super) const AUTHORIZATION: &str = "authorization";
 pub(super) const INSTANCE: &str = "x-revtun-instance";
 pub(super) const REVTUN: &str = "x-revtun";
@@ -87,8 +87,8 @@ pub(super) fn has_bare_lf(head: &[u8]) -> bool {
     pairs.fold(false, |bare, (&before, &byte)| bare | ((byte == b'\n') & (before != b'\r')))
 }
 
-/// Says when a growing head is worth another look: when a line ended or the size has doubled. So a head that comes
-/// byte by byte is read about as often as it has lines, which are limited, and not as often as it has bytes.
+/// Decides when a growing head is parsed again: when a line ended or the size has doubled. So a head that comes byte by
+/// byte is parsed about as often as it has lines, which are limited, and not as often as it has bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct ParseSchedule {
     /// Bytes that need no search for a line end any more.

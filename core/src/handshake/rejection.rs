@@ -1,15 +1,15 @@
-//! Every reason for which a responder turns a handshake away, with what the peer is told.
+//! Every reason for rejecting a handshake, with the response that the peer gets.
 
 use core::time::Duration;
 
-/// Why a handshake was turned away. Status and text are those of reference §2.2 where it names them.
+/// Why a handshake was rejected. Status and text are those of reference §2.2 where it names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rejection {
     /// Another path or method than the configured one.
     NotATunnelRequest,
     /// Upgrade mode is on and the request does not ask for `reverse-tunnel`.
     UpgradeRequired,
-    /// The initiator does not say that the whole tunnel stays inside TLS, and must.
+    /// The request lacks `x-revtun-tls: whole`, which is required.
     TlsRequired,
     /// One of the three identity headers is absent.
     MissingIdentity,
@@ -29,7 +29,7 @@ pub enum Rejection {
     ClusterNameMismatch,
     /// The request announces or carries a body.
     BodyNotAllowed,
-    /// The body is coded in another way than `chunked`, or in several.
+    /// The transfer coding of the body is not `chunked`, or there are several.
     UnsupportedTransferEncoding,
     /// The request speaks HTTP/1.0.
     UnsupportedVersion,
@@ -37,9 +37,9 @@ pub enum Rejection {
     BadRequest,
     /// The head is longer than 60 KiB or has more than 100 headers.
     HeadTooLarge,
-    /// The peer did not prove who it is.
+    /// The peer has no valid credentials.
     Unauthenticated,
-    /// The peer proved to be somebody else.
+    /// The peer's credentials are those of another identity.
     IdentityMismatch,
     /// The node has as many tunnels as it may have.
     NodeFull,
@@ -51,9 +51,9 @@ pub enum Rejection {
     ResponderFull,
     /// As many handshakes are under way as may be.
     TooManyHandshakes,
-    /// As many handshakes are under way from one place as may be.
+    /// As many handshakes are under way from one source as may be.
     TooManyHandshakesFromSource,
-    /// More new connections come than may in a second.
+    /// New connections exceed the rate limit.
     RateLimited,
     /// The responder is being drained.
     Draining,

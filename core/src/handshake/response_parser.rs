@@ -34,8 +34,8 @@ pub enum ParsedResponse {
 /// Reads one answer from a growing buffer.
 ///
 /// The status decides; framing and version (1.0 or 1.1) are of no interest, and of the headers `retry-after`,
-/// `x-revtun` and `x-revtun-tls` only. The outcome depends on the bytes alone, never on how they are cut; only a fault in a line that has
-/// not ended yet may be noticed a little later.
+/// `x-revtun` and `x-revtun-tls` only. The outcome depends on the bytes alone, never on how they are cut; only a fault
+/// in a line that has not ended yet may be noticed a little later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ResponseParser {
     upgrade: bool,

@@ -1,4 +1,4 @@
-//! What an operator may set of an initiator, and the defaults.
+//! Settings of an initiator, and their defaults.
 
 use core::time::Duration;
 

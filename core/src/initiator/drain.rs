@@ -1,8 +1,8 @@
-//! Taking tunnels out of use: those that a responder says GOAWAY to, those above the target, and in the end all.
+//! Draining tunnels: those that received GOAWAY, those above the target, and all of them at the end.
 
 use core::time::Duration;
 
-use super::host_backoff::FailureKind;
+use super::host_backoff::Failure;
 use super::tunnel::Phase;
 use super::{CloseReason, Effect, Initiator, Timer};
 use crate::timers::Alarm;
@@ -12,7 +12,7 @@ use crate::{Effects, Env, TunnelId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Drain {
     pub(super) alarm: Alarm<Timer>,
-    /// Whether `Drained` was said.
+    /// Whether `Drained` was reported.
     pub(super) over: bool,
 }
 
@@ -22,7 +22,7 @@ impl Initiator {
         match tunnel.phase {
             Phase::Idle { .. } | Phase::InUse { .. } => {
                 if tunnel.is_flap(env.now) {
-                    self.record_failure(env, id, FailureKind::Flapping, None);
+                    self.record_failure(env, id, Failure::Flapping, None);
                 }
                 self.start_draining(env, id)
             }
@@ -55,7 +55,7 @@ impl Initiator {
         tunnel.phase = Phase::Draining;
         host.enter(tunnel.phase);
         self.timers.set(&mut tunnel.alarm, env.now.after(self.config.drain_grace), Timer::Grace(id));
-        // A responder that says GOAWAY again and again must not pile up tunnels here.
+        // A responder that sends GOAWAY again and again must not accumulate draining tunnels here.
         if host.draining > self.config.max_draining {
             return self.close(env, id, CloseReason::Surplus);
         }
@@ -70,7 +70,7 @@ impl Initiator {
         self.close(env, left, CloseReason::Drained)
     }
 
-    /// Says `Drained` once, when nothing is left.
+    /// Reports `Drained` once, when no tunnel is left.
     pub(super) fn drained(&mut self) -> Effects<Effect> {
         match &mut self.drain {
             Some(drain) if !drain.over && self.tunnels.is_empty() => {

@@ -1,4 +1,4 @@
-//! What an initiator is told, and what it asks for.
+//! Events and effects of the initiator.
 
 use core::time::Duration;
 
@@ -56,7 +56,7 @@ pub enum Event {
         /// The tunnel.
         tunnel: TunnelId,
     },
-    /// Wind down: no new tunnel, let streams finish for at most `grace`, then close. For good.
+    /// Drain for good: no new tunnel, let streams finish for at most `grace`, then close.
     DrainRequested {
         /// How long streams may go on.
         grace: Duration,
@@ -115,12 +115,12 @@ pub enum Effect {
         /// Why.
         reason: CloseReason,
     },
-    /// Nothing is left of `host`: its id will not be named again.
+    /// The host has no tunnels and no target: its id will not be used again.
     Forget {
         /// The host.
         host: HostId,
     },
-    /// The drain is over and no tunnel is left. Said once.
+    /// The drain is over and no tunnel is left. Reported once.
     Drained,
 }
 

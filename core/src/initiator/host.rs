@@ -42,7 +42,8 @@ impl Host {
         self.pending + self.up + self.draining == 0
     }
 
-    /// A host in trouble is probed by one dial at a time: a gateway that comes back is not met by a stampede.
+    /// A host that keeps failing is probed by one dial at a time: a recovering responder is not met by all dials at
+    /// once.
     pub(super) const fn may_dial(&self) -> bool {
         !self.backoff.limits_dials() || self.pending == 0
     }

@@ -1,4 +1,4 @@
-//! What a host did wrong lately, and how long it is left alone for it.
+//! Backoff of a host: consecutive failures, and how long the host is not dialled after them.
 
 use core::time::Duration;
 
@@ -7,29 +7,29 @@ use super::{Config, HostId};
 use crate::backoff::{Backoff, jitter};
 use crate::{Env, Instant};
 
-/// A tunnel that lived for so long was a good one; one that goes sooner may be part of a loop.
+/// A tunnel that lived for so long resets the backoff; one that ends sooner may be part of a loop.
 const MIN_LIFETIME: Duration = Duration::from_secs(1);
 
-/// Whether the end of a tunnel that lived for `life` speaks against its host.
+/// Whether the end of a tunnel that lived for `life` counts as a failure of its host.
 pub(super) fn is_flap(proven: bool, life: Duration) -> bool {
     !proven || life < MIN_LIFETIME
 }
 
-/// The kinds of failure, each with its own way of coming back.
+/// The kinds of failure, each with its own backoff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum FailureKind {
-    /// The dial was refused: the host is up and its process is not. A restart, most likely, so ask again soon; a
-    /// refusal costs a kernel next to nothing.
+pub(super) enum Failure {
+    /// The connection was refused: the host is up and its process is not. A restart, most likely, so it is dialled
+    /// again soon; a refusal is cheap for the host.
     ConnectionRefused,
     /// Time-outs, broken answers, 429, 5xx: more load will not help.
     Failing,
-    /// 401, 403, 404, an answer that leaves TLS: nothing changes until somebody mends a configuration.
+    /// 401, 403, 404, an answer that leaves TLS: nothing changes until somebody changes a configuration.
     Denied,
-    /// Tunnels are accepted and go again at once.
+    /// Tunnels are accepted and end again at once.
     Flapping,
 }
 
-impl FailureKind {
+impl Failure {
     pub(super) const fn of_status(status: u16) -> Self {
         match status {
             401 | 403 | 404 => Self::Denied,
@@ -38,13 +38,13 @@ impl FailureKind {
     }
 }
 
-/// Failures in a row of one kind.
+/// Consecutive failures of one kind, if there are any.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct HostBackoff(Option<Failures>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Failures {
-    kind: FailureKind,
+    kind: Failure,
     in_a_row: u32,
     last: Instant,
     /// The host is not dialled before.
@@ -54,35 +54,31 @@ struct Failures {
 impl HostBackoff {
     pub(super) const NONE: Self = Self(None);
 
-    /// When the host may be dialled again; the epoch if there is no trouble.
+    /// When the host may be dialled again; the epoch without a failure.
     pub(super) fn until(&self) -> Instant {
         self.0.as_ref().map_or(Instant::EPOCH, |failures| failures.until)
     }
 
-    /// Whether to be careful with the host. One short-lived tunnel is no reason yet.
+    /// Whether the host is probed by one dial at a time. One short-lived tunnel is not enough for that.
     pub(super) const fn limits_dials(&self) -> bool {
         match &self.0 {
             None => false,
-            Some(Failures { kind: FailureKind::Flapping, in_a_row, .. }) => *in_a_row > 1,
-            Some(Failures {
-                kind: FailureKind::ConnectionRefused | FailureKind::Failing | FailureKind::Denied,
-                ..
-            }) => true,
+            Some(Failures { kind: Failure::Flapping, in_a_row, .. }) => *in_a_row > 1,
+            Some(Failures { kind: Failure::ConnectionRefused | Failure::Failing | Failure::Denied, .. }) => true,
         }
     }
 
-    /// The responder accepted a tunnel. That ends every trouble but flapping, which is made of acceptances.
+    /// The responder accepted a tunnel. That resets all but flapping, which consists of acceptances.
     pub(super) fn tunnel_accepted(&mut self) {
         match &self.0 {
-            Some(Failures { kind: FailureKind::Flapping, .. }) | None => {}
-            Some(Failures {
-                kind: FailureKind::ConnectionRefused | FailureKind::Failing | FailureKind::Denied,
-                ..
-            }) => self.0 = None,
+            Some(Failures { kind: Failure::Flapping, .. }) | None => {}
+            Some(Failures { kind: Failure::ConnectionRefused | Failure::Failing | Failure::Denied, .. }) => {
+                self.0 = None
+            }
         }
     }
 
-    /// A tunnel has proven itself for `life` so far.
+    /// A tunnel has been alive for `life` so far.
     pub(super) fn tunnel_lived(&mut self, life: Duration) {
         if life >= MIN_LIFETIME {
             self.0 = None;
@@ -97,7 +93,7 @@ impl HostBackoff {
         &mut self,
         env: Env,
         config: &Config,
-        kind: FailureKind,
+        kind: Failure,
         dialed: Instant,
         retry_after: Option<Duration>,
     ) {
@@ -109,12 +105,12 @@ impl HostBackoff {
             Some(_) | None => 1,
         };
         let pause = pause(env, config, kind, in_a_row, retry_after);
-        // Whoever asked for a long pause keeps it, whatever else fails that was dialled before.
+        // A pause that a responder asked for is not shortened by other failures.
         let until = env.now.after(pause).max(self.until());
         self.0 = Some(Failures { kind, in_a_row, last: env.now, until });
     }
 
-    /// The same trouble of `host` with its moments where `clock` puts them, for comparing states.
+    /// The same backoff of `host` with its moments where `clock` puts them, for comparing states.
     pub(super) fn retimed(&self, host: HostId, clock: &mut impl FnMut(Moment, Instant) -> Instant) -> Self {
         Self(self.0.clone().map(|failures| Failures {
             // Beyond this the pauses do not grow any more.
@@ -129,38 +125,35 @@ impl HostBackoff {
     pub(super) const fn spec_state(&self) -> &'static str {
         match &self.0 {
             None => "none",
-            Some(Failures { kind: FailureKind::Flapping, in_a_row: 0 | 1, .. }) => "flapped",
-            Some(Failures { kind: FailureKind::Flapping, .. }) => "flapping",
-            Some(Failures {
-                kind: FailureKind::ConnectionRefused | FailureKind::Failing | FailureKind::Denied,
-                ..
-            }) => "failing",
+            Some(Failures { kind: Failure::Flapping, in_a_row: 0 | 1, .. }) => "flapped",
+            Some(Failures { kind: Failure::Flapping, .. }) => "flapping",
+            Some(Failures { kind: Failure::ConnectionRefused | Failure::Failing | Failure::Denied, .. }) => "failing",
         }
     }
 }
 
-fn pause(env: Env, config: &Config, kind: FailureKind, in_a_row: u32, retry_after: Option<Duration>) -> Duration {
+fn pause(env: Env, config: &Config, kind: Failure, in_a_row: u32, retry_after: Option<Duration>) -> Duration {
     if let Some(asked) = retry_after {
         let asked = asked.min(config.retry_after_cap);
         // Every initiator was told the same number: spread them a little (reference §2.5 adds up to 15 %).
         return asked + jitter(asked * 15 / 100, env.dice);
     }
     match kind {
-        FailureKind::ConnectionRefused => {
+        Failure::ConnectionRefused => {
             let backoff = Backoff { base: config.backoff_base, cap: config.refused_cap };
             jitter(backoff.step(in_a_row), env.dice)
         }
-        FailureKind::Failing => {
+        Failure::Failing => {
             let backoff = Backoff { base: config.backoff_base, cap: config.backoff_cap };
             jitter(backoff.step(in_a_row), env.dice)
         }
-        // Nobody mends a configuration in a millisecond, so only half of the step is left to chance.
-        FailureKind::Denied => {
+        // A configuration is not changed within milliseconds, so only half of the step is random.
+        Failure::Denied => {
             let backoff = Backoff { base: config.denied_base, cap: config.backoff_cap.max(config.denied_base) };
             let half = backoff.step(in_a_row) / 2;
             half + jitter(half, env.dice)
         }
-        FailureKind::Flapping => match in_a_row {
+        Failure::Flapping => match in_a_row {
             0 | 1 => Duration::ZERO,
             more => {
                 let backoff = Backoff { base: config.backoff_base, cap: config.backoff_cap };

@@ -48,8 +48,8 @@ impl Initiator {
         assert_eq!(self.timers.len(), armed, "no timer without an owner");
     }
 
-    /// TargetBound and its other half: too many are being shed, too few are being dialled unless the host is in
-    /// trouble and probed already. Returns whether the host has a timer.
+    /// TargetBound and its other half: surplus is being shed, and what is missing is being dialled, unless the host
+    /// keeps failing and is probed already. Returns whether the host has a timer.
     fn check_count(&self, id: HostId, seen: &Seen) -> bool {
         let host = &self.hosts[&id];
         let target = if self.drain.is_some() { 0 } else { host.target };

@@ -10,7 +10,7 @@ use crate::TunnelId;
 pub struct SpecState {
     /// Every tunnel, by slot.
     pub tunnels: alloc::vec::Vec<SpecTunnel>,
-    /// Every host that is not forgotten: its target and its trouble.
+    /// Every host that is not forgotten: its target and its backoff.
     pub hosts: alloc::vec::Vec<(HostId, u16, &'static str)>,
     /// How far the drain of everything is.
     pub drain: &'static str,

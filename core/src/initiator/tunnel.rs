@@ -29,12 +29,12 @@ pub(super) enum Phase {
     Draining,
 }
 
-/// What the pings of an idle tunnel have told so far.
+/// What is known from the pings of an idle tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Pings {
     /// Nothing: a 200 alone proves nothing (reference §2.3).
     None,
-    /// One came: the responder means it.
+    /// One came: the responder keeps the tunnel.
     One,
     /// It is known how often they come.
     Regular,
@@ -58,7 +58,7 @@ impl Phase {
         }
     }
 
-    /// How little is lost with the tunnel.
+    /// The order of shedding: the highest goes first.
     pub(super) const fn sheds_easily(self) -> u8 {
         match self {
             Self::Dialing | Self::Handshaking => 2,
@@ -77,8 +77,8 @@ impl Tunnel {
         }
     }
 
-    /// Whether the end of this accepted tunnel, if it comes now, speaks against its host: one that is used proves something
-    /// as well, but not if it was dialled just before.
+    /// Whether the end of this accepted tunnel, if it comes now, speaks against its host: one that is used proves
+    /// something as well, but not if it was dialled just before.
     pub(super) fn is_flap(&self, now: Instant) -> bool {
         let since = match self.phase {
             Phase::Idle { accepted, .. } => accepted,
@@ -99,7 +99,7 @@ impl Tunnel {
     }
 }
 
-/// Where a tunnel stands.
+/// The stage of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// The transport is being connected.
@@ -114,14 +114,14 @@ pub enum Stage {
     Draining,
 }
 
-/// One tunnel, for people and for tests.
+/// A snapshot of one tunnel, for the admin page, logs and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TunnelView {
     /// Its name.
     pub tunnel: TunnelId,
     /// Its host.
     pub host: HostId,
-    /// Where it stands.
+    /// Its stage.
     pub stage: Stage,
     /// When it was last heard; when it was dialled, if never.
     pub heard: Instant,

@@ -1,4 +1,5 @@
-//! How events, effects, timers and settings become records and are read back: one table a type serves both directions and both formats.
+//! How events, effects, timers and settings become records and are read back: one table a type serves both directions
+//! and both formats.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;

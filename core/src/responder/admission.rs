@@ -1,4 +1,4 @@
-//! Who may knock: how many connections may be unheard, in all and from one place, and how fast new ones may come.
+//! Admission of new connections: limits on pending handshakes, in all and per source, and a rate limit.
 
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
@@ -8,16 +8,16 @@ use super::Config;
 use crate::Instant;
 use crate::handshake::Rejection;
 
-/// The span that the rate of new connections is about, and that may be used up at once.
+/// The window of the rate limit: as many connections as it allows in this time may come in one burst.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Where a connection comes from, as far as limits are concerned: an IPv4 address, or the first 64 bits of an IPv6
-/// address, since whoever has one address there usually has all that begin like it.
+/// The source of a connection, as limits see it: an IPv4 address, or the /64 network of an IPv6 address, since whoever
+/// has one address of a /64 usually has all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(pub u64);
 
 impl Source {
-    /// The place that `address` belongs to. An IPv4 address written as one of IPv6 is the same place.
+    /// The source that `address` belongs to. An IPv4-mapped IPv6 address counts as the IPv4 address.
     #[must_use]
     pub const fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -27,12 +27,12 @@ impl Source {
     }
 }
 
-/// What is remembered of those who knock: nothing but what a limit is about, and no place without a connection.
+/// Pending handshakes by source, and the state of the rate limit. Sources without a pending handshake are not kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Admission {
-    /// Connections without a tunnel, by where they come from: at most as many places as there may be of them.
+    /// Connections without a tunnel, by source; never more sources than connections.
     pub(super) pending: BTreeMap<Source, u32>,
-    /// The bucket of tokens, as the moment at which it will be full again.
+    /// The token bucket, stored as the moment at which it will be full again.
     full_at: Instant,
 }
 
@@ -41,7 +41,7 @@ impl Admission {
         Self { pending: BTreeMap::new(), full_at: Instant::EPOCH }
     }
 
-    /// Takes one more connection from `source`; `pending` are there already.
+    /// Admits one more connection from `source`, or says why not; `pending` handshakes are under way already.
     pub(super) fn admit(
         &mut self,
         config: &Config,
@@ -67,16 +67,16 @@ impl Admission {
         Ok(())
     }
 
-    /// A connection from `source` has become a tunnel, or is gone.
+    /// A connection from `source` has become a tunnel, or was closed.
     pub(super) fn release(&mut self, source: Source) {
-        let pending = self.pending.get_mut(&source).expect("it has entered");
+        let pending = self.pending.get_mut(&source).expect("it was admitted");
         *pending -= 1;
         if *pending == 0 {
             self.pending.remove(&source);
         }
     }
 
-    /// The same with the past forgotten: worlds to be searched have no rate.
+    /// The same with a full token bucket: searches have no rate limit.
     pub(super) fn canonical(&self) -> Self {
         Self { pending: self.pending.clone(), full_at: Instant::EPOCH }
     }

@@ -1,4 +1,4 @@
-//! What an operator may set of a responder, and the defaults.
+//! Settings of a responder, and their defaults.
 
 use core::time::Duration;
 
@@ -35,9 +35,9 @@ pub struct Config {
     pub max_waiting_per_tenant: u32,
     /// Connections whose handshake is not done.
     pub max_handshakes: u32,
-    /// Those of them that come from one place: see [`Source`](super::Source).
+    /// Those of them that come from one [`Source`](super::Source).
     pub max_handshakes_per_source: u32,
-    /// New connections in a second, and as many at once after a quiet one; zero is any number.
+    /// New connections per second, which is also the size of a burst; zero is no limit.
     pub max_accepts_per_second: u32,
     /// Tunnels of one node.
     pub max_tunnels_per_node: u32,

@@ -1,4 +1,4 @@
-//! Taking tunnels out of use: unlisted first, then told, then given time for their streams, then closed.
+//! Draining tunnels: unlisted first, then sent GOAWAY, then given time for their streams, then closed.
 
 use core::time::Duration;
 
@@ -17,13 +17,13 @@ pub(super) struct Drain {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum DrainStage {
-    /// Waiting callers are turned away, then tunnels told, by slot.
+    /// Waiting callers are refused, then GOAWAY is sent to tunnels, by slot.
     Telling { slot: usize },
     /// Streams finish.
     Finishing,
     /// Time is over: tunnels are closed, by slot.
     Closing { slot: usize },
-    /// `Drained` was said.
+    /// `Drained` was reported.
     Over,
 }
 
@@ -101,7 +101,7 @@ impl Responder {
         self.close(id, CloseReason::GraceExpired)
     }
 
-    /// Says `Drained` once, when everybody was told and no tunnel is left.
+    /// Reports `Drained` once, when every tunnel was sent GOAWAY and none is left.
     pub(super) fn drained(&mut self) -> Effects<Effect> {
         let Some(drain) = &mut self.drain else { return Effects::NONE };
         match drain.stage {
@@ -116,7 +116,7 @@ impl Responder {
         }
     }
 
-    /// No new work for the tunnel from here on; it is told in a tick of its own.
+    /// The tunnel gets no new requests from here on; GOAWAY is sent in a tick of its own.
     pub(super) fn start_draining(&mut self, now: Instant, id: TunnelId, cause: DrainCause, until: Instant) {
         let tunnel = self.tunnels.get(id).expect("the caller has found it");
         if tunnel.member().is_none() || tunnel.is_draining() {
@@ -126,7 +126,7 @@ impl Responder {
         self.arm(id, now, Timer::Retire(id));
     }
 
-    /// Tells the initiator, which dials a replacement while this tunnel still carries what it carries.
+    /// Sends GOAWAY to the initiator, which dials a replacement while this tunnel finishes its streams.
     pub(super) fn retire(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
         let tunnel = self.tunnels.get_mut(id).expect("a tunnel with a timer lives");
         let Phase::Draining(member, draining) = &mut tunnel.phase else {
@@ -167,7 +167,7 @@ impl Responder {
         Effects::NONE
     }
 
-    /// Why a tunnel is closed that was given a moment to do it itself.
+    /// Why a tunnel is closed whose peer did not close it in time.
     pub(super) fn linger_reason(&self, id: TunnelId) -> CloseReason {
         self.draining(id).map_or(CloseReason::LingerTimeout, |draining| draining.cause.reason())
     }

@@ -1,4 +1,4 @@
-//! What a responder is told, and what it asks for.
+//! Events and effects of the responder.
 
 use core::time::Duration;
 
@@ -23,7 +23,7 @@ pub enum Event<'a> {
     HandshakeReceived {
         /// The tunnel.
         tunnel: TunnelId,
-        /// What the request says and what the edge made of it.
+        /// The request's identity and whether it was authenticated.
         handshake: Handshake<'a>,
     },
     /// The handshake request is malformed or not for us.
@@ -61,7 +61,7 @@ pub enum Event<'a> {
         /// The tunnel.
         tunnel: TunnelId,
     },
-    /// A caller that was told to wait went away.
+    /// A waiting caller went away.
     Cancelled {
         /// The request.
         stream: StreamId,
@@ -83,31 +83,31 @@ pub enum Event<'a> {
     Tick,
 }
 
-/// A handshake as the edge saw it.
+/// A handshake request, as parsed and authenticated by the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Handshake<'a> {
-    /// Who the initiator says it is.
+    /// The claimed identity.
     pub identity: Identity<'a>,
-    /// Which run of the initiator's process; none from an Envoy.
+    /// The run of the initiator's process; none from an Envoy.
     pub instance: Option<Instance>,
-    /// Whether the edge believes it.
+    /// Whether the identity was authenticated.
     pub verdict: Verdict,
 }
 
-/// What the edge (TLS, tokens) made of a claimed identity.
+/// The result of authenticating a claimed identity by TLS and tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Proven, or nothing has to be.
+    /// Authenticated, or no authentication is configured.
     Authenticated,
-    /// Not proven.
+    /// No credentials, or invalid ones.
     Unauthenticated,
-    /// Proven to be somebody else.
+    /// Valid credentials of another identity.
     Mismatch,
 }
 
 impl Verdict {
-    /// What two means of proof make of a claim together: each has to prove it. A peer that lacks a proof is told so
-    /// first, as in reference §2.2.
+    /// The verdict of two authentication methods together: both have to succeed. Missing credentials are reported
+    /// before a mismatch, as in reference §2.2.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -152,12 +152,12 @@ pub enum DrainScope<'a> {
 /// What the runtime is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Read a handshake request from the new connection, which is now called `tunnel`.
+    /// Read a handshake request from the new connection, whose id is `tunnel` from now on.
     Admit {
         /// The new tunnel.
         tunnel: TunnelId,
     },
-    /// Answer the new connection with `rejection` and close it; it gets no name.
+    /// Answer the new connection with `rejection` and close it; it gets no id.
     RefuseConnection {
         /// Why.
         rejection: Rejection,
@@ -191,7 +191,7 @@ pub enum Effect {
         /// The request.
         stream: StreamId,
     },
-    /// Turn the caller away.
+    /// Refuse the request.
     Refuse {
         /// The request.
         stream: StreamId,
@@ -210,12 +210,12 @@ pub enum Effect {
         /// Why.
         reason: CloseReason,
     },
-    /// Two living processes claim the node of `tunnel`; both are kept. Said once for each such node.
+    /// Two living processes claim the node of `tunnel`; both are kept. Reported once for each such node.
     Contended {
-        /// A tunnel of the one that came back.
+        /// A tunnel of the process that was displaced before and is back.
         tunnel: TunnelId,
     },
-    /// The drain of everything is over and no tunnel is left. Said once.
+    /// The drain of everything is over and no tunnel is left. Reported once.
     Drained,
 }
 
@@ -228,11 +228,11 @@ pub enum Refusal {
     NoTunnel,
     /// Every tunnel to it carries as many streams as it may, and none became free in time.
     Saturated,
-    /// As many callers wait already as may.
+    /// As many callers wait already as may wait.
     QueueFull,
     /// The tenant has as many requests under way or waiting as it may.
     TenantSaturated,
-    /// As many callers of the tenant wait already as may.
+    /// As many callers of the tenant wait already as may wait.
     TenantQueueFull,
     /// The responder is being drained.
     Draining,
@@ -243,7 +243,7 @@ pub enum Refusal {
 pub enum CloseReason {
     /// No complete handshake in time.
     HandshakeTimeout,
-    /// The rejected peer did not go away in time.
+    /// The rejected peer did not close the connection in time.
     LingerTimeout,
     /// A ping was not echoed in time.
     PingTimeout,
@@ -253,8 +253,8 @@ pub enum CloseReason {
     Drained,
     /// The drain's grace is over with streams still open.
     GraceExpired,
-    /// A newer process of the same node took its place, and its streams are done.
+    /// A newer process of the same node has registered, and the tunnel's streams are done.
     Superseded,
-    /// The node came back where there was no room left, and this was its longest unanswered tunnel.
+    /// It made room for a new tunnel of its node: its ping had been unanswered for the longest time.
     Evicted,
 }

@@ -1,4 +1,4 @@
-//! A node that comes back meets its own ghost: tunnels of its former process that nobody has buried yet.
+//! Fencing: when a newer process of a node arrives, tunnels of its older processes get no new requests and are drained.
 
 use core::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::handshake::Instance;
 use crate::table::Table;
 use crate::{Instant, TunnelId};
 
-/// A ping that was not answered for so long makes its tunnel suspect. Far more than any round trip.
+/// A tunnel whose ping is unanswered for so long may be stale. Far more than any round trip.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
-/// How many displaced processes of a node are remembered. As many living ones that claim a node in turn are found out;
-/// a fleet of more under one name is a mistake that shows in the log all the same.
+/// How many displaced processes of a node are remembered. Contention among up to so many living processes and the
+/// current one is detected.
 const MAX_DISPLACED: usize = 4;
 
 /// The processes of one node, as far as they say who they are.
@@ -21,9 +21,9 @@ const MAX_DISPLACED: usize = 4;
 pub(super) struct Generations {
     /// The one that gets work.
     pub(super) current: Option<Instance>,
-    /// Those before it, the latest first.
+    /// Those that it displaced, the latest first.
     pub(super) displaced: [Option<Instance>; MAX_DISPLACED],
-    /// One of them turned out to be alive, so all get work.
+    /// One of them turned out to be alive, so all get requests.
     pub(super) contended: bool,
 }
 
@@ -37,8 +37,8 @@ enum Arrival {
 impl Generations {
     pub(super) const NONE: Self = Self { current: None, displaced: [None; MAX_DISPLACED], contended: false };
 
-    /// Takes in an instance that has just proven to be alive. The one seen last for the first time is the newest:
-    /// no clock is trusted.
+    /// Records an instance that has just completed a handshake. The newest is the one that was first seen last: no
+    /// clock of an initiator is trusted.
     fn arrive(&mut self, instance: Instance) -> Arrival {
         match self.current {
             _ if self.contended => Arrival::Known,
@@ -47,7 +47,7 @@ impl Generations {
                 Arrival::Known
             }
             Some(current) if current == instance => Arrival::Known,
-            // It was displaced and is back: living processes, which would displace each other for ever.
+            // It was displaced and is back: two living processes, which would displace each other for ever.
             Some(_) if self.displaced.contains(&Some(instance)) => {
                 self.contended = true;
                 Arrival::Contended
@@ -62,8 +62,8 @@ impl Generations {
     }
 }
 
-/// The tunnel of `node`, and of `cluster` if it has to be of one, whose ping is unanswered for the longest time, if that
-/// is suspiciously long.
+/// The tunnel of `node`, and of `cluster` if it has to be of one, whose ping is unanswered for the longest time, if
+/// that is suspiciously long.
 pub(super) fn longest_unanswered(
     node: &Node,
     cluster: Option<ClusterKey>,
@@ -86,8 +86,8 @@ pub(super) fn longest_unanswered(
 }
 
 impl Responder {
-    /// A tunnel of `instance` has arrived at `node`: tunnels of an older process get no new work and are drained.
-    /// Returns whether two living processes were found to claim the node just now.
+    /// A tunnel of `instance` was registered for `node`: tunnels of an older process get no new requests and are
+    /// drained. Returns whether contention of two living processes was detected by this tunnel.
     pub(super) fn fence(&mut self, now: Instant, node: NodeKey, instance: Option<Instance>) -> bool {
         let Some(instance) = instance else { return false };
         match self.registry.node_mut(node).generations.arrive(instance) {

@@ -134,9 +134,9 @@ impl Responder {
         for (_, tunnel) in self.tunnels.iter().filter(|(_, tunnel)| tunnel.member().is_none()) {
             *pending.entry(tunnel.source).or_default() += 1;
         }
-        assert_eq!(self.admission.pending, pending, "the door remembers who stands before it, and nobody else");
+        assert_eq!(self.admission.pending, pending, "pending handshakes are counted by source");
         let most = pending.into_values().max().unwrap_or(0);
-        assert!(most <= self.config.max_handshakes_per_source, "no place has more handshakes under way than it may");
+        assert!(most <= self.config.max_handshakes_per_source, "no source has more handshakes under way than it may");
     }
 
     fn check_clusters(&self, seen: &BTreeMap<NodeKey, SeenNode>) {

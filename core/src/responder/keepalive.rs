@@ -7,12 +7,12 @@ use super::{Effect, Responder, Timer};
 use crate::backoff::jitter;
 use crate::{Effects, Env, Instant, TunnelId};
 
-/// Pings that are due within this time go out together. Ten thousand tunnels wake their responder a hundred times a second
-/// then, and not ten times as often.
-const BEAT: Duration = Duration::from_millis(10);
+/// The granularity of ping timers: pings that are due within this time go out in one wake-up, at most a hundred a
+/// second however many tunnels there are.
+const PING_GRANULARITY: Duration = Duration::from_millis(10);
 
 impl Responder {
-    /// The tunnel was left alone for long enough: it can be used, and is pinged to prove itself.
+    /// The settling time is over: the tunnel can be used, and is pinged at once.
     pub(super) fn settled(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
         self.list(env.now, id);
         self.ping(env, id)
@@ -35,7 +35,7 @@ impl Responder {
                 let next = next_ping(self.config.ping_interval, env);
                 self.arm(id, next, Timer::Ping(id));
             }
-            // Nobody asked, or the tunnel was taken into use meanwhile: a sign of life and no more.
+            // An unsolicited echo, or the tunnel was taken into use meanwhile: it only shows that the peer is alive.
             Phase::Settling(_) | Phase::Idle(_, Keepalive::Resting) | Phase::InUse(_) | Phase::Draining(..) => {
                 tunnel.heard = env.now;
             }
@@ -57,11 +57,11 @@ impl Responder {
     }
 }
 
-/// A little late and never early, so that ten thousand tunnels do not beat as one (reference §3); but in step with those
-/// that are due at nearly the same time.
+/// When to ping next: up to 15 % later than the interval, never earlier, so that many tunnels are not pinged all at
+/// once (reference §3); rounded up, so that those due at nearly the same time share a wake-up.
 fn next_ping(interval: Duration, env: Env) -> Instant {
     let pause = interval + jitter(interval * 15 / 100, env.dice);
-    env.now.after(pause).on_beat(BEAT.min(interval / 100))
+    env.now.after(pause).round_up(PING_GRANULARITY.min(interval / 100))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Keys by name, found about as fast among a million names as among a thousand.
 //!
-//! Names are compared by a hash, which stands in the tree itself; the names would each have to be fetched from elsewhere.
-//! Anybody can make up names with the same hash: those are told apart in a tree of their own, so that nobody gains by it.
+//! A tree over hashes of names: a look-up compares integers that lie in the tree's nodes, and one name at the end.
+//! Names with the same hash are kept in a tree of their own, so that colliding names, which anybody can make up, cost
+//! no more than a logarithm.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -9,7 +10,7 @@ use alloc::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct NameIndex<K>(BTreeMap<u64, Bucket<K>>);
 
-/// All names with one hash.
+/// The names with one hash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Bucket<K> {
     One(Arc<str>, K),

@@ -1,4 +1,5 @@
-//! The hot path: which tunnel a request takes. Constant time beside the look-up of the name, no allocation.
+//! The hot path: which tunnel a request takes (power of two choices). Constant time beside the look-up of the name, and
+//! no allocation.
 
 use core::cmp::Ordering;
 
@@ -34,7 +35,7 @@ impl Responder {
         let Some(key) = known.and_then(|tenant| tenant.target(target.name)) else {
             return self.wait(env, stream, tenant, target.name, Refusal::NoTunnel);
         };
-        // Nobody overtakes those who wait.
+        // Waiting callers are served first.
         if !self.registry.queue_mut(key).is_empty() {
             return self.wait(env, stream, tenant, target.name, Refusal::Saturated);
         }
@@ -75,7 +76,7 @@ impl Responder {
         }
     }
 
-    /// The tunnel for one more request to `target`: of two drawn by lot the one with less to do.
+    /// The tunnel for one more request to `target`: the less loaded of two random candidates.
     pub(super) fn pick(&self, target: TargetKey, dice: u64) -> Option<TunnelId> {
         let (node, dice) = match target {
             TargetKey::Node(node) => (self.registry.node(node), dice),
@@ -100,7 +101,7 @@ impl Responder {
     pub(super) fn assign(&mut self, now: Instant, stream: StreamId, id: TunnelId) -> Effects<Effect> {
         let tunnel = self.tunnels.get_mut(id).expect("only living tunnels are listed");
         if matches!(tunnel.phase, Phase::Settling(_) | Phase::Idle(..)) {
-            // A ping that waits for its echo already counts: the first use of a dead tunnel must not lengthen its life.
+            // Silence counts from an unanswered ping on: using a dead tunnel must not delay the detection.
             let quiet_since = match tunnel.phase {
                 Phase::Idle(_, Keepalive::Awaiting { since }) => since,
                 Phase::Idle(_, Keepalive::Resting)

@@ -82,7 +82,7 @@ pub(super) struct Node {
     pub(super) tenant: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) tunnels: BTreeSet<TunnelId>,
-    /// How many of them are on their way out.
+    /// How many of them are draining.
     pub(super) draining: u32,
     pub(super) listed: Vec<TunnelId>,
     pub(super) streams: u32,
@@ -95,9 +95,9 @@ pub(super) struct Node {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Membership {
     pub(super) cluster: ClusterKey,
-    /// How many of the node's tunnels say so.
+    /// How many of the node's tunnels named this cluster.
     pub(super) tunnels: u32,
-    /// Where the node stands in the cluster's list.
+    /// The node's position in the cluster's list.
     pub(super) listed: Option<u32>,
 }
 
@@ -129,7 +129,7 @@ impl Tenant {
 }
 
 impl Node {
-    /// Tunnels that are not on their way out.
+    /// Tunnels that are not draining.
     pub(super) fn active(&self) -> u32 {
         position(self.tunnels.len()) - self.draining
     }
@@ -289,7 +289,7 @@ impl Registry {
         }
     }
 
-    /// Makes a tunnel findable. Nothing happens if it is already.
+    /// Lists a tunnel. Does nothing if it is listed already.
     pub(super) fn list(&mut self, tunnels: &mut Table<TunnelId, Tunnel>, id: TunnelId) {
         let member = member_of(tunnels, id);
         if member.listed.is_some() {
@@ -308,7 +308,7 @@ impl Registry {
         }
     }
 
-    /// Makes a tunnel not findable. Nothing happens if it is not.
+    /// Unlists a tunnel. Does nothing if it is not listed.
     pub(super) fn unlist(&mut self, tunnels: &mut Table<TunnelId, Tunnel>, id: TunnelId) {
         let member = member_of(tunnels, id);
         let Some(place) = member.listed.take() else { return };

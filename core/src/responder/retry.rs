@@ -20,8 +20,8 @@ pub const LAST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 /// [`LAST_REQUEST_GRACE`], so that those find one.
 pub const TUNNEL_DRAIN_DELAY: Duration = Duration::from_secs(1);
 
-/// How long a responder goes on reading what is left of a request that it has answered already, and how much of it. Whoever
-/// closes an HTTP/1.1 connection on unread bytes resets it, and the answer may be lost with it (RFC 9112 §9.6).
+/// How long a responder goes on reading what is left of a request that it has answered already, and how much of it.
+/// Whoever closes an HTTP/1.1 connection on unread bytes resets it, and the answer may be lost with it (RFC 9112 §9.6).
 pub const LINGERING_CLOSE: Duration = Duration::from_secs(5);
 
 /// See [`LINGERING_CLOSE`].

@@ -28,7 +28,7 @@ pub(super) enum Phase {
     Draining(Member, Draining),
 }
 
-/// What an accepted tunnel is to the registry.
+/// The registry's part of an accepted tunnel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Member {
     pub(super) node: NodeKey,
@@ -37,7 +37,7 @@ pub(super) struct Member {
     pub(super) instance: Option<Instance>,
     /// Requests under way.
     pub(super) streams: u32,
-    /// Where the tunnel stands in its node's list of tunnels that can take one more request.
+    /// The tunnel's position in its node's list of tunnels that can take one more request.
     pub(super) listed: Option<u32>,
 }
 
@@ -45,27 +45,27 @@ pub(super) struct Member {
 pub(super) enum Keepalive {
     /// The last ping was answered.
     Resting,
-    /// A ping is on its way. Never two: Envoy's initiators break on pings that arrive together (reference §3).
+    /// A ping is unanswered. Never two: Envoy's initiators fail on pings that arrive together (reference §3).
     Awaiting { since: Instant },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Draining {
-    /// Who wants it.
+    /// What started it.
     pub(super) cause: DrainCause,
     /// How long streams may go on.
     pub(super) until: Instant,
-    /// Whether both ends know.
+    /// Whether GOAWAY was sent, or received from the peer.
     pub(super) goaway_sent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum DrainCause {
-    /// The initiator said GOAWAY.
+    /// The initiator sent GOAWAY.
     PeerGoaway,
-    /// An operator drains.
+    /// An operator requested a drain.
     Operator,
-    /// A newer process of the node is there.
+    /// A newer process of the node has registered.
     Superseded,
 }
 
@@ -133,12 +133,12 @@ impl Tunnel {
     }
 }
 
-/// Where a tunnel stands.
+/// The stage of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// The handshake is under way.
     Handshaking,
-    /// The handshake was turned away; the peer has yet to close.
+    /// The handshake was rejected; the peer has yet to close.
     Rejected,
     /// Accepted a moment ago.
     Settling,
@@ -150,12 +150,12 @@ pub enum Stage {
     Draining,
 }
 
-/// One tunnel, for people and for tests.
+/// A snapshot of one tunnel, for the admin page, logs and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TunnelView<'a> {
     /// Its name.
     pub tunnel: TunnelId,
-    /// Where it stands.
+    /// Its stage.
     pub stage: Stage,
     /// Who is at the other end; none before the handshake is done.
     pub identity: Option<Identity<'a>>,
@@ -165,7 +165,7 @@ pub struct TunnelView<'a> {
     pub heard: Instant,
 }
 
-/// How many there are of everything.
+/// Gauges of the responder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Counts {
     /// Connections without a tunnel: their handshake is not done, or was turned away.

@@ -1,4 +1,4 @@
-//! Callers without a tunnel wait a moment for one: a redial usually takes less than a second.
+//! Queues of callers that wait for a tunnel: a redial usually takes less than a second.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::{Effect, Refusal, Responder, StreamId, TargetName, Timer};
 use crate::timers::Alarm;
 use crate::{Effects, Env, Instant};
 
-/// Who waits for what.
+/// The waiting callers, by stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Waiting(pub(super) BTreeMap<StreamId, Caller>);
 
@@ -70,7 +70,7 @@ impl Responder {
         Effects::one(Effect::Wait { stream })
     }
 
-    /// There may be room at `target` now: whoever waits there is served, one a tick.
+    /// `target` may have room now: its waiting callers are served, one a tick.
     pub(super) fn arm_serve(&mut self, now: Instant, target: TargetKey) {
         let queue = self.registry.queue_mut(target);
         if !queue.is_empty() && queue.alarm.get().is_none() {
@@ -108,7 +108,7 @@ impl Responder {
         }
     }
 
-    /// Takes `stream` out of the queue it stands in. The target may have to be pruned afterwards.
+    /// Takes `stream` out of its queue. The target may have to be pruned afterwards.
     pub(super) fn stop_waiting(&mut self, stream: StreamId) -> Option<TargetKey> {
         let mut caller = self.waiting.0.remove(&stream)?;
         self.timers.clear(&mut caller.alarm);
@@ -124,7 +124,7 @@ impl Responder {
         Some(caller.target)
     }
 
-    /// Why there is no tunnel for `target`.
+    /// The reason for having no tunnel for `target`.
     pub(super) fn refusal(&self, target: TargetKey) -> Refusal {
         let connected = match target {
             TargetKey::Node(node) => self.registry.node(node).active() > 0,

@@ -1,10 +1,10 @@
 //! The code is a refinement of the specification: in the same small world the graph of the real machine is part of the
 //! graph of its module, and takes nearly all of it.
 //!
-//! States are compared as the specification sees them, tunnels by what is known of them and not by their slots. Time does
-//! not exist there, so the machine is walked on every schedule: before each step its moments are put where they make one
-//! armed timer due, a life long or short, a ping late or not. Every real run is among these walks, whatever its
-//! durations; how long anything takes is not compared, nor are effects that change no state.
+//! States are compared as the specification sees them, tunnels by what is known of them and not by their slots. Time
+//! does not exist there, so the machine is walked on every schedule: before each step its moments are put where they
+//! make one armed timer due, a life long or short, a ping late or not. Every real run is among these walks, whatever
+//! its durations; how long anything takes is not compared, nor are effects that change no state.
 
 mod compare;
 #[path = "../figures/mod.rs"]

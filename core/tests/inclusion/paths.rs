@@ -23,7 +23,8 @@ pub(crate) struct Covered {
     pub(crate) explained: usize,
 }
 
-/// Takes every path from `start` through the specification. Each of its steps has to be possible, or a rule says why not.
+/// Takes every path from `start` through the specification. Each of its steps has to be possible, or a rule says why
+/// not.
 ///
 /// # Panics
 /// If a step is possible in the specification and not in the code, behind the story of the path.
@@ -74,8 +75,8 @@ struct Run {
     story: String,
 }
 
-/// Which slot a tunnel stands in does not show in the specification, so the code is taken along in every way that it can
-/// go; the story is that of one of them.
+/// Which slot a tunnel stands in does not show in the specification, so the code is taken along in every way that it
+/// can go; the story is that of one of them.
 fn take<W: World + Clone>(start: &W, path: &[Edge], views: &Views) -> Run {
     let mut run = Run { steps: 0, story: format!("{}\n", start.view()) };
     let mut worlds = vec![start.clone()];
@@ -94,8 +95,8 @@ fn take<W: World + Clone>(start: &W, path: &[Edge], views: &Views) -> Run {
     run
 }
 
-/// Paths that begin at `first` and lead over every edge. An edge that a rule covers ends its path: the code may not go on
-/// from there. Only where no other way leads on is it passed.
+/// Paths that begin at `first` and lead over every edge. An edge that a rule covers ends its path: the code may not go
+/// on from there. Only where no other way leads on is it passed.
 fn plan(graph: &Graph, first: u32, ruled: &BTreeSet<Edge>) -> Vec<Vec<Edge>> {
     let mut leaving: BTreeMap<u32, Vec<Edge>> = BTreeMap::new();
     for edge in &graph.edges {

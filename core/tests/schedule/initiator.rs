@@ -38,8 +38,8 @@ impl Schedule {
         [due, Self { same_wave: true, ..due }].into_iter().chain(youngest).collect()
     }
 
-    /// The step that `event` makes on this schedule, and the machine behind it at rest, where nothing is due and nothing
-    /// was long ago.
+    /// The step that `event` makes on this schedule, and the machine behind it at rest, where nothing is due and
+    /// nothing was long ago.
     pub(crate) fn step(&self, machine: &Initiator, event: Event) -> (Initiator, Effects<Effect>) {
         let mut next = machine.retimed(|moment, _| self.clock(moment));
         let effects = next.step(Env { now: CANONICAL_NOW, dice: 0 }, event);

@@ -1,5 +1,5 @@
-//! Time, left out: before a step a machine's moments are put where they make one armed timer due, a life long or short, a
-//! ping late or not. Every real run is among the runs on such schedules, whatever its durations.
+//! Time, left out: before a step a machine's moments are put where they make one armed timer due, a life long or short,
+//! a ping late or not. Every real run is among the runs on such schedules, whatever its durations.
 
 pub(crate) mod initiator;
 pub(crate) mod responder;

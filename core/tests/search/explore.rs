@@ -1,7 +1,7 @@
 //! Breadth-first search of a world: every state that its steps can lead to, and how they hang together.
 //!
-//! A state is kept as 128 bits of fingerprint and the step that led to it first; the states themselves are forgotten once
-//! their steps were taken, and made again from the beginning when a story has to be told.
+//! A state is kept as 128 bits of fingerprint and the step that led to it first; the states themselves are forgotten
+//! once their steps were taken, and made again from the beginning when a story has to be told.
 
 use std::collections::VecDeque;
 use std::env;

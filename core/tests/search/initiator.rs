@@ -1,6 +1,7 @@
 //! Worlds of the initiator: hosts that fail now and then, and an operator who changes his mind.
 //!
-//! What has to hold is worked out from what the machine asked for, step by step, and compared with what it says of itself.
+//! What has to hold is worked out from what the machine asked for, step by step, and compared with what it says of
+//! itself.
 
 use std::hash::Hash;
 use std::time::Duration;

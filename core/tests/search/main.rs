@@ -1,5 +1,5 @@
-//! Exhaustive search of the real code in small worlds. The numbers of states and edges are golden: a change of behaviour,
-//! and a search that has gone blind, show in them.
+//! Exhaustive search of the real code in small worlds. The numbers of states and edges are golden: a change of
+//! behaviour, and a search that has gone blind, show in them.
 //!
 //! Larger worlds take a quarter of an hour and 5 GiB of memory:
 //!

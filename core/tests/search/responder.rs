@@ -1,6 +1,7 @@
 //! Worlds of the responder: peers that dial in, forge and fail, callers, and an operator.
 //!
-//! What has to hold is worked out from what the machine asked for, step by step, and compared with what it says of itself.
+//! What has to hold is worked out from what the machine asked for, step by step, and compared with what it says of
+//! itself.
 
 mod observed;
 

@@ -1,6 +1,7 @@
 //! The states that are known, by fingerprint.
 
-/// Numbers for fingerprints, first come first: an open hash table in two arrays, 20 bytes a place, for tens of millions.
+/// Numbers for fingerprints, first come first: an open hash table in two arrays, 20 bytes a place, for tens of
+/// millions.
 pub(crate) struct Visited {
     keys: Vec<u128>,
     /// One more than the number; zero where nothing is.

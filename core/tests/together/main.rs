@@ -1,12 +1,12 @@
 //! Both real machines and a small network: every state that they can come to together.
 //!
-//! Time is left out as in `inclusion`: before each step the moments that a machine remembers are put where they make one
-//! armed timer due, a life long or short, a ping late or not, so every real run is among these. A timer that watches
-//! the other end fires when that is silent, or at the cost of harm.
+//! Time is left out as in `inclusion`: before each step the moments that a machine remembers are put where they make
+//! one armed timer due, a life long or short, a ping late or not, so every real run is among these. A timer that
+//! watches the other end fires when that is silent, or at the cost of harm.
 //!
 //! The same worlds are looked at in two ways: what has to hold everywhere is asserted in every state, and from each the
-//! target has to be reachable at both ends without further harm; and the graph of the code is held against TLC's graph of
-//! `spec/System.tla` in smaller bounds.
+//! target has to be reachable at both ends without further harm; and the graph of the code is held against TLC's graph
+//! of `spec/System.tla` in smaller bounds.
 
 #[path = "../inclusion/compare.rs"]
 mod compare;

@@ -1,5 +1,5 @@
-//! What has to hold in every state of both machines together, by the names that `spec/README.md` has for it. What a step
-//! has to keep is asserted where the step is taken.
+//! What has to hold in every state of both machines together, by the names that `spec/README.md` has for it. What a
+//! step has to keep is asserted where the step is taken.
 
 use revtun_core::handshake::Instance;
 use revtun_core::{Machine, TunnelId};
@@ -65,8 +65,8 @@ impl System {
                 "FailClosed"
             );
             assert_eq!(process, Some(Instance(by.number.into())), "FailClosed");
-            // SupersededGetNoWork: what can be found belongs to the process that is known as the newest, or to any of those
-            // that turned out to live at the same time.
+            // SupersededGetNoWork: what can be found belongs to the process that is known as the newest, or to any of
+            // those that turned out to live at the same time.
             let known =
                 spec_state.nodes.iter().find(|it| (it.tenant, it.name) == (tenant, node)).expect("it has a tunnel");
             assert!(!tunnel.listed || known.contended || known.current == process, "SupersededGetNoWork");

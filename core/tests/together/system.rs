@@ -1,5 +1,6 @@
 //! Both real machines, and what lies between them: initiators, one responder, a network that loses, callers, and
-//! processes that die and come back. What a machine asks for is said on the wire; what arrives is an event of the other.
+//! processes that die and come back. What a machine asks for is said on the wire; what arrives is an event of the
+//! other.
 
 use std::fmt;
 use std::hash::Hash;

@@ -35,7 +35,7 @@ pub fn run(data: &[u8]) {
     let tunnel = reader.tunnel.expect("the head is whole");
     assert_eq!((tunnel.pings, &tunnel.served[..], tunnel.filter.held()), (pings, served, held));
     assert_eq!(detect_protocol(&tunnel.served), detect_protocol(served));
-    if protocol(served) == Some(Protocol::Http2) {
+    if detect_protocol(served) == Some(Protocol::Http2) {
         let mut scanner = FrameScanner::client();
         assert_eq!(tunnel.goaways, scanner.scan(served).goaways);
         assert_eq!(tunnel.scanner, scanner);

@@ -1,8 +1,8 @@
 //! Two initiators, a responder and the network between them; bytes choose what happens next.
 //!
 //! Every choice is among what can happen now: a message arrives, a timer fires, a caller comes, a wire breaks. So no
-//! input is wasted, and a small change of an input is a small change of a run. Whatever happened, once it stops the ends
-//! have to find each other again.
+//! input is wasted, and a small change of an input is a small change of a run. Whatever happened, once it stops the
+//! ends have to find each other again.
 
 mod ends;
 mod wire;

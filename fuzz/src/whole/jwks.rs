@@ -1,5 +1,5 @@
-//! A file with the keys of issuers: read, or refused in one line; and each key verifies what its owner signed, under its
-//! name, and nothing else.
+//! A file with the keys of issuers: read, or refused in one line; and each key verifies what its owner signed, under
+//! its name, and nothing else.
 
 use std::sync::{Arc, LazyLock};
 

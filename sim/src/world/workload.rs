@@ -46,7 +46,8 @@ impl SimWorld {
         let process = host_state.process.as_ref().expect("callers never die");
         let dice = dice(self.plan.seed, &format!("caller {}", spec.request));
         let journal = revtun::journal::Journal::OFF;
-        let world = ProcessWorld::new(Arc::clone(process), self.dns.clone(), dice, Arc::clone(&host_state.skew), journal);
+        let world =
+            ProcessWorld::new(Arc::clone(process), self.dns.clone(), dice, Arc::clone(&host_state.skew), journal);
         let public = self.host_states[&HostId::Responder(spec.via)].public.expect("responders are known");
         process.spawn(caller::send(world, self.history.clone(), spec, public, self.plan.client_timeout()));
     }

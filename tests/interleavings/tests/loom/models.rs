@@ -97,7 +97,7 @@ fn a_waiter_that_leaves_gives_its_tunnel_back() {
         server.join().expect("whoever serves the waiter");
         fixture.assert_idle();
         let seen = fixture.seen();
-        (seen.assigned, seen.abandoned)
+        (seen.assigned, seen.cancelled)
     });
 }
 

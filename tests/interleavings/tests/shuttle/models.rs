@@ -12,8 +12,8 @@ use shuttle::future::{block_on, spawn, yield_now};
 
 use super::client::TunnelClient;
 use super::command::TunnelCommand;
-use super::shared::{Acquire, Lease, PendingLease};
 use super::fixture::{Fixture, Tunnel};
+use super::shared::{Acquire, Lease, PendingLease};
 use super::tick;
 use crate::figures;
 use crate::world::Still;
