@@ -28,7 +28,7 @@ def package(program, name):
 
 
 def revtun(profile):
-    return built(profile, "revtun", "revtun")
+    return built(profile, "revtun-program", "revtun")
 
 
 def instrument(name):

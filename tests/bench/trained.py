@@ -73,7 +73,7 @@ def learn():
 
 def compiled(folder, flag):
     """revtun as a release, with one more flag for the compiler. A change of the flag builds all of it anew."""
-    command = ["cargo", "build", "--quiet", "--locked", "--release", "--package", "revtun", "--bin", "revtun"]
+    command = ["cargo", "build", "--quiet", "--locked", "--release", "--package", "revtun-program", "--bin", "revtun"]
     environment = os.environ | {"RUSTFLAGS": f"{os.environ.get('RUSTFLAGS', '')} {flag}".strip()}
     subprocess.run([*command, "--target-dir", str(folder)], check=True, cwd=provision.ROOT, env=environment)
     return folder / "release" / "revtun"

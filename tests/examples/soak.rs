@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use revtun::config::duration;
+use revtun_program::config::duration;
 use revtun_tests::soak::{Plan, run};
 
 const USAGE: &str = "soak [--duration 10m] [--tenants 3] [--no-attacks] [--restart-every 30s]";

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use revtun::config::Settings;
 use revtun::responder::OwnAnswer;
+use revtun_program::config::Settings;
 use revtun_tests::revtun::binary;
 
 fn root() -> PathBuf {
@@ -161,11 +161,11 @@ fn the_examples_show_the_defaults() {
 #[test]
 fn the_examples_show_every_setting() {
     for (source, example) in [
-        ("runtime/src/config/log.rs", "examples/responder.toml"),
-        ("runtime/src/config/log.rs", "examples/initiator.toml"),
-        ("runtime/src/config/responder.rs", "examples/responder.toml"),
-        ("runtime/src/config/initiator.rs", "examples/initiator.toml"),
-        ("runtime/src/config/tls.rs", "examples/responder.toml"),
+        ("runtime/program/src/config/log.rs", "examples/responder.toml"),
+        ("runtime/program/src/config/log.rs", "examples/initiator.toml"),
+        ("runtime/program/src/config/responder.rs", "examples/responder.toml"),
+        ("runtime/program/src/config/initiator.rs", "examples/initiator.toml"),
+        ("runtime/program/src/config/tls.rs", "examples/responder.toml"),
     ] {
         let (source, shown) = (read(source), read(example));
         let mut keys = 0;

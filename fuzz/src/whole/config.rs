@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use revtun::config::{Settings, Source};
+use revtun_program::config::{Settings, Source};
 
 /// The file.
 pub fn run(data: &[u8]) {

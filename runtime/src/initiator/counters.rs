@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use revtun_core::initiator::CloseReason;
-use serde::Serialize;
 
 use crate::counter::Counter;
 
@@ -119,7 +118,7 @@ fn named<const N: usize>(names: [&'static str; N], counters: &[Counter; N]) -> V
 }
 
 /// What happened since the start. Every list names each kind once, also what never happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// Connections begun.
     pub dials: u64,

@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 
 use revtun_core::Instant;
 use revtun_core::initiator::Stage;
-use serde::Serialize;
 
 use super::driver::State;
 
 /// One tunnel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelInfo {
     /// Its name, as in logs.
     pub tunnel: String,

@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 
 use revtun_core::responder::{Stage, TunnelView};
-use serde::Serialize;
 
 use super::Context;
 use crate::world::World;
 
 /// One tunnel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelInfo {
     /// Its name, as in logs.
     pub tunnel: String,

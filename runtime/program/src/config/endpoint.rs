@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::Fault;
-use crate::initiator::HostPort;
+use revtun::initiator::HostPort;
 
 /// Reads `HOST:PORT`; an IPv6 address stands in brackets.
 ///

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use revtun::config::{Problem, Source};
+use revtun_program::config::{Problem, Source};
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]

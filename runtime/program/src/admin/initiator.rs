@@ -8,10 +8,10 @@ use revtun_core::address::Address;
 use serde_json::{Value, json};
 
 use super::{DrainQuery, Subject, certificates};
-use crate::initiator::{InitiatorHandle, Totals};
 use crate::metrics::Exposition;
-use crate::tls::CertificateStore;
-use crate::world::World;
+use revtun::initiator::{InitiatorHandle, Totals, TunnelInfo};
+use revtun::tls::CertificateStore;
+use revtun::world::World;
 
 /// An initiator process as the admin listener shows it: every listener of it.
 pub struct InitiatorSubject<W> {
@@ -43,7 +43,10 @@ impl<W: World> Subject for InitiatorSubject<W> {
         let listeners: Vec<_> = self
             .listeners
             .iter()
-            .map(|(address, handle)| json!({ "address": address.to_string(), "tunnels": handle.tunnels() }))
+            .map(|(address, handle)| {
+                let tunnels: Vec<_> = handle.tunnels().into_iter().map(tunnel).collect();
+                json!({ "address": address.to_string(), "tunnels": tunnels })
+            })
             .collect();
         json!({ "listeners": listeners })
     }
@@ -76,6 +79,15 @@ impl<W: World> Subject for InitiatorSubject<W> {
             many => Ok(format!("{many} listeners")),
         }
     }
+}
+
+fn tunnel(info: TunnelInfo) -> Value {
+    json!({
+        "tunnel": info.tunnel,
+        "host": info.host,
+        "stage": info.stage,
+        "heard_ms_ago": info.heard_ms_ago,
+    })
 }
 
 fn is_meant(address: &Address, query: &DrainQuery) -> bool {

@@ -37,7 +37,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SetOnce};
 
 use crate::metrics::{self, Exposition};
-use crate::world::World;
+use revtun::world::World;
 
 /// Admin connections at the same time; more wait in the kernel's queue. A handful of scrapers needs a handful.
 const CONNECTIONS: usize = 32;

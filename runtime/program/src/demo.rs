@@ -8,11 +8,11 @@ mod stage;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use revtun::config::LogSettings;
 use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::responder::{self, ResponderConfig, ResponderHandle};
 use revtun::world::{Tokio, World};
 use revtun_core::address::Address;
+use revtun_program::config::LogSettings;
 
 use self::network::Network;
 use self::stage::{Stage, Told};

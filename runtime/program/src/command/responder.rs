@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use revtun::admin::{self, ResponderSubject};
-use revtun::config::{Fault, ResponderSettings};
 use revtun::responder::{self, ResponderConfig};
 use revtun::tls::{CertificateStore, InnerClient, Server, TunnelServer};
 use revtun::token::{JwtVerifier, TokenVerifier};
 use revtun::trace::Trace;
 use revtun::world::Tokio;
+use revtun_program::admin::{self, ResponderSubject};
+use revtun_program::config::{Fault, ResponderSettings};
 use tokio::sync::watch;
 
 use super::process::{self, File};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use revtun::config::{LogFormat, LogSettings};
+use revtun_program::config::{LogFormat, LogSettings};
 use tracing_subscriber::EnvFilter;
 
 /// What is logged unless somebody says otherwise.

@@ -17,7 +17,7 @@ use super::{
     DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_MISSES, MAX_PER_TUNNEL, MAX_TABLE, MIN_HEAD_BYTES, MIN_HEADERS, Origin,
     Problem, follow_silence, parse_name, parse_path, parse_prefix, parse_trace, read_http,
 };
-use crate::responder::ResponderConfig;
+use revtun::responder::ResponderConfig;
 
 /// What an operator may set of a responder. The default listens on loopback only.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use rustls::pki_types::ServerName;
 
 use super::Fault;
 use super::section::Section;
-use crate::tls::{ClientFiles, Extent, ServerFiles};
+use revtun::tls::{ClientFiles, Extent, ServerFiles};
 
 /// What callers may speak inside TLS.
 const EGRESS_ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::{DrainQuery, Subject, certificates};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
-use crate::responder::ResponderHandle;
-use crate::tls::CertificateStore;
-use crate::world::World;
+use revtun::responder::{ResponderHandle, TunnelInfo};
+use revtun::tls::CertificateStore;
+use revtun::world::World;
 
 /// A responder as the admin listener shows it.
 pub struct ResponderSubject<W: World> {
@@ -37,7 +37,8 @@ impl<W: World> Subject for ResponderSubject<W> {
     }
 
     fn tunnels(&self) -> Value {
-        json!({ "tunnels": self.handle.tunnels() })
+        let tunnels: Vec<_> = self.handle.tunnels().into_iter().map(tunnel).collect();
+        json!({ "tunnels": tunnels })
     }
 
     fn metrics(&self, page: &mut Exposition) {
@@ -55,6 +56,19 @@ impl<W: World> Subject for ResponderSubject<W> {
         self.handle.drain_scope(scope, query.grace.unwrap_or(self.grace));
         Ok(what)
     }
+}
+
+fn tunnel(info: TunnelInfo) -> Value {
+    json!({
+        "tunnel": info.tunnel,
+        "stage": info.stage,
+        "node": info.node,
+        "cluster": info.cluster,
+        "tenant": info.tenant,
+        "peer": info.peer,
+        "streams": info.streams,
+        "heard_ms_ago": info.heard_ms_ago,
+    })
 }
 
 fn scope(query: &DrainQuery) -> Result<(DrainScope<'_>, String), String> {

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use revtun::admin::Admin;
 use revtun::world::{Tokio, World};
+use revtun_program::admin::Admin;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use revtun::admin::{self, InitiatorSubject};
-use revtun::config::{Fault, InitiatorSettings, Listener, Origin};
 use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::tls::{self, CertificateStore};
 use revtun::token::TokenFile;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
+use revtun_program::admin::{self, InitiatorSubject};
+use revtun_program::config::{Fault, InitiatorSettings, Listener, Origin};
 use tokio::sync::watch;
 
 use super::process::{self, File};

@@ -1,7 +1,7 @@
 //! The certificates and keys of a process, as its metrics show them.
 
 use crate::metrics::Exposition;
-use crate::tls::{CertificateStatus, CertificateStore};
+use revtun::tls::{CertificateStatus, CertificateStore};
 
 /// Writes when they expire and how often they were read again.
 pub(super) fn write(store: &CertificateStore, page: &mut Exposition) {

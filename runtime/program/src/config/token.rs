@@ -7,7 +7,7 @@ use revtun_core::token::Policy;
 
 use super::Fault;
 use super::section::Section;
-use crate::token::JwksFile;
+use revtun::token::JwksFile;
 
 /// What an operator may set of the tokens that a responder takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

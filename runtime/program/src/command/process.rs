@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use revtun::config::{Settings, Source};
+use revtun_program::config::{Settings, Source};
 use tokio::runtime::Builder;
 
 use crate::failure::Failure;

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use revtun::config::{
-    self, LogFormat, LogSettings, duration, parse_address, parse_claims, parse_extent, parse_identity, parse_interval,
-    parse_level, parse_listen, parse_server_name, parse_service, parse_threads, parse_threshold, parse_upstream,
-};
 use revtun::initiator::HostPort;
 use revtun::tls::Extent;
 use revtun_core::address::Address;
 use revtun_core::binding::Template;
+use revtun_program::config::{
+    self, LogFormat, LogSettings, duration, parse_address, parse_claims, parse_extent, parse_identity, parse_interval,
+    parse_level, parse_listen, parse_server_name, parse_service, parse_threads, parse_threshold, parse_upstream,
+};
 use rustls::pki_types::ServerName;
 
 use crate::failure::Failure;

@@ -18,9 +18,9 @@ use super::{
     DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, Problem, parse_endpoint, parse_path,
     parse_prefix, parse_service, parse_trace, read_http,
 };
-use crate::flow::{HttpLimits, IDLE_BYTES, STREAMS};
-use crate::initiator::{HostPort, InitiatorConfig};
-use crate::token::TokenFile;
+use revtun::flow::{HttpLimits, IDLE_BYTES, STREAMS};
+use revtun::initiator::{HostPort, InitiatorConfig};
+use revtun::token::TokenFile;
 
 /// What an operator may set of an initiator.
 #[derive(Clone, Debug, PartialEq, Eq)]

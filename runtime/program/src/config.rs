@@ -30,7 +30,7 @@ use revtun_core::handshake::HeaderNames;
 use section::{Section, Zero};
 use toml::de::DeTable;
 
-use crate::flow::HttpLimits;
+use revtun::flow::HttpLimits;
 
 /// The most worker threads that can be asked for.
 const MAX_THREADS: u32 = 1024;

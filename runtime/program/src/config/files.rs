@@ -1,8 +1,8 @@
 //! What an operator is told about files of certificates, keys and tokens that cannot be used.
 
 use super::Fault;
-use crate::tls::{Reloadable, TlsFileError};
-use crate::token::{KeySetFileError, TokenFileError};
+use revtun::tls::{Reloadable, TlsFileError};
+use revtun::token::{KeySetFileError, TokenFileError};
 
 impl From<TlsFileError> for Fault {
     fn from(error: TlsFileError) -> Self {
@@ -16,6 +16,7 @@ impl From<TlsFileError> for Fault {
             | TlsFileError::NoPrivateKey { .. }
             | TlsFileError::NotX509 { .. }
             | TlsFileError::UnusableRoot { .. } => "give a PEM file made for this",
+            _ => "give other files",
         };
         Self::new(error.to_string(), remedy)
     }

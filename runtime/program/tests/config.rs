@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use revtun::config::{LogFormat, Problem, Settings, Source};
 use revtun::flow::HttpLimits;
+use revtun_program::config::{LogFormat, Problem, Settings, Source};
 
 /// Every problem of a file, as `revtun check` prints it.
 fn problems(text: &str) -> Vec<String> {
