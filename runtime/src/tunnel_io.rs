@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::behind::Behind;
-use crate::tls::{Moved, Wire};
+use crate::tls::{ByteCounts, MaybeTlsStream};
 use crate::world::World;
 
 /// Notices that wait for the tunnel's task: one `Heard`, and room that only `GoawayReceived` takes.
@@ -58,34 +58,43 @@ impl GoawayOrder {
 #[derive(Debug)]
 pub struct TunnelIo<W, S> {
     world: W,
-    stream: Behind<Wire<S>>,
+    stream: Behind<MaybeTlsStream<S>>,
     inbound: Inbound,
     outbound: Option<Outbound>,
     /// The last that was to be sent found no room.
     full: bool,
     /// What had moved by then, below TLS.
-    moved: Moved,
+    moved: ByteCounts,
 }
 
 impl<W: World, S> TunnelIo<W, S> {
     /// The initiator's end: serves `protocol`; `first` are the bytes that gave it away, read before.
-    pub fn serving(world: &W, stream: Wire<S>, protocol: Protocol, first: Bytes) -> (Self, mpsc::Receiver<Notice>) {
+    pub fn serving(
+        world: &W,
+        stream: MaybeTlsStream<S>,
+        protocol: Protocol,
+        first: Bytes,
+    ) -> (Self, mpsc::Receiver<Notice>) {
         let scanner = match protocol {
             Protocol::Http2 => Some(FrameScanner::client()),
             Protocol::Http1 => None,
         };
         let (inbound, notices) = Inbound::new(initiator::HEARD_GRANULARITY, scanner);
-        let moved = stream.moved();
+        let moved = stream.byte_counts();
         let stream = Behind::replaying(stream, first);
         (Self { world: world.clone(), stream, inbound, outbound: None, full: false, moved }, notices)
     }
 
     /// The responder's end: sends HTTP/2 requests. `echoes` has seen all that was read so far; echoes of late pings
     /// are still taken out.
-    pub fn requesting(world: &W, stream: Wire<S>, echoes: PingFilter) -> (Self, mpsc::Receiver<Notice>, GoawayOrder) {
+    pub fn requesting(
+        world: &W,
+        stream: MaybeTlsStream<S>,
+        echoes: PingFilter,
+    ) -> (Self, mpsc::Receiver<Notice>, GoawayOrder) {
         let scanner = Some(FrameScanner::server());
         let (inbound, notices) = Inbound::new(responder::HEARD_GRANULARITY, scanner);
-        let moved = stream.moved();
+        let moved = stream.byte_counts();
         let stream = Behind::past(stream, echoes);
         let (order, ordered) = oneshot::channel();
         let outbound = Some(Outbound { scanner: FrameScanner::client(), goaway: Goaway::Awaited(ordered) });
@@ -97,7 +106,7 @@ impl<W: World, S> TunnelIo<W, S> {
     /// Sends something by `send`, and listens for whether the peer takes it.
     fn sending<T>(
         &mut self,
-        send: impl FnOnce(&mut Behind<Wire<S>>, Option<&mut Outbound>) -> Poll<io::Result<T>>,
+        send: impl FnOnce(&mut Behind<MaybeTlsStream<S>>, Option<&mut Outbound>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let sent = send(&mut self.stream, self.outbound.as_mut());
         self.listen();
@@ -108,7 +117,7 @@ impl<W: World, S> TunnelIo<W, S> {
     /// Takes note of signs of life below TLS, which holds back what has come or gone in part. That bytes are taken says
     /// nothing of the peer unless the path was full before.
     fn listen(&mut self) {
-        let before = std::mem::replace(&mut self.moved, self.stream.get_ref().moved());
+        let before = std::mem::replace(&mut self.moved, self.stream.get_ref().byte_counts());
         let taken = self.full && self.moved.sent != before.sent;
         if taken || self.moved.received != before.received {
             self.inbound.hear(|| self.world.now());

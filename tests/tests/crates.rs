@@ -59,7 +59,8 @@ fn the_library_builds_nothing_of_the_program() {
 #[test]
 fn only_tests_look_at_the_program() {
     let mut importers = BTreeSet::new();
-    let manifests = ["core", "runtime", "runtime/program", "sim", "tests", "tests/bench", "tests/interleavings", "fuzz"];
+    let manifests =
+        ["core", "runtime", "runtime/program", "sim", "tests", "tests/bench", "tests/interleavings", "fuzz"];
     for folder in manifests {
         let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");
         let manifest: Table = manifest.parse().expect("TOML");

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::request_body::RequestBody;
 use super::tunnel::{Tunnel, Used};
-use crate::tls::Wire;
+use crate::tls::MaybeTlsStream;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::World;
 
@@ -52,7 +52,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// Serves until the connection ends, and says how it ended.
 pub(super) async fn serve<W: World, S: TunnelService>(
     tunnel: &mut Tunnel<W, S>,
-    stream: Wire<W::Stream>,
+    stream: MaybeTlsStream<W::Stream>,
     used: Used,
 ) -> io::Error {
     let (io, notices) = TunnelIo::serving(&tunnel.context.world, stream, used.protocol, used.first);

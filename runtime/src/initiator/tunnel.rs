@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Context;
 use super::driver::Input;
 use super::serve::{TunnelService, serve};
-use crate::tls::{self, Extent, Wire};
+use crate::tls::{self, Extent, MaybeTlsStream};
 use crate::token::TokenText;
 use crate::world::World;
 
@@ -95,11 +95,11 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// Without the token that it needs a dial is pointless, and fails before it begins.
-    async fn connect(&self) -> io::Result<(Wire<W::Stream>, Option<TokenText>)> {
+    async fn connect(&self) -> io::Result<(MaybeTlsStream<W::Stream>, Option<TokenText>)> {
         let token = self.context.token.as_ref().map(|file| file.read().map_err(io::Error::other)).transpose()?;
         let stream = self.context.world.connect(self.peer).await?;
         match &self.context.tls {
-            None => Ok((Wire::plain(stream), token)),
+            None => Ok((MaybeTlsStream::plain(stream), token)),
             Some(tls) => {
                 let address = self.peer.ip().to_string();
                 Ok((tls.connect(stream, self.name.as_deref().unwrap_or(&address)).await?, token))
@@ -108,7 +108,11 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// Ends with the reason either way; a failed read or write is one.
-    async fn live_on(&mut self, mut stream: Wire<W::Stream>, token: Option<TokenText>) -> io::Result<io::Error> {
+    async fn live_on(
+        &mut self,
+        mut stream: MaybeTlsStream<W::Stream>,
+        token: Option<TokenText>,
+    ) -> io::Result<io::Error> {
         self.report(Event::Connected { tunnel: self.id }).await;
         self.ordered(Order::SendHandshake).await;
         self.send_handshake(&mut stream, token).await?;
@@ -146,9 +150,9 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     async fn secure_within(
         &self,
         inner: &tls::Server,
-        stream: Wire<W::Stream>,
+        stream: MaybeTlsStream<W::Stream>,
         used: Used,
-    ) -> io::Result<(Wire<W::Stream>, Used)> {
+    ) -> io::Result<(MaybeTlsStream<W::Stream>, Used)> {
         let mut stream = inner.accept_inner(stream, used.first).await?;
         let mut first = Vec::new();
         loop {
@@ -161,7 +165,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         }
     }
 
-    async fn send_handshake(&self, stream: &mut Wire<W::Stream>, token: Option<TokenText>) -> io::Result<()> {
+    async fn send_handshake(&self, stream: &mut MaybeTlsStream<W::Stream>, token: Option<TokenText>) -> io::Result<()> {
         let Context { address, request_path, header_names, upgrade, run, .. } = &*self.context;
         let mut head = Vec::with_capacity(512);
         RequestHead {
@@ -188,7 +192,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// The answer, and what came behind it.
-    async fn read_answer(&self, stream: &mut Wire<W::Stream>) -> io::Result<(Answer, Vec<u8>)> {
+    async fn read_answer(&self, stream: &mut MaybeTlsStream<W::Stream>) -> io::Result<(Answer, Vec<u8>)> {
         let mut parser = ResponseParser::new(self.context.upgrade, self.extent() == Some(Extent::Whole));
         let mut bytes = Vec::with_capacity(ANSWER_READ);
         // Asked for more than is there, TLS would look for a record behind the last one.
@@ -207,7 +211,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// Answers pings until something else comes. `rest` came together with the answer.
-    async fn idle(&mut self, stream: &mut Wire<W::Stream>, rest: Vec<u8>) -> io::Result<Used> {
+    async fn idle(&mut self, stream: &mut MaybeTlsStream<W::Stream>, rest: Vec<u8>) -> io::Result<Used> {
         let mut idle = Idle::default();
         let mut protocol = self.take(stream, &mut idle, &rest).await?;
         drop(rest);
@@ -230,7 +234,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     /// Echoes the pings among `bytes`. Says what the responder speaks once it is clear.
     async fn take(
         &mut self,
-        stream: &mut Wire<W::Stream>,
+        stream: &mut MaybeTlsStream<W::Stream>,
         idle: &mut Idle,
         bytes: &[u8],
     ) -> io::Result<Option<Protocol>> {
@@ -254,7 +258,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
 
     /// One write for each echo: an Envoy does not put split ones together, and takes run together ones for one
     /// (reference §3).
-    async fn echo(&self, stream: &mut Wire<W::Stream>, pings: u32) -> io::Result<()> {
+    async fn echo(&self, stream: &mut MaybeTlsStream<W::Stream>, pings: u32) -> io::Result<()> {
         for _ in 0..pings {
             stream.write_all(&PING).await?;
             self.context.counters.pings_echoed.add(1);

@@ -16,7 +16,7 @@ use super::ending::Ending;
 use super::link::Link;
 use super::orders::Order;
 use super::tunnel::{Tunnel, some};
-use crate::tls::{Proof, Wire};
+use crate::tls::{MaybeTlsStream, Proof};
 use crate::world::World;
 
 /// Room for a usual handshake request; a longer one makes more.
@@ -47,9 +47,9 @@ async fn shun<W: World>(context: &Context<W>, mut stream: W::Stream, peer: Socke
 
 impl<W: World> Tunnel<W> {
     /// From the first byte to the answer. Ok: the connection is a tunnel from here on.
-    pub(super) async fn welcome(&mut self, stream: W::Stream) -> Result<Wire<W::Stream>, Ending> {
+    pub(super) async fn welcome(&mut self, stream: W::Stream) -> Result<MaybeTlsStream<W::Stream>, Ending> {
         let Some(tls) = self.context.tls.clone() else {
-            let mut wire = Wire::plain(stream);
+            let mut wire = MaybeTlsStream::plain(stream);
             self.greet(&mut wire, &Proof::default()).await?;
             return Ok(wire);
         };
@@ -78,7 +78,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// Reads the handshake and answers it.
-    async fn greet(&mut self, stream: &mut Wire<W::Stream>, proof: &Proof) -> Result<(), Ending> {
+    async fn greet(&mut self, stream: &mut MaybeTlsStream<W::Stream>, proof: &Proof) -> Result<(), Ending> {
         let context = Arc::clone(&self.context);
         let mut head = Vec::with_capacity(USUAL_HEAD);
         let mut parser = RequestParser::new();
@@ -107,7 +107,7 @@ impl<W: World> Tunnel<W> {
 
     async fn answer(
         &mut self,
-        stream: &mut Wire<W::Stream>,
+        stream: &mut MaybeTlsStream<W::Stream>,
         request: &Request<'_>,
         proof: &Proof,
     ) -> Result<(), Ending> {
@@ -145,7 +145,7 @@ impl<W: World> Tunnel<W> {
 
     async fn obey_rejection(
         &mut self,
-        stream: &mut Wire<W::Stream>,
+        stream: &mut MaybeTlsStream<W::Stream>,
         effects: Effects<Effect>,
         token: Option<TokenFault>,
     ) -> Ending {

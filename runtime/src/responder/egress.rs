@@ -34,7 +34,7 @@ use self::body::ResponseBody;
 use super::{Context, Phase, listen};
 use crate::flow::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, READ_BUFFER, STREAM_WINDOW};
 use crate::still::{Watch, Watcher};
-use crate::tls::Wire;
+use crate::tls::MaybeTlsStream;
 use crate::world::{Timer, World};
 
 /// Takes connections while the responder serves.
@@ -143,8 +143,12 @@ async fn converse<W: World>(
 
 /// The connection inside TLS, if callers are to come that way. A caller has as long for that as an initiator for its
 /// handshake.
-async fn secure<W: World>(context: &Context<W>, stream: W::Stream, peer: SocketAddr) -> Option<Wire<W::Stream>> {
-    let Some(tls) = &context.egress_tls else { return Some(Wire::plain(stream)) };
+async fn secure<W: World>(
+    context: &Context<W>,
+    stream: W::Stream,
+    peer: SocketAddr,
+) -> Option<MaybeTlsStream<W::Stream>> {
+    let Some(tls) = &context.egress_tls else { return Some(MaybeTlsStream::plain(stream)) };
     let late = context.world.sleep_until(context.world.now().after(context.config.handshake_timeout));
     let secured = tokio::select! {
         biased;

@@ -21,7 +21,7 @@ use super::ending::Ending;
 use super::link::Link;
 use super::orders::Order;
 use crate::keep_alive::KeepAlive;
-use crate::tls::Wire;
+use crate::tls::MaybeTlsStream;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::World;
 
@@ -58,7 +58,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// From the handshake to the end.
-    async fn carry(&mut self, mut stream: Wire<W::Stream>) -> Ending {
+    async fn carry(&mut self, mut stream: MaybeTlsStream<W::Stream>) -> Ending {
         // In a box of its own: ten thousand idle tunnels have no need of HTTP/2's room, or of that of a second TLS.
         match self.idle(&mut stream).await {
             Ok((Next::Serve, echoes)) => Box::pin(self.serve(stream, echoes)).await,
@@ -68,7 +68,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// Pings and echoes, until somebody has a request or nobody will have one.
-    async fn idle(&mut self, stream: &mut Wire<W::Stream>) -> Result<(Next, PingFilter), Ending> {
+    async fn idle(&mut self, stream: &mut MaybeTlsStream<W::Stream>) -> Result<(Next, PingFilter), Ending> {
         let mut echoes = PingFilter::new();
         let mut space = [0; IDLE_READ];
         let mut unasked = 0;
@@ -108,7 +108,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// An initiator that leaves says so, even on a tunnel never used. Whatever else comes there is the peer's fault.
-    async fn farewell(&mut self, stream: &mut Wire<W::Stream>, first: &[u8]) -> Ending {
+    async fn farewell(&mut self, stream: &mut MaybeTlsStream<W::Stream>, first: &[u8]) -> Ending {
         self.link.settle(None);
         let mut said = first.to_vec();
         while LEAVING.starts_with(&said) && said.len() < LEAVING.len() {
@@ -131,7 +131,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// Tells the initiator to dial another one, before this tunnel closes. No request will go through it.
-    async fn let_go(&mut self, stream: Wire<W::Stream>, echoes: PingFilter) -> Ending {
+    async fn let_go(&mut self, stream: MaybeTlsStream<W::Stream>, echoes: PingFilter) -> Ending {
         self.link.settle(None);
         let mut stream = match self.within(stream, echoes).await {
             Ok((stream, _)) => stream,
@@ -164,9 +164,9 @@ impl<W: World> Tunnel<W> {
     /// the machine closes the tunnel in time if it does not come.
     async fn within(
         &mut self,
-        stream: Wire<W::Stream>,
+        stream: MaybeTlsStream<W::Stream>,
         echoes: PingFilter,
-    ) -> Result<(Wire<W::Stream>, PingFilter), Ending> {
+    ) -> Result<(MaybeTlsStream<W::Stream>, PingFilter), Ending> {
         match self.context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
             None => Ok((stream, echoes)),
             Some(inner) => Ok((self.secured(inner.connect(stream, echoes)).await?, PingFilter::new())),
@@ -174,7 +174,7 @@ impl<W: World> Tunnel<W> {
     }
 
     /// Requests and answers.
-    async fn serve(&mut self, stream: Wire<W::Stream>, echoes: PingFilter) -> Ending {
+    async fn serve(&mut self, stream: MaybeTlsStream<W::Stream>, echoes: PingFilter) -> Ending {
         let (stream, echoes) = match self.within(stream, echoes).await {
             Ok(within) => within,
             Err(ending) => return ending,

@@ -16,8 +16,8 @@ impl<'a> Certificate<'a> {
     ///
     /// # Errors
     /// If it is no X.509 certificate.
-    pub fn parse(der: &'a CertificateDer<'_>) -> Result<Self, Unreadable> {
-        X509Certificate::from_der(der).map(|(_, certificate)| Self(certificate)).map_err(|_| Unreadable)
+    pub fn parse(der: &'a CertificateDer<'_>) -> Result<Self, NotX509> {
+        X509Certificate::from_der(der).map(|(_, certificate)| Self(certificate)).map_err(|_| NotX509)
     }
 
     /// Its subject alternative names that may prove an identity.
@@ -48,12 +48,12 @@ impl<'a> Certificate<'a> {
 
 /// Something is no X.509 certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable;
+pub struct NotX509;
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for NotX509 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("is no X.509 certificate")
     }
 }
 
-impl std::error::Error for Unreadable {}
+impl std::error::Error for NotX509 {}

@@ -10,11 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::Extent;
-use super::counted::Counted;
-use super::records::Records;
+use super::counting_io::CountingIo;
+use super::maybe_tls::MaybeTlsStream;
+use super::record_reader::RecordReader;
 use super::reload::Current;
 use super::server::Server;
-use super::wire::Wire;
 use crate::behind::Behind;
 
 /// The TLS of an initiator.
@@ -35,13 +35,19 @@ impl Client {
     ///
     /// # Errors
     /// If the server does not prove that it is the one, or the connection is lost.
-    pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, dialled: &str) -> io::Result<Wire<S>> {
+    pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        dialled: &str,
+    ) -> io::Result<MaybeTlsStream<S>> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => ServerName::try_from(dialled.to_owned()).map_err(io::Error::other)?,
         };
         let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
-        Ok(Wire::tls(connector.connect(name, Counted::new(Records::new(stream, self.extent.leaves()))).await?))
+        Ok(MaybeTlsStream::tls(
+            connector.connect(name, CountingIo::new(RecordReader::new(stream, self.extent.leaves()))).await?,
+        ))
     }
 }
 
@@ -66,12 +72,18 @@ impl Eq for InnerClient {}
 impl InnerClient {
     /// Does the client's part of a TLS handshake within `tunnel`. Late echoes are taken out; `echoes` has seen all that
     /// was read so far.
-    pub(crate) async fn connect<S>(&self, tunnel: Wire<S>, echoes: PingFilter) -> io::Result<Wire<S>>
+    pub(crate) async fn connect<S>(
+        &self,
+        tunnel: MaybeTlsStream<S>,
+        echoes: PingFilter,
+    ) -> io::Result<MaybeTlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
         let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
-        Ok(Wire::inner(connector.connect(self.server_name.clone(), Counted::new(Behind::past(stream, echoes))).await?))
+        Ok(MaybeTlsStream::inner(
+            connector.connect(self.server_name.clone(), CountingIo::new(Behind::past(stream, echoes))).await?,
+        ))
     }
 }
