@@ -17,7 +17,7 @@ use revtun_program::config::{
 };
 use rustls::pki_types::ServerName;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Reverse tunnels, wire-compatible with Envoy's: a node in a private network dials out to responders in the cloud,
 /// and requests for it travel back through the tunnels.
@@ -239,10 +239,10 @@ impl LogArgs {
 }
 
 /// Reads the command line; asked for help or the version, prints that and ends the process with code 0.
-pub(crate) fn read() -> Result<Command, Failure> {
+pub(crate) fn read() -> Result<Command, CliError> {
     match Cli::try_parse() {
         Ok(cli) => Ok(cli.command),
-        Err(error) if error.use_stderr() => Err(Failure::user(one_line(&error))),
+        Err(error) if error.use_stderr() => Err(CliError::user(one_line(&error))),
         Err(help) => help.exit(),
     }
 }

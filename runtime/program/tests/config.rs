@@ -4,16 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use revtun::flow::HttpLimits;
-use revtun_program::config::{LogFormat, Problem, Settings, Source};
+use revtun_program::config::{Diagnostic, LogFormat, Settings, Source};
 
-/// Every problem of a file, as `revtun check` prints it.
-fn problems(text: &str) -> Vec<String> {
+/// Every diagnostic of a file, as `revtun check` prints it.
+fn diagnostics(text: &str) -> Vec<String> {
     let source = Source { path: Path::new("f.toml"), text };
-    let problems = match Settings::parse(text) {
+    let diagnostics = match Settings::parse(text) {
         Ok(settings) => settings.missing(),
-        Err(problems) => problems,
+        Err(diagnostics) => diagnostics,
     };
-    problems.iter().map(|problem: &Problem| problem.render(Some(source))).collect()
+    diagnostics.iter().map(|diagnostic: &Diagnostic| diagnostic.render(Some(source))).collect()
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_threshold_for_pings_counts_intervals_and_stands_alone() {
     responder.set_ping_interval(Duration::from_secs(1));
     assert_eq!(responder.responder.core.echo_timeout, Duration::from_secs(3));
 
-    let told = problems(&format!("{text}echo_timeout = \"5s\"\n"));
+    let told = diagnostics(&format!("{text}echo_timeout = \"5s\"\n"));
     let expected = "responder.ping_failure_threshold: says again what echo_timeout says; write one of the two";
     assert_eq!(told, [format!("f.toml:2:26: {expected}")]);
 }
@@ -221,7 +221,7 @@ none = []
         "f.toml:17:21: initiator.upstreams.cloud: is an integer; write a text in quotes",
         "f.toml:18:8: initiator.upstreams.none: is an empty list; write at least one entry",
     ];
-    let found = problems(text);
+    let found = diagnostics(text);
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "\n   found {found}\nexpected {expected}");
     }
@@ -230,17 +230,17 @@ none = []
 
 #[test]
 fn broken_toml_is_told_with_its_place() {
-    let found = problems("[responder]\nthreads = = 1\n");
+    let found = diagnostics("[responder]\nthreads = = 1\n");
     assert!(found[0].starts_with("f.toml:2:11: "), "{found:?}");
-    let found = problems("[responder]\nthreads = 1\nthreads = 2\n");
+    let found = diagnostics("[responder]\nthreads = 1\nthreads = 2\n");
     assert!(found[0].starts_with("f.toml:3:1: "), "{found:?}");
 }
 
 #[test]
 fn a_file_that_is_not_complete_says_what_is_missing() {
-    assert_eq!(problems(""), ["f.toml: sets up nothing; write a table [responder] or [initiator]"]);
-    assert!(problems("[initiator]\n")[0].starts_with("f.toml: an initiator needs an address; "));
-    let found = problems("[[initiator.listener]]\naddress = \"rc://n:c:t@cloud:2\"\n");
+    assert_eq!(diagnostics(""), ["f.toml: sets up nothing; write a table [responder] or [initiator]"]);
+    assert!(diagnostics("[initiator]\n")[0].starts_with("f.toml: an initiator needs an address; "));
+    let found = diagnostics("[[initiator.listener]]\naddress = \"rc://n:c:t@cloud:2\"\n");
     assert!(
         found[0]
             .starts_with("f.toml:2:11: initiator.listener: upstream \"cloud\" of rc://n:c:t@cloud:2 is not known; ")

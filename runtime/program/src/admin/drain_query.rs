@@ -74,7 +74,7 @@ impl DrainQuery {
                 once(key, &mut self.tunnel, id)
             }
             "grace" => {
-                let grace = duration::parse(&value).map_err(|fault| format!("grace {fault}"))?;
+                let grace = duration::parse(&value).map_err(|error| format!("grace {error}"))?;
                 once(key, &mut self.grace, grace)
             }
             _ => Err(format!("{key:?} is no parameter; there are tenant, node, cluster, tunnel and grace")),

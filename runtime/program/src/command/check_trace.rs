@@ -9,7 +9,7 @@ use revtun_core::journal::{CUT_SHORT, Fault, FaultKind, Header, Journaled, retak
 use revtun_core::responder::Responder;
 
 use crate::cli::CheckTraceArgs;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// How the part of a trace ends that could be checked.
 enum End {
@@ -22,21 +22,21 @@ enum End {
 }
 
 /// Takes every step of the trace again.
-pub(super) fn run(args: &CheckTraceArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &CheckTraceArgs) -> Result<(), CliError> {
     let name = args.trace.display();
-    let unreadable = |error| Failure::user(format!("cannot read {name}: {error}; give the path of a trace"));
+    let unreadable = |error| CliError::user(format!("cannot read {name}: {error}; give the path of a trace"));
     let mut file = BufReader::new(File::open(&args.trace).map_err(unreadable)?);
     let mut first = String::new();
     file.read_line(&mut first).map_err(unreadable)?;
     let header = Header::parse(first.trim_end_matches('\n'));
-    let header = header.map_err(|malformed| Failure::user(format!("{name}:1: {malformed}")))?;
+    let header = header.map_err(|malformed| CliError::user(format!("{name}:1: {malformed}")))?;
     let trace = Trace { name: &name, file, tla: args.tla };
     if let Some(machine) = header.machine::<Initiator>() {
         trace.check(machine)
     } else if let Some(machine) = header.machine::<Responder>() {
         trace.check(machine)
     } else {
-        Err(Failure::user(format!("{name}:1: expected Initiator or Responder, and all its settings")))
+        Err(CliError::user(format!("{name}:1: expected Initiator or Responder, and all its settings")))
     }
 }
 
@@ -48,7 +48,7 @@ struct Trace<'a> {
 }
 
 impl Trace<'_> {
-    fn check<M: Journaled>(mut self, mut machine: M) -> Result<(), Failure> {
+    fn check<M: Journaled>(mut self, mut machine: M) -> Result<(), CliError> {
         let mut to = BufWriter::new(io::stdout().lock());
         let (mut number, mut steps) = (1, 0);
         let mut text = String::new();
@@ -74,9 +74,9 @@ impl Trace<'_> {
         Ok(())
     }
 
-    fn faulty(&self, line: &str, fault: &Fault) -> Failure {
+    fn faulty(&self, line: &str, fault: &Fault) -> CliError {
         match &fault.kind {
-            FaultKind::Differs { machine } => Failure::own(format!(
+            FaultKind::Differs { machine } => CliError::own(format!(
                 "{}:{}: the machine does something else\n  written: {line}\n  machine: {machine}",
                 self.name, fault.line
             )),
@@ -85,8 +85,8 @@ impl Trace<'_> {
         }
     }
 
-    fn wrong(&self, number: usize, what: &dyn Display) -> Failure {
-        Failure::user(format!("{}:{number}: {what}", self.name))
+    fn wrong(&self, number: usize, what: &dyn Display) -> CliError {
+        CliError::user(format!("{}:{number}: {what}", self.name))
     }
 }
 

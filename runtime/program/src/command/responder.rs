@@ -8,25 +8,25 @@ use revtun::token::{JwtVerifier, TokenVerifier};
 use revtun::trace::Trace;
 use revtun::world::Tokio;
 use revtun_program::admin::{self, ResponderSubject};
-use revtun_program::config::{Fault, ResponderSettings};
+use revtun_program::config::{ConfigError, ResponderSettings};
 use tokio::sync::watch;
 
 use super::process::{self, File};
 use super::traces::Traces;
 use crate::cli::ResponderArgs;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::log;
 use crate::signals::Signals;
 
 /// Runs a responder until it is drained.
-pub(super) fn run(args: &ResponderArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ResponderArgs) -> Result<(), CliError> {
     let file = File::read_any(args.process.config.as_deref())?;
     let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
     log::start(&args.process.log.over(settings.log));
     let settings = with_flags(settings.responder.unwrap_or_default(), args);
     let missing = settings.missing();
     if !missing.is_empty() {
-        return Err(Failure::problems(&missing, file.as_ref().map(File::source)));
+        return Err(CliError::diagnostics(&missing, file.as_ref().map(File::source)));
     }
     let traces = Traces::create(settings.trace.as_deref(), 1)?;
     let trace = traces.of(0);
@@ -83,7 +83,7 @@ fn secure(
     world: &Tokio,
     settings: &ResponderSettings,
     hup: &watch::Receiver<u64>,
-) -> Result<(ResponderConfig, CertificateStore), Fault> {
+) -> Result<(ResponderConfig, CertificateStore), ConfigError> {
     let mut config = settings.responder.clone();
     let mut certificates = CertificateStore::default();
     if let Some((keys, policy)) = settings.token.demands()? {
@@ -114,10 +114,10 @@ fn secure(
     Ok((config, certificates))
 }
 
-async fn serve(settings: ResponderSettings, trace: Trace) -> Result<(), Failure> {
+async fn serve(settings: ResponderSettings, trace: Trace) -> Result<(), CliError> {
     let world = Tokio::begin();
-    let signals = Signals::listen(&world).map_err(Failure::own)?;
-    let (config, certificates) = secure(&world, &settings, &signals.hangups()).map_err(Failure::user)?;
+    let signals = Signals::listen(&world).map_err(CliError::own)?;
+    let (config, certificates) = secure(&world, &settings, &signals.hangups()).map_err(CliError::user)?;
     let handle = responder::start(world.traced(trace), config).await;
     let handle = Arc::new(handle.map_err(|error| process::unbound(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);

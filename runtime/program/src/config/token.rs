@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use revtun_core::binding::{Binding, Hole, Template};
 use revtun_core::token::Policy;
 
-use super::Fault;
+use super::ConfigError;
 use super::section::Section;
 use revtun::token::JwksFile;
 
@@ -46,11 +46,11 @@ impl TokenSettings {
     ///
     /// # Errors
     /// If something is missing beside what is there.
-    pub fn demands(&self) -> Result<Option<(JwksFile, Policy)>, Fault> {
+    pub fn demands(&self) -> Result<Option<(JwksFile, Policy)>, ConfigError> {
         if *self == Self::default() {
             return Ok(None);
         }
-        let missing = |what, remedy: &str| Fault::new(format!("asks for tokens, but {what}"), remedy);
+        let missing = |what, remedy: &str| ConfigError::new(format!("asks for tokens, but {what}"), remedy);
         let jwks = self.jwks.clone().ok_or_else(|| {
             missing("has no keys to verify them with", "give jwks (--token-jwks), a file with a JSON Web Key Set")
         })?;
@@ -72,19 +72,19 @@ impl TokenSettings {
 }
 
 /// What is wrong where a token would be sent in the clear.
-pub(super) fn unprotected() -> Fault {
+pub(super) fn unprotected() -> ConfigError {
     let remedy = "set up TLS (--tls-cert, --tls), or give --allow-plaintext if something else encrypts the way";
-    Fault::new("would have tokens sent in the clear, for everybody on the way to take", remedy)
+    ConfigError::new("would have tokens sent in the clear, for everybody on the way to take", remedy)
 }
 
 /// Reads a template for a claim, which proves one of the names.
 ///
 /// # Errors
 /// If it does not, or could be read in two ways.
-pub fn parse_claim(text: &str, hole: Hole) -> Result<Template, Fault> {
+pub fn parse_claim(text: &str, hole: Hole) -> Result<Template, ConfigError> {
     Template::parse_claim(text, hole).map_err(|error| {
         let remedy = "write the name of a claim, = and a text with holes, such as sub={tenant}/{cluster}/{node}";
-        Fault::new(format!("{text:?} {error}"), remedy)
+        ConfigError::new(format!("{text:?} {error}"), remedy)
     })
 }
 
@@ -92,18 +92,22 @@ pub fn parse_claim(text: &str, hole: Hole) -> Result<Template, Fault> {
 ///
 /// # Errors
 /// If it lacks one of them, or could be read in two ways.
-pub fn parse_claims(text: &str) -> Result<[Template; 3], Fault> {
+pub fn parse_claims(text: &str) -> Result<[Template; 3], ConfigError> {
     Ok([parse_claim(text, Hole::Node)?, parse_claim(text, Hole::Cluster)?, parse_claim(text, Hole::Tenant)?])
 }
 
 pub(super) fn read_file(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
     let parse = |text: &str| match text {
-        "" => Err(Fault::new("is empty", "write the path of a file")),
+        "" => Err(ConfigError::new("is empty", "write the path of a file")),
         path => Ok(PathBuf::from(path)),
     };
     section.text(key, parse).map(|found| found.value)
 }
 
-fn parse_text(text: &str) -> Result<String, Fault> {
-    if text.is_empty() { Err(Fault::new("is empty", "write what stands in the tokens")) } else { Ok(text.to_owned()) }
+fn parse_text(text: &str) -> Result<String, ConfigError> {
+    if text.is_empty() {
+        Err(ConfigError::new("is empty", "write what stands in the tokens"))
+    } else {
+        Ok(text.to_owned())
+    }
 }
