@@ -275,10 +275,10 @@ mod tests {
         for (args, what) in [
             (&["revtun", "responder", "--ping-interval", "5"][..], "\"5\" has no unit; write for example 2s"),
             (&["revtun", "responder", "--ping-interval", "0s"], "must not be zero"),
-            (&["revtun", "responder", "--egress-listen", "x"], "\"x\" is no address to listen at"),
-            (&["revtun", "responder", "--threads", "0"], "\"0\" is no number of threads"),
+            (&["revtun", "responder", "--egress-listen", "x"], "\"x\" is not an address to listen on"),
+            (&["revtun", "responder", "--threads", "0"], "\"0\" is not a valid number of threads"),
             (&["revtun", "initiator", "--address", "rc:/x"], "Address must start with 'rc://'"),
-            (&["revtun", "initiator", "--upstream", "x"], "\"x\" names no upstream"),
+            (&["revtun", "initiator", "--upstream", "x"], "\"x\" does not name an upstream"),
             (&["revtun", "check"], "required arguments were not provided: --config <FILE>"),
             (&["revtun", "dance"], "unrecognized subcommand 'dance'"),
             (&["revtun"], "give a subcommand"),

@@ -85,7 +85,10 @@ impl Settings {
     #[must_use]
     pub fn missing(&self) -> Vec<Diagnostic> {
         if self.responder.is_none() && self.initiator.is_none() {
-            let error = ConfigError::new("sets up nothing", "write a table [responder] or [initiator]");
+            let error = ConfigError::new(
+                "configures neither a responder nor an initiator",
+                "write a table [responder] or [initiator]",
+            );
             return vec![Diagnostic::new(Origin::Absent, "", error)];
         }
         let of_responder = self.responder.iter().flat_map(ResponderSettings::missing);
@@ -130,7 +133,10 @@ fn read_http(section: &mut Section<'_>, limits: &mut HttpLimits) {
 pub fn parse_threshold(text: &str) -> Result<u32, ConfigError> {
     let number = text.parse().ok().filter(|number| (1..=MAX_MISSES).contains(number));
     number.ok_or_else(|| {
-        ConfigError::new(format!("{text:?} is no threshold"), format!("write a whole number from 1 to {MAX_MISSES}"))
+        ConfigError::new(
+            format!("{text:?} is not a valid threshold"),
+            format!("write a whole number from 1 to {MAX_MISSES}"),
+        )
     })
 }
 
@@ -142,7 +148,7 @@ pub fn parse_threads(text: &str) -> Result<NonZeroUsize, ConfigError> {
     let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_THREADS as usize);
     number.ok_or_else(|| {
         ConfigError::new(
-            format!("{text:?} is no number of threads"),
+            format!("{text:?} is not a valid number of threads"),
             format!("write a whole number from 1 to {MAX_THREADS}"),
         )
     })
@@ -161,13 +167,13 @@ fn parse_path(text: &str) -> Result<String, ConfigError> {
         return Ok(text.to_owned());
     }
     let remedy = "write a path that begins with /, at most 255 visible ASCII characters, no #";
-    Err(ConfigError::new(format!("{text:?} is no request path"), remedy))
+    Err(ConfigError::new(format!("{text:?} is not a valid request path"), remedy))
 }
 
 fn parse_prefix(text: &str) -> Result<HeaderNames, ConfigError> {
     HeaderNames::with_prefix(text).ok_or_else(|| {
         let remedy = "write 1 to 64 letters, digits, - and _, such as x-envoy";
-        ConfigError::new(format!("{text:?} is no prefix of header names"), remedy)
+        ConfigError::new(format!("{text:?} is not a valid header name prefix"), remedy)
     })
 }
 
@@ -191,5 +197,5 @@ fn follow_silence(interval: Duration, current: Duration) -> Duration {
 fn syntax_diagnostic(text: &str, error: &toml::de::Error) -> Diagnostic {
     let span = error.span().unwrap_or(text.len()..text.len());
     let what = error.message().lines().collect::<Vec<_>>().join(", ");
-    Diagnostic::new(Origin::File(span), "", ConfigError::new(what, "mend the TOML here"))
+    Diagnostic::new(Origin::File(span), "", ConfigError::new(what, "correct the TOML here"))
 }

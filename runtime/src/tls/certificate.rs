@@ -15,7 +15,7 @@ impl<'a> Certificate<'a> {
     /// Takes a certificate apart. Whether to trust it is another question.
     ///
     /// # Errors
-    /// If it is no X.509 certificate.
+    /// If it is not an X.509 certificate.
     pub fn parse(der: &'a CertificateDer<'_>) -> Result<Self, NotX509> {
         X509Certificate::from_der(der).map(|(_, certificate)| Self(certificate)).map_err(|_| NotX509)
     }
@@ -46,13 +46,13 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// Something is no X.509 certificate.
+/// Something is not an X.509 certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotX509;
 
 impl fmt::Display for NotX509 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is no X.509 certificate")
+        f.write_str("is not an X.509 certificate")
     }
 }
 

@@ -27,14 +27,14 @@ pub fn parse(text: &str) -> Result<Duration, ConfigError> {
         let (number, after) = split(rest, |c| c.is_ascii_digit());
         let (unit, after) = split(after, |c| !c.is_ascii_digit());
         if number.is_empty() {
-            return Err(error("is no duration"));
+            return Err(error("is not a duration"));
         }
         if unit.is_empty() {
             return Err(error("has no unit"));
         }
         // Taking the search on from where it stood makes each unit legal once, and only in descending order.
         let Some((_, millis)) = units.find(|(name, _)| *name == unit) else {
-            return Err(error("is no duration"));
+            return Err(error("is not a duration"));
         };
         let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*millis));
         total = total.saturating_add(part.map_or(Duration::MAX, Duration::from_millis));
@@ -84,15 +84,15 @@ mod tests {
     #[test]
     fn what_is_no_duration_is_named() {
         for (text, what) in [
-            ("", "is no duration"),
+            ("", "is not a duration"),
             ("5", "has no unit"),
-            ("s", "is no duration"),
-            ("1.5s", "is no duration"),
-            ("-1s", "is no duration"),
-            ("1s1m", "is no duration"),
-            ("1s1s", "is no duration"),
-            ("2 s", "is no duration"),
-            ("2s ", "is no duration"),
+            ("s", "is not a duration"),
+            ("1.5s", "is not a duration"),
+            ("-1s", "is not a duration"),
+            ("1s1m", "is not a duration"),
+            ("1s1s", "is not a duration"),
+            ("2 s", "is not a duration"),
+            ("2s ", "is not a duration"),
             ("25h", "is longer than 24h"),
             ("99999999999999999999h", "is longer than 24h"),
         ] {

@@ -22,7 +22,7 @@ pub fn parse_endpoint(text: &str) -> Result<HostPort, ConfigError> {
         Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => inner,
         Some(_) => return Err(error("has no IPv6 address in its brackets")),
         None if is_name(host) || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => host,
-        None => return Err(error("has no legal host")),
+        None => return Err(error("has no valid host")),
     };
     Ok(HostPort { host: host.to_owned(), port })
 }
@@ -42,7 +42,7 @@ pub fn parse_service(text: &str) -> Result<HostPort, ConfigError> {
     }
     let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
     let place = if has_port { place.to_owned() } else { format!("{place}:80") };
-    parse_endpoint(&place).map_err(|_| error("has no legal host and port"))
+    parse_endpoint(&place).map_err(|_| error("has no valid host and port"))
 }
 
 /// Reads the address of a listener: an IP address and a port; port 0 lets the system choose one.
@@ -52,7 +52,7 @@ pub fn parse_service(text: &str) -> Result<HostPort, ConfigError> {
 pub fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
     text.parse().map_err(|_| {
         ConfigError::new(
-            format!("{text:?} is no address to listen at"),
+            format!("{text:?} is not an address to listen on"),
             "write IP:PORT, such as 127.0.0.1:15443; port 0 lets the system choose",
         )
     })
@@ -90,15 +90,15 @@ mod tests {
             ("localhost:0", "has no port from 1"),
             ("localhost:65536", "has no port from 1"),
             ("localhost:http", "has no port from 1"),
-            (":80", "has no legal host"),
-            ("::1:80", "has no legal host"),
-            ("[::1:80", "has no legal host"),
+            (":80", "has no valid host"),
+            ("::1:80", "has no valid host"),
+            ("[::1:80", "has no valid host"),
             ("[localhost]:80", "has no IPv6 address"),
-            ("256.1.1.1:80", "has no legal host"),
-            ("a..b:80", "has no legal host"),
-            ("-a:80", "has no legal host"),
-            ("a b:80", "has no legal host"),
-            ("http://a:80", "has no legal host"),
+            ("256.1.1.1:80", "has no valid host"),
+            ("a..b:80", "has no valid host"),
+            ("-a:80", "has no valid host"),
+            ("a b:80", "has no valid host"),
+            ("http://a:80", "has no valid host"),
         ] {
             let error = parse_endpoint(text).unwrap_err().to_string();
             assert!(error.contains(what), "{text}: {error}");

@@ -224,14 +224,14 @@ impl InitiatorSettings {
         let upstream = listener.address.upstream();
         let mut diagnostics = Vec::new();
         if !self.upstreams.contains_key(upstream) {
-            let what = format!("upstream {upstream:?} of {} is not known", listener.address);
+            let what = format!("unknown upstream {upstream:?} in {}", listener.address);
             let remedy = format!(
                 "give --upstream {upstream}=HOST:PORT, or write {upstream} = [\"HOST:PORT\"] into [initiator.upstreams]"
             );
             diagnostics.push(diagnostic(what, remedy));
         }
         if listener.forward.is_none() {
-            let what = format!("nothing says where requests for {} are forwarded to", listener.address);
+            let what = format!("no service is configured for requests to {}", listener.address);
             let remedy = "give --forward http://HOST:PORT, or write forward = \"http://HOST:PORT\" beside the address";
             diagnostics.push(diagnostic(what, remedy.to_owned()));
         }
@@ -286,7 +286,7 @@ pub fn parse_address(text: &str) -> Result<Address, ConfigError> {
 /// If it is anything else.
 pub fn parse_upstream(text: &str) -> Result<(String, Vec<HostPort>), ConfigError> {
     let (name, endpoints) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-        ConfigError::new(format!("{text:?} names no upstream"), "write NAME=HOST:PORT[,HOST:PORT]...")
+        ConfigError::new(format!("{text:?} does not name an upstream"), "write NAME=HOST:PORT[,HOST:PORT]...")
     })?;
     let endpoints = endpoints.split(',').map(parse_endpoint).collect::<Result<_, _>>()?;
     Ok((name.to_owned(), endpoints))

@@ -32,7 +32,7 @@ impl LogFormat {
         match text {
             "human" => Ok(Self::Human),
             "json" => Ok(Self::Json),
-            _ => Err(ConfigError::new(format!("{text:?} is no format"), "write human or json")),
+            _ => Err(ConfigError::new(format!("{text:?} is not a log format"), "write human or json")),
         }
     }
 }
@@ -55,7 +55,7 @@ pub fn parse_level(text: &str) -> Result<String, ConfigError> {
     match tracing_subscriber::EnvFilter::builder().parse(text) {
         Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
         Ok(_) | Err(_) => Err(ConfigError::new(
-            format!("{text:?} is no log level"),
+            format!("{text:?} is not a log level"),
             "write error, warn, info, debug or trace, or directives such as revtun=debug,info",
         )),
     }

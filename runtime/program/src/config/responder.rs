@@ -114,7 +114,7 @@ impl ResponderSettings {
         let mut diagnostics = Vec::new();
         let at = self.responder.tunnel_listen;
         if tunnel == Ok(None) && !at.ip().to_canonical().is_loopback() && !self.allow_plaintext {
-            let what = format!("{at} can be reached from other machines, and tunnels would be in the clear");
+            let what = format!("{at} can be reached from other machines, and tunnels would be unencrypted");
             let remedy = "give --tls-cert and --tls-key, or --allow-plaintext if something else encrypts them";
             diagnostics.push(diagnostic("responder.tunnel_listen", ConfigError::new(what, remedy)));
         }

@@ -51,10 +51,10 @@ impl<'i> Section<'i> {
             let name = key.get_ref().as_ref();
             let near = self.asked.iter().max_by(|a, b| alike(a, name).total_cmp(&alike(b, name)));
             let remedy = match near.filter(|near| alike(near, name) >= ALIKE) {
-                Some(near) => format!("did you mean {near}?"),
+                Some(near) => format!("did you mean `{near}`?"),
                 None => "remove it, or look the name up in the README".to_owned(),
             };
-            let error = ConfigError::new("is no setting", remedy);
+            let error = ConfigError::new("unknown setting", remedy);
             self.diagnostics.push(Diagnostic::new(Origin::File(key.span()), self.setting(name), error));
         }
         self.diagnostics
@@ -74,7 +74,7 @@ impl<'i> Section<'i> {
     pub(super) fn either(&mut self, key: &'static str, other: &str) {
         let span = self.left.get(key).filter(|_| self.has(other)).map(Spanned::span);
         if let Some(span) = span {
-            self.error(key, span, ConfigError::new(format!("says again what {other} says"), "write one of the two"));
+            self.error(key, span, ConfigError::new(format!("sets the same as {other}"), "set only one of them"));
         }
     }
 

@@ -72,20 +72,17 @@ impl ServerTlsSettings {
             (None, None, None) => None,
             (_, _, _) => {
                 let remedy = "give all of node_san, cluster_san and tenant_san; one template may serve for all three";
-                return Err(ConfigError::new(
-                    "says for some of an identity, but not for all, where a certificate proves it",
-                    remedy,
-                ));
+                return Err(ConfigError::new("sets some of node_san, cluster_san and tenant_san, but not all", remedy));
             }
         };
         match (&files.client_ca, &binding) {
             (None, Some(_)) => Err(ConfigError::new(
-                "says what certificates of initiators prove, but asks for none",
+                "binds client certificates to identities, but does not require client certificates",
                 "give client_ca (--tls-client-ca) too",
             )),
             (Some(_), None) if !proven && !self.allow_any_identity => Err(ConfigError::new(
-                "asks for certificates of initiators, but lets each of them claim any identity",
-                "say where a certificate proves it (--tls-identity), or waive that with allow_any_identity (--allow-any-identity)",
+                "requires client certificates, but lets each of them claim any identity",
+                "set where a certificate proves its identity (--tls-identity), or accept any with allow_any_identity (--allow-any-identity)",
             )),
             (_, _) => Ok(Some((files, binding))),
         }
@@ -158,7 +155,10 @@ impl ClientTlsSettings {
     /// If something is missing.
     pub fn inner(&self) -> Result<(ClientFiles, ServerName<'static>), ConfigError> {
         let name = self.server_name.clone().ok_or_else(|| {
-            ConfigError::new("names no server", "give server_name, the name in the certificates of all initiators")
+            ConfigError::new(
+                "does not name a server",
+                "set server_name, the name in the certificates of all initiators",
+            )
         })?;
         Ok((self.files()?, name))
     }
@@ -185,11 +185,9 @@ impl ClientTlsSettings {
 /// Whether a second TLS is set where `extent` needs one, and nowhere else.
 pub(super) fn check_inner(extent: Option<Extent>, is_set: bool) -> Result<(), ConfigError> {
     match (extent == Some(Extent::Inner), is_set) {
-        (true, false) => {
-            Err(ConfigError::new("is inner, but there is no TLS to come within tunnels", "write a table inner_tls"))
-        }
+        (true, false) => Err(ConfigError::new("is inner, but no inner TLS is configured", "write a table inner_tls")),
         (false, true) => {
-            Err(ConfigError::new("is not inner, but there is a TLS to come within tunnels", "write extent = \"inner\""))
+            Err(ConfigError::new("is not inner, but an inner TLS is configured", "write extent = \"inner\""))
         }
         (true, true) | (false, false) => Ok(()),
     }
@@ -202,7 +200,7 @@ pub(super) fn check_inner(extent: Option<Extent>, is_set: bool) -> Result<(), Co
 pub fn parse_extent(text: &str) -> Result<Extent, ConfigError> {
     Extent::parse(text).ok_or_else(|| {
         ConfigError::new(
-            format!("{text:?} is no extent of TLS"),
+            format!("{text:?} is not a TLS extent"),
             "write whole; or plaintext-after-handshake or inner for an Envoy's peer",
         )
     })
@@ -222,7 +220,7 @@ pub fn parse_identity(text: &str) -> Result<[Template; 3], ConfigError> {
 /// If it is neither a DNS name nor an IP address.
 pub fn parse_server_name(text: &str) -> Result<ServerName<'static>, ConfigError> {
     ServerName::try_from(text.to_owned())
-        .map_err(|_| ConfigError::new(format!("{text:?} is no name of a server"), "write a DNS name or an IP address"))
+        .map_err(|_| ConfigError::new(format!("{text:?} is not a server name"), "write a DNS name or an IP address"))
 }
 
 fn parse_san(text: &str, hole: Hole) -> Result<Template, ConfigError> {

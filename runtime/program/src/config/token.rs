@@ -73,8 +73,8 @@ impl TokenSettings {
 
 /// What is wrong where a token would be sent in the clear.
 pub(super) fn unprotected() -> ConfigError {
-    let remedy = "set up TLS (--tls-cert, --tls), or give --allow-plaintext if something else encrypts the way";
-    ConfigError::new("would have tokens sent in the clear, for everybody on the way to take", remedy)
+    let remedy = "set up TLS (--tls-cert, --tls), or give --allow-plaintext if something else encrypts the connection";
+    ConfigError::new("would send tokens unencrypted", remedy)
 }
 
 /// Reads a template for a claim, which proves one of the names.
