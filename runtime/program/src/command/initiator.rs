@@ -138,8 +138,8 @@ async fn start(
         let address = config.address.clone();
         let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| {
             let remedy = match error.is_forbidden() {
-                true => "give --tls, or --allow-plaintext if something else encrypts it",
-                false => "correct the name, or see to the resolver",
+                true => "give --tls, or --allow-plaintext if something else encrypts the connection",
+                false => "correct the name, or check the resolver",
             };
             CliError::user(format!("{error} (upstream {:?}); {remedy}", address.upstream()))
         })?;

@@ -54,8 +54,10 @@ pub(crate) fn on_threads(
     process: impl Future<Output = Result<(), CliError>>,
 ) -> Result<(), CliError> {
     let mut scheduler = scheduler(threads.or_else(|| thread::available_parallelism().ok()));
-    let runtime =
-        scheduler.enable_all().build().map_err(|error| CliError::own(format!("no worker threads: {error}")))?;
+    let runtime = scheduler
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::own(format!("cannot start the worker threads: {error}")))?;
     let outcome = runtime.block_on(process);
     // Whatever still runs has been told to end or does not matter; a name lookup must not hold the process up.
     runtime.shutdown_background();
@@ -85,9 +87,9 @@ pub(super) fn unbound(error: &io::Error) -> CliError {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     let kind = error.kind();
     if kind == AddrInUse {
-        CliError::user(format!("{error}; choose another port, or end what listens there"))
+        CliError::user(format!("{error}; choose another port, or stop what listens there"))
     } else if matches!(kind, AddrNotAvailable | PermissionDenied) {
-        CliError::user(format!("{error}; choose an address of this machine that you may listen at"))
+        CliError::user(format!("{error}; choose an address of this machine that you may listen on"))
     } else {
         CliError::own(error)
     }

@@ -95,7 +95,7 @@ fn secure(
         let server = Server::new(certificates.watch(world, "tunnel", files, hup.clone())?);
         if anybody {
             tracing::warn!(
-                "initiators are believed whoever they say they are: neither a client CA nor a key set for tokens is given"
+                "initiators are not authenticated: neither a client CA nor a key set for tokens is configured"
             );
         }
         let inner = match &settings.inner_tls {
