@@ -52,6 +52,7 @@ pub const HEADER_LIST_BYTES: u32 = 60 * 1024;
 
 /// What an operator may set of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HttpLimits {
     /// Bytes of the headers of one message, names and values, each with 32 more (RFC 9113 §6.5.2).
     pub header_bytes: u32,

@@ -55,6 +55,7 @@ const DRAINS: usize = 4;
 
 /// What one listener of an initiator is to do.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct InitiatorConfig {
     /// Who to be, what to dial and how often.
     pub address: Address,

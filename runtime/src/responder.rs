@@ -15,6 +15,7 @@ mod accept;
 mod counters;
 mod egress;
 mod ending;
+mod error;
 mod lease;
 mod link;
 mod listen;
@@ -26,9 +27,9 @@ mod view;
 
 pub use self::counters::Totals;
 pub use self::egress::OwnAnswer;
+pub use self::error::StartError;
 pub use self::view::TunnelInfo;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,7 @@ use crate::world::World;
 
 /// What a responder is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResponderConfig {
     /// Where initiators dial to; port 0 lets the system choose.
     pub tunnel_listen: SocketAddr,
@@ -163,8 +165,8 @@ enum Phase {
 /// Starts a responder: both listeners are bound when this returns.
 ///
 /// # Errors
-/// If a listener cannot be bound; the text names it and its address.
-pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<ResponderHandle<W>> {
+/// If a listener cannot be bound.
+pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<ResponderHandle<W>, StartError> {
     let (tunnels, tunnel_addr) = bind(&world, "tunnel", config.tunnel_listen).await?;
     let (callers, egress_addr) = bind(&world, "egress", config.egress_listen).await?;
     let context = Arc::new(Context {
@@ -195,12 +197,15 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
     Ok(ResponderHandle { context, phase, tunnel_addr, egress_addr })
 }
 
-async fn bind<W: World>(world: &W, what: &str, at: SocketAddr) -> io::Result<(W::Listener, SocketAddr)> {
-    let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot bind the {what} listener to {at}: {error}"));
-    let listener = world.listen(at).await.map_err(named)?;
-    let bound = world.local_addr(&listener).map_err(named)?;
-    Ok((listener, bound))
+async fn bind<W: World>(
+    world: &W,
+    listener: &'static str,
+    addr: SocketAddr,
+) -> Result<(W::Listener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { listener, addr, source };
+    let bound = world.listen(addr).await.map_err(failed)?;
+    let at = world.local_addr(&bound).map_err(failed)?;
+    Ok((bound, at))
 }
 
 /// A responder that runs. Dropping the handle ends it at once, requests under way included.

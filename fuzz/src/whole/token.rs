@@ -168,5 +168,5 @@ static VERIFIER: LazyLock<JwtVerifier> = LazyLock::new(|| {
     let binding =
         Binding { node: template(Hole::Node), cluster: template(Hole::Cluster), tenant: template(Hole::Tenant) };
     let policy = Policy { issuer: ISSUER.into(), audience: AUDIENCE.into(), binding };
-    JwtVerifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::new(policy) }
+    JwtVerifier::new(watch::channel(Arc::new(keys)).1, Arc::new(policy))
 });

@@ -48,8 +48,8 @@ pub(crate) enum Command {
     /// Prints "admin listener on IP:PORT" to standard output once it is bound. SIGTERM and SIGINT drain; a second
     /// one ends the process immediately.
     Initiator(Box<InitiatorArgs>),
-    /// Check a configuration file, and the files that it names: print every mistake with line and column. Exit code 0 if
-    /// there is none, else 2.
+    /// Check a configuration file and the files that it names: print every mistake with line and column. Exit code 0
+    /// if there is none, else 2.
     Check(CheckArgs),
     /// Say whether a trace (--trace) is what the machine does: take every step again and compare.
     ///
@@ -101,8 +101,8 @@ pub(crate) struct ResponderArgs {
     /// Accept any identity from any certificate of the CA [default: false]
     #[arg(long)]
     pub(crate) allow_any_identity: bool,
-    /// The part of a tunnel that TLS protects: whole; for an Envoy as the peer, plaintext-after-handshake, or inner with
-    /// the table inner_tls of the file [default: whole]
+    /// The part of a tunnel that TLS protects: whole; for an Envoy as the peer, plaintext-after-handshake, or inner
+    /// with the table inner_tls of the file [default: whole]
     #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
     pub(crate) tls_extent: Option<Extent>,
     /// A file with a JSON Web Key Set, the public keys of token issuers; with it, each initiator must send a token
@@ -163,8 +163,8 @@ pub(crate) struct InitiatorArgs {
     /// The name that the responder's certificate must contain [default: the host that is dialled]
     #[arg(long, value_name = "NAME", value_parser = parse_server_name)]
     pub(crate) tls_server_name: Option<ServerName<'static>>,
-    /// The part of a tunnel that TLS protects: whole; for an Envoy as the peer, plaintext-after-handshake, or inner with
-    /// the table inner_tls of the file [default: whole]
+    /// The part of a tunnel that TLS protects: whole; for an Envoy as the peer, plaintext-after-handshake, or inner
+    /// with the table inner_tls of the file [default: whole]
     #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
     pub(crate) tls_extent: Option<Extent>,
     /// A file with the bearer token that proves the identity, read at each dial [default: none]
@@ -223,7 +223,8 @@ pub(crate) struct LogArgs {
     /// The format of the log on standard error: human or json [default: human]
     #[arg(long, value_name = "human|json", value_parser = LogFormat::parse)]
     pub(crate) log_format: Option<LogFormat>,
-    /// The log level: error, warn, info, debug, trace, or directives such as revtun=debug,info; overrides RUST_LOG [default: info]
+    /// The log level: error, warn, info, debug, trace, or directives such as revtun=debug,info; overrides RUST_LOG
+    /// [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     pub(crate) log_level: Option<String>,
 }

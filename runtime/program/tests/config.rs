@@ -110,7 +110,10 @@ fn every_key_of_a_responder_is_read() {
     assert_eq!(responder.responder.core, expected);
     assert_eq!((responder.responder.max_head_bytes, responder.responder.max_headers), (1024, 16));
     assert_eq!(responder.responder.max_idle_bytes, 2048);
-    let http = HttpLimits { header_bytes: 4096, pending_resets: 11, body_timeout: Duration::from_secs(12) };
+    let mut http = HttpLimits::default();
+    http.header_bytes = 4096;
+    http.pending_resets = 11;
+    http.body_timeout = Duration::from_secs(12);
     assert_eq!(responder.responder.http, http);
 }
 

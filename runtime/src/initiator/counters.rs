@@ -119,6 +119,7 @@ fn named<const N: usize>(names: [&'static str; N], counters: &[Counter; N]) -> V
 
 /// What happened since the start. Every list names each kind once, also what never happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Totals {
     /// Connections begun.
     pub dials: u64,

@@ -96,6 +96,7 @@ fn named<const N: usize>(names: [&'static str; N], counters: &[Counter; N]) -> V
 
 /// What happened since the start. Every list names each kind once, also what never happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Totals {
     /// Handshakes answered with 200 (101).
     pub handshakes_accepted: u64,

@@ -19,6 +19,7 @@ use crate::behind::Behind;
 
 /// The TLS of an initiator.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Client {
     /// Whom it believes and what it shows, at the time of each dial.
     pub config: Current<ClientConfig>,
@@ -31,6 +32,12 @@ pub struct Client {
 }
 
 impl Client {
+    /// TLS around whole tunnels, as `config` says at the time of each dial; the server's name is the one that is dialled.
+    #[must_use]
+    pub fn new(config: Current<ClientConfig>) -> Self {
+        Self { config, extent: Extent::Whole, server_name: None, inner: None }
+    }
+
     /// Does the client's part of a TLS handshake with a server that was dialled as `dialled`.
     ///
     /// # Errors
@@ -53,6 +60,7 @@ impl Client {
 
 /// The client within tunnels: a responder, to whom initiators prove themselves a second time.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct InnerClient {
     /// Whom it believes and what it shows, at the time of each use.
     pub config: Current<ClientConfig>,
@@ -70,6 +78,12 @@ impl PartialEq for InnerClient {
 impl Eq for InnerClient {}
 
 impl InnerClient {
+    /// TLS as `config` says at the time of each use, with initiators whose certificates have the name `server_name`.
+    #[must_use]
+    pub fn new(config: Current<ClientConfig>, server_name: ServerName<'static>) -> Self {
+        Self { config, server_name }
+    }
+
     /// Does the client's part of a TLS handshake within `tunnel`. Late echoes are taken out; `echoes` has seen all that
     /// was read so far.
     pub(crate) async fn connect<S>(

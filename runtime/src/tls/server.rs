@@ -64,6 +64,7 @@ impl Server {
 
 /// The TLS of a tunnel listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TunnelServer {
     /// What it shows and demands.
     pub server: Server,
@@ -76,6 +77,12 @@ pub struct TunnelServer {
 }
 
 impl TunnelServer {
+    /// TLS around whole tunnels. Nothing has to be proven by certificates.
+    #[must_use]
+    pub fn new(server: Server) -> Self {
+        Self { server, extent: Extent::Whole, binding: None, inner: None }
+    }
+
     /// Does the server's part of a TLS handshake, and says what the client proved by it.
     ///
     /// # Errors

@@ -74,8 +74,8 @@ pub async fn initiator(world: Simulated, board: Board) -> Result<(), Trouble> {
     serve(&world).await?;
     let place = |host: &str, port| HostPort { host: host.to_owned(), port };
     let address = Address::parse(&format!("rc://edge-1:edge:acme@cloud:{COUNT}"))?;
-    let config =
-        InitiatorConfig { allow_plaintext: true, ..InitiatorConfig::new(address, vec![place(RESPONDER, TUNNELS)]) };
+    let mut config = InitiatorConfig::new(address, vec![place(RESPONDER, TUNNELS)]);
+    config.allow_plaintext = true;
     let forward = Forward::new(&world, place("127.0.0.1", SERVICE), &config.core)?;
     let handle = initiator::start(&world, config, Run::begin(&world), forward).await?;
     loop {

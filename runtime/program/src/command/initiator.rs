@@ -92,7 +92,7 @@ async fn serve(
     let listeners = Arc::new(start(&world, plans, tls, traces).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
     let admin = admin::start(&world, settings.admin_listen, subject).await;
-    let admin = admin.map_err(|error| process::unbound(&error))?;
+    let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     process::announce("admin", admin.addr());
     let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
     for (_, listener) in listeners.iter() {
@@ -120,7 +120,11 @@ fn secure(
         None => None,
         Some(inner) => Some(tls::Server::new(certificates.watch(world, "inner", inner.inner()?, hup)?)),
     };
-    Ok(Some(tls::Client { config, extent: tls.extent, server_name: tls.server_name.clone(), inner }))
+    let mut client = tls::Client::new(config);
+    client.extent = tls.extent;
+    client.server_name.clone_from(&tls.server_name);
+    client.inner = inner;
+    Ok(Some(client))
 }
 
 async fn start(

@@ -1,5 +1,6 @@
 //! What the processes of both ends have in common: settings, threads, and the lines on standard output.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -82,10 +83,9 @@ pub(super) fn announce(listener: &str, at: SocketAddr) {
     let _unread = writeln!(io::stdout(), "{listener} listener on {at}");
 }
 
-/// What to tell when a listener cannot be bound. `error` names the address.
-pub(super) fn unbound(error: &io::Error) -> CliError {
+/// What to tell when a listener cannot be bound, for a reason of such a kind. `error` names the address.
+pub(super) fn unbound(error: &dyn Display, kind: io::ErrorKind) -> CliError {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
-    let kind = error.kind();
     if kind == AddrInUse {
         CliError::user(format!("{error}; choose another port, or stop what listens there"))
     } else if matches!(kind, AddrNotAvailable | PermissionDenied) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use revtun::responder::{self, ResponderConfig};
+use revtun::responder::{self, ResponderConfig, StartError};
 use revtun::tls::{CertificateStore, InnerClient, Server, TunnelServer};
 use revtun::token::{JwtVerifier, TokenVerifier};
 use revtun::trace::Trace;
@@ -88,7 +88,7 @@ fn secure(
     let mut certificates = CertificateStore::default();
     if let Some((keys, policy)) = settings.token.demands()? {
         let keys = certificates.watch(world, "token", keys, hup.clone())?;
-        config.token = Some(TokenVerifier::new(JwtVerifier { keys, policy: Arc::new(policy) }));
+        config.token = Some(TokenVerifier::new(JwtVerifier::new(keys, Arc::new(policy))));
     }
     if let Some((files, binding)) = settings.tls.tunnel(config.token.is_some())? {
         let anybody = files.client_ca.is_none() && config.token.is_none();
@@ -103,10 +103,14 @@ fn secure(
             Some(inner) => {
                 let (files, server_name) = inner.inner()?;
                 let config = certificates.watch(world, "inner", files, hup.clone())?;
-                Some(InnerClient { config, server_name })
+                Some(InnerClient::new(config, server_name))
             }
         };
-        config.tls = Some(TunnelServer { server, extent: settings.tls.extent, binding: binding.map(Arc::new), inner });
+        let mut tls = TunnelServer::new(server);
+        tls.extent = settings.tls.extent;
+        tls.binding = binding.map(Arc::new);
+        tls.inner = inner;
+        config.tls = Some(tls);
     }
     if let Some(files) = settings.egress_tls.egress()? {
         config.egress_tls = Some(Server::new(certificates.watch(world, "egress", files, hup.clone())?));
@@ -114,15 +118,22 @@ fn secure(
     Ok((config, certificates))
 }
 
+fn not_started(error: &StartError) -> CliError {
+    match error {
+        StartError::Bind { source, .. } => process::unbound(error, source.kind()),
+        other => CliError::own(other),
+    }
+}
+
 async fn serve(settings: ResponderSettings, trace: Trace) -> Result<(), CliError> {
     let world = Tokio::begin();
     let signals = Signals::listen(&world).map_err(CliError::own)?;
     let (config, certificates) = secure(&world, &settings, &signals.hangups()).map_err(CliError::user)?;
     let handle = responder::start(world.traced(trace), config).await;
-    let handle = Arc::new(handle.map_err(|error| process::unbound(&error))?);
+    let handle = Arc::new(handle.map_err(|error| not_started(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);
     let admin = admin::start(&world, settings.admin_listen, subject).await;
-    let admin = admin.map_err(|error| process::unbound(&error))?;
+    let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     process::announce("tunnel", handle.tunnel_addr());
     process::announce("egress", handle.egress_addr());
     process::announce("admin", admin.addr());

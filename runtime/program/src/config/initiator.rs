@@ -199,20 +199,17 @@ impl InitiatorSettings {
     }
 
     fn plan_of(&self, listener: &Listener) -> Option<(InitiatorConfig, HostPort)> {
-        let config = InitiatorConfig {
-            address: listener.address.clone(),
-            endpoints: self.upstreams.get(listener.address.upstream())?.clone(),
-            core: self.core,
-            request_path: self.request_path.clone(),
-            header_names: self.header_names.clone(),
-            max_streams: self.max_streams,
-            max_idle_bytes: self.max_idle_bytes,
-            http: self.http,
-            upgrade: self.use_http_upgrade,
-            tls: None,
-            token: self.token.clone(),
-            allow_plaintext: self.allow_plaintext,
-        };
+        let endpoints = self.upstreams.get(listener.address.upstream())?;
+        let mut config = InitiatorConfig::new(listener.address.clone(), endpoints.clone());
+        config.core = self.core;
+        config.request_path.clone_from(&self.request_path);
+        config.header_names.clone_from(&self.header_names);
+        config.max_streams = self.max_streams;
+        config.max_idle_bytes = self.max_idle_bytes;
+        config.http = self.http;
+        config.upgrade = self.use_http_upgrade;
+        config.token.clone_from(&self.token);
+        config.allow_plaintext = self.allow_plaintext;
         Some((config, listener.forward.clone()?))
     }
 

@@ -107,8 +107,10 @@ impl ServerTlsSettings {
     fn files(&self, alpn: &'static [&'static [u8]]) -> Result<Option<ServerFiles>, ConfigError> {
         match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => {
-                let client_ca = self.client_ca.clone();
-                Ok(Some(ServerFiles { cert: cert.clone(), key: key.clone(), client_ca, alpn }))
+                let mut files = ServerFiles::new(cert.clone(), key.clone());
+                files.client_ca.clone_from(&self.client_ca);
+                files.alpn = alpn;
+                Ok(Some(files))
             }
             (None, None) if *self == Self::default() => Ok(None),
             (None, None) => Err(ConfigError::new("has no certificate", "give cert (--tls-cert) and key (--tls-key)")),
@@ -178,7 +180,10 @@ impl ClientTlsSettings {
                 return Err(ConfigError::new("has a key but no certificate", "give cert (--tls-cert) too"));
             }
         };
-        Ok(ClientFiles { ca: self.ca.clone(), own })
+        let mut files = ClientFiles::default();
+        files.ca.clone_from(&self.ca);
+        files.own = own;
+        Ok(files)
     }
 }
 
