@@ -209,7 +209,7 @@ none = []
         r#"f.toml:2:10: log.format: "xml" is not a log format; write human or json"#,
         r#"f.toml:3:9: log.level: "shout=loud" is not a log level; write error, warn, info, debug or trace, or directives such as revtun=debug,info"#,
         r#"f.toml:5:17: responder.tunnel_listen: "localhost:1" is not an address to listen on; write IP:PORT, such as 127.0.0.1:15443; port 0 lets the system choose"#,
-        "f.toml:6:17: responder.ping_interval: is an integer; write a text in quotes",
+        "f.toml:6:17: responder.ping_interval: is an integer; write a string in quotes",
         "f.toml:7:16: responder.echo_timeout: must not be zero; write for example 1s",
         r#"f.toml:8:8: responder.wait: "1x" is not a duration; write for example 2s, 500ms or 1m30s"#,
         "f.toml:9:11: responder.threads: is out of range; write a whole number from 1 to 1024",
@@ -221,7 +221,7 @@ none = []
         "f.toml:15:47: initiator.listener.address: is missing; write address = ",
         r#"f.toml:15:59: initiator.listener.forward: "https://x" does not begin with http://; "#,
         r#"f.toml:17:10: initiator.upstreams.cloud: "nowhere" has no port; "#,
-        "f.toml:17:21: initiator.upstreams.cloud: is an integer; write a text in quotes",
+        "f.toml:17:21: initiator.upstreams.cloud: is an integer; write a string in quotes",
         "f.toml:18:8: initiator.upstreams.none: is an empty list; write at least one entry",
     ];
     let found = diagnostics(text);

@@ -155,9 +155,9 @@ fn half_a_setting_and_a_token_in_the_clear_are_refused() {
     let listen = ["--tunnel-listen", "127.0.0.1:0", "--egress-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     for (missing, what) in [
         ("--token-jwks", "has no keys to verify them with"),
-        ("--token-issuer", "does not say who issues them"),
-        ("--token-audience", "does not say for whom they are issued"),
-        ("--token-identity", "does not say where they prove node, cluster and tenant"),
+        ("--token-issuer", "has no issuer for them"),
+        ("--token-audience", "has no audience for them"),
+        ("--token-identity", "has no templates for node, cluster and tenant"),
     ] {
         let at = all.iter().position(|word| *word == missing).expect("a flag");
         let left: Vec<_> = all[..at].iter().chain(&all[at + 2..]).copied().collect();

@@ -84,7 +84,7 @@ fn scope(query: &DrainQuery) -> Result<(DrainScope<'_>, String), String> {
             (Place::Cluster(ClusterId::new(cluster).expect(CHECKED)), format!("cluster {cluster}{of_tenant}"))
         }
         (None, None, Some(tenant)) => return Ok((DrainScope::Tenant(tenant), format!("tenant {tenant}"))),
-        (None, None, None) => return Err("nothing is named".to_owned()),
+        (None, None, None) => return Err("name a tenant, node, cluster or tunnel".to_owned()),
     };
     Ok((DrainScope::Place(Target { tenant, place }), what))
 }

@@ -192,7 +192,7 @@ impl<'i> Section<'i> {
             let name = key.into_inner().into_owned();
             let span = value.span();
             let DeValue::Array(items) = value.get_ref() else {
-                self.wrong_type(&name, &value, "write a list of texts: [\"…\", \"…\"]");
+                self.wrong_type(&name, &value, "write a list of strings: [\"…\", \"…\"]");
                 continue;
             };
             if items.is_empty() {
@@ -220,7 +220,7 @@ impl<'i> Section<'i> {
         match value.get_ref().as_str().map(parse) {
             Some(Ok(value)) => return Some(Found { value, span }),
             Some(Err(error)) => self.error(key, span, error),
-            None => self.wrong_type(key, value, "write a text in quotes"),
+            None => self.wrong_type(key, value, "write a string in quotes"),
         }
         None
     }

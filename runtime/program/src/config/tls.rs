@@ -230,7 +230,7 @@ pub fn parse_server_name(text: &str) -> Result<ServerName<'static>, ConfigError>
 
 fn parse_san(text: &str, hole: Hole) -> Result<Template, ConfigError> {
     Template::parse(text, hole).map_err(|error| {
-        let remedy = "write a SAN with holes, such as spiffe://{tenant}/{cluster}/{node}";
+        let remedy = "write a template of a SAN, such as spiffe://{tenant}/{cluster}/{node}";
         ConfigError::new(format!("{text:?} {error}"), remedy)
     })
 }

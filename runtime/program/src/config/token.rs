@@ -50,21 +50,22 @@ impl TokenSettings {
         if *self == Self::default() {
             return Ok(None);
         }
-        let missing = |what, remedy: &str| ConfigError::new(format!("asks for tokens, but {what}"), remedy);
+        let missing = |what, remedy: &str| ConfigError::new(format!("requires tokens, but {what}"), remedy);
         let jwks = self.jwks.clone().ok_or_else(|| {
             missing("has no keys to verify them with", "give jwks (--token-jwks), a file with a JSON Web Key Set")
         })?;
-        let issuer = self.issuer.as_deref().ok_or_else(|| {
-            missing("does not say who issues them", "give issuer (--token-issuer), which stands in them as iss")
-        })?;
+        let issuer = self
+            .issuer
+            .as_deref()
+            .ok_or_else(|| missing("has no issuer for them", "give issuer (--token-issuer), their iss claim"))?;
         let audience = self.audience.as_deref().ok_or_else(|| {
-            let remedy = "give audience (--token-audience), which stands in them as aud";
-            missing("does not say for whom they are issued", remedy)
+            let remedy = "give audience (--token-audience), their aud claim";
+            missing("has no audience for them", remedy)
         })?;
         let (Some(node), Some(cluster), Some(tenant)) = (&self.node_claim, &self.cluster_claim, &self.tenant_claim)
         else {
             let remedy = "give node_claim, cluster_claim and tenant_claim, or one for all three by --token-identity";
-            return Err(missing("does not say where they prove node, cluster and tenant", remedy));
+            return Err(missing("has no templates for node, cluster and tenant", remedy));
         };
         let binding = Binding { node: node.clone(), cluster: cluster.clone(), tenant: tenant.clone() };
         Ok(Some((JwksFile::new(jwks), Policy { issuer: issuer.into(), audience: audience.into(), binding })))
@@ -83,7 +84,7 @@ pub(super) fn unprotected() -> ConfigError {
 /// If it does not, or could be read in two ways.
 pub fn parse_claim(text: &str, hole: Hole) -> Result<Template, ConfigError> {
     Template::parse_claim(text, hole).map_err(|error| {
-        let remedy = "write the name of a claim, = and a text with holes, such as sub={tenant}/{cluster}/{node}";
+        let remedy = "write CLAIM=TEMPLATE, such as sub={tenant}/{cluster}/{node}";
         ConfigError::new(format!("{text:?} {error}"), remedy)
     })
 }
@@ -106,7 +107,7 @@ pub(super) fn read_file(section: &mut Section<'_>, key: &'static str) -> Option<
 
 fn parse_text(text: &str) -> Result<String, ConfigError> {
     if text.is_empty() {
-        Err(ConfigError::new("is empty", "write what stands in the tokens"))
+        Err(ConfigError::new("is empty", "write the value of the claim"))
     } else {
         Ok(text.to_owned())
     }
