@@ -62,6 +62,7 @@ const DRAINS: usize = 4;
 
 /// The configuration of one listener of an initiator.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct InitiatorConfig {
     /// The identity, the upstream and the number of tunnels.
     pub address: Address,

@@ -18,6 +18,7 @@ mod context;
 mod counters;
 mod downstream;
 mod downstream_error;
+mod error;
 mod handle;
 mod handshake;
 mod listen;
@@ -30,10 +31,10 @@ mod tunnel_end;
 mod view;
 
 pub use self::counters::Totals;
+pub use self::error::StartError;
 pub use self::local_reply::LocalReply;
 pub use self::view::TunnelInfo;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,7 @@ use crate::world::World;
 
 /// The configuration of a responder.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResponderConfig {
     /// The address that initiators dial; port 0 lets the system choose.
     pub tunnel_listen: SocketAddr,
@@ -131,8 +133,8 @@ impl ResponderConfig {
 /// Starts a responder: both listeners are bound when this returns.
 ///
 /// # Errors
-/// If a listener cannot be bound; the text names it and its address.
-pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<ResponderHandle<W>> {
+/// If a listener cannot be bound.
+pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<ResponderHandle<W>, StartError> {
     let (tunnels, tunnel_addr) = bind(&world, "tunnel", config.tunnel_listen).await?;
     let (callers, egress_addr) = bind(&world, "egress", config.egress_listen).await?;
     let context = Arc::new(Context {
@@ -163,12 +165,15 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> io::Result<Re
     Ok(ResponderHandle { context, phase, tunnel_addr, egress_addr })
 }
 
-async fn bind<W: World>(world: &W, what: &str, at: SocketAddr) -> io::Result<(W::Listener, SocketAddr)> {
-    let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot bind the {what} listener to {at}: {error}"));
-    let listener = world.listen(at).await.map_err(named)?;
-    let bound = world.local_addr(&listener).map_err(named)?;
-    Ok((listener, bound))
+async fn bind<W: World>(
+    world: &W,
+    listener: &'static str,
+    addr: SocketAddr,
+) -> Result<(W::Listener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { listener, addr, source };
+    let bound = world.listen(addr).await.map_err(failed)?;
+    let at = world.local_addr(&bound).map_err(failed)?;
+    Ok((bound, at))
 }
 
 /// A running responder. Dropping the handle stops it at once, and drops requests in flight.

@@ -4,7 +4,7 @@
 //!   files ──▶ Server / Client ──▶ reload: read again when they change, or on SIGHUP
 //!                   │
 //!                   ▼ accept / connect
-//!   stream ──▶ Wire: the stream in the clear, or inside TLS ──▶ handshake, tunnel, HTTP
+//!   stream ──▶ MaybeTlsStream: the stream in the clear, or inside TLS ──▶ handshake, tunnel, HTTP
 //! ```
 //!
 //! Between two revtun ends a tunnel stays inside TLS from its first byte to its last ([`Extent::Whole`]); each end says
@@ -14,22 +14,22 @@
 
 mod certificate;
 mod client;
-mod counted;
+mod counting_io;
 mod error;
 mod files;
-mod records;
+mod maybe_tls;
+mod record_reader;
 mod reload;
 mod server;
-mod wire;
 
-pub use self::certificate::{Certificate, Unreadable};
+pub use self::certificate::{Certificate, NotX509};
 pub use self::client::{Client, InnerClient};
-pub(crate) use self::counted::Moved;
+pub(crate) use self::counting_io::ByteCounts;
 pub use self::error::TlsFileError;
 pub use self::files::{ClientFiles, ServerFiles};
+pub use self::maybe_tls::MaybeTlsStream;
 pub use self::reload::{CertificateStatus, CertificateStore, Current, Reloadable};
 pub use self::server::{Proof, Server, TunnelServer};
-pub use self::wire::Wire;
 
 /// How much of a tunnel is inside TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

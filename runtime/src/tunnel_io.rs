@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::prefixed_io::PrefixedIo;
-use crate::tls::{Moved, Wire};
+use crate::tls::{ByteCounts, MaybeTlsStream};
 use crate::world::World;
 
 /// The capacity for notices: one `Heard`, and a place that only `GoawayReceived` takes.
@@ -58,34 +58,43 @@ impl GoawaySender {
 #[derive(Debug)]
 pub struct TunnelIo<W, S> {
     world: W,
-    stream: PrefixedIo<Wire<S>>,
+    stream: PrefixedIo<MaybeTlsStream<S>>,
     inbound: Inbound,
     outbound: Option<Outbound>,
     /// The last write was pending.
     write_blocked: bool,
     /// How many bytes had been transferred by then, below TLS.
-    transferred: Moved,
+    transferred: ByteCounts,
 }
 
 impl<W: World, S> TunnelIo<W, S> {
     /// The initiator's end: serves `protocol`; `prefix` are the bytes by which it was detected, read before.
-    pub fn serving(world: &W, stream: Wire<S>, protocol: Protocol, prefix: Bytes) -> (Self, mpsc::Receiver<Notice>) {
+    pub fn serving(
+        world: &W,
+        stream: MaybeTlsStream<S>,
+        protocol: Protocol,
+        prefix: Bytes,
+    ) -> (Self, mpsc::Receiver<Notice>) {
         let scanner = match protocol {
             Protocol::Http2 => Some(FrameScanner::client()),
             Protocol::Http1 => None,
         };
         let (inbound, notices) = Inbound::new(initiator::HEARD_GRANULARITY, scanner);
-        let transferred = stream.moved();
+        let transferred = stream.byte_counts();
         let stream = PrefixedIo::new(stream, prefix);
         (Self { world: world.clone(), stream, inbound, outbound: None, write_blocked: false, transferred }, notices)
     }
 
     /// The responder's end: sends HTTP/2 requests. `echoes` has seen all that was read so far; echoes of late pings
     /// are still removed.
-    pub fn requesting(world: &W, stream: Wire<S>, echoes: PingFilter) -> (Self, mpsc::Receiver<Notice>, GoawaySender) {
+    pub fn requesting(
+        world: &W,
+        stream: MaybeTlsStream<S>,
+        echoes: PingFilter,
+    ) -> (Self, mpsc::Receiver<Notice>, GoawaySender) {
         let scanner = Some(FrameScanner::server());
         let (inbound, notices) = Inbound::new(responder::HEARD_GRANULARITY, scanner);
-        let transferred = stream.moved();
+        let transferred = stream.byte_counts();
         let stream = PrefixedIo::skipping_echoes(stream, echoes);
         let (sender, requested) = oneshot::channel();
         let outbound = Some(Outbound { scanner: FrameScanner::client(), goaway: Goaway::NotRequested(requested) });
@@ -101,7 +110,7 @@ impl<W: World, S> TunnelIo<W, S> {
     /// Writes by `write`, and notes signs of life.
     fn write_with<T>(
         &mut self,
-        write: impl FnOnce(&mut PrefixedIo<Wire<S>>, Option<&mut Outbound>) -> Poll<io::Result<T>>,
+        write: impl FnOnce(&mut PrefixedIo<MaybeTlsStream<S>>, Option<&mut Outbound>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let written = write(&mut self.stream, self.outbound.as_mut());
         self.note_transfer();
@@ -112,7 +121,7 @@ impl<W: World, S> TunnelIo<W, S> {
     /// Notes signs of life below TLS, which buffers incomplete records. That bytes were sent says nothing about the peer unless
     /// the path was full before.
     fn note_transfer(&mut self) {
-        let before = std::mem::replace(&mut self.transferred, self.stream.get_ref().moved());
+        let before = std::mem::replace(&mut self.transferred, self.stream.get_ref().byte_counts());
         let acknowledged = self.write_blocked && self.transferred.sent != before.sent;
         if acknowledged || self.transferred.received != before.received {
             self.inbound.hear(|| self.world.now());

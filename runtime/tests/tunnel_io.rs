@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
-use revtun::tls::Wire;
+use revtun::tls::MaybeTlsStream;
 use revtun::tunnel_io::{Notice, TunnelIo};
 use revtun::world::Tokio;
 use revtun_core::h2frame::{GOAWAY_NO_ERROR, PREFACE};
@@ -40,7 +40,8 @@ async fn late_echoes_are_taken_out_wherever_they_are_cut() {
             let mut echoes = PingFilter::new();
             let echoed = echoes.feed(&b"RPING"[..held]).pings;
             assert_eq!(echoed, u32::from(held == 5));
-            let (mut io, mut notices, _order) = TunnelIo::requesting(&Tokio::begin(), Wire::plain(stream), echoes);
+            let (mut io, mut notices, _order) =
+                TunnelIo::requesting(&Tokio::begin(), MaybeTlsStream::plain(stream), echoes);
 
             let sent = [&b"RPINGRPING"[held..], &data].concat();
             write_in_two(&mut peer, &sent, cut).await;
@@ -58,7 +59,7 @@ async fn data_that_begins_like_an_echo_is_given_back_whole() {
     let (mut peer, stream) = tokio::io::duplex(1024);
     let mut echoes = PingFilter::new();
     echoes.feed(b"RPI");
-    let (mut io, _notices, _order) = TunnelIo::requesting(&Tokio::begin(), Wire::plain(stream), echoes);
+    let (mut io, _notices, _order) = TunnelIo::requesting(&Tokio::begin(), MaybeTlsStream::plain(stream), echoes);
     peer.write_all(b"X").await.unwrap();
     let mut got = [0; 4];
     io.read_exact(&mut got).await.unwrap();
@@ -69,7 +70,8 @@ async fn data_that_begins_like_an_echo_is_given_back_whole() {
 async fn what_was_read_before_comes_first() {
     let (mut peer, stream) = tokio::io::duplex(1024);
     let first = Bytes::from_static(PREFACE);
-    let (mut io, mut notices) = TunnelIo::serving(&Tokio::begin(), Wire::plain(stream), Protocol::Http2, first);
+    let (mut io, mut notices) =
+        TunnelIo::serving(&Tokio::begin(), MaybeTlsStream::plain(stream), Protocol::Http2, first);
     peer.write_all(&SETTINGS).await.unwrap();
     let mut got = [0; 24 + 9];
     // Through a buffer smaller than what is replayed.
@@ -86,7 +88,8 @@ async fn a_goaway_is_noticed_once_however_it_is_cut() {
     for cut in 0..sent.len() {
         let (mut peer, stream) = tokio::io::duplex(1024);
         let first = Bytes::from_static(PREFACE);
-        let (mut io, mut notices) = TunnelIo::serving(&Tokio::begin(), Wire::plain(stream), Protocol::Http2, first);
+        let (mut io, mut notices) =
+            TunnelIo::serving(&Tokio::begin(), MaybeTlsStream::plain(stream), Protocol::Http2, first);
         let reader = async {
             let mut got = Vec::new();
             io.read_to_end(&mut got).await.unwrap();
@@ -105,7 +108,8 @@ async fn a_goaway_is_noticed_once_however_it_is_cut() {
 #[tokio::test]
 async fn plain_http_is_not_searched_for_frames() {
     let (mut peer, stream) = tokio::io::duplex(1024);
-    let (mut io, mut notices) = TunnelIo::serving(&Tokio::begin(), Wire::plain(stream), Protocol::Http1, Bytes::new());
+    let (mut io, mut notices) =
+        TunnelIo::serving(&Tokio::begin(), MaybeTlsStream::plain(stream), Protocol::Http1, Bytes::new());
     peer.write_all(&GOAWAY_NO_ERROR).await.unwrap();
     io.read_exact(&mut [0; 17]).await.unwrap();
     assert_eq!(drain(&mut notices), [Notice::Heard]);
@@ -135,7 +139,7 @@ async fn a_goaway_is_put_in_at_the_next_place_where_it_may_stand() {
         for (step, vectored) in [(1, false), (7, false), (7, true), (1000, false), (1000, true)] {
             let (mut peer, stream) = tokio::io::duplex(1024);
             let (mut io, _notices, order) =
-                TunnelIo::requesting(&Tokio::begin(), Wire::plain(stream), PingFilter::new());
+                TunnelIo::requesting(&Tokio::begin(), MaybeTlsStream::plain(stream), PingFilter::new());
             write_as_http2(&mut io, &stream_bytes[..ordered_after], step, vectored).await;
             order.send();
             write_as_http2(&mut io, &stream_bytes[ordered_after..], step, vectored).await;
@@ -156,7 +160,8 @@ async fn a_goaway_is_put_in_at_the_next_place_where_it_may_stand() {
 async fn a_goaway_waits_for_a_slow_peer_without_being_torn() {
     // Room for less than a GOAWAY: it is written in pieces, with nothing in between.
     let (mut peer, stream) = tokio::io::duplex(5);
-    let (mut io, _notices, order) = TunnelIo::requesting(&Tokio::begin(), Wire::plain(stream), PingFilter::new());
+    let (mut io, _notices, order) =
+        TunnelIo::requesting(&Tokio::begin(), MaybeTlsStream::plain(stream), PingFilter::new());
     let writer = async {
         io.write_all(&[&PREFACE[..], &SETTINGS].concat()).await.unwrap();
         order.send();
@@ -172,7 +177,8 @@ async fn a_goaway_waits_for_a_slow_peer_without_being_torn() {
 #[tokio::test]
 async fn a_tunnel_that_is_never_told_to_go_sends_nothing_of_its_own() {
     let (mut peer, stream) = tokio::io::duplex(1024);
-    let (mut io, _notices, order) = TunnelIo::requesting(&Tokio::begin(), Wire::plain(stream), PingFilter::new());
+    let (mut io, _notices, order) =
+        TunnelIo::requesting(&Tokio::begin(), MaybeTlsStream::plain(stream), PingFilter::new());
     drop(order);
     io.write_all(&[&PREFACE[..], &SETTINGS, &DATA].concat()).await.unwrap();
     drop(io);
@@ -184,7 +190,8 @@ async fn a_tunnel_that_is_never_told_to_go_sends_nothing_of_its_own() {
 /// Whether the initiator's end is heard when its peer takes 8 bytes, of which `waiting` had no room before, and answers nothing.
 async fn heard_when_taken(waiting: usize) -> bool {
     let (mut peer, stream) = tokio::io::duplex(8);
-    let (mut io, mut notices) = TunnelIo::serving(&Tokio::begin(), Wire::plain(stream), Protocol::Http2, Bytes::new());
+    let (mut io, mut notices) =
+        TunnelIo::serving(&Tokio::begin(), MaybeTlsStream::plain(stream), Protocol::Http2, Bytes::new());
     let bytes = vec![7; 8 + waiting];
     let mut sending = pin!(io.write_all(&bytes));
     let mut task = Context::from_waker(Waker::noop());

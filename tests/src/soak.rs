@@ -246,7 +246,8 @@ impl Town {
         let admin = self.responder.admin();
         until(SOON, "nothing is left of requests and handshakes", async || {
             let metrics = Metrics::parse(&get(admin, "/metrics").await.ok()?.text());
-            let left = ["handshakes", "streams", "waiting"].map(|it| metrics.value(&format!("revtun_responder_{it}")));
+            let left = ["handshakes_in_progress", "requests_in_progress", "requests_waiting"]
+                .map(|it| metrics.value(&format!("revtun_responder_{it}")));
             (left == [0; 3] && metrics.value("revtun_responder_tunnels") == honest).then_some(())
         })
         .await;

@@ -75,7 +75,7 @@ async fn metrics_keep_the_format_and_count_what_happens() {
     assert_eq!(pair.responder.ask_node("nobody\"{}\\", "/").await.status, 503);
     let after = metrics(pair.responder.admin()).await;
     assert_eq!(after.value("revtun_responder_requests_assigned_total"), 1);
-    assert_eq!(after.value("revtun_responder_own_answers_total{reason=\"no-tunnel\"}"), 1);
+    assert_eq!(after.value("revtun_responder_local_replies_total{reason=\"no-tunnel\"}"), 1);
     assert_eq!(after.value("revtun_responder_nodes"), 1);
     assert!(before.series().eq(after.series()), "what peers and callers send makes no new series");
     let initiator = metrics(pair.initiator.admin()).await;

@@ -7,6 +7,8 @@ use std::process::Command;
 
 /// A newcomer reads a file of this length in one go.
 const LINES_MAX: usize = 400;
+/// What ships beside the core: the library and the program.
+const SHIPPED: [&str; 2] = ["runtime/src", "runtime/program/src"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
@@ -120,13 +122,17 @@ fn the_runtime_reaches_the_system_through_its_facade() {
         "fastrand::",
         "lookup_host",
     ];
-    assert_eq!(offences("runtime/src", &words, &["runtime/src/world"]), <[String; 0]>::default());
+    for folder in SHIPPED {
+        assert_eq!(offences(folder, &words, &["runtime/src/world"]), <[String; 0]>::default());
+    }
 }
 
 #[test]
 fn every_channel_is_bounded_and_every_choice_has_an_order() {
-    assert_eq!(offences("runtime/src", &["unbounded"], &[]), <[String; 0]>::default());
-    for (name, text) in sources("runtime/src") {
+    for folder in SHIPPED {
+        assert_eq!(offences(folder, &["unbounded"], &[]), <[String; 0]>::default());
+    }
+    for (name, text) in SHIPPED.into_iter().flat_map(sources) {
         let selects = text.matches("select! {").count();
         assert_eq!(selects, text.matches("biased;").count(), "{name}: a select! without biased;");
     }
@@ -135,8 +141,9 @@ fn every_channel_is_bounded_and_every_choice_has_an_order() {
 #[test]
 fn only_one_file_has_a_lock() {
     let expected = ["runtime/src/responder/shared.rs"];
-    let with_locks: BTreeSet<_> = offences("runtime/src", &["Mutex<", "RwLock<"], &[])
-        .iter()
+    let with_locks: BTreeSet<_> = SHIPPED
+        .into_iter()
+        .flat_map(|folder| offences(folder, &["Mutex<", "RwLock<"], &[]))
         .filter_map(|offence| offence.split(':').next().map(str::to_owned))
         .collect();
     assert_eq!(with_locks, BTreeSet::from(expected.map(str::to_owned)));

@@ -10,14 +10,14 @@ pub fn run(data: &[u8]) {
     let source = Source { path: Path::new("f"), text };
     match Settings::parse(text) {
         Ok(settings) => {
-            for problem in settings.missing() {
-                is_one_line(&problem.render(Some(source)));
+            for diagnostic in settings.missing() {
+                is_one_line(&diagnostic.render(Some(source)));
             }
             assert!(Settings::parse(&format!("# a comment\n{text}\n")).is_ok(), "a comment changes nothing");
         }
-        Err(problems) => {
-            assert!(!problems.is_empty(), "what is refused has a reason");
-            let places: Vec<_> = problems.iter().map(|problem| place(&problem.render(Some(source)))).collect();
+        Err(diagnostics) => {
+            assert!(!diagnostics.is_empty(), "what is refused has a reason");
+            let places: Vec<_> = diagnostics.iter().map(|diagnostic| place(&diagnostic.render(Some(source)))).collect();
             assert!(places.is_sorted(), "from the top of the file to its end: {places:?}");
             let lines = text.split('\n').count();
             assert!(places.iter().flatten().all(|(line, _)| (1..=lines).contains(line)), "{places:?} of {lines} lines");
@@ -26,13 +26,13 @@ pub fn run(data: &[u8]) {
 }
 
 /// Line and column; none comes last.
-fn place(problem: &str) -> Option<(usize, usize)> {
-    is_one_line(problem);
-    let mut parts = problem.strip_prefix("f:").expect("the file comes first").splitn(3, ':');
+fn place(diagnostic: &str) -> Option<(usize, usize)> {
+    is_one_line(diagnostic);
+    let mut parts = diagnostic.strip_prefix("f:").expect("the file comes first").splitn(3, ':');
     let mut number = || parts.next().and_then(|part| part.parse().ok());
     number().zip(number())
 }
 
-fn is_one_line(problem: &str) {
-    assert!(!problem.contains(char::is_control), "one clear line: {problem:?}");
+fn is_one_line(diagnostic: &str) {
+    assert!(!diagnostic.contains(char::is_control), "one clear line: {diagnostic:?}");
 }

@@ -173,7 +173,7 @@ fn kind<'a>(key: &'a Map<String, Value>, labels: (Option<&str>, bool)) -> Option
 
 /// Each token is believed if the key that it names is the signer's, and only then.
 fn verifies(keys: Keys, expected: &[Listed], exactly: bool) {
-    let verifier = JwtVerifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::clone(&POLICY) };
+    let verifier = JwtVerifier::new(watch::channel(Arc::new(keys)).1, Arc::clone(&POLICY));
     let name = "a legal name";
     let claim = Identity {
         node: NodeId::new("n").expect(name),

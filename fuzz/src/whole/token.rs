@@ -172,5 +172,5 @@ static VERIFIER: LazyLock<JwtVerifier> = LazyLock::new(|| {
         tenant: template(Placeholder::Tenant),
     };
     let policy = Policy { issuer: ISSUER.into(), audience: AUDIENCE.into(), binding };
-    JwtVerifier { keys: watch::channel(Arc::new(keys)).1, policy: Arc::new(policy) }
+    JwtVerifier::new(watch::channel(Arc::new(keys)).1, Arc::new(policy))
 });

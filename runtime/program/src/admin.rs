@@ -121,7 +121,7 @@ async fn accept<W: World>(
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "the admin listener cannot accept");
+                tracing::warn!(%error, "admin listener cannot accept a connection");
                 world.sleep_until(world.now().after(ACCEPT_BACKOFF)).await;
             }
         }
@@ -157,18 +157,18 @@ fn answer<B>(
         "/healthz" | "/readyz" | "/tunnels" | "/metrics" => Method::GET,
         "/drain" => Method::POST,
         _ => {
-            let text = "no such page; there are /healthz, /readyz, /tunnels, /metrics and (by POST) /drain";
+            let text = "not found; the pages are /healthz, /readyz, /tunnels, /metrics and (by POST) /drain";
             return plain(StatusCode::NOT_FOUND, text.to_owned());
         }
     };
     if *request.method() != allowed {
-        let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, format!("{path} is asked by {allowed}"));
+        let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, format!("{path} takes only {allowed}"));
         let allow = HeaderValue::from_str(allowed.as_str()).expect("a method is a legal header value");
         refused.headers_mut().insert(ALLOW, allow);
         return refused;
     }
     match path {
-        "/healthz" => plain(StatusCode::OK, "alive".to_owned()),
+        "/healthz" => plain(StatusCode::OK, "ok".to_owned()),
         "/readyz" => match subject.ready() {
             Ok(()) => plain(StatusCode::OK, "ready".to_owned()),
             Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")),
@@ -176,6 +176,8 @@ fn answer<B>(
         "/tunnels" => page("application/json", format!("{:#}\n", subject.tunnels())),
         "/metrics" => {
             let mut text = Exposition::default();
+            text.gauge("revtun_build_info", "Always 1; the version of revtun is the label.")
+                .by("version", [(env!("CARGO_PKG_VERSION"), 1)]);
             subject.metrics(&mut text);
             page(metrics::CONTENT_TYPE, text.into_text())
         }

@@ -17,7 +17,7 @@ use revtun_program::config::{
 };
 use rustls::pki_types::ServerName;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Reverse tunnels, wire-compatible with Envoy's: a node in a private network dials out to responders in the cloud,
 /// and requests for it travel back through the tunnels.
@@ -31,24 +31,25 @@ struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show it all in one process: a responder, an initiator, a service, requests, a cut tunnel that heals.
+    /// Run a demonstration in one process: a responder, an initiator, a service, requests, and a tunnel that is cut and
+    /// replaced.
     ///
-    /// Listens on loopback ports that the system picks, prints each step, and ends with code 0 if every step went
-    /// well.
+    /// Listens on loopback ports that the system chooses, prints each step, and exits with code 0 if every step
+    /// succeeds.
     Demo(DemoArgs),
     /// Run a responder: accept tunnels, and send requests for a node or cluster back through them.
     ///
     /// Prints one line to standard output for each listener once it is bound ("tunnel listener on IP:PORT", then
     /// "egress listener on …" and "admin listener on …"). SIGTERM and SIGINT drain; a second one ends the process
-    /// at once.
+    /// immediately.
     Responder(Box<ResponderArgs>),
     /// Run an initiator: dial responders, keep tunnels to them, and forward requests to a local service.
     ///
     /// Prints "admin listener on IP:PORT" to standard output once it is bound. SIGTERM and SIGINT drain; a second
-    /// one ends the process at once.
+    /// one ends the process immediately.
     Initiator(Box<InitiatorArgs>),
-    /// Say what is wrong with a configuration file, with line and column, and with the files that it names; exit code 0 if
-    /// nothing, else 2.
+    /// Check a configuration file and the files that it names: print every mistake with line and column. Exit code 0
+    /// if there is none, else 2.
     Check(CheckArgs),
     /// Say whether a journal (--journal) is what the machine does: take every step again and compare.
     ///
@@ -69,65 +70,65 @@ pub(crate) struct DemoArgs {
 pub(crate) struct ResponderArgs {
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
-    /// Where initiators dial in [default: 127.0.0.1:15443]
+    /// Address of the listener for initiators [default: 127.0.0.1:15443]
     #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
     pub(crate) tunnel_listen: Option<SocketAddr>,
-    /// Where callers send requests, with x-node-id or x-cluster-id [default: 127.0.0.1:15080]
+    /// Address of the listener for callers, whose requests carry x-node-id or x-cluster-id [default: 127.0.0.1:15080]
     #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
     pub(crate) egress_listen: Option<SocketAddr>,
-    /// Where /healthz, /readyz, /tunnels, /metrics and /drain are served [default: 127.0.0.1:15090]
+    /// Address of the admin listener, with /healthz, /readyz, /tunnels, /metrics and /drain [default: 127.0.0.1:15090]
     #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
     pub(crate) admin_listen: Option<SocketAddr>,
-    /// From one answered ping of a tunnel to the next: 2s, 500ms, 1m30s [default: 2s]
+    /// Time from an answered ping of an idle tunnel to the next one: 2s, 500ms, 1m30s [default: 2s]
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     pub(crate) ping_interval: Option<Duration>,
-    /// How many such intervals a ping may stay unanswered, until the tunnel is closed [default: 5s, whatever the interval]
+    /// Intervals that a ping may stay unanswered before the tunnel is closed [default: 5s, whatever the interval]
     #[arg(long, value_name = "N", value_parser = parse_threshold)]
     pub(crate) ping_failure_threshold: Option<u32>,
-    /// The responder's certificate for tunnels, in PEM, and those between it and a root [default: none]
+    /// The certificate for tunnels with its intermediate certificates, in PEM [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_cert: Option<PathBuf>,
-    /// The key of that certificate, in PEM [default: none]
+    /// The private key of that certificate, in PEM [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Who may have signed the certificates of initiators; with it, each must show one [default: none are asked for]
+    /// The CA of the certificates of initiators; with it, each initiator must present one [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_client_ca: Option<PathBuf>,
-    /// Where a certificate of an initiator proves its identity: a SAN with placeholders, such as
+    /// The SAN by which the certificate of an initiator proves its identity, as a template:
     /// spiffe://{tenant}/{cluster}/{node} [default: none]
     #[arg(long, value_name = "TEMPLATE", value_parser = parse_identity)]
     pub(crate) tls_identity: Option<[Template; 3]>,
-    /// Let every certificate of the CA claim any identity [default: false]
+    /// Accept any identity from any certificate of the CA [default: false]
     #[arg(long)]
     pub(crate) allow_any_identity: bool,
-    /// How much of a tunnel is inside TLS: whole; or for a peer that is an Envoy plaintext-after-handshake, or inner with
-    /// the table inner_tls of the file [default: whole]
+    /// The part of a tunnel that TLS protects: whole; for an Envoy as the peer, plaintext-after-handshake, or inner
+    /// with the table inner_tls of the file [default: whole]
     #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
     pub(crate) tls_extent: Option<Extent>,
-    /// The public keys of those who issue tokens, a JSON Web Key Set; with it, each initiator must send a token
-    /// [default: none are asked for]
+    /// A file with a JSON Web Key Set, the public keys of token issuers; with it, each initiator must send a token
+    /// [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) token_jwks: Option<PathBuf>,
-    /// Who has to have issued the tokens (iss) [default: none]
+    /// The required issuer (iss) of tokens [default: none]
     #[arg(long, value_name = "ISSUER")]
     pub(crate) token_issuer: Option<String>,
-    /// For whom they have to be issued (aud) [default: none]
+    /// The required audience (aud) of tokens [default: none]
     #[arg(long, value_name = "AUDIENCE")]
     pub(crate) token_audience: Option<String>,
-    /// Where a token proves the identity of an initiator: a claim with placeholders, such as sub={tenant}/{cluster}/{node}
+    /// The claim by which a token proves the identity of an initiator, as a template: sub={tenant}/{cluster}/{node}
     /// [default: none]
     #[arg(long, value_name = "CLAIM=TEMPLATE", value_parser = parse_claims)]
     pub(crate) token_identity: Option<[Template; 3]>,
-    /// The certificate for callers, in PEM; without it they come in the clear [default: none]
+    /// The certificate for callers, in PEM; without it, callers connect unencrypted [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) egress_tls_cert: Option<PathBuf>,
-    /// The key of that certificate, in PEM [default: none]
+    /// The private key of that certificate, in PEM [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) egress_tls_key: Option<PathBuf>,
-    /// Take tunnels in the clear from other machines, because something else encrypts them [default: false]
+    /// Accept unencrypted tunnels from other machines, because something else encrypts the connection [default: false]
     #[arg(long)]
     pub(crate) allow_plaintext: bool,
-    /// Whether every caller must name its tenant (x-tenant-id) and reaches only that one [default: true]
+    /// Whether every request must name a tenant (x-tenant-id) and reaches that tenant only [default: true]
     #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) tenant_isolation: Option<bool>,
 }
@@ -137,42 +138,42 @@ pub(crate) struct ResponderArgs {
 pub(crate) struct InitiatorArgs {
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
-    /// Who to be, where to dial, and how many tunnels to keep to each host: rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT.
-    /// May be given several times; then those of the file do not count
+    /// The identity, the upstream to dial, and the number of tunnels to each of its hosts:
+    /// rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT. May be given several times; replaces those of the file
     #[arg(long, value_name = "RC_URL", value_parser = parse_address)]
     pub(crate) address: Vec<Address>,
-    /// The endpoints behind the name that an address dials, by DNS name or IP address. May be given several times
+    /// The endpoints of an upstream, by DNS name or IP address. May be given several times
     #[arg(long, value_name = "NAME=HOST:PORT[,HOST:PORT]...", value_parser = parse_upstream)]
     pub(crate) upstream: Vec<(String, Vec<HostPort>)>,
-    /// The local service that requests are forwarded to, whatever the file says [example: http://127.0.0.1:8080]
+    /// The local service to forward requests to; replaces those of the file [example: http://127.0.0.1:8080]
     #[arg(long, value_name = "http://HOST:PORT", value_parser = parse_service)]
     pub(crate) forward: Option<HostPort>,
-    /// Dial with TLS; every other flag about TLS implies it [default: false]
+    /// Connect with TLS; implied by every other TLS flag [default: false]
     #[arg(long)]
     pub(crate) tls: bool,
-    /// Who may have signed the responder's certificate, in PEM [default: the roots of this system]
+    /// The CA of the responder's certificate, in PEM [default: the root certificates of this system]
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
     /// The initiator's own certificate, in PEM [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_cert: Option<PathBuf>,
-    /// The key of that certificate, in PEM [default: none]
+    /// The private key of that certificate, in PEM [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// The name that the responder's certificate has to have [default: the one that is dialled]
+    /// The name that the responder's certificate must contain [default: the host that is dialled]
     #[arg(long, value_name = "NAME", value_parser = parse_server_name)]
     pub(crate) tls_server_name: Option<ServerName<'static>>,
-    /// How much of a tunnel is inside TLS: whole; or for a peer that is an Envoy plaintext-after-handshake, or inner with
-    /// the table inner_tls of the file [default: whole]
+    /// The part of a tunnel that TLS protects: whole; for an Envoy as the peer, plaintext-after-handshake, or inner
+    /// with the table inner_tls of the file [default: whole]
     #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
     pub(crate) tls_extent: Option<Extent>,
-    /// The file with the token that proves who we are, read again at each dial [default: none]
+    /// A file with the bearer token that proves the identity, read at each dial [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Dial other machines in the clear, because something else encrypts the way [default: false]
+    /// Connect to other machines unencrypted, because something else encrypts the connection [default: false]
     #[arg(long)]
     pub(crate) allow_plaintext: bool,
-    /// Where /healthz, /readyz, /tunnels, /metrics and /drain are served [default: 127.0.0.1:15091]
+    /// Address of the admin listener, with /healthz, /readyz, /tunnels, /metrics and /drain [default: 127.0.0.1:15091]
     #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
     pub(crate) admin_listen: Option<SocketAddr>,
 }
@@ -199,13 +200,13 @@ pub(crate) struct ReplayArgs {
 /// What both ends have in common.
 #[derive(Args, Debug)]
 pub(crate) struct ProcessArgs {
-    /// A TOML file with the same settings and more; flags override it [default: none]
+    /// A TOML file with these settings and more; flags override it [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Worker threads; the number of tunnels does not depend on it [default: one per processor]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// How long requests may go on after SIGTERM or SIGINT: 30s, 5m [default: 30s]
+    /// How long requests may continue after SIGTERM or SIGINT: 30s, 5m [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) drain_grace: Option<Duration>,
     /// Write every step of the machine to this file, in place of what is there; see replay. The machine of the
@@ -219,10 +220,11 @@ pub(crate) struct ProcessArgs {
 /// How to log.
 #[derive(Args, Debug)]
 pub(crate) struct LogArgs {
-    /// How a line of the log looks on standard error: human or json [default: human]
+    /// The format of the log on standard error: human or json [default: human]
     #[arg(long, value_name = "human|json", value_parser = LogFormat::parse)]
     pub(crate) log_format: Option<LogFormat>,
-    /// error, warn, info, debug, trace, or directives such as revtun=debug,info; overrides RUST_LOG [default: info]
+    /// The log level: error, warn, info, debug, trace, or directives such as revtun=debug,info; overrides RUST_LOG
+    /// [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     pub(crate) log_level: Option<String>,
 }
@@ -239,10 +241,10 @@ impl LogArgs {
 }
 
 /// Reads the command line; asked for help or the version, prints that and ends the process with code 0.
-pub(crate) fn read() -> Result<Command, Failure> {
+pub(crate) fn read() -> Result<Command, CliError> {
     match Cli::try_parse() {
         Ok(cli) => Ok(cli.command),
-        Err(error) if error.use_stderr() => Err(Failure::user(one_line(&error))),
+        Err(error) if error.use_stderr() => Err(CliError::user(one_line(&error))),
         Err(help) => help.exit(),
     }
 }
@@ -275,10 +277,10 @@ mod tests {
         for (args, what) in [
             (&["revtun", "responder", "--ping-interval", "5"][..], "\"5\" has no unit; write for example 2s"),
             (&["revtun", "responder", "--ping-interval", "0s"], "must not be zero"),
-            (&["revtun", "responder", "--egress-listen", "x"], "\"x\" is no address to listen at"),
-            (&["revtun", "responder", "--threads", "0"], "\"0\" is no number of threads"),
+            (&["revtun", "responder", "--egress-listen", "x"], "\"x\" is not an address to listen on"),
+            (&["revtun", "responder", "--threads", "0"], "\"0\" is not a valid number of threads"),
             (&["revtun", "initiator", "--address", "rc:/x"], "Address must start with 'rc://'"),
-            (&["revtun", "initiator", "--upstream", "x"], "\"x\" names no upstream"),
+            (&["revtun", "initiator", "--upstream", "x"], "\"x\" does not name an upstream"),
             (&["revtun", "check"], "required arguments were not provided: --config <FILE>"),
             (&["revtun", "dance"], "unrecognized subcommand 'dance'"),
             (&["revtun"], "give a subcommand"),

@@ -9,10 +9,10 @@ mod responder;
 
 use crate::cli::Command;
 use crate::demo;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Does what the command line asks for.
-pub(crate) fn run(command: Command) -> Result<(), Failure> {
+pub(crate) fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Responder(args) => responder::run(&args),

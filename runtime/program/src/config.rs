@@ -1,23 +1,23 @@
 //! What an operator may set: from a TOML file, and by flags on top of it.
 //!
 //! Every key stands once, in the `read` function of its table, beside the setting that it changes; defaults are those
-//! of the machines' own configurations. [`Settings::parse`] notes every problem, not only the first.
+//! of the machines' own configurations. [`Settings::parse`] notes every mistake, not only the first.
 
+mod diagnostic;
 pub mod duration;
 mod endpoint;
 mod files;
 mod initiator;
 mod log;
-mod problem;
 mod responder;
 mod section;
 mod tls;
 mod token;
 
+pub use diagnostic::{ConfigError, Diagnostic, Origin, Source};
 pub use endpoint::{parse_endpoint, parse_listen, parse_service};
 pub use initiator::{InitiatorSettings, Listener, parse_address, parse_upstream};
 pub use log::{LogFormat, LogSettings, parse_level};
-pub use problem::{Fault, Origin, Problem, Source};
 pub use responder::ResponderSettings;
 pub use tls::{ClientTlsSettings, ServerTlsSettings, parse_extent, parse_identity, parse_server_name};
 pub use token::{TokenSettings, parse_claim, parse_claims};
@@ -66,27 +66,30 @@ impl Settings {
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
-    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+    pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         let (file, errors) = DeTable::parse_recoverable(text);
         // What was recovered from a broken file is not what its author meant: no word on the rest.
         if !errors.is_empty() {
-            let mut problems: Vec<_> = errors.iter().map(|error| syntax_problem(text, error)).collect();
-            problems.sort_by_key(Problem::position);
-            return Err(problems);
+            let mut diagnostics: Vec<_> = errors.iter().map(|error| syntax_diagnostic(text, error)).collect();
+            diagnostics.sort_by_key(Diagnostic::position);
+            return Err(diagnostics);
         }
         let mut root = Section::new("", file.into_inner());
         let settings = Self::read(&mut root);
-        let mut problems = root.finish();
-        problems.sort_by_key(Problem::position);
-        if problems.is_empty() { Ok(settings) } else { Err(problems) }
+        let mut diagnostics = root.finish();
+        diagnostics.sort_by_key(Diagnostic::position);
+        if diagnostics.is_empty() { Ok(settings) } else { Err(diagnostics) }
     }
 
     /// What is missing in a file that has to stand on its own, without flags.
     #[must_use]
-    pub fn missing(&self) -> Vec<Problem> {
+    pub fn missing(&self) -> Vec<Diagnostic> {
         if self.responder.is_none() && self.initiator.is_none() {
-            let fault = Fault::new("sets up nothing", "write a table [responder] or [initiator]");
-            return vec![Problem::new(Origin::Absent, "", fault)];
+            let error = ConfigError::new(
+                "configures neither a responder nor an initiator",
+                "write a table [responder] or [initiator]",
+            );
+            return vec![Diagnostic::new(Origin::Absent, "", error)];
         }
         let of_responder = self.responder.iter().flat_map(ResponderSettings::missing);
         of_responder.chain(self.initiator.iter().flat_map(InitiatorSettings::missing)).collect()
@@ -94,7 +97,7 @@ impl Settings {
 
     /// What is wrong with the files that are named here: certificates, keys and tokens.
     #[must_use]
-    pub fn unusable(&self) -> Vec<Problem> {
+    pub fn unusable(&self) -> Vec<Diagnostic> {
         let of_responder = self.responder.iter().flat_map(ResponderSettings::unusable);
         of_responder.chain(self.initiator.iter().flat_map(InitiatorSettings::unusable)).collect()
     }
@@ -127,10 +130,13 @@ fn read_http(section: &mut Section<'_>, limits: &mut HttpLimits) {
 ///
 /// # Errors
 /// If it is no number, zero or too large.
-pub fn parse_threshold(text: &str) -> Result<u32, Fault> {
+pub fn parse_threshold(text: &str) -> Result<u32, ConfigError> {
     let number = text.parse().ok().filter(|number| (1..=MAX_MISSES).contains(number));
     number.ok_or_else(|| {
-        Fault::new(format!("{text:?} is no threshold"), format!("write a whole number from 1 to {MAX_MISSES}"))
+        ConfigError::new(
+            format!("{text:?} is not a valid threshold"),
+            format!("write a whole number from 1 to {MAX_MISSES}"),
+        )
     })
 }
 
@@ -138,10 +144,13 @@ pub fn parse_threshold(text: &str) -> Result<u32, Fault> {
 ///
 /// # Errors
 /// If it is no number, zero or too large.
-pub fn parse_threads(text: &str) -> Result<NonZeroUsize, Fault> {
+pub fn parse_threads(text: &str) -> Result<NonZeroUsize, ConfigError> {
     let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_THREADS as usize);
     number.ok_or_else(|| {
-        Fault::new(format!("{text:?} is no number of threads"), format!("write a whole number from 1 to {MAX_THREADS}"))
+        ConfigError::new(
+            format!("{text:?} is not a valid number of threads"),
+            format!("write a whole number from 1 to {MAX_THREADS}"),
+        )
     })
 }
 
@@ -149,33 +158,34 @@ pub fn parse_threads(text: &str) -> Result<NonZeroUsize, Fault> {
 ///
 /// # Errors
 /// If it is anything else.
-pub fn parse_interval(text: &str) -> Result<Duration, Fault> {
+pub fn parse_interval(text: &str) -> Result<Duration, ConfigError> {
     section::nonzero(duration::parse(text)?, Zero::IsWrong)
 }
 
-fn parse_path(text: &str) -> Result<String, Fault> {
+fn parse_path(text: &str) -> Result<String, ConfigError> {
     if revtun_core::handshake::is_path(text) {
         return Ok(text.to_owned());
     }
     let remedy = "write a path that begins with /, at most 255 visible ASCII characters, no #";
-    Err(Fault::new(format!("{text:?} is no request path"), remedy))
+    Err(ConfigError::new(format!("{text:?} is not a valid request path"), remedy))
 }
 
-fn parse_prefix(text: &str) -> Result<HeaderNames, Fault> {
+fn parse_prefix(text: &str) -> Result<HeaderNames, ConfigError> {
     HeaderNames::with_prefix(text).ok_or_else(|| {
         let remedy = "write 1 to 64 letters, digits, - and _, such as x-envoy";
-        Fault::new(format!("{text:?} is no prefix of header names"), remedy)
+        ConfigError::new(format!("{text:?} is not a valid header name prefix"), remedy)
     })
 }
 
-fn parse_journal(text: &str) -> Result<PathBuf, Fault> {
-    if text.is_empty() { Err(Fault::new("is empty", "write the path of a file")) } else { Ok(text.into()) }
+fn parse_journal(text: &str) -> Result<PathBuf, ConfigError> {
+    if text.is_empty() { Err(ConfigError::new("is empty", "write the path of a file")) } else { Ok(text.into()) }
 }
 
-fn parse_name(text: &str) -> Result<String, Fault> {
+fn parse_name(text: &str) -> Result<String, ConfigError> {
     let name = revtun_core::identity::ClusterId::new(text);
-    name.map(|name| name.as_str().to_owned())
-        .map_err(|error| Fault::new(format!("{text:?} {error}"), "write 1 to 255 bytes without control characters"))
+    name.map(|name| name.as_str().to_owned()).map_err(|error| {
+        ConfigError::new(format!("{text:?} {error}"), "write 1 to 255 bytes without control characters")
+    })
 }
 
 /// The liveness window that belongs to probes every `interval`: three of them and a second, so that one that is lost
@@ -184,8 +194,8 @@ fn follow_silence(interval: Duration, current: Duration) -> Duration {
     (interval * 3 + Duration::from_secs(1)).max(current)
 }
 
-fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
+fn syntax_diagnostic(text: &str, error: &toml::de::Error) -> Diagnostic {
     let span = error.span().unwrap_or(text.len()..text.len());
     let what = error.message().lines().collect::<Vec<_>>().join(", ");
-    Problem::new(Origin::File(span), "", Fault::new(what, "mend the TOML here"))
+    Diagnostic::new(Origin::File(span), "", ConfigError::new(what, "correct the TOML here"))
 }

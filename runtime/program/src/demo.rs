@@ -19,7 +19,7 @@ use self::network::Network;
 use self::stage::{Stage, Told};
 use crate::cli::DemoArgs;
 use crate::command::process;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::log;
 
 const PICTURE: &str = "
@@ -34,13 +34,13 @@ const BULK_BYTES: usize = 8 << 20;
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Shows it.
-pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let quiet = LogSettings { level: Some("error".to_owned()), ..LogSettings::default() };
     log::start(&args.log.over(quiet));
     process::on_threads(None, async { show(Stage::open(Tokio::begin(), PICTURE)).await })
 }
 
-async fn show(mut stage: Stage) -> Result<(), Failure> {
+async fn show(mut stage: Stage) -> Result<(), CliError> {
     let ends = set_up(&mut stage).await?;
     ask(&mut stage, &ends).await?;
     cut_one(&mut stage, &ends).await?;
@@ -67,7 +67,7 @@ impl Ends {
     }
 }
 
-async fn set_up(stage: &mut Stage) -> Result<Ends, Failure> {
+async fn set_up(stage: &mut Stage) -> Result<Ends, CliError> {
     let world = stage.world();
     let service = stage
         .step("a service starts in the private network", async {
@@ -105,7 +105,7 @@ async fn start_initiator(
     Ok(initiator::start(world, config, Run::begin(world), forward).await?)
 }
 
-async fn ask(stage: &mut Stage, ends: &Ends) -> Result<(), Failure> {
+async fn ask(stage: &mut Stage, ends: &Ends) -> Result<(), CliError> {
     let (world, egress) = (stage.world(), ends.responder.egress_addr());
     stage
         .step("a request for node edge-1 goes through", async {
@@ -131,7 +131,7 @@ async fn ask(stage: &mut Stage, ends: &Ends) -> Result<(), Failure> {
         .await
 }
 
-async fn cut_one(stage: &mut Stage, ends: &Ends) -> Result<(), Failure> {
+async fn cut_one(stage: &mut Stage, ends: &Ends) -> Result<(), CliError> {
     let (world, egress) = (stage.world(), ends.responder.egress_addr());
     let (before, cut) = (ends.network.carried(), world.now());
     stage
@@ -151,7 +151,7 @@ async fn cut_one(stage: &mut Stage, ends: &Ends) -> Result<(), Failure> {
         .await
 }
 
-async fn cut_all(stage: &mut Stage, ends: &Ends) -> Result<(), Failure> {
+async fn cut_all(stage: &mut Stage, ends: &Ends) -> Result<(), CliError> {
     let (world, egress) = (stage.world(), ends.responder.egress_addr());
     let (before, cut) = (ends.network.carried(), world.now());
     stage
@@ -173,7 +173,7 @@ async fn cut_all(stage: &mut Stage, ends: &Ends) -> Result<(), Failure> {
         .await
 }
 
-async fn wind_up(stage: &mut Stage, ends: &Ends) -> Result<(), Failure> {
+async fn wind_up(stage: &mut Stage, ends: &Ends) -> Result<(), CliError> {
     stage
         .step("the initiator drains", async {
             ends.initiator.drain(stage::DEADLINE);

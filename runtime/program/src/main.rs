@@ -6,7 +6,7 @@
 mod cli;
 mod command;
 mod demo;
-mod failure;
+mod error;
 mod log;
 mod signals;
 
@@ -19,5 +19,5 @@ use std::process::ExitCode;
 static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    cli::read().and_then(command::run).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+    cli::read().and_then(command::run).map_or_else(|error| error.report(), |()| ExitCode::SUCCESS)
 }

@@ -30,7 +30,7 @@ impl Signals {
         let (count, hangups) = watch::channel(0);
         world.spawn(async move {
             while hangup.recv().await.is_some() {
-                tracing::info!("SIGHUP: certificates, keys and key sets are read again");
+                tracing::info!("SIGHUP received: reloading certificates, keys and key sets");
                 count.send_modify(|count| *count += 1);
             }
         });
@@ -48,16 +48,16 @@ impl Signals {
         let grace = tokio::select! {
             biased;
             first = self.next() => {
-                tracing::info!(signal = name(first), "asked to drain");
+                tracing::info!(signal = name(first), "drain requested by a signal");
                 world.spawn(async move { self.end_at_next().await });
                 return None;
             }
             grace = admin.asked_to_drain() => grace,
         };
-        tracing::info!("asked to drain by the admin listener");
+        tracing::info!("drain requested through the admin listener");
         world.spawn(async move {
             let first = self.next().await;
-            tracing::info!(signal = name(first), "draining already");
+            tracing::info!(signal = name(first), "already draining");
             self.end_at_next().await;
         });
         grace
@@ -65,7 +65,7 @@ impl Signals {
 
     async fn end_at_next(&mut self) {
         let signal = self.next().await;
-        tracing::warn!(signal = name(signal), "ending at once");
+        tracing::warn!(signal = name(signal), "exiting without waiting for the drain");
         std::process::exit(ENDED_BY_SIGNAL + signal.as_raw_value());
     }
 

@@ -4,16 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use revtun::http::HttpLimits;
-use revtun_program::config::{LogFormat, Problem, Settings, Source};
+use revtun_program::config::{Diagnostic, LogFormat, Settings, Source};
 
-/// Every problem of a file, as `revtun check` prints it.
-fn problems(text: &str) -> Vec<String> {
+/// Every diagnostic of a file, as `revtun check` prints it.
+fn diagnostics(text: &str) -> Vec<String> {
     let source = Source { path: Path::new("f.toml"), text };
-    let problems = match Settings::parse(text) {
+    let diagnostics = match Settings::parse(text) {
         Ok(settings) => settings.missing(),
-        Err(problems) => problems,
+        Err(diagnostics) => diagnostics,
     };
-    problems.iter().map(|problem: &Problem| problem.render(Some(source))).collect()
+    diagnostics.iter().map(|diagnostic: &Diagnostic| diagnostic.render(Some(source))).collect()
 }
 
 #[test]
@@ -110,7 +110,10 @@ fn every_key_of_a_responder_is_read() {
     assert_eq!(responder.responder.core, expected);
     assert_eq!((responder.responder.max_head_bytes, responder.responder.max_headers), (1024, 16));
     assert_eq!(responder.responder.max_idle_bytes, 2048);
-    let http = HttpLimits { header_bytes: 4096, pending_resets: 11, body_timeout: Duration::from_secs(12) };
+    let mut http = HttpLimits::default();
+    http.header_bytes = 4096;
+    http.pending_resets = 11;
+    http.body_timeout = Duration::from_secs(12);
     assert_eq!(responder.responder.http, http);
 }
 
@@ -122,8 +125,8 @@ fn a_threshold_for_pings_counts_intervals_and_stands_alone() {
     responder.set_ping_interval(Duration::from_secs(1));
     assert_eq!(responder.responder.core.echo_timeout, Duration::from_secs(3));
 
-    let told = problems(&format!("{text}echo_timeout = \"5s\"\n"));
-    let expected = "responder.ping_failure_threshold: says again what echo_timeout says; write one of the two";
+    let told = diagnostics(&format!("{text}echo_timeout = \"5s\"\n"));
+    let expected = "responder.ping_failure_threshold: sets the same as echo_timeout; set only one of them";
     assert_eq!(told, [format!("f.toml:2:26: {expected}")]);
 }
 
@@ -203,25 +206,25 @@ cloud = ["nowhere", 5]
 none = []
 "#;
     let expected = [
-        r#"f.toml:2:10: log.format: "xml" is no format; write human or json"#,
-        r#"f.toml:3:9: log.level: "shout=loud" is no log level; write error, warn, info, debug or trace, or directives such as revtun=debug,info"#,
-        r#"f.toml:5:17: responder.tunnel_listen: "localhost:1" is no address to listen at; write IP:PORT, such as 127.0.0.1:15443; port 0 lets the system choose"#,
-        "f.toml:6:17: responder.ping_interval: is an integer; write a text in quotes",
+        r#"f.toml:2:10: log.format: "xml" is not a log format; write human or json"#,
+        r#"f.toml:3:9: log.level: "shout=loud" is not a log level; write error, warn, info, debug or trace, or directives such as revtun=debug,info"#,
+        r#"f.toml:5:17: responder.tunnel_listen: "localhost:1" is not an address to listen on; write IP:PORT, such as 127.0.0.1:15443; port 0 lets the system choose"#,
+        "f.toml:6:17: responder.ping_interval: is an integer; write a string in quotes",
         "f.toml:7:16: responder.echo_timeout: must not be zero; write for example 1s",
-        r#"f.toml:8:8: responder.wait: "1x" is no duration; write for example 2s, 500ms or 1m30s"#,
+        r#"f.toml:8:8: responder.wait: "1x" is not a duration; write for example 2s, 500ms or 1m30s"#,
         "f.toml:9:11: responder.threads: is out of range; write a whole number from 1 to 1024",
         "f.toml:10:20: responder.tenant_isolation: is a string; write true or false",
-        "f.toml:11:1: responder.max_strems: is no setting; did you mean max_streams?",
+        "f.toml:11:1: responder.max_strems: unknown setting; did you mean `max_streams`?",
         "f.toml:12:11: responder.silence: is not longer than the interval of 2s between probes; write at least 7s",
-        r#"f.toml:13:16: responder.request_path: "tunnel" is no request path; write a path that begins with /, at most 255 visible ASCII characters"#,
+        r#"f.toml:13:16: responder.request_path: "tunnel" is not a valid request path; write a path that begins with /, at most 255 visible ASCII characters"#,
         r#"f.toml:15:25: initiator.listener.address: "rc://n:c@cloud:1": "#,
         "f.toml:15:47: initiator.listener.address: is missing; write address = ",
         r#"f.toml:15:59: initiator.listener.forward: "https://x" does not begin with http://; "#,
         r#"f.toml:17:10: initiator.upstreams.cloud: "nowhere" has no port; "#,
-        "f.toml:17:21: initiator.upstreams.cloud: is an integer; write a text in quotes",
+        "f.toml:17:21: initiator.upstreams.cloud: is an integer; write a string in quotes",
         "f.toml:18:8: initiator.upstreams.none: is an empty list; write at least one entry",
     ];
-    let found = problems(text);
+    let found = diagnostics(text);
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "\n   found {found}\nexpected {expected}");
     }
@@ -230,23 +233,27 @@ none = []
 
 #[test]
 fn broken_toml_is_told_with_its_place() {
-    let found = problems("[responder]\nthreads = = 1\n");
+    let found = diagnostics("[responder]\nthreads = = 1\n");
     assert!(found[0].starts_with("f.toml:2:11: "), "{found:?}");
-    let found = problems("[responder]\nthreads = 1\nthreads = 2\n");
+    let found = diagnostics("[responder]\nthreads = 1\nthreads = 2\n");
     assert!(found[0].starts_with("f.toml:3:1: "), "{found:?}");
 }
 
 #[test]
 fn a_file_that_is_not_complete_says_what_is_missing() {
-    assert_eq!(problems(""), ["f.toml: sets up nothing; write a table [responder] or [initiator]"]);
-    assert!(problems("[initiator]\n")[0].starts_with("f.toml: an initiator needs an address; "));
-    let found = problems("[[initiator.listener]]\naddress = \"rc://n:c:t@cloud:2\"\n");
+    assert_eq!(
+        diagnostics(""),
+        ["f.toml: configures neither a responder nor an initiator; write a table [responder] or [initiator]"]
+    );
+    assert!(diagnostics("[initiator]\n")[0].starts_with("f.toml: an initiator needs an address; "));
+    let found = diagnostics("[[initiator.listener]]\naddress = \"rc://n:c:t@cloud:2\"\n");
     assert!(
-        found[0]
-            .starts_with("f.toml:2:11: initiator.listener: upstream \"cloud\" of rc://n:c:t@cloud:2 is not known; ")
+        found[0].starts_with("f.toml:2:11: initiator.listener: unknown upstream \"cloud\" in rc://n:c:t@cloud:2; ")
     );
     assert!(
-        found[1].starts_with("f.toml:2:11: initiator.listener: nothing says where requests for rc://n:c:t@cloud:2 ")
+        found[1].starts_with(
+            "f.toml:2:11: initiator.listener: no service is configured for requests to rc://n:c:t@cloud:2; "
+        )
     );
     assert_eq!(found.len(), 2);
 }

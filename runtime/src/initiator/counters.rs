@@ -119,6 +119,7 @@ fn named<const N: usize>(names: [&'static str; N], counters: &[Counter; N]) -> V
 
 /// The values of all counters since the start. Every list has each reason once, also those with a count of zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Totals {
     /// Dials.
     pub dials: u64,

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::context::Context;
 use super::task::end_of_stream;
-use crate::tls::{Extent, Wire};
+use crate::tls::{Extent, MaybeTlsStream};
 use crate::token::TokenText;
 use crate::world::World;
 
@@ -19,7 +19,7 @@ const RESPONSE_READ: usize = 512;
 /// Sends the request to `peer`. The tunnel is wanted since `first_dial_ms`, in milliseconds since the Unix epoch.
 pub(super) async fn send_request<W: World, S>(
     context: &Context<W, S>,
-    stream: &mut Wire<W::Stream>,
+    stream: &mut MaybeTlsStream<W::Stream>,
     peer: SocketAddr,
     first_dial_ms: u64,
     token: Option<TokenText>,
@@ -48,7 +48,7 @@ pub(super) async fn send_request<W: World, S>(
 /// The response, and the bytes that came behind it.
 pub(super) async fn read_response<W: World, S>(
     context: &Context<W, S>,
-    stream: &mut Wire<W::Stream>,
+    stream: &mut MaybeTlsStream<W::Stream>,
 ) -> io::Result<(Answer, Vec<u8>)> {
     let mut parser = ResponseParser::new(context.upgrade, context.extent() == Some(Extent::Whole));
     let mut bytes = Vec::with_capacity(RESPONSE_READ);

@@ -11,7 +11,7 @@ use revtun_core::initiator::Protocol;
 
 use super::service::TunnelService;
 use super::task::TunnelTask;
-use crate::tls::Wire;
+use crate::tls::MaybeTlsStream;
 use crate::tunnel_io::TunnelIo;
 use crate::world::World;
 
@@ -27,7 +27,7 @@ pub(super) struct FirstUse {
 /// Serves until the connection ends, and returns how it ended.
 pub(super) async fn serve<W: World, S: TunnelService>(
     task: &mut TunnelTask<W, S>,
-    stream: Wire<W::Stream>,
+    stream: MaybeTlsStream<W::Stream>,
     first: FirstUse,
 ) -> io::Error {
     let (io, notices) = TunnelIo::serving(&task.context.world, stream, first.protocol, first.prefix);

@@ -19,7 +19,7 @@ use super::handshake::{read_response, send_request};
 use super::serve::{FirstUse, serve};
 use super::service::TunnelService;
 use super::task::{TunnelTask, end_of_stream};
-use crate::tls::{self, Extent, Wire};
+use crate::tls::{self, Extent, MaybeTlsStream};
 use crate::token::TokenText;
 use crate::world::World;
 
@@ -65,12 +65,12 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// Dials. Without the token that the handshake needs, it fails before it connects.
-    async fn connect(&self) -> io::Result<(Wire<W::Stream>, Option<TokenText>)> {
+    async fn connect(&self) -> io::Result<(MaybeTlsStream<W::Stream>, Option<TokenText>)> {
         let context = &self.task.context;
         let token = context.token.as_ref().map(|file| file.read().map_err(io::Error::other)).transpose()?;
         let stream = context.world.connect(self.peer).await?;
         match &context.tls {
-            None => Ok((Wire::plain(stream), token)),
+            None => Ok((MaybeTlsStream::plain(stream), token)),
             Some(tls) => {
                 let address = self.peer.ip().to_string();
                 Ok((tls.connect(stream, self.name.as_deref().unwrap_or(&address)).await?, token))
@@ -79,7 +79,11 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// From the connection on. Returns how it ended; so does a failed read or write.
-    async fn carry(&mut self, mut stream: Wire<W::Stream>, token: Option<TokenText>) -> io::Result<io::Error> {
+    async fn carry(
+        &mut self,
+        mut stream: MaybeTlsStream<W::Stream>,
+        token: Option<TokenText>,
+    ) -> io::Result<io::Error> {
         let (tunnel, context) = (self.task.id, Arc::clone(&self.task.context));
         self.task.report(Event::Connected { tunnel }).await;
         self.task.wait_for(TunnelCommand::SendHandshake).await;
@@ -102,7 +106,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// Answers pings until something else comes. `rest` came together with the response to the handshake.
-    async fn idle(&mut self, stream: &mut Wire<W::Stream>, rest: Vec<u8>) -> io::Result<FirstUse> {
+    async fn idle(&mut self, stream: &mut MaybeTlsStream<W::Stream>, rest: Vec<u8>) -> io::Result<FirstUse> {
         let mut idle = Idle::default();
         let mut protocol = self.receive(stream, &mut idle, &rest).await?;
         drop(rest);
@@ -125,7 +129,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     /// Echoes the pings among `bytes`. Returns the protocol of the responder once it is detected.
     async fn receive(
         &mut self,
-        stream: &mut Wire<W::Stream>,
+        stream: &mut MaybeTlsStream<W::Stream>,
         idle: &mut Idle,
         bytes: &[u8],
     ) -> io::Result<Option<Protocol>> {
@@ -148,7 +152,7 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
     }
 
     /// One write for each echo: an Envoy does not reassemble split ones, and counts joined ones as one (reference §3).
-    async fn echo(&self, stream: &mut Wire<W::Stream>, pings: u32) -> io::Result<()> {
+    async fn echo(&self, stream: &mut MaybeTlsStream<W::Stream>, pings: u32) -> io::Result<()> {
         for _ in 0..pings {
             stream.write_all(&PING).await?;
             self.task.context.counters.pings_echoed.add(1);
@@ -170,9 +174,9 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
 /// within it.
 async fn accept_inner_tls<T: tokio::io::AsyncRead + AsyncWrite + Unpin>(
     inner: &tls::Server,
-    stream: Wire<T>,
+    stream: MaybeTlsStream<T>,
     first: FirstUse,
-) -> io::Result<(Wire<T>, FirstUse)> {
+) -> io::Result<(MaybeTlsStream<T>, FirstUse)> {
     let mut stream = inner.accept_inner(stream, first.prefix).await?;
     let mut bytes = Vec::new();
     loop {

@@ -9,6 +9,7 @@ use super::driver::State;
 
 /// One tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TunnelInfo {
     /// Its id, as in logs.
     pub tunnel: String,

@@ -97,6 +97,7 @@ fn named<const N: usize>(names: [&'static str; N], counters: &[Counter; N]) -> V
 
 /// The values of all counters since the start. Every list has each reason once, also those with a count of zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Totals {
     /// Handshakes answered with 200 (101).
     pub handshakes_accepted: u64,

@@ -29,7 +29,7 @@ use super::listen;
 use super::local_reply::{LocalReply, LocalReplyBody};
 use crate::http::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, READ_BUFFER, STREAM_WINDOW};
 use crate::http::{Activity, IdleTimeout};
-use crate::tls::Wire;
+use crate::tls::MaybeTlsStream;
 use crate::world::{Timer, World};
 
 /// Accepts connections while the responder serves.
@@ -138,8 +138,12 @@ async fn serve_connection<W: World>(
 }
 
 /// The connection within TLS, if that is configured. The TLS handshake may take as long as the handshake of an initiator.
-async fn secure<W: World>(context: &Context<W>, stream: W::Stream, peer: SocketAddr) -> Option<Wire<W::Stream>> {
-    let Some(tls) = &context.egress_tls else { return Some(Wire::plain(stream)) };
+async fn secure<W: World>(
+    context: &Context<W>,
+    stream: W::Stream,
+    peer: SocketAddr,
+) -> Option<MaybeTlsStream<W::Stream>> {
+    let Some(tls) = &context.egress_tls else { return Some(MaybeTlsStream::plain(stream)) };
     let late = context.world.sleep_until(context.world.now().after(context.config.handshake_timeout));
     let secured = tokio::select! {
         biased;

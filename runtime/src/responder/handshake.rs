@@ -11,16 +11,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::command::TunnelCommand;
 use super::task::{TunnelTask, nonzero};
 use super::tunnel_end::TunnelEnd;
-use crate::tls::{Proof, Wire};
+use crate::tls::{MaybeTlsStream, Proof};
 use crate::world::World;
 
 /// The capacity for the head of a usual handshake request; a longer one grows it.
 const USUAL_HEAD: usize = 1024;
 
 /// From the first byte to the response. Ok: the connection is a tunnel from here on.
-pub(super) async fn handshake<W: World>(task: &TunnelTask<W>, stream: W::Stream) -> Result<Wire<W::Stream>, TunnelEnd> {
+pub(super) async fn handshake<W: World>(
+    task: &TunnelTask<W>,
+    stream: W::Stream,
+) -> Result<MaybeTlsStream<W::Stream>, TunnelEnd> {
     let Some(tls) = task.context.tls.clone() else {
-        let mut stream = Wire::plain(stream);
+        let mut stream = MaybeTlsStream::plain(stream);
         read_request(task, &mut stream, &Proof::default()).await?;
         return Ok(stream);
     };
@@ -33,7 +36,7 @@ pub(super) async fn handshake<W: World>(task: &TunnelTask<W>, stream: W::Stream)
 /// Reads the handshake request and responds to it.
 async fn read_request<W: World>(
     task: &TunnelTask<W>,
-    stream: &mut Wire<W::Stream>,
+    stream: &mut MaybeTlsStream<W::Stream>,
     proof: &Proof,
 ) -> Result<(), TunnelEnd> {
     let context = Arc::clone(&task.context);
@@ -64,7 +67,7 @@ async fn read_request<W: World>(
 
 async fn respond<W: World>(
     task: &TunnelTask<W>,
-    stream: &mut Wire<W::Stream>,
+    stream: &mut MaybeTlsStream<W::Stream>,
     request: &Request<'_>,
     proof: &Proof,
 ) -> Result<(), TunnelEnd> {
@@ -103,7 +106,7 @@ fn verify_token<W: World>(task: &TunnelTask<W>, request: &Request<'_>) -> (Verdi
 /// Performs the machine's rejection, and lives until the connection is closed.
 async fn reject<W: World>(
     task: &TunnelTask<W>,
-    stream: &mut Wire<W::Stream>,
+    stream: &mut MaybeTlsStream<W::Stream>,
     effects: Effects<Effect>,
     token: Option<TokenError>,
 ) -> TunnelEnd {

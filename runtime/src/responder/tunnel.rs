@@ -18,7 +18,7 @@ use super::handshake::handshake;
 use super::task::{IDLE_READ, TunnelTask, nonzero};
 use super::tunnel_end::TunnelEnd;
 use crate::keep_alive::KeepAlive;
-use crate::tls::Wire;
+use crate::tls::MaybeTlsStream;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::World;
 
@@ -38,7 +38,7 @@ pub(super) async fn run<W: World>(task: TunnelTask<W>, stream: W::Stream) {
 }
 
 /// From the handshake to the end.
-async fn carry<W: World>(task: &TunnelTask<W>, mut stream: Wire<W::Stream>) -> TunnelEnd {
+async fn carry<W: World>(task: &TunnelTask<W>, mut stream: MaybeTlsStream<W::Stream>) -> TunnelEnd {
     // In boxes of their own: ten thousand idle tunnels do not need the memory of HTTP/2, or of a second TLS.
     match idle(task, &mut stream).await {
         Ok((Next::Serve, echoes)) => Box::pin(serve(task, stream, echoes)).await,
@@ -54,7 +54,10 @@ enum Next {
 }
 
 /// Pings and echoes, until there is a request or the tunnel is drained.
-async fn idle<W: World>(task: &TunnelTask<W>, stream: &mut Wire<W::Stream>) -> Result<(Next, PingFilter), TunnelEnd> {
+async fn idle<W: World>(
+    task: &TunnelTask<W>,
+    stream: &mut MaybeTlsStream<W::Stream>,
+) -> Result<(Next, PingFilter), TunnelEnd> {
     let mut echoes = PingFilter::new();
     let mut space = [0; IDLE_READ];
     let mut since_ping = 0;
@@ -94,7 +97,11 @@ async fn idle<W: World>(task: &TunnelTask<W>, stream: &mut Wire<W::Stream>) -> R
 }
 
 /// An initiator that drains says GOAWAY even on a tunnel never used. Anything else that comes there is a violation.
-async fn peer_goaway_unused<W: World>(task: &TunnelTask<W>, stream: &mut Wire<W::Stream>, first: &[u8]) -> TunnelEnd {
+async fn peer_goaway_unused<W: World>(
+    task: &TunnelTask<W>,
+    stream: &mut MaybeTlsStream<W::Stream>,
+    first: &[u8],
+) -> TunnelEnd {
     task.handle.set_client(None);
     let mut received = first.to_vec();
     while GOAWAY_UNUSED_SERVER.starts_with(&received) && received.len() < GOAWAY_UNUSED_SERVER.len() {
@@ -117,7 +124,11 @@ async fn peer_goaway_unused<W: World>(task: &TunnelTask<W>, stream: &mut Wire<W:
 }
 
 /// Tells the initiator to dial another tunnel before this one closes. No request will go through this one.
-async fn goaway_unused<W: World>(task: &TunnelTask<W>, stream: Wire<W::Stream>, echoes: PingFilter) -> TunnelEnd {
+async fn goaway_unused<W: World>(
+    task: &TunnelTask<W>,
+    stream: MaybeTlsStream<W::Stream>,
+    echoes: PingFilter,
+) -> TunnelEnd {
     task.handle.set_client(None);
     let mut stream = match inner_stream(task, stream, echoes).await {
         Ok((stream, _)) => stream,
@@ -133,9 +144,9 @@ async fn goaway_unused<W: World>(task: &TunnelTask<W>, stream: Wire<W::Stream>, 
 /// machine closes the tunnel in time if it does not come.
 async fn inner_stream<W: World>(
     task: &TunnelTask<W>,
-    stream: Wire<W::Stream>,
+    stream: MaybeTlsStream<W::Stream>,
     echoes: PingFilter,
-) -> Result<(Wire<W::Stream>, PingFilter), TunnelEnd> {
+) -> Result<(MaybeTlsStream<W::Stream>, PingFilter), TunnelEnd> {
     match task.context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
         None => Ok((stream, echoes)),
         Some(inner) => Ok((task.secure(inner.connect(stream, echoes)).await?, PingFilter::new())),
@@ -143,7 +154,7 @@ async fn inner_stream<W: World>(
 }
 
 /// Requests and responses.
-async fn serve<W: World>(task: &TunnelTask<W>, stream: Wire<W::Stream>, echoes: PingFilter) -> TunnelEnd {
+async fn serve<W: World>(task: &TunnelTask<W>, stream: MaybeTlsStream<W::Stream>, echoes: PingFilter) -> TunnelEnd {
     let (stream, echoes) = match inner_stream(task, stream, echoes).await {
         Ok(inner) => inner,
         Err(end) => return end,

@@ -15,9 +15,9 @@ impl<'a> Certificate<'a> {
     /// Takes a certificate apart. Whether to trust it is another question.
     ///
     /// # Errors
-    /// If it is no X.509 certificate.
-    pub fn parse(der: &'a CertificateDer<'_>) -> Result<Self, Unreadable> {
-        X509Certificate::from_der(der).map(|(_, certificate)| Self(certificate)).map_err(|_| Unreadable)
+    /// If it is not an X.509 certificate.
+    pub fn parse(der: &'a CertificateDer<'_>) -> Result<Self, NotX509> {
+        X509Certificate::from_der(der).map(|(_, certificate)| Self(certificate)).map_err(|_| NotX509)
     }
 
     /// Its subject alternative names that may prove an identity.
@@ -46,14 +46,14 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// Something is no X.509 certificate.
+/// Something is not an X.509 certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable;
+pub struct NotX509;
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for NotX509 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is no X.509 certificate")
+        f.write_str("is not an X.509 certificate")
     }
 }
 
-impl std::error::Error for Unreadable {}
+impl std::error::Error for NotX509 {}

@@ -10,15 +10,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::Extent;
-use super::counted::Counted;
-use super::records::Records;
+use super::counting_io::CountingIo;
+use super::maybe_tls::MaybeTlsStream;
+use super::record_reader::RecordReader;
 use super::reload::Current;
 use super::server::Server;
-use super::wire::Wire;
 use crate::prefixed_io::PrefixedIo;
 
 /// The TLS of an initiator.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Client {
     /// Whom it believes and what it shows, at the time of each dial.
     pub config: Current<ClientConfig>,
@@ -31,22 +32,35 @@ pub struct Client {
 }
 
 impl Client {
+    /// TLS around whole tunnels, as `config` says at the time of each dial; the server's name is the one that is dialled.
+    #[must_use]
+    pub fn new(config: Current<ClientConfig>) -> Self {
+        Self { config, extent: Extent::Whole, server_name: None, inner: None }
+    }
+
     /// Does the client's part of a TLS handshake with a server that was dialled as `dialled`.
     ///
     /// # Errors
     /// If the server does not prove that it is the one, or the connection is lost.
-    pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, dialled: &str) -> io::Result<Wire<S>> {
+    pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        dialled: &str,
+    ) -> io::Result<MaybeTlsStream<S>> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => ServerName::try_from(dialled.to_owned()).map_err(io::Error::other)?,
         };
         let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
-        Ok(Wire::tls(connector.connect(name, Counted::new(Records::new(stream, self.extent.leaves()))).await?))
+        Ok(MaybeTlsStream::tls(
+            connector.connect(name, CountingIo::new(RecordReader::new(stream, self.extent.leaves()))).await?,
+        ))
     }
 }
 
 /// The client within tunnels: a responder, to whom initiators prove themselves a second time.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct InnerClient {
     /// Whom it believes and what it shows, at the time of each use.
     pub config: Current<ClientConfig>,
@@ -64,17 +78,27 @@ impl PartialEq for InnerClient {
 impl Eq for InnerClient {}
 
 impl InnerClient {
+    /// TLS as `config` says at the time of each use, with initiators whose certificates have the name `server_name`.
+    #[must_use]
+    pub fn new(config: Current<ClientConfig>, server_name: ServerName<'static>) -> Self {
+        Self { config, server_name }
+    }
+
     /// Does the client's part of a TLS handshake within `tunnel`. Late echoes are taken out; `echoes` has seen all that
     /// was read so far.
-    pub(crate) async fn connect<S>(&self, tunnel: Wire<S>, echoes: PingFilter) -> io::Result<Wire<S>>
+    pub(crate) async fn connect<S>(
+        &self,
+        tunnel: MaybeTlsStream<S>,
+        echoes: PingFilter,
+    ) -> io::Result<MaybeTlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
         let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
-        Ok(Wire::inner(
+        Ok(MaybeTlsStream::inner(
             connector
-                .connect(self.server_name.clone(), Counted::new(PrefixedIo::skipping_echoes(stream, echoes)))
+                .connect(self.server_name.clone(), CountingIo::new(PrefixedIo::skipping_echoes(stream, echoes)))
                 .await?,
         ))
     }

@@ -16,6 +16,7 @@ use super::reload::Reloadable;
 
 /// What a server shows, and whose clients it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerFiles {
     /// Its certificate, and those between it and a root.
     pub cert: PathBuf,
@@ -29,11 +30,20 @@ pub struct ServerFiles {
 
 /// Whom a client believes, and what it shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientFiles {
     /// Who may have signed the server's certificate; none means the roots of this system.
     pub ca: Option<PathBuf>,
     /// Its own certificate and the key of that.
     pub own: Option<(PathBuf, PathBuf)>,
+}
+
+impl ServerFiles {
+    /// A certificate and its key. Clients need none, and choose any protocol.
+    #[must_use]
+    pub fn new(cert: PathBuf, key: PathBuf) -> Self {
+        Self { cert, key, client_ca: None, alpn: &[] }
+    }
 }
 
 impl Reloadable for ServerFiles {

@@ -150,11 +150,11 @@ impl<W: World, F: Reloadable> Reloader<W, F> {
                 self.status.reloads.add(1);
                 self.warned = 0;
                 self.note_expiry();
-                info!(what = self.name, "certificates and keys read again");
+                info!(what = self.name, "certificates and keys reloaded");
             }
             Err(error) => {
                 self.status.failures.add(1);
-                error!(what = self.name, %error, "changed certificates or keys cannot be used; the old ones stay");
+                error!(what = self.name, %error, "changed certificates or keys cannot be used; the old ones stay in use");
             }
         }
     }

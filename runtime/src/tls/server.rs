@@ -14,10 +14,10 @@ use tokio_rustls::TlsAcceptor;
 use super::Extent;
 use super::certificate::Certificate;
 use super::client::InnerClient;
-use super::counted::Counted;
-use super::records::Records;
+use super::counting_io::CountingIo;
+use super::maybe_tls::MaybeTlsStream;
+use super::record_reader::RecordReader;
 use super::reload::Current;
-use super::wire::Wire;
 use crate::prefixed_io::PrefixedIo;
 
 /// A listener's TLS.
@@ -44,17 +44,17 @@ impl Server {
     ///
     /// # Errors
     /// If the client does not do its part, or the connection is lost.
-    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<Wire<S>> {
-        Ok(Wire::tls(self.acceptor().accept(Counted::new(Records::new(stream, false))).await?))
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<MaybeTlsStream<S>> {
+        Ok(MaybeTlsStream::tls(self.acceptor().accept(CountingIo::new(RecordReader::new(stream, false))).await?))
     }
 
     /// The same within a tunnel, of which `first` was read already.
-    pub(crate) async fn accept_inner<S>(&self, tunnel: Wire<S>, first: Bytes) -> io::Result<Wire<S>>
+    pub(crate) async fn accept_inner<S>(&self, tunnel: MaybeTlsStream<S>, first: Bytes) -> io::Result<MaybeTlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
-        Ok(Wire::inner(self.acceptor().accept(Counted::new(PrefixedIo::new(stream, first))).await?))
+        Ok(MaybeTlsStream::inner(self.acceptor().accept(CountingIo::new(PrefixedIo::new(stream, first))).await?))
     }
 
     fn acceptor(&self) -> TlsAcceptor {
@@ -64,6 +64,7 @@ impl Server {
 
 /// The TLS of a tunnel listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TunnelServer {
     /// What it shows and demands.
     pub server: Server,
@@ -76,16 +77,22 @@ pub struct TunnelServer {
 }
 
 impl TunnelServer {
+    /// TLS around whole tunnels. Nothing has to be proven by certificates.
+    #[must_use]
+    pub fn new(server: Server) -> Self {
+        Self { server, extent: Extent::Whole, binding: None, inner: None }
+    }
+
     /// Does the server's part of a TLS handshake, and says what the client proved by it.
     ///
     /// # Errors
     /// As [`Server::accept`].
-    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(Wire<S>, Proof)> {
-        let records = Counted::new(Records::new(stream, self.extent.leaves()));
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(MaybeTlsStream<S>, Proof)> {
+        let records = CountingIo::new(RecordReader::new(stream, self.extent.leaves()));
         let stream = self.server.acceptor().accept(records).await?;
         let own = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let proof = Proof { binding: self.binding.clone(), certificate: own.map(|own| own.clone().into_owned()) };
-        Ok((Wire::tls(stream), proof))
+        Ok((MaybeTlsStream::tls(stream), proof))
     }
 }
 

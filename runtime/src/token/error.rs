@@ -123,13 +123,13 @@ pub enum KeySetError {
 impl fmt::Display for KeySetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(error) => write!(f, "is no JSON Web Key Set: {error}"),
+            Self::Malformed(error) => write!(f, "is not a JSON Web Key Set: {error}"),
             Self::TooManyKeys { limit } => write!(f, "holds more than {limit} keys"),
             Self::UnusableKey { number, algorithm } => {
-                write!(f, "has as number {number} a key that cannot be used for {algorithm}")
+                write!(f, "holds a key that cannot be used for {algorithm} (key number {number})")
             }
             Self::DuplicateKid { number } => {
-                write!(f, "has as number {number} a key with the kid of another one, or none")
+                write!(f, "holds a key with the kid of another one, or none (key number {number})")
             }
             Self::NoSigningKey => f.write_str("holds no key for signatures"),
         }

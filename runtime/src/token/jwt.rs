@@ -16,11 +16,20 @@ use crate::tls::Current;
 
 /// What a responder demands of JSON Web Tokens, and the keys to verify them with.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct JwtVerifier {
     /// The keys, at the time of each handshake.
     pub keys: Current<Keys>,
     /// What has to stand in a token.
     pub policy: Arc<Policy>,
+}
+
+impl JwtVerifier {
+    /// Verifies with `keys`, and demands what `policy` says.
+    #[must_use]
+    pub fn new(keys: Current<Keys>, policy: Arc<Policy>) -> Self {
+        Self { keys, policy }
+    }
 }
 
 impl VerifyToken for JwtVerifier {

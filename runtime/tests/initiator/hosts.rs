@@ -77,7 +77,9 @@ impl World for Scripted {
 
 fn by_name() -> revtun::initiator::InitiatorConfig {
     let endpoints = vec![HostPort { host: "responder.example".to_owned(), port: 1 }];
-    revtun::initiator::InitiatorConfig { endpoints, ..config(2, &[]) }
+    let mut config = config(2, &[]);
+    config.endpoints = endpoints;
+    config
 }
 
 #[tokio::test]

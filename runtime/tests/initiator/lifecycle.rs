@@ -12,7 +12,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use revtun::initiator::RequestBody;
-use revtun::tls::Wire;
+use revtun::tls::MaybeTlsStream;
 use revtun::tunnel_io::{GoawaySender, Notice, TunnelIo};
 use revtun::world::{Executor, Tokio};
 use revtun_core::h2frame::{GOAWAY_UNUSED_SERVER, PREFACE};
@@ -33,7 +33,7 @@ struct InUse {
 impl InUse {
     async fn begin(peer: Peer) -> Self {
         let world = Tokio::begin();
-        let (io, notices, goaway) = TunnelIo::requesting(&world, Wire::plain(peer.stream), PingFilter::new());
+        let (io, notices, goaway) = TunnelIo::requesting(&world, MaybeTlsStream::plain(peer.stream), PingFilter::new());
         let handshake = http2::handshake(Executor::new(&world), TokioIo::new(io));
         let (requests, connection) = soon("HTTP/2", handshake).await.unwrap();
         tokio::spawn(connection);

@@ -28,7 +28,9 @@ pub(crate) fn quick() -> Config {
 pub(crate) fn config(count: u16, hosts: &[SocketAddr]) -> InitiatorConfig {
     let address = Address::parse(&format!("rc://node-a:cluster-a:tenant-a@upstream-a:{count}")).unwrap();
     let endpoint = |host: &SocketAddr| HostPort { host: host.ip().to_string(), port: host.port() };
-    InitiatorConfig { core: quick(), ..InitiatorConfig::new(address, hosts.iter().map(endpoint).collect()) }
+    let mut config = InitiatorConfig::new(address, hosts.iter().map(endpoint).collect());
+    config.core = quick();
+    config
 }
 
 /// An initiator whose service answers `pong`.

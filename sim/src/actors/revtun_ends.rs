@@ -63,11 +63,11 @@ pub async fn responder(
     let mut config = ResponderConfig::at(anywhere(TUNNELS), anywhere(EGRESS));
     config.core = plan.responder;
     config.request_timeout = plan.request_timeout;
-    config.tls = plan.tls.then(|| TunnelServer {
-        server: Server::new(authority.server(CLOUD)),
-        extent: extent(&plan),
-        binding: Some(Arc::new(binding())),
-        inner: None,
+    config.tls = plan.tls.then(|| {
+        let mut tls = TunnelServer::new(Server::new(authority.server(CLOUD)));
+        tls.extent = extent(&plan);
+        tls.binding = Some(Arc::new(binding()));
+        tls
     });
     slot.set(responder::start(world, config).await.expect("its ports are its own"));
 }
@@ -89,11 +89,10 @@ pub async fn initiator(
     let mut config = InitiatorConfig::new(address.expect("legal names"), vec![place(CLOUD, TUNNELS)]);
     config.core = plan.initiator;
     config.allow_plaintext = !plan.tls;
-    config.tls = plan.tls.then(|| Client {
-        config: authority.client(&identity(number)),
-        extent: extent(&plan),
-        server_name: None,
-        inner: None,
+    config.tls = plan.tls.then(|| {
+        let mut tls = Client::new(authority.client(&identity(number)));
+        tls.extent = extent(&plan);
+        tls
     });
     let forward = Forward::new(&world, place("127.0.0.1", SERVICE), &config.core).expect("a legal place");
     let run = Run::begin(&world);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use revtun::journal::Journal as Steps;
+use revtun::journal::Journal;
 use revtun::world::World;
 use revtun_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};

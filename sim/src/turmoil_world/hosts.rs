@@ -9,8 +9,9 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::responder::{self, ResponderConfig};
+use revtun::upstream::Forward;
 use revtun::world::World;
 use revtun_core::address::Address;
 
@@ -59,8 +60,8 @@ pub async fn initiator(world: HostWorld, state: SharedState) -> Result<(), HostE
     serve(&world).await?;
     let host_port = |host: &str, port| HostPort { host: host.to_owned(), port };
     let address = Address::parse(&format!("rc://edge-1:edge:acme@cloud:{COUNT}"))?;
-    let config =
-        InitiatorConfig { allow_plaintext: true, ..InitiatorConfig::new(address, vec![host_port(RESPONDER, TUNNELS)]) };
+    let mut config = InitiatorConfig::new(address, vec![host_port(RESPONDER, TUNNELS)]);
+    config.allow_plaintext = true;
     let forward = Forward::new(&world, host_port("127.0.0.1", SERVICE), &config.core)?;
     let handle = initiator::start(&world, config, Run::begin(&world), forward).await?;
     loop {

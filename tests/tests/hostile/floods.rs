@@ -36,10 +36,12 @@ async fn a_caller_who_opens_and_resets_streams_without_end_is_cut_off() {
     caller.send(&rapid_resets(&request(NODE, GOOD, &[]), 10_000)).await;
     caller.read_to_end(SOON, "the connection ends").await;
     assert_eq!(goaway(caller.received()), Some(ENHANCE_YOUR_CALM));
-    scene.counts("revtun_responder_callers_cut_off_total{reason=\"flood\"}", 1).await;
+    scene.counts("revtun_responder_downstream_errors_total{reason=\"flood\"}", 1).await;
     bystander.was_served().await;
-    until(SOON, "no request is left", async || (scene.count("revtun_responder_streams").await == 0).then_some(()))
-        .await;
+    until(SOON, "no request is left", async || {
+        (scene.count("revtun_responder_requests_in_progress").await == 0).then_some(())
+    })
+    .await;
     assert_eq!(scene.responder.process().ended(), None);
 }
 

@@ -13,7 +13,7 @@ use revtun_tests::raw::{HTTP2_HELLO, Raw};
 
 use crate::scene::{BAD, GOOD, NODE, Scene, asked, bad};
 
-const TIMEOUTS: &str = "revtun_responder_requests_broken_off_total";
+const TIMEOUTS: &str = "revtun_responder_stream_idle_timeouts_total";
 
 async fn scene() -> Scene {
     Scene::set("body_timeout = \"800ms\"").await

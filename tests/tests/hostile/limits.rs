@@ -69,7 +69,7 @@ async fn so_many_handshakes_may_be_under_way_in_all_and_from_one_address() {
     let scene = Scene::set("max_handshakes = 6\nmax_handshakes_per_source = 4").await;
     let bystander = scene.bystander();
     let _mute = scene.mute(4).await;
-    scene.counts("revtun_responder_handshakes", 4).await;
+    scene.counts("revtun_responder_handshakes_in_progress", 4).await;
     let (_, answer) = scene.greet("").await;
     assert!(is_refusal(&answer, 429), "{answer}");
     scene.counts(&format!("{REJECTED}{{reason=\"too-many-handshakes-from-source\"}}"), 1).await;
@@ -79,7 +79,7 @@ async fn so_many_handshakes_may_be_under_way_in_all_and_from_one_address() {
     for _ in 0..2 {
         others.push(Raw::connect_from(elsewhere, scene.responder.tunnel()).await.expect("a connection"));
     }
-    scene.counts("revtun_responder_handshakes", 6).await;
+    scene.counts("revtun_responder_handshakes_in_progress", 6).await;
     let third = Ipv4Addr::new(127, 0, 0, 3).into();
     let mut last = Raw::connect_from(third, scene.responder.tunnel()).await.expect("a connection");
     last.read_to_end(SOON, "it is turned away").await;
@@ -202,7 +202,7 @@ async fn a_tenant_has_so_many_requests_under_way_and_waiting() {
     let scene = Scene::set("max_streams_per_tenant = 4\nmax_waiting_per_tenant = 2\nwait = \"1m\"").await;
     let bystander = scene.bystander();
     let waiting = ask_in_vain(&scene, 2, || of("nowhere", BAD, "/"));
-    scene.counts("revtun_responder_waiting", 2).await;
+    scene.counts("revtun_responder_requests_waiting", 2).await;
     let answer = scene.responder.ask(of("nowhere", BAD, "/")).await;
     assert!(has_reason(&answer, 429, "tenant-waiting") && answer.header("retry-after") == "1", "{answer:?}");
 
@@ -230,7 +230,7 @@ async fn so_many_requests_wait_for_a_tunnel() {
     let scene = Scene::set("max_waiting = 2\nwait = \"1m\"").await;
     let bystander = scene.bystander();
     let waiting = ask_in_vain(&scene, 2, || of("nowhere", BAD, "/"));
-    scene.counts("revtun_responder_waiting", 2).await;
+    scene.counts("revtun_responder_requests_waiting", 2).await;
     let answer = scene.responder.ask(of("nowhere", "tenant-c", "/")).await;
     assert!(has_reason(&answer, 503, "too-many-waiting"), "{answer:?}");
     bystander.was_served().await;

@@ -127,7 +127,7 @@ async fn lets_go(initiator: Make, behind: Behind) {
     }
     until(SOON, "another tunnel", async || (relay.lines().len() > 1).then_some(())).await;
     end.reaches(NODE).await;
-    assert_eq!(metrics(end.admin()).await.value("revtun_responder_tls_failures_total"), 0);
+    assert_eq!(metrics(end.admin()).await.value("revtun_responder_tls_handshake_failures_total"), 0);
 }
 
 /// A certificate of another node proves nothing for this one, whoever checks it.

@@ -122,11 +122,11 @@ async fn a_certificate_decides_who_an_initiator_may_be() {
     let strangers = Authority::new();
     let stranger = strangers.issue("stranger", &[SPIFFE]);
     for flags in [shows(&stranger), vec![]] {
-        let before = metrics(end.admin()).await.value("revtun_responder_tls_failures_total");
+        let before = metrics(end.admin()).await.value("revtun_responder_tls_handshake_failures_total");
         let flags = [&flags[..], &["--tls-ca", &ca]].concat();
         let dialling = Dialling { flags: &flags, ..Dialling::from_revtun(&hosts, service.addr()) };
         let _initiator = Initiator::revtun(dialling).await;
-        counts(end.admin(), "revtun_responder_tls_failures_total", before + 1).await;
+        counts(end.admin(), "revtun_responder_tls_handshake_failures_total", before + 1).await;
     }
     assert_eq!(end.tunnels(NODE).await, 0);
 }
@@ -169,7 +169,7 @@ async fn new_files_are_taken_on_sighup_and_no_tunnel_is_dropped() {
     let dialling = Dialling { flags: &flags, ..Dialling::from_revtun(&hosts, service.addr()) };
     let _initiator = Initiator::revtun(dialling).await;
     end.reaches(NODE).await;
-    let expires = "revtun_tls_certificate_expires_seconds{use=\"tunnel\"}";
+    let expires = "revtun_tls_certificate_expiry_timestamp_seconds{use=\"tunnel\"}";
     let first = metrics(end.admin()).await.value(expires);
 
     let _again = authority.issue_until("server", &["127.0.0.1"], (2085, 1, 1));

@@ -25,7 +25,7 @@ fn nothing_leaves_this_machine_in_the_clear_unless_somebody_says_so() {
     let responder = |more: &[&str]| said(&[&["responder", "--tunnel-listen", "0.0.0.0:0"], more].concat());
     let (code, text) = responder(&[]);
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("0.0.0.0:0 can be reached from other machines, and tunnels would be in the clear"), "{text}");
+    assert!(text.contains("0.0.0.0:0 can be reached from other machines, and tunnels would be unencrypted"), "{text}");
     assert!(text.contains("--allow-plaintext"), "{text}");
     let (code, text) = initiator("192.0.2.1:1");
     assert_eq!(code, Some(2), "{text}");
@@ -44,13 +44,16 @@ fn half_a_setting_is_refused_with_what_to_do() {
         (&["--tls-key", &key], "has a key but no certificate"),
         (&["--tls-client-ca", &ca], "has no certificate"),
         (&["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &ca], "lets each of them claim any identity"),
-        (&["--tls-cert", &cert, "--tls-key", &key, "--tls-identity", TEMPLATE], "but asks for none"),
+        (
+            &["--tls-cert", &cert, "--tls-key", &key, "--tls-identity", TEMPLATE],
+            "but does not require client certificates",
+        ),
         (&["--tls-identity", "spiffe://{node}"], "has no {cluster}"),
         (&["--tls-cert", "/nowhere", "--tls-key", &key], "cannot read /nowhere"),
         (&["--tls-cert", &key, "--tls-key", &key], "holds no certificate"),
         (&["--tls-cert", &cert, "--tls-key", &cert], "holds no private key"),
         (&["--tls-cert", &cert, "--tls-key", &other.key], "do not belong together"),
-        (&["--tls-extent", "half"], "is no extent of TLS"),
+        (&["--tls-extent", "half"], "is not a TLS extent"),
     ] {
         let listen =
             ["--tunnel-listen", "127.0.0.1:0", "--egress-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];

@@ -155,9 +155,9 @@ fn half_a_setting_and_a_token_in_the_clear_are_refused() {
     let listen = ["--tunnel-listen", "127.0.0.1:0", "--egress-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     for (missing, what) in [
         ("--token-jwks", "has no keys to verify them with"),
-        ("--token-issuer", "does not say who issues them"),
-        ("--token-audience", "does not say for whom they are issued"),
-        ("--token-identity", "does not say where they prove node, cluster and tenant"),
+        ("--token-issuer", "has no issuer for them"),
+        ("--token-audience", "has no audience for them"),
+        ("--token-identity", "has no templates for node, cluster and tenant"),
     ] {
         let at = all.iter().position(|word| *word == missing).expect("a flag");
         let left: Vec<_> = all[..at].iter().chain(&all[at + 2..]).copied().collect();
@@ -166,11 +166,11 @@ fn half_a_setting_and_a_token_in_the_clear_are_refused() {
         assert!(text.contains(what), "{missing}: {text}");
     }
     let (code, text) = said(&[&["responder"], &listen[..], &all].concat());
-    assert!(code == Some(2) && text.contains("would have tokens sent in the clear"), "{text}");
+    assert!(code == Some(2) && text.contains("would send tokens unencrypted"), "{text}");
     let token = Paper::write(&three.good());
     let dial = ["--address", "rc://n:c:t@u:1", "--upstream", "u=127.0.0.1:1", "--forward", "http://127.0.0.1:1"];
     let (code, text) = said(&[&["initiator"], &dial[..], &["--token-file", token.path()]].concat());
-    assert!(code == Some(2) && text.contains("would have tokens sent in the clear"), "{text}");
+    assert!(code == Some(2) && text.contains("would send tokens unencrypted"), "{text}");
     let gone = ["--token-file", "/nowhere/token", "--allow-plaintext"];
     let (code, text) = said(&[&["initiator"], &dial[..], &gone].concat());
     assert!(code == Some(2) && text.contains("cannot read /nowhere/token"), "{text}");
@@ -206,7 +206,7 @@ fn check_opens_every_file_and_tells_each_that_is_unusable() {
     }
     let (code, said) = checked(&text(&key, &cert, token.path(), nothing.path()));
     assert_eq!((code, said.lines().count()), (Some(2), 3), "{said}");
-    for what in ["holds no certificate", "is no JSON Web Key Set", "holds no token that could be sent: missing"] {
+    for what in ["holds no certificate", "is not a JSON Web Key Set", "holds no token that could be sent: missing"] {
         assert!(said.contains(what), "{what}: {said}");
     }
 }

@@ -84,7 +84,7 @@ async fn counts(admin: SocketAddr, series: &str, least: u64) {
 }
 
 fn refused(fault: &str) -> String {
-    format!("revtun_responder_tokens_refused_total{{reason=\"{fault}\"}}")
+    format!("revtun_responder_tokens_rejected_total{{reason=\"{fault}\"}}")
 }
 
 #[tokio::test]

@@ -9,12 +9,15 @@ pub(super) fn write(store: &CertificateStore, page: &mut Exposition) {
     let read = |of: fn(&CertificateStatus) -> u64| statuses.iter().map(move |status| (status.name, of(status)));
     let expiries = statuses.iter().filter_map(|status| Some((status.name, status.expiry?)));
     page.gauge(
-        "revtun_tls_certificate_expires_seconds",
-        "The last second, since 1970, in which our certificate is valid.",
+        "revtun_tls_certificate_expiry_timestamp_seconds",
+        "When the certificate expires, in seconds since 1970.",
     )
     .by("use", expiries);
-    page.counter("revtun_tls_reloads_total", "Times that changed certificates and keys were taken.")
+    page.counter("revtun_tls_reloads_total", "Times that changed certificates and keys were reloaded.")
         .by("use", read(|status| status.reloads));
-    page.counter("revtun_tls_reload_failures_total", "Times that they could not be used, and the old ones stayed.")
-        .by("use", read(|status| status.failures));
+    page.counter(
+        "revtun_tls_reload_failures_total",
+        "Times that changed certificates and keys could not be used; the old ones stayed in use.",
+    )
+    .by("use", read(|status| status.failures));
 }

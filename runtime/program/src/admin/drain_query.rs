@@ -34,15 +34,15 @@ impl DrainQuery {
         let mut parsed = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = decode(value).ok_or_else(|| format!("{key} is not well percent-encoded UTF-8"))?;
+            let value = decode(value).ok_or_else(|| format!("{key} is not percent-encoded UTF-8"))?;
             parsed.set(key, value)?;
         }
         let places = [parsed.node.is_some(), parsed.cluster.is_some(), parsed.tunnel.is_some()];
         if places.into_iter().filter(|given| *given).count() > 1 {
-            return Err("node, cluster and tunnel exclude each other; give one of them".to_owned());
+            return Err("node, cluster and tunnel are mutually exclusive; give only one of them".to_owned());
         }
         if parsed.tunnel.is_some() && parsed.tenant.is_some() {
-            return Err("a tunnel is named by its id alone; leave tenant out".to_owned());
+            return Err("a tunnel is named by its id alone; omit tenant".to_owned());
         }
         Ok(parsed)
     }
@@ -74,10 +74,10 @@ impl DrainQuery {
                 once(key, &mut self.tunnel, id)
             }
             "grace" => {
-                let grace = duration::parse(&value).map_err(|fault| format!("grace {fault}"))?;
+                let grace = duration::parse(&value).map_err(|error| format!("grace {error}"))?;
                 once(key, &mut self.grace, grace)
             }
-            _ => Err(format!("{key:?} is no parameter; there are tenant, node, cluster, tunnel and grace")),
+            _ => Err(format!("{key:?} is not a parameter; the parameters are tenant, node, cluster, tunnel and grace")),
         }
     }
 }
@@ -135,15 +135,15 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         for (query, what) in [
-            ("nodes=a", "\"nodes\" is no parameter"),
+            ("nodes=a", "\"nodes\" is not a parameter"),
             ("node", "node is empty"),
             ("node=a&node=b", "node is given twice"),
-            ("node=a&cluster=b", "exclude each other"),
-            ("tenant=a&tunnel=1.0", "leave tenant out"),
+            ("node=a&cluster=b", "mutually exclusive"),
+            ("tenant=a&tunnel=1.0", "omit tenant"),
             ("tunnel=1", "tunnel is an id"),
             ("grace=5", "has no unit"),
-            ("node=%zz", "not well percent-encoded"),
-            ("node=%ff", "not well percent-encoded"),
+            ("node=%zz", "not percent-encoded"),
+            ("node=%ff", "not percent-encoded"),
             ("node=%0a", "contains characters"),
         ] {
             let error = DrainQuery::parse(query).unwrap_err();

@@ -36,7 +36,11 @@ impl<W: World> Subject for InitiatorSubject<W> {
     fn ready(&self) -> Result<(), String> {
         let unready = self.listeners.iter().filter(|(address, handle)| address.count() > 0 && !handle.ready());
         let unready: Vec<_> = unready.map(|(address, _)| address.to_string()).collect();
-        if unready.is_empty() { Ok(()) } else { Err(format!("no tunnel was heard lately for {}", unready.join(", "))) }
+        if unready.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("no tunnel was heard recently for {}", unready.join(", ")))
+        }
     }
 
     fn tunnels(&self) -> Value {
@@ -54,8 +58,11 @@ impl<W: World> Subject for InitiatorSubject<W> {
     fn metrics(&self, page: &mut Exposition) {
         let ready = self.listeners.iter().filter(|(_, handle)| handle.ready()).count();
         page.gauge("revtun_initiator_listeners", "Configured rc:// addresses.").value(self.listeners.len() as u64);
-        page.gauge("revtun_initiator_listeners_ready", "Those with a tunnel that was heard lately.")
-            .value(ready as u64);
+        page.gauge(
+            "revtun_initiator_listeners_ready",
+            "Configured rc:// addresses with a tunnel that was heard recently.",
+        )
+        .value(ready as u64);
         let mut stages = BTreeMap::new();
         for tunnel in self.listeners.iter().flat_map(|(_, handle)| handle.tunnels()) {
             *stages.entry(tunnel.stage).or_insert(0) += 1;
@@ -101,16 +108,19 @@ fn is_meant(address: &Address, query: &DrainQuery) -> bool {
 /// The totals of all listeners together: the number of listeners is the operator's, but their names are long.
 fn write_totals(totals: Vec<Totals>, page: &mut Exposition) {
     let sum = |of: fn(&Totals) -> u64| totals.iter().map(of).sum();
-    page.counter("revtun_initiator_dials_total", "Connections begun.").value(sum(|totals| totals.dials));
+    page.counter("revtun_initiator_dials_total", "Connections attempted.").value(sum(|totals| totals.dials));
     page.counter("revtun_initiator_pings_echoed_total", "Pings answered.").value(sum(|totals| totals.pings_echoed));
-    page.counter("revtun_initiator_requests_total", "Requests that came through tunnels.")
+    page.counter("revtun_initiator_requests_total", "Requests received through tunnels.")
         .value(sum(|totals| totals.requests));
-    page.counter("revtun_initiator_requests_broken_off_total", "Requests whose bodies lay still for too long.")
+    page.counter("revtun_initiator_stream_idle_timeouts_total", "Requests ended because a body was idle for too long.")
         .value(sum(|totals| totals.idle_timeouts));
     page.counter("revtun_initiator_handshakes_total", "Handshakes, by outcome.")
         .by("outcome", sum_by_name(&totals, |totals| &totals.handshakes));
-    page.counter("revtun_initiator_tunnels_closed_total", "Dials, handshakes and tunnels that ended, by reason.")
-        .by("reason", sum_by_name(&totals, |totals| &totals.tunnels_closed));
+    page.counter(
+        "revtun_initiator_tunnels_closed_total",
+        "Connections that ended, by reason: failed dials, failed handshakes and closed tunnels.",
+    )
+    .by("reason", sum_by_name(&totals, |totals| &totals.tunnels_closed));
 }
 
 fn sum_by_name(totals: &[Totals], of: impl Fn(&Totals) -> &Vec<(&'static str, u64)>) -> BTreeMap<&'static str, u64> {

@@ -84,65 +84,72 @@ fn scope(query: &DrainQuery) -> Result<(DrainScope<'_>, String), String> {
             (TargetName::Cluster(ClusterId::new(cluster).expect(CHECKED)), format!("cluster {cluster}{of_tenant}"))
         }
         (None, None, Some(tenant)) => return Ok((DrainScope::Tenant(tenant), format!("tenant {tenant}"))),
-        (None, None, None) => return Err("nothing is named".to_owned()),
+        (None, None, None) => return Err("name a tenant, node, cluster or tunnel".to_owned()),
     };
     Ok((DrainScope::Target(Target { tenant, name }), what))
 }
 
 fn write_state<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition) {
     let counts = handle.counts();
-    page.gauge("revtun_responder_handshakes", "Connections whose handshake is not done.")
+    page.gauge("revtun_responder_handshakes_in_progress", "Connections whose handshake is not complete.")
         .value(counts.handshakes.into());
     page.gauge("revtun_responder_tunnels", "Tunnels accepted and not closed.").value(counts.tunnels.into());
     page.gauge("revtun_responder_nodes", "Nodes with at least one tunnel.").value(counts.nodes.into());
-    page.gauge("revtun_responder_streams", "Requests under way.").value(counts.streams.into());
-    page.gauge("revtun_responder_waiting", "Callers that wait for a tunnel.").value(counts.waiting.into());
-    page.gauge("revtun_responder_draining", "1 while everything is being drained, else 0.")
-        .value(handle.is_draining().into());
-    page.counter("revtun_responder_stale_events_total", "Events about something no longer known.").value(counts.stale);
+    page.gauge("revtun_responder_requests_in_progress", "Requests in progress.").value(counts.streams.into());
+    page.gauge("revtun_responder_requests_waiting", "Requests waiting for a tunnel.").value(counts.waiting.into());
+    page.gauge("revtun_responder_draining", "1 while the responder drains, else 0.").value(handle.is_draining().into());
+    page.counter("revtun_responder_stale_events_total", "Events about tunnels and requests that no longer exist.")
+        .value(counts.stale);
 }
 
 fn write_handshakes<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition) {
     let totals = handle.totals();
-    page.counter("revtun_responder_handshakes_accepted_total", "Handshakes that became tunnels.")
+    page.counter("revtun_responder_handshakes_accepted_total", "Handshakes accepted.")
         .value(totals.handshakes_accepted);
-    page.counter("revtun_responder_handshakes_rejected_total", "Handshakes turned away, by reason.")
+    page.counter("revtun_responder_handshakes_rejected_total", "Handshakes rejected, by reason.")
         .by("reason", totals.handshakes_rejected);
-    page.counter("revtun_responder_handshakes_abandoned_total", "Peers that left before they said who they are.")
-        .value(totals.handshakes_abandoned);
-    page.counter("revtun_responder_handshake_timeouts_total", "Peers that took too long to say who they are.")
-        .value(totals.handshake_timeouts);
-    page.counter("revtun_responder_tls_failures_total", "Peers whose TLS handshake failed.").value(totals.tls_failures);
-    page.counter("revtun_responder_tokens_refused_total", "Bearer tokens that proved nothing, by reason.")
+    page.counter(
+        "revtun_responder_handshakes_abandoned_total",
+        "Connections that the peer closed before its handshake was complete.",
+    )
+    .value(totals.handshakes_abandoned);
+    page.counter(
+        "revtun_responder_handshake_timeouts_total",
+        "Connections closed because their handshake took too long.",
+    )
+    .value(totals.handshake_timeouts);
+    page.counter("revtun_responder_tls_handshake_failures_total", "TLS handshakes at the tunnel listener that failed.")
+        .value(totals.tls_failures);
+    page.counter("revtun_responder_tokens_rejected_total", "Bearer tokens rejected, by reason.")
         .by("reason", totals.tokens_refused);
     page.counter(
         "revtun_responder_accept_pauses_total",
-        "Times that a listener rested, for want of descriptors or memory.",
+        "Times that a listener stopped accepting for want of file descriptors or memory.",
     )
     .value(totals.accept_pauses);
-    page.counter("revtun_responder_pings_sent_total", "Pings written to idle tunnels.").value(totals.pings_sent);
-    page.counter("revtun_responder_pings_echoed_total", "Echoes of pings.").value(totals.pings_echoed);
+    page.counter("revtun_responder_pings_sent_total", "Pings sent on idle tunnels.").value(totals.pings_sent);
+    page.counter("revtun_responder_pings_echoed_total", "Pings that initiators answered.").value(totals.pings_echoed);
     page.counter("revtun_responder_tunnels_closed_total", "Tunnels closed, by reason.")
         .by("reason", totals.tunnels_closed);
 }
 
 fn write_requests<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition) {
     let totals = handle.totals();
-    page.counter("revtun_responder_requests_assigned_total", "Times that a request was given a tunnel.")
+    page.counter("revtun_responder_requests_assigned_total", "Times that a request was assigned to a tunnel.")
         .value(totals.requests_assigned);
-    page.counter("revtun_responder_requests_waited_total", "Requests that had to wait for a tunnel.")
+    page.counter("revtun_responder_requests_waited_total", "Requests that waited for a tunnel.")
         .value(totals.requests_waited);
-    page.counter("revtun_responder_requests_retried_total", "Requests tried again after their tunnel was lost.")
+    page.counter("revtun_responder_requests_retried_total", "Requests retried after their tunnel was lost.")
         .value(totals.requests_retried);
-    page.counter("revtun_responder_requests_broken_off_total", "Requests whose bodies lay still for too long.")
+    page.counter("revtun_responder_stream_idle_timeouts_total", "Requests ended because a body was idle for too long.")
         .value(totals.idle_timeouts);
-    page.counter("revtun_responder_requests_refused_total", "Requests that got no tunnel, by reason.")
+    page.counter("revtun_responder_requests_refused_total", "Requests refused a tunnel, by reason.")
         .by("reason", totals.requests_refused);
     page.counter(
-        "revtun_responder_callers_cut_off_total",
-        "Connections of callers that ended before their time, by reason.",
+        "revtun_responder_downstream_errors_total",
+        "Connections of callers that ended with an error, by reason.",
     )
     .by("reason", totals.downstream_errors);
-    page.counter("revtun_responder_own_answers_total", "Answers of our own, by x-revtun-reason.")
+    page.counter("revtun_responder_local_replies_total", "Responses that revtun itself generated, by x-revtun-reason.")
         .by("reason", totals.local_replies);
 }

@@ -2,18 +2,18 @@
 
 use super::process::File;
 use crate::cli::CheckArgs;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Reads the file and judges it on its own, without flags; and then the files with certificates, keys and tokens.
-pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     let file = File::read(&args.config)?;
     let missing = file.settings.missing();
     if !missing.is_empty() {
-        return Err(Failure::problems(&missing, Some(file.source())));
+        return Err(CliError::diagnostics(&missing, Some(file.source())));
     }
     let unusable = file.settings.unusable();
     if !unusable.is_empty() {
-        return Err(Failure::problems(&unusable, Some(file.source())));
+        return Err(CliError::diagnostics(&unusable, Some(file.source())));
     }
     println!("{}: ok", args.config.display());
     Ok(())

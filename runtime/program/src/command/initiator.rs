@@ -10,26 +10,26 @@ use revtun::upstream::Forward;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
 use revtun_program::admin::{self, InitiatorSubject};
-use revtun_program::config::{Fault, InitiatorSettings, Listener, Origin};
+use revtun_program::config::{ConfigError, InitiatorSettings, Listener, Origin};
 use tokio::sync::watch;
 
 use super::journals::Journals;
 use super::process::{self, File};
 use crate::cli::InitiatorArgs;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::log;
 use crate::signals::Signals;
 
 type Listeners = Vec<(Address, InitiatorHandle<Tokio>)>;
 
 /// Runs an initiator until it is drained.
-pub(super) fn run(args: &InitiatorArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &InitiatorArgs) -> Result<(), CliError> {
     let file = File::read_any(args.process.config.as_deref())?;
     let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
     log::start(&args.process.log.over(settings.log));
     let settings = with_flags(settings.initiator.unwrap_or_default(), args);
     let source = file.as_ref().map(File::source);
-    let plans = settings.plan().map_err(|problems| Failure::problems(&problems, source))?;
+    let plans = settings.plan().map_err(|diagnostics| CliError::diagnostics(&diagnostics, source))?;
     let journals = Journals::create(settings.journal.as_deref(), plans.len())?;
     let outcome = process::on_threads(settings.threads, serve(settings, plans, &journals));
     journals.finish();
@@ -85,15 +85,15 @@ async fn serve(
     settings: InitiatorSettings,
     plans: Vec<(InitiatorConfig, HostPort)>,
     journals: &Journals,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let world = Tokio::begin();
-    let signals = Signals::listen(&world).map_err(Failure::own)?;
+    let signals = Signals::listen(&world).map_err(CliError::own)?;
     let mut certificates = CertificateStore::default();
-    let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(Failure::user)?;
+    let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(CliError::user)?;
     let listeners = Arc::new(start(&world, plans, tls, journals).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
     let admin = admin::start(&world, settings.admin_listen, subject).await;
-    let admin = admin.map_err(|error| process::unbound(&error))?;
+    let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     process::announce("admin", admin.addr());
     let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
     for (_, listener) in listeners.iter() {
@@ -111,7 +111,7 @@ fn secure(
     settings: &InitiatorSettings,
     hup: watch::Receiver<u64>,
     certificates: &mut CertificateStore,
-) -> Result<Option<tls::Client>, Fault> {
+) -> Result<Option<tls::Client>, ConfigError> {
     if let Some(token) = &settings.token {
         token.read()?;
     }
@@ -121,7 +121,11 @@ fn secure(
         None => None,
         Some(inner) => Some(tls::Server::new(certificates.watch(world, "inner", inner.inner()?, hup)?)),
     };
-    Ok(Some(tls::Client { config, extent: tls.extent, server_name: tls.server_name.clone(), inner }))
+    let mut client = tls::Client::new(config);
+    client.extent = tls.extent;
+    client.server_name.clone_from(&tls.server_name);
+    client.inner = inner;
+    Ok(Some(client))
 }
 
 async fn start(
@@ -129,20 +133,20 @@ async fn start(
     plans: Vec<(InitiatorConfig, HostPort)>,
     tls: Option<tls::Client>,
     journals: &Journals,
-) -> Result<Listeners, Failure> {
+) -> Result<Listeners, CliError> {
     let run = Run::begin(world);
     let mut listeners = Vec::with_capacity(plans.len());
     for (machine, (mut config, service)) in plans.into_iter().enumerate() {
         let world = &world.with_journal(journals.of(machine));
         config.tls.clone_from(&tls);
-        let forward = Forward::new(world, service, &config.core).map_err(Failure::user)?;
+        let forward = Forward::new(world, service, &config.core).map_err(CliError::user)?;
         let address = config.address.clone();
         let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| {
             let remedy = match error.is_forbidden() {
-                true => "give --tls, or --allow-plaintext if something else encrypts it",
-                false => "correct the name, or see to the resolver",
+                true => "give --tls, or --allow-plaintext if something else encrypts the connection",
+                false => "correct the name, or check the resolver",
             };
-            Failure::user(format!("{error} (upstream {:?}); {remedy}", address.upstream()))
+            CliError::user(format!("{error} (upstream {:?}); {remedy}", address.upstream()))
         })?;
         listeners.push((address, handle));
     }

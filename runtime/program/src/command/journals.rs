@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 
 use revtun::journal::{Journal, JournalFile};
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// One file for each machine, or none at all.
 pub(super) struct Journals(Vec<JournalFile>);
 
 impl Journals {
     /// Begins a file for each of so many machines: `path` for the first, `path.2` for the second.
-    pub(super) fn create(path: Option<&Path>, machines: usize) -> Result<Self, Failure> {
+    pub(super) fn create(path: Option<&Path>, machines: usize) -> Result<Self, CliError> {
         let paths = path.into_iter().flat_map(|path| (1..=machines).map(|number| numbered(path, number)));
         let create = |path: PathBuf| {
             JournalFile::create(&path).map_err(|error| {
-                Failure::user(format!("cannot write the journal {}: {error}; give another path", path.display()))
+                CliError::user(format!("cannot write the journal {}: {error}; give another path", path.display()))
             })
         };
         paths.map(create).collect::<Result<_, _>>().map(Self)

@@ -1,5 +1,6 @@
 //! What the processes of both ends have in common: settings, threads, and the lines on standard output.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -9,7 +10,7 @@ use std::thread;
 use revtun_program::config::{Settings, Source};
 use tokio::runtime::Builder;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// A configuration file that is sound, as far as it goes.
 pub(super) struct File {
@@ -21,21 +22,21 @@ pub(super) struct File {
 
 impl File {
     /// Reads the file at `path`.
-    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn read(path: &Path) -> Result<Self, CliError> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::user(format!("cannot read {}: {error}; give the path of a TOML file", path.display()))
+            CliError::user(format!("cannot read {}: {error}; give the path of a TOML file", path.display()))
         })?;
         let settings = Settings::parse(&text)
-            .map_err(|problems| Failure::problems(&problems, Some(Source { path, text: &text })))?;
+            .map_err(|diagnostics| CliError::diagnostics(&diagnostics, Some(Source { path, text: &text })))?;
         Ok(Self { path: path.to_owned(), text, settings })
     }
 
     /// Reads the file at `path`, if there is to be one.
-    pub(super) fn read_any(path: Option<&Path>) -> Result<Option<Self>, Failure> {
+    pub(super) fn read_any(path: Option<&Path>) -> Result<Option<Self>, CliError> {
         path.map(Self::read).transpose()
     }
 
-    /// Where the settings came from, to tell of problems with them.
+    /// Where the settings came from, to say where mistakes in them are.
     pub(super) fn source(&self) -> Source<'_> {
         Source { path: &self.path, text: &self.text }
     }
@@ -51,11 +52,13 @@ pub(super) fn set<T: Clone>(setting: &mut Option<T>, flag: &Option<T>) {
 /// Runs `process` on `threads` workers, one per processor by default.
 pub(crate) fn on_threads(
     threads: Option<NonZeroUsize>,
-    process: impl Future<Output = Result<(), Failure>>,
-) -> Result<(), Failure> {
+    process: impl Future<Output = Result<(), CliError>>,
+) -> Result<(), CliError> {
     let mut scheduler = scheduler(threads.or_else(|| thread::available_parallelism().ok()));
-    let runtime =
-        scheduler.enable_all().build().map_err(|error| Failure::own(format!("no worker threads: {error}")))?;
+    let runtime = scheduler
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::own(format!("cannot start the worker threads: {error}")))?;
     let outcome = runtime.block_on(process);
     // Whatever still runs has been told to end or does not matter; a name lookup must not hold the process up.
     runtime.shutdown_background();
@@ -80,15 +83,14 @@ pub(super) fn announce(listener: &str, at: SocketAddr) {
     let _unread = writeln!(io::stdout(), "{listener} listener on {at}");
 }
 
-/// What to tell when a listener cannot be bound. `error` names the address.
-pub(super) fn unbound(error: &io::Error) -> Failure {
+/// What to tell when a listener cannot be bound, for a reason of such a kind. `error` names the address.
+pub(super) fn unbound(error: &dyn Display, kind: io::ErrorKind) -> CliError {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
-    let kind = error.kind();
     if kind == AddrInUse {
-        Failure::user(format!("{error}; choose another port, or end what listens there"))
+        CliError::user(format!("{error}; choose another port, or stop what listens there"))
     } else if matches!(kind, AddrNotAvailable | PermissionDenied) {
-        Failure::user(format!("{error}; choose an address of this machine that you may listen at"))
+        CliError::user(format!("{error}; choose an address of this machine that you may listen on"))
     } else {
-        Failure::own(error)
+        CliError::own(error)
     }
 }

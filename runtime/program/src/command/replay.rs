@@ -9,7 +9,7 @@ use revtun_core::journal::{Header, Journaled, ReplayError, ReplayErrorKind, TRUN
 use revtun_core::responder::Responder;
 
 use crate::cli::ReplayArgs;
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// How the part of a journal ends that could be checked.
 enum End {
@@ -22,21 +22,21 @@ enum End {
 }
 
 /// Takes every step of the journal again.
-pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ReplayArgs) -> Result<(), CliError> {
     let name = args.journal.display();
-    let unreadable = |error| Failure::user(format!("cannot read {name}: {error}; give the path of a journal"));
+    let unreadable = |error| CliError::user(format!("cannot read {name}: {error}; give the path of a journal"));
     let mut file = BufReader::new(File::open(&args.journal).map_err(unreadable)?);
     let mut first = String::new();
     file.read_line(&mut first).map_err(unreadable)?;
     let header = Header::parse(first.trim_end_matches('\n'));
-    let header = header.map_err(|malformed| Failure::user(format!("{name}:1: {malformed}")))?;
+    let header = header.map_err(|malformed| CliError::user(format!("{name}:1: {malformed}")))?;
     let journal = Journal { name: &name, file, tla: args.tla };
     if let Some(machine) = header.machine::<Initiator>() {
         journal.check(machine)
     } else if let Some(machine) = header.machine::<Responder>() {
         journal.check(machine)
     } else {
-        Err(Failure::user(format!("{name}:1: expected Initiator or Responder, and all its settings")))
+        Err(CliError::user(format!("{name}:1: expected Initiator or Responder, and all its settings")))
     }
 }
 
@@ -48,7 +48,7 @@ struct Journal<'a> {
 }
 
 impl Journal<'_> {
-    fn check<M: Journaled>(mut self, mut machine: M) -> Result<(), Failure> {
+    fn check<M: Journaled>(mut self, mut machine: M) -> Result<(), CliError> {
         let mut to = BufWriter::new(io::stdout().lock());
         let (mut number, mut steps) = (1, 0);
         let mut text = String::new();
@@ -74,9 +74,9 @@ impl Journal<'_> {
         Ok(())
     }
 
-    fn faulty(&self, line: &str, fault: &ReplayError) -> Failure {
+    fn faulty(&self, line: &str, fault: &ReplayError) -> CliError {
         match &fault.kind {
-            ReplayErrorKind::Differs { machine } => Failure::own(format!(
+            ReplayErrorKind::Differs { machine } => CliError::own(format!(
                 "{}:{}: the machine does something else\n  written: {line}\n  machine: {machine}",
                 self.name, fault.line
             )),
@@ -85,8 +85,8 @@ impl Journal<'_> {
         }
     }
 
-    fn wrong(&self, number: usize, what: &dyn Display) -> Failure {
-        Failure::user(format!("{}:{number}: {what}", self.name))
+    fn wrong(&self, number: usize, what: &dyn Display) -> CliError {
+        CliError::user(format!("{}:{number}: {what}", self.name))
     }
 }
 

@@ -3,30 +3,30 @@
 use std::sync::Arc;
 
 use revtun::journal::Journal;
-use revtun::responder::{self, ResponderConfig};
+use revtun::responder::{self, ResponderConfig, StartError};
 use revtun::tls::{CertificateStore, InnerClient, Server, TunnelServer};
 use revtun::token::{JwtVerifier, TokenVerifier};
 use revtun::world::Tokio;
 use revtun_program::admin::{self, ResponderSubject};
-use revtun_program::config::{Fault, ResponderSettings};
+use revtun_program::config::{ConfigError, ResponderSettings};
 use tokio::sync::watch;
 
 use super::journals::Journals;
 use super::process::{self, File};
 use crate::cli::ResponderArgs;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::log;
 use crate::signals::Signals;
 
 /// Runs a responder until it is drained.
-pub(super) fn run(args: &ResponderArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ResponderArgs) -> Result<(), CliError> {
     let file = File::read_any(args.process.config.as_deref())?;
     let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
     log::start(&args.process.log.over(settings.log));
     let settings = with_flags(settings.responder.unwrap_or_default(), args);
     let missing = settings.missing();
     if !missing.is_empty() {
-        return Err(Failure::problems(&missing, file.as_ref().map(File::source)));
+        return Err(CliError::diagnostics(&missing, file.as_ref().map(File::source)));
     }
     let journals = Journals::create(settings.journal.as_deref(), 1)?;
     let journal = journals.of(0);
@@ -83,19 +83,19 @@ fn secure(
     world: &Tokio,
     settings: &ResponderSettings,
     hup: &watch::Receiver<u64>,
-) -> Result<(ResponderConfig, CertificateStore), Fault> {
+) -> Result<(ResponderConfig, CertificateStore), ConfigError> {
     let mut config = settings.responder.clone();
     let mut certificates = CertificateStore::default();
     if let Some((keys, policy)) = settings.token.demands()? {
         let keys = certificates.watch(world, "token", keys, hup.clone())?;
-        config.token = Some(TokenVerifier::new(JwtVerifier { keys, policy: Arc::new(policy) }));
+        config.token = Some(TokenVerifier::new(JwtVerifier::new(keys, Arc::new(policy))));
     }
     if let Some((files, binding)) = settings.tls.tunnel(config.token.is_some())? {
         let anybody = files.client_ca.is_none() && config.token.is_none();
         let server = Server::new(certificates.watch(world, "tunnel", files, hup.clone())?);
         if anybody {
             tracing::warn!(
-                "initiators are believed whoever they say they are: neither a client CA nor a key set for tokens is given"
+                "initiators are not authenticated: neither a client CA nor a key set for tokens is configured"
             );
         }
         let inner = match &settings.inner_tls {
@@ -103,10 +103,14 @@ fn secure(
             Some(inner) => {
                 let (files, server_name) = inner.inner()?;
                 let config = certificates.watch(world, "inner", files, hup.clone())?;
-                Some(InnerClient { config, server_name })
+                Some(InnerClient::new(config, server_name))
             }
         };
-        config.tls = Some(TunnelServer { server, extent: settings.tls.extent, binding: binding.map(Arc::new), inner });
+        let mut tls = TunnelServer::new(server);
+        tls.extent = settings.tls.extent;
+        tls.binding = binding.map(Arc::new);
+        tls.inner = inner;
+        config.tls = Some(tls);
     }
     if let Some(files) = settings.egress_tls.egress()? {
         config.egress_tls = Some(Server::new(certificates.watch(world, "egress", files, hup.clone())?));
@@ -114,15 +118,22 @@ fn secure(
     Ok((config, certificates))
 }
 
-async fn serve(settings: ResponderSettings, journal: Journal) -> Result<(), Failure> {
+fn not_started(error: &StartError) -> CliError {
+    match error {
+        StartError::Bind { source, .. } => process::unbound(error, source.kind()),
+        other => CliError::own(other),
+    }
+}
+
+async fn serve(settings: ResponderSettings, journal: Journal) -> Result<(), CliError> {
     let world = Tokio::begin();
-    let signals = Signals::listen(&world).map_err(Failure::own)?;
-    let (config, certificates) = secure(&world, &settings, &signals.hangups()).map_err(Failure::user)?;
+    let signals = Signals::listen(&world).map_err(CliError::own)?;
+    let (config, certificates) = secure(&world, &settings, &signals.hangups()).map_err(CliError::user)?;
     let handle = responder::start(world.with_journal(journal), config).await;
-    let handle = Arc::new(handle.map_err(|error| process::unbound(&error))?);
+    let handle = Arc::new(handle.map_err(|error| not_started(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);
     let admin = admin::start(&world, settings.admin_listen, subject).await;
-    let admin = admin.map_err(|error| process::unbound(&error))?;
+    let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     process::announce("tunnel", handle.tunnel_addr());
     process::announce("egress", handle.egress_addr());
     process::announce("admin", admin.addr());

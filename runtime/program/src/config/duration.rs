@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Fault;
+use super::ConfigError;
 
 /// The longest duration that a setting may have.
 pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -15,8 +15,8 @@ const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), 
 ///
 /// # Errors
 /// If the text is anything else.
-pub fn parse(text: &str) -> Result<Duration, Fault> {
-    let fault = |what: &str| Fault::new(format!("{text:?} {what}"), "write for example 2s, 500ms or 1m30s");
+pub fn parse(text: &str) -> Result<Duration, ConfigError> {
+    let error = |what: &str| ConfigError::new(format!("{text:?} {what}"), "write for example 2s, 500ms or 1m30s");
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -27,20 +27,20 @@ pub fn parse(text: &str) -> Result<Duration, Fault> {
         let (number, after) = split(rest, |c| c.is_ascii_digit());
         let (unit, after) = split(after, |c| !c.is_ascii_digit());
         if number.is_empty() {
-            return Err(fault("is no duration"));
+            return Err(error("is not a duration"));
         }
         if unit.is_empty() {
-            return Err(fault("has no unit"));
+            return Err(error("has no unit"));
         }
         // Taking the search on from where it stood makes each unit legal once, and only in descending order.
         let Some((_, millis)) = units.find(|(name, _)| *name == unit) else {
-            return Err(fault("is no duration"));
+            return Err(error("is not a duration"));
         };
         let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*millis));
         total = total.saturating_add(part.map_or(Duration::MAX, Duration::from_millis));
         rest = after;
     }
-    if total > LONGEST { Err(fault("is longer than 24h")) } else { Ok(total) }
+    if total > LONGEST { Err(error("is longer than 24h")) } else { Ok(total) }
 }
 
 /// The shortest way to write `duration`, which [`parse`] reads back; parts of a millisecond are dropped.
@@ -84,20 +84,20 @@ mod tests {
     #[test]
     fn what_is_no_duration_is_named() {
         for (text, what) in [
-            ("", "is no duration"),
+            ("", "is not a duration"),
             ("5", "has no unit"),
-            ("s", "is no duration"),
-            ("1.5s", "is no duration"),
-            ("-1s", "is no duration"),
-            ("1s1m", "is no duration"),
-            ("1s1s", "is no duration"),
-            ("2 s", "is no duration"),
-            ("2s ", "is no duration"),
+            ("s", "is not a duration"),
+            ("1.5s", "is not a duration"),
+            ("-1s", "is not a duration"),
+            ("1s1m", "is not a duration"),
+            ("1s1s", "is not a duration"),
+            ("2 s", "is not a duration"),
+            ("2s ", "is not a duration"),
             ("25h", "is longer than 24h"),
             ("99999999999999999999h", "is longer than 24h"),
         ] {
-            let fault = parse(text).unwrap_err().to_string();
-            assert!(fault.contains(what), "{text}: {fault}");
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(what), "{text}: {error}");
         }
     }
 

@@ -2,24 +2,27 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::Fault;
+use super::ConfigError;
 use revtun::initiator::HostPort;
 
 /// Reads `HOST:PORT`; an IPv6 address stands in brackets.
 ///
 /// # Errors
 /// If the text is anything else, or the port is zero.
-pub fn parse_endpoint(text: &str) -> Result<HostPort, Fault> {
-    let fault = |what: &str| {
-        Fault::new(format!("{text:?} {what}"), "write HOST:PORT, such as tunnels.example.com:15443 or [::1]:15443")
+pub fn parse_endpoint(text: &str) -> Result<HostPort, ConfigError> {
+    let error = |what: &str| {
+        ConfigError::new(
+            format!("{text:?} {what}"),
+            "write HOST:PORT, such as tunnels.example.com:15443 or [::1]:15443",
+        )
     };
-    let (host, port) = text.rsplit_once(':').ok_or_else(|| fault("has no port"))?;
-    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| fault("has no port from 1 to 65535"))?;
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| error("has no port"))?;
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| error("has no port from 1 to 65535"))?;
     let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => inner,
-        Some(_) => return Err(fault("has no IPv6 address in its brackets")),
+        Some(_) => return Err(error("has no IPv6 address in its brackets")),
         None if is_name(host) || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => host,
-        None => return Err(fault("has no legal host")),
+        None => return Err(error("has no valid host")),
     };
     Ok(HostPort { host: host.to_owned(), port })
 }
@@ -28,27 +31,28 @@ pub fn parse_endpoint(text: &str) -> Result<HostPort, Fault> {
 ///
 /// # Errors
 /// If the text is anything else, or has a path.
-pub fn parse_service(text: &str) -> Result<HostPort, Fault> {
-    let fault =
-        |what: &str| Fault::new(format!("{text:?} {what}"), "write http://HOST:PORT, such as http://127.0.0.1:8080");
-    let place = text.strip_prefix("http://").ok_or_else(|| fault("does not begin with http://"))?;
+pub fn parse_service(text: &str) -> Result<HostPort, ConfigError> {
+    let error = |what: &str| {
+        ConfigError::new(format!("{text:?} {what}"), "write http://HOST:PORT, such as http://127.0.0.1:8080")
+    };
+    let place = text.strip_prefix("http://").ok_or_else(|| error("does not begin with http://"))?;
     let place = place.strip_suffix('/').unwrap_or(place);
     if place.contains(['/', '?', '#']) {
-        return Err(fault("has a path, but requests keep the path that the caller wrote"));
+        return Err(error("has a path, but requests keep the path that the caller wrote"));
     }
     let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
     let place = if has_port { place.to_owned() } else { format!("{place}:80") };
-    parse_endpoint(&place).map_err(|_| fault("has no legal host and port"))
+    parse_endpoint(&place).map_err(|_| error("has no valid host and port"))
 }
 
 /// Reads the address of a listener: an IP address and a port; port 0 lets the system choose one.
 ///
 /// # Errors
 /// If the text is anything else.
-pub fn parse_listen(text: &str) -> Result<SocketAddr, Fault> {
+pub fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
     text.parse().map_err(|_| {
-        Fault::new(
-            format!("{text:?} is no address to listen at"),
+        ConfigError::new(
+            format!("{text:?} is not an address to listen on"),
             "write IP:PORT, such as 127.0.0.1:15443; port 0 lets the system choose",
         )
     })
@@ -86,18 +90,18 @@ mod tests {
             ("localhost:0", "has no port from 1"),
             ("localhost:65536", "has no port from 1"),
             ("localhost:http", "has no port from 1"),
-            (":80", "has no legal host"),
-            ("::1:80", "has no legal host"),
-            ("[::1:80", "has no legal host"),
+            (":80", "has no valid host"),
+            ("::1:80", "has no valid host"),
+            ("[::1:80", "has no valid host"),
             ("[localhost]:80", "has no IPv6 address"),
-            ("256.1.1.1:80", "has no legal host"),
-            ("a..b:80", "has no legal host"),
-            ("-a:80", "has no legal host"),
-            ("a b:80", "has no legal host"),
-            ("http://a:80", "has no legal host"),
+            ("256.1.1.1:80", "has no valid host"),
+            ("a..b:80", "has no valid host"),
+            ("-a:80", "has no valid host"),
+            ("a b:80", "has no valid host"),
+            ("http://a:80", "has no valid host"),
         ] {
-            let fault = parse_endpoint(text).unwrap_err().to_string();
-            assert!(fault.contains(what), "{text}: {fault}");
+            let error = parse_endpoint(text).unwrap_err().to_string();
+            assert!(error.contains(what), "{text}: {error}");
         }
     }
 

@@ -10,13 +10,13 @@ use revtun_core::address::Address;
 use revtun_core::handshake::HeaderNames;
 use revtun_core::initiator::Config;
 
-use super::files::faults_of;
+use super::files::errors_of;
 use super::section::{Found, Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::{read_file, unprotected};
 use super::{
-    DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, Problem, parse_endpoint, parse_journal,
-    parse_path, parse_prefix, parse_service, read_http,
+    ConfigError, DRAIN_GRACE, Diagnostic, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, parse_endpoint,
+    parse_journal, parse_path, parse_prefix, parse_service, read_http,
 };
 use revtun::http::HttpLimits;
 use revtun::http::limits::{IDLE_BYTES, STREAMS};
@@ -148,12 +148,16 @@ impl InitiatorSettings {
 
     /// What is missing, once the file and the flags are both known; nothing may start before it is mended.
     #[must_use]
-    pub fn missing(&self) -> Vec<Problem> {
+    pub fn missing(&self) -> Vec<Diagnostic> {
         if self.listeners.is_empty() {
             let remedy = "give --address RC_URL, or write [[initiator.listener]] with an address into the file";
-            return vec![Problem::new(Origin::Absent, "", Fault::new("an initiator needs an address", remedy))];
+            return vec![Diagnostic::new(
+                Origin::Absent,
+                "",
+                ConfigError::new("an initiator needs an address", remedy),
+            )];
         }
-        let faults = [
+        let errors = [
             ("initiator.tls", self.tls.as_ref().and_then(|tls| tls.files().err())),
             ("initiator.inner_tls", self.inner_tls.as_ref().and_then(|inner| inner.inner().err())),
             (
@@ -165,22 +169,23 @@ impl InitiatorSettings {
                 (self.token.is_some() && self.tls.is_none() && !self.allow_plaintext).then(unprotected),
             ),
         ];
-        let tls = faults.into_iter().filter_map(|(setting, fault)| Some(Problem::new(Origin::Absent, setting, fault?)));
+        let tls =
+            errors.into_iter().filter_map(|(setting, error)| Some(Diagnostic::new(Origin::Absent, setting, error?)));
         tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener))).collect()
     }
 
     /// What is wrong with the files that the settings name.
     #[must_use]
-    pub fn unusable(&self) -> Vec<Problem> {
-        let of = |setting: &'static str, faults: Vec<Fault>| {
-            faults.into_iter().map(move |fault| Problem::new(Origin::Absent, setting, fault))
+    pub fn unusable(&self) -> Vec<Diagnostic> {
+        let of = |setting: &'static str, errors: Vec<ConfigError>| {
+            errors.into_iter().map(move |error| Diagnostic::new(Origin::Absent, setting, error))
         };
         let tls = self.tls.as_ref().and_then(|tls| tls.files().ok());
         let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok());
         let token = self.token.as_ref().and_then(|token| token.read().err());
-        of("initiator.tls", faults_of(tls))
-            .chain(of("initiator.inner_tls", faults_of(inner)))
-            .chain(of("initiator.token_file", token.into_iter().map(Fault::from).collect()))
+        of("initiator.tls", errors_of(tls))
+            .chain(of("initiator.inner_tls", errors_of(inner)))
+            .chain(of("initiator.token_file", token.into_iter().map(ConfigError::from).collect()))
             .collect()
     }
 
@@ -188,50 +193,47 @@ impl InitiatorSettings {
     ///
     /// # Errors
     /// Everything that is [`Self::missing`].
-    pub fn plan(&self) -> Result<Vec<(InitiatorConfig, HostPort)>, Vec<Problem>> {
+    pub fn plan(&self) -> Result<Vec<(InitiatorConfig, HostPort)>, Vec<Diagnostic>> {
         let plans = self.listeners.iter().map(|listener| self.plan_of(listener)).collect::<Option<Vec<_>>>();
         let missing = self.missing();
         plans.filter(|_| missing.is_empty()).ok_or(missing)
     }
 
     fn plan_of(&self, listener: &Listener) -> Option<(InitiatorConfig, HostPort)> {
-        let config = InitiatorConfig {
-            address: listener.address.clone(),
-            endpoints: self.upstreams.get(listener.address.upstream())?.clone(),
-            core: self.core,
-            request_path: self.request_path.clone(),
-            header_names: self.header_names.clone(),
-            max_streams: self.max_streams,
-            max_idle_bytes: self.max_idle_bytes,
-            http: self.http,
-            upgrade: self.use_http_upgrade,
-            tls: None,
-            token: self.token.clone(),
-            allow_plaintext: self.allow_plaintext,
-        };
+        let endpoints = self.upstreams.get(listener.address.upstream())?;
+        let mut config = InitiatorConfig::new(listener.address.clone(), endpoints.clone());
+        config.core = self.core;
+        config.request_path.clone_from(&self.request_path);
+        config.header_names.clone_from(&self.header_names);
+        config.max_streams = self.max_streams;
+        config.max_idle_bytes = self.max_idle_bytes;
+        config.http = self.http;
+        config.upgrade = self.use_http_upgrade;
+        config.token.clone_from(&self.token);
+        config.allow_plaintext = self.allow_plaintext;
         Some((config, listener.forward.clone()?))
     }
 
-    fn missing_of(&self, listener: &Listener) -> Vec<Problem> {
-        let problem = |what: String, remedy: String| {
+    fn missing_of(&self, listener: &Listener) -> Vec<Diagnostic> {
+        let diagnostic = |what: String, remedy: String| {
             let setting = if listener.origin == Origin::Flag("--address") { "" } else { "initiator.listener" };
-            Problem::new(listener.origin.clone(), setting, Fault::new(what, remedy))
+            Diagnostic::new(listener.origin.clone(), setting, ConfigError::new(what, remedy))
         };
         let upstream = listener.address.upstream();
-        let mut problems = Vec::new();
+        let mut diagnostics = Vec::new();
         if !self.upstreams.contains_key(upstream) {
-            let what = format!("upstream {upstream:?} of {} is not known", listener.address);
+            let what = format!("unknown upstream {upstream:?} in {}", listener.address);
             let remedy = format!(
                 "give --upstream {upstream}=HOST:PORT, or write {upstream} = [\"HOST:PORT\"] into [initiator.upstreams]"
             );
-            problems.push(problem(what, remedy));
+            diagnostics.push(diagnostic(what, remedy));
         }
         if listener.forward.is_none() {
-            let what = format!("nothing says where requests for {} are forwarded to", listener.address);
+            let what = format!("no service is configured for requests to {}", listener.address);
             let remedy = "give --forward http://HOST:PORT, or write forward = \"http://HOST:PORT\" beside the address";
-            problems.push(problem(what, remedy.to_owned()));
+            diagnostics.push(diagnostic(what, remedy.to_owned()));
         }
-        problems
+        diagnostics
     }
 
     fn read_listener(&mut self, section: &mut Section<'_>, table: Found<Section<'_>>) {
@@ -243,7 +245,7 @@ impl InitiatorSettings {
             self.listeners.push(Listener { address: found.value, forward, origin: Origin::File(found.span) });
         } else if !given {
             let remedy = "write address = \"rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT\"";
-            table.fault("address", span, Fault::new("is missing", remedy));
+            table.error("address", span, ConfigError::new("is missing", remedy));
         }
         section.absorb(table);
     }
@@ -270,20 +272,20 @@ impl InitiatorSettings {
 ///
 /// # Errors
 /// If it is none (reference §1).
-pub fn parse_address(text: &str) -> Result<Address, Fault> {
-    Address::parse(text)
-        .map_err(|error| Fault::new(format!("{text:?}: {error}"), "write rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT"))
+pub fn parse_address(text: &str) -> Result<Address, ConfigError> {
+    Address::parse(text).map_err(|error| {
+        ConfigError::new(format!("{text:?}: {error}"), "write rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT")
+    })
 }
 
 /// Reads `NAME=HOST:PORT[,HOST:PORT]...`.
 ///
 /// # Errors
 /// If it is anything else.
-pub fn parse_upstream(text: &str) -> Result<(String, Vec<HostPort>), Fault> {
-    let (name, endpoints) = text
-        .split_once('=')
-        .filter(|(name, _)| !name.is_empty())
-        .ok_or_else(|| Fault::new(format!("{text:?} names no upstream"), "write NAME=HOST:PORT[,HOST:PORT]..."))?;
+pub fn parse_upstream(text: &str) -> Result<(String, Vec<HostPort>), ConfigError> {
+    let (name, endpoints) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+        ConfigError::new(format!("{text:?} does not name an upstream"), "write NAME=HOST:PORT[,HOST:PORT]...")
+    })?;
     let endpoints = endpoints.split(',').map(parse_endpoint).collect::<Result<_, _>>()?;
     Ok((name.to_owned(), endpoints))
 }

@@ -1,6 +1,6 @@
 //! The settings of the log: the table `[log]`.
 
-use super::Fault;
+use super::ConfigError;
 use super::section::Section;
 
 /// What an operator may set of the log.
@@ -28,11 +28,11 @@ impl LogFormat {
     ///
     /// # Errors
     /// If the text is neither.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
         match text {
             "human" => Ok(Self::Human),
             "json" => Ok(Self::Json),
-            _ => Err(Fault::new(format!("{text:?} is no format"), "write human or json")),
+            _ => Err(ConfigError::new(format!("{text:?} is not a log format"), "write human or json")),
         }
     }
 }
@@ -51,11 +51,11 @@ impl LogSettings {
 ///
 /// # Errors
 /// If the text is neither.
-pub fn parse_level(text: &str) -> Result<String, Fault> {
+pub fn parse_level(text: &str) -> Result<String, ConfigError> {
     match tracing_subscriber::EnvFilter::builder().parse(text) {
         Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
-        Ok(_) | Err(_) => Err(Fault::new(
-            format!("{text:?} is no log level"),
+        Ok(_) | Err(_) => Err(ConfigError::new(
+            format!("{text:?} is not a log level"),
             "write error, warn, info, debug or trace, or directives such as revtun=debug,info",
         )),
     }

@@ -8,14 +8,14 @@ use std::time::Duration;
 use revtun_core::handshake::MAX_HEADERS;
 use revtun_core::responder::Config;
 
-use super::files::faults_of;
+use super::files::errors_of;
 use super::section::{Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
 use super::token::unprotected;
 use super::{
-    DRAIN_GRACE, Fault, MAX_HEAD_BYTES, MAX_MISSES, MAX_PER_TUNNEL, MAX_TABLE, MIN_HEAD_BYTES, MIN_HEADERS, Origin,
-    Problem, follow_silence, parse_journal, parse_name, parse_path, parse_prefix, read_http,
+    ConfigError, DRAIN_GRACE, Diagnostic, MAX_HEAD_BYTES, MAX_MISSES, MAX_PER_TUNNEL, MAX_TABLE, MIN_HEAD_BYTES,
+    MIN_HEADERS, Origin, follow_silence, parse_journal, parse_name, parse_path, parse_prefix, read_http,
 };
 use revtun::responder::ResponderConfig;
 
@@ -106,46 +106,46 @@ impl ResponderSettings {
 
     /// What is missing or does not fit together, once the file and the flags are both known.
     #[must_use]
-    pub fn missing(&self) -> Vec<Problem> {
-        let problem = |setting: &str, fault| Problem::new(Origin::Absent, setting, fault);
+    pub fn missing(&self) -> Vec<Diagnostic> {
+        let diagnostic = |setting: &str, error| Diagnostic::new(Origin::Absent, setting, error);
         let token = self.token.demands();
         let proven = token.as_ref().is_ok_and(Option::is_some);
         let tunnel = self.tls.tunnel(proven);
-        let mut problems = Vec::new();
+        let mut diagnostics = Vec::new();
         let at = self.responder.tunnel_listen;
         if tunnel == Ok(None) && !at.ip().to_canonical().is_loopback() && !self.allow_plaintext {
-            let what = format!("{at} can be reached from other machines, and tunnels would be in the clear");
+            let what = format!("{at} can be reached from other machines, and tunnels would be unencrypted");
             let remedy = "give --tls-cert and --tls-key, or --allow-plaintext if something else encrypts them";
-            problems.push(problem("responder.tunnel_listen", Fault::new(what, remedy)));
+            diagnostics.push(diagnostic("responder.tunnel_listen", ConfigError::new(what, remedy)));
         }
         if tunnel == Ok(None) && proven && !self.allow_plaintext {
-            problems.push(problem("responder.token", unprotected()));
+            diagnostics.push(diagnostic("responder.token", unprotected()));
         }
-        problems.extend(token.err().map(|fault| problem("responder.token", fault)));
+        diagnostics.extend(token.err().map(|error| diagnostic("responder.token", error)));
         let extent = tunnel.as_ref().is_ok_and(Option::is_some).then_some(self.tls.extent);
         let inner = check_inner(extent, self.inner_tls.is_some());
-        problems.extend(inner.err().map(|fault| problem("responder.tls.extent", fault)));
+        diagnostics.extend(inner.err().map(|error| diagnostic("responder.tls.extent", error)));
         let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().err());
-        problems.extend(inner.map(|fault| problem("responder.inner_tls", fault)));
-        problems.extend(tunnel.err().map(|fault| problem("responder.tls", fault)));
-        problems.extend(self.egress_tls.egress().err().map(|fault| problem("responder.egress_tls", fault)));
-        problems
+        diagnostics.extend(inner.map(|error| diagnostic("responder.inner_tls", error)));
+        diagnostics.extend(tunnel.err().map(|error| diagnostic("responder.tls", error)));
+        diagnostics.extend(self.egress_tls.egress().err().map(|error| diagnostic("responder.egress_tls", error)));
+        diagnostics
     }
 
     /// What is wrong with the files that the settings name.
     #[must_use]
-    pub fn unusable(&self) -> Vec<Problem> {
+    pub fn unusable(&self) -> Vec<Diagnostic> {
         let tunnel = self.tls.tunnel(true).ok().flatten().map(|(files, _)| files);
         let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok());
         let egress = self.egress_tls.egress().ok().flatten();
         let keys = self.token.demands().ok().flatten().map(|(keys, _)| keys);
-        let of = |setting: &'static str, faults: Vec<Fault>| {
-            faults.into_iter().map(move |fault| Problem::new(Origin::Absent, setting, fault))
+        let of = |setting: &'static str, errors: Vec<ConfigError>| {
+            errors.into_iter().map(move |error| Diagnostic::new(Origin::Absent, setting, error))
         };
-        let tls = of("responder.tls", faults_of(tunnel));
-        let inner = of("responder.inner_tls", faults_of(inner.map(|(files, _)| files)));
-        let egress = of("responder.egress_tls", faults_of(egress));
-        let token = of("responder.token", faults_of(keys));
+        let tls = of("responder.tls", errors_of(tunnel));
+        let inner = of("responder.inner_tls", errors_of(inner.map(|(files, _)| files)));
+        let egress = of("responder.egress_tls", errors_of(egress));
+        let token = of("responder.token", errors_of(keys));
         tls.chain(inner).chain(egress).chain(token).collect()
     }
 

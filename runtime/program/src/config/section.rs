@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::endpoint::parse_listen;
-use super::{Fault, Origin, Problem, duration, follow_silence};
+use super::{ConfigError, Diagnostic, Origin, duration, follow_silence};
 
 /// How alike an unknown key and a known one must be for us to suggest it; 1.0 is equal.
 const ALIKE: f64 = 0.8;
@@ -37,32 +37,32 @@ pub(super) struct Section<'i> {
     name: String,
     left: DeTable<'i>,
     asked: Vec<&'static str>,
-    problems: Vec<Problem>,
+    diagnostics: Vec<Diagnostic>,
 }
 
 impl<'i> Section<'i> {
     pub(super) fn new(name: impl Into<String>, table: DeTable<'i>) -> Self {
-        Self { name: name.into(), left: table, asked: Vec::new(), problems: Vec::new() }
+        Self { name: name.into(), left: table, asked: Vec::new(), diagnostics: Vec::new() }
     }
 
     /// Everything that is wrong, unknown keys among it.
-    pub(super) fn finish(mut self) -> Vec<Problem> {
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         for (key, _) in std::mem::take(&mut self.left) {
             let name = key.get_ref().as_ref();
             let near = self.asked.iter().max_by(|a, b| alike(a, name).total_cmp(&alike(b, name)));
             let remedy = match near.filter(|near| alike(near, name) >= ALIKE) {
-                Some(near) => format!("did you mean {near}?"),
+                Some(near) => format!("did you mean `{near}`?"),
                 None => "remove it, or look the name up in the README".to_owned(),
             };
-            let fault = Fault::new("is no setting", remedy);
-            self.problems.push(Problem::new(Origin::File(key.span()), self.setting(name), fault));
+            let error = ConfigError::new("unknown setting", remedy);
+            self.diagnostics.push(Diagnostic::new(Origin::File(key.span()), self.setting(name), error));
         }
-        self.problems
+        self.diagnostics
     }
 
-    /// Notes a problem with `key` at `span`.
-    pub(super) fn fault(&mut self, key: &str, span: Range<usize>, fault: Fault) {
-        self.problems.push(Problem::new(Origin::File(span), self.setting(key), fault));
+    /// Notes an error in `key` at `span`.
+    pub(super) fn error(&mut self, key: &str, span: Range<usize>, error: ConfigError) {
+        self.diagnostics.push(Diagnostic::new(Origin::File(span), self.setting(key), error));
     }
 
     /// Whether `key` is there and was not read yet.
@@ -74,7 +74,7 @@ impl<'i> Section<'i> {
     pub(super) fn either(&mut self, key: &'static str, other: &str) {
         let span = self.left.get(key).filter(|_| self.has(other)).map(Spanned::span);
         if let Some(span) = span {
-            self.fault(key, span, Fault::new(format!("says again what {other} says"), "write one of the two"));
+            self.error(key, span, ConfigError::new(format!("sets the same as {other}"), "set only one of them"));
         }
     }
 
@@ -88,7 +88,7 @@ impl<'i> Section<'i> {
     pub(super) fn text<T>(
         &mut self,
         key: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, Fault>,
+        parse: impl FnOnce(&str) -> Result<T, ConfigError>,
     ) -> Option<Found<T>> {
         let value = self.take(key)?;
         self.read_text(key, &value, parse)
@@ -118,7 +118,7 @@ impl<'i> Section<'i> {
         if found.value <= interval {
             let what = format!("is not longer than the interval of {} between probes", duration::format(interval));
             let remedy = format!("write at least {}", duration::format(follow_silence(interval, Duration::ZERO)));
-            self.fault("silence", found.span, Fault::new(what, remedy));
+            self.error("silence", found.span, ConfigError::new(what, remedy));
         } else {
             *slot = found.value;
         }
@@ -131,7 +131,7 @@ impl<'i> Section<'i> {
         let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
         match number {
             Some(Ok(number)) if range.contains(&number) => *slot = number,
-            Some(_) => self.fault(key, value.span(), Fault::new("is out of range", remedy)),
+            Some(_) => self.error(key, value.span(), ConfigError::new("is out of range", remedy)),
             None => self.wrong_type(key, &value, &remedy),
         }
     }
@@ -186,17 +186,17 @@ impl<'i> Section<'i> {
     }
 
     /// Every remaining key of a table whose keys are names of the operator's choice, each with a list of texts.
-    pub(super) fn lists<T>(&mut self, parse: impl Fn(&str) -> Result<T, Fault>) -> Vec<(String, Found<Vec<T>>)> {
+    pub(super) fn lists<T>(&mut self, parse: impl Fn(&str) -> Result<T, ConfigError>) -> Vec<(String, Found<Vec<T>>)> {
         let mut lists = Vec::new();
         for (key, value) in std::mem::take(&mut self.left) {
             let name = key.into_inner().into_owned();
             let span = value.span();
             let DeValue::Array(items) = value.get_ref() else {
-                self.wrong_type(&name, &value, "write a list of texts: [\"…\", \"…\"]");
+                self.wrong_type(&name, &value, "write a list of strings: [\"…\", \"…\"]");
                 continue;
             };
             if items.is_empty() {
-                self.fault(&name, span.clone(), Fault::new("is an empty list", "write at least one entry"));
+                self.error(&name, span.clone(), ConfigError::new("is an empty list", "write at least one entry"));
             }
             let items = items.iter().filter_map(|item| self.read_text(&name, item, &parse));
             let items = items.map(|found| found.value).collect();
@@ -205,22 +205,22 @@ impl<'i> Section<'i> {
         lists
     }
 
-    /// Takes over the problems of a table within this one.
+    /// Takes over the diagnostics of a table within this one.
     pub(super) fn absorb(&mut self, inner: Section<'_>) {
-        self.problems.extend(inner.finish());
+        self.diagnostics.extend(inner.finish());
     }
 
     fn read_text<T>(
         &mut self,
         key: &str,
         value: &Spanned<DeValue<'_>>,
-        parse: impl FnOnce(&str) -> Result<T, Fault>,
+        parse: impl FnOnce(&str) -> Result<T, ConfigError>,
     ) -> Option<Found<T>> {
         let span = value.span();
         match value.get_ref().as_str().map(parse) {
             Some(Ok(value)) => return Some(Found { value, span }),
-            Some(Err(fault)) => self.fault(key, span, fault),
-            None => self.wrong_type(key, value, "write a text in quotes"),
+            Some(Err(error)) => self.error(key, span, error),
+            None => self.wrong_type(key, value, "write a string in quotes"),
         }
         None
     }
@@ -230,7 +230,7 @@ impl<'i> Section<'i> {
             kind @ ("integer" | "array") => format!("is an {kind}"),
             kind => format!("is a {kind}"),
         };
-        self.fault(key, value.span(), Fault::new(what, remedy));
+        self.error(key, value.span(), ConfigError::new(what, remedy));
     }
 
     fn setting(&self, key: &str) -> String {
@@ -238,9 +238,9 @@ impl<'i> Section<'i> {
     }
 }
 
-pub(super) fn nonzero(duration: Duration, zero: Zero) -> Result<Duration, Fault> {
+pub(super) fn nonzero(duration: Duration, zero: Zero) -> Result<Duration, ConfigError> {
     if duration.is_zero() && zero == Zero::IsWrong {
-        return Err(Fault::new("must not be zero", "write for example 1s"));
+        return Err(ConfigError::new("must not be zero", "write for example 1s"));
     }
     Ok(duration)
 }

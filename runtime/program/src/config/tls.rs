@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use revtun_core::binding::{Binding, Placeholder, Template};
 use rustls::pki_types::ServerName;
 
-use super::Fault;
+use super::ConfigError;
 use super::section::Section;
 use revtun::tls::{ClientFiles, Extent, ServerFiles};
 
@@ -65,7 +65,7 @@ impl ServerTlsSettings {
     ///
     /// # Errors
     /// If something is missing beside what is there.
-    pub fn tunnel(&self, proven: bool) -> Result<Option<(ServerFiles, Option<Binding>)>, Fault> {
+    pub fn tunnel(&self, proven: bool) -> Result<Option<(ServerFiles, Option<Binding>)>, ConfigError> {
         let Some(files) = self.files(&[])? else { return Ok(None) };
         let binding = match (&self.node_san, &self.cluster_san, &self.tenant_san) {
             (Some(node), Some(cluster), Some(tenant)) => {
@@ -74,20 +74,17 @@ impl ServerTlsSettings {
             (None, None, None) => None,
             (_, _, _) => {
                 let remedy = "give all of node_san, cluster_san and tenant_san; one template may serve for all three";
-                return Err(Fault::new(
-                    "says for some of an identity, but not for all, where a certificate proves it",
-                    remedy,
-                ));
+                return Err(ConfigError::new("sets some of node_san, cluster_san and tenant_san, but not all", remedy));
             }
         };
         match (&files.client_ca, &binding) {
-            (None, Some(_)) => Err(Fault::new(
-                "says what certificates of initiators prove, but asks for none",
+            (None, Some(_)) => Err(ConfigError::new(
+                "binds client certificates to identities, but does not require client certificates",
                 "give client_ca (--tls-client-ca) too",
             )),
-            (Some(_), None) if !proven && !self.allow_any_identity => Err(Fault::new(
-                "asks for certificates of initiators, but lets each of them claim any identity",
-                "say where a certificate proves it (--tls-identity), or waive that with allow_any_identity (--allow-any-identity)",
+            (Some(_), None) if !proven && !self.allow_any_identity => Err(ConfigError::new(
+                "requires client certificates, but lets each of them claim any identity",
+                "set where a certificate proves its identity (--tls-identity), or accept any with allow_any_identity (--allow-any-identity)",
             )),
             (_, _) => Ok(Some((files, binding))),
         }
@@ -97,28 +94,30 @@ impl ServerTlsSettings {
     ///
     /// # Errors
     /// If something is missing.
-    pub fn inner(&self) -> Result<ServerFiles, Fault> {
-        self.files(&[])?.ok_or_else(|| Fault::new("has no certificate", "give cert and key"))
+    pub fn inner(&self) -> Result<ServerFiles, ConfigError> {
+        self.files(&[])?.ok_or_else(|| ConfigError::new("has no certificate", "give cert and key"))
     }
 
     /// The files of an egress listener; none for callers in the clear.
     ///
     /// # Errors
     /// If something is missing beside what is there.
-    pub fn egress(&self) -> Result<Option<ServerFiles>, Fault> {
+    pub fn egress(&self) -> Result<Option<ServerFiles>, ConfigError> {
         self.files(EGRESS_ALPN)
     }
 
-    fn files(&self, alpn: &'static [&'static [u8]]) -> Result<Option<ServerFiles>, Fault> {
+    fn files(&self, alpn: &'static [&'static [u8]]) -> Result<Option<ServerFiles>, ConfigError> {
         match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => {
-                let client_ca = self.client_ca.clone();
-                Ok(Some(ServerFiles { cert: cert.clone(), key: key.clone(), client_ca, alpn }))
+                let mut files = ServerFiles::new(cert.clone(), key.clone());
+                files.client_ca.clone_from(&self.client_ca);
+                files.alpn = alpn;
+                Ok(Some(files))
             }
             (None, None) if *self == Self::default() => Ok(None),
-            (None, None) => Err(Fault::new("has no certificate", "give cert (--tls-cert) and key (--tls-key)")),
-            (Some(_), None) => Err(Fault::new("has a certificate but not its key", "give key (--tls-key) too")),
-            (None, Some(_)) => Err(Fault::new("has a key but no certificate", "give cert (--tls-cert) too")),
+            (None, None) => Err(ConfigError::new("has no certificate", "give cert (--tls-cert) and key (--tls-key)")),
+            (Some(_), None) => Err(ConfigError::new("has a certificate but not its key", "give key (--tls-key) too")),
+            (None, Some(_)) => Err(ConfigError::new("has a key but no certificate", "give cert (--tls-cert) too")),
         }
     }
 }
@@ -158,9 +157,12 @@ impl ClientTlsSettings {
     ///
     /// # Errors
     /// If something is missing.
-    pub fn inner(&self) -> Result<(ClientFiles, ServerName<'static>), Fault> {
+    pub fn inner(&self) -> Result<(ClientFiles, ServerName<'static>), ConfigError> {
         let name = self.server_name.clone().ok_or_else(|| {
-            Fault::new("names no server", "give server_name, the name in the certificates of all initiators")
+            ConfigError::new(
+                "does not name a server",
+                "set server_name, the name in the certificates of all initiators",
+            )
         })?;
         Ok((self.files()?, name))
     }
@@ -169,25 +171,30 @@ impl ClientTlsSettings {
     ///
     /// # Errors
     /// If there is a certificate without its key, or a key alone.
-    pub fn files(&self) -> Result<ClientFiles, Fault> {
+    pub fn files(&self) -> Result<ClientFiles, ConfigError> {
         let own = match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
             (None, None) => None,
-            (Some(_), None) => return Err(Fault::new("has a certificate but not its key", "give key (--tls-key) too")),
-            (None, Some(_)) => return Err(Fault::new("has a key but no certificate", "give cert (--tls-cert) too")),
+            (Some(_), None) => {
+                return Err(ConfigError::new("has a certificate but not its key", "give key (--tls-key) too"));
+            }
+            (None, Some(_)) => {
+                return Err(ConfigError::new("has a key but no certificate", "give cert (--tls-cert) too"));
+            }
         };
-        Ok(ClientFiles { ca: self.ca.clone(), own })
+        let mut files = ClientFiles::default();
+        files.ca.clone_from(&self.ca);
+        files.own = own;
+        Ok(files)
     }
 }
 
 /// Whether a second TLS is set where `extent` needs one, and nowhere else.
-pub(super) fn check_inner(extent: Option<Extent>, is_set: bool) -> Result<(), Fault> {
+pub(super) fn check_inner(extent: Option<Extent>, is_set: bool) -> Result<(), ConfigError> {
     match (extent == Some(Extent::Inner), is_set) {
-        (true, false) => {
-            Err(Fault::new("is inner, but there is no TLS to come within tunnels", "write a table inner_tls"))
-        }
+        (true, false) => Err(ConfigError::new("is inner, but no inner TLS is configured", "write a table inner_tls")),
         (false, true) => {
-            Err(Fault::new("is not inner, but there is a TLS to come within tunnels", "write extent = \"inner\""))
+            Err(ConfigError::new("is not inner, but an inner TLS is configured", "write extent = \"inner\""))
         }
         (true, true) | (false, false) => Ok(()),
     }
@@ -197,10 +204,10 @@ pub(super) fn check_inner(extent: Option<Extent>, is_set: bool) -> Result<(), Fa
 ///
 /// # Errors
 /// If the text is anything else.
-pub fn parse_extent(text: &str) -> Result<Extent, Fault> {
+pub fn parse_extent(text: &str) -> Result<Extent, ConfigError> {
     Extent::parse(text).ok_or_else(|| {
-        Fault::new(
-            format!("{text:?} is no extent of TLS"),
+        ConfigError::new(
+            format!("{text:?} is not a TLS extent"),
             "write whole; or plaintext-after-handshake or inner for an Envoy's peer",
         )
     })
@@ -210,7 +217,7 @@ pub fn parse_extent(text: &str) -> Result<Extent, Fault> {
 ///
 /// # Errors
 /// If it lacks one of them, or could be read in two ways.
-pub fn parse_identity(text: &str) -> Result<[Template; 3], Fault> {
+pub fn parse_identity(text: &str) -> Result<[Template; 3], ConfigError> {
     Ok([
         parse_san(text, Placeholder::Node)?,
         parse_san(text, Placeholder::Cluster)?,
@@ -222,15 +229,15 @@ pub fn parse_identity(text: &str) -> Result<[Template; 3], Fault> {
 ///
 /// # Errors
 /// If it is neither a DNS name nor an IP address.
-pub fn parse_server_name(text: &str) -> Result<ServerName<'static>, Fault> {
+pub fn parse_server_name(text: &str) -> Result<ServerName<'static>, ConfigError> {
     ServerName::try_from(text.to_owned())
-        .map_err(|_| Fault::new(format!("{text:?} is no name of a server"), "write a DNS name or an IP address"))
+        .map_err(|_| ConfigError::new(format!("{text:?} is not a server name"), "write a DNS name or an IP address"))
 }
 
-fn parse_san(text: &str, placeholder: Placeholder) -> Result<Template, Fault> {
+fn parse_san(text: &str, placeholder: Placeholder) -> Result<Template, ConfigError> {
     Template::parse(text, placeholder).map_err(|error| {
-        let remedy = "write a SAN with placeholders, such as spiffe://{tenant}/{cluster}/{node}";
-        Fault::new(format!("{text:?} {error}"), remedy)
+        let remedy = "write a template of a SAN, such as spiffe://{tenant}/{cluster}/{node}";
+        ConfigError::new(format!("{text:?} {error}"), remedy)
     })
 }
 
@@ -242,7 +249,7 @@ fn read_extent(section: &mut Section<'_>, slot: &mut Extent) {
 
 fn read_path(section: &mut Section<'_>, key: &'static str, slot: &mut Option<PathBuf>) {
     let parse = |text: &str| match text {
-        "" => Err(Fault::new("is empty", "write the path of a PEM file")),
+        "" => Err(ConfigError::new("is empty", "write the path of a PEM file")),
         path => Ok(PathBuf::from(path)),
     };
     if let Some(found) = section.text(key, parse) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use revtun_core::binding::{Binding, Placeholder, Template};
 use revtun_core::token::Policy;
 
-use super::Fault;
+use super::ConfigError;
 use super::section::Section;
 use revtun::token::JwksFile;
 
@@ -47,25 +47,26 @@ impl TokenSettings {
     ///
     /// # Errors
     /// If something is missing beside what is there.
-    pub fn demands(&self) -> Result<Option<(JwksFile, Policy)>, Fault> {
+    pub fn demands(&self) -> Result<Option<(JwksFile, Policy)>, ConfigError> {
         if *self == Self::default() {
             return Ok(None);
         }
-        let missing = |what, remedy: &str| Fault::new(format!("asks for tokens, but {what}"), remedy);
+        let missing = |what, remedy: &str| ConfigError::new(format!("requires tokens, but {what}"), remedy);
         let jwks = self.jwks.clone().ok_or_else(|| {
             missing("has no keys to verify them with", "give jwks (--token-jwks), a file with a JSON Web Key Set")
         })?;
-        let issuer = self.issuer.as_deref().ok_or_else(|| {
-            missing("does not say who issues them", "give issuer (--token-issuer), which stands in them as iss")
-        })?;
+        let issuer = self
+            .issuer
+            .as_deref()
+            .ok_or_else(|| missing("has no issuer for them", "give issuer (--token-issuer), their iss claim"))?;
         let audience = self.audience.as_deref().ok_or_else(|| {
-            let remedy = "give audience (--token-audience), which stands in them as aud";
-            missing("does not say for whom they are issued", remedy)
+            let remedy = "give audience (--token-audience), their aud claim";
+            missing("has no audience for them", remedy)
         })?;
         let (Some(node), Some(cluster), Some(tenant)) = (&self.node_claim, &self.cluster_claim, &self.tenant_claim)
         else {
             let remedy = "give node_claim, cluster_claim and tenant_claim, or one for all three by --token-identity";
-            return Err(missing("does not say where they prove node, cluster and tenant", remedy));
+            return Err(missing("has no templates for node, cluster and tenant", remedy));
         };
         let binding = Binding { node: node.clone(), cluster: cluster.clone(), tenant: tenant.clone() };
         Ok(Some((JwksFile::new(jwks), Policy { issuer: issuer.into(), audience: audience.into(), binding })))
@@ -73,19 +74,19 @@ impl TokenSettings {
 }
 
 /// What is wrong where a token would be sent in the clear.
-pub(super) fn unprotected() -> Fault {
-    let remedy = "set up TLS (--tls-cert, --tls), or give --allow-plaintext if something else encrypts the way";
-    Fault::new("would have tokens sent in the clear, for everybody on the way to take", remedy)
+pub(super) fn unprotected() -> ConfigError {
+    let remedy = "set up TLS (--tls-cert, --tls), or give --allow-plaintext if something else encrypts the connection";
+    ConfigError::new("would send tokens unencrypted", remedy)
 }
 
 /// Reads a template for a claim, which proves one of the names.
 ///
 /// # Errors
 /// If it does not, or could be read in two ways.
-pub fn parse_claim(text: &str, placeholder: Placeholder) -> Result<Template, Fault> {
+pub fn parse_claim(text: &str, placeholder: Placeholder) -> Result<Template, ConfigError> {
     Template::parse_claim(text, placeholder).map_err(|error| {
-        let remedy = "write the name of a claim, = and a text with placeholders, such as sub={tenant}/{cluster}/{node}";
-        Fault::new(format!("{text:?} {error}"), remedy)
+        let remedy = "write CLAIM=TEMPLATE, such as sub={tenant}/{cluster}/{node}";
+        ConfigError::new(format!("{text:?} {error}"), remedy)
     })
 }
 
@@ -93,7 +94,7 @@ pub fn parse_claim(text: &str, placeholder: Placeholder) -> Result<Template, Fau
 ///
 /// # Errors
 /// If it lacks one of them, or could be read in two ways.
-pub fn parse_claims(text: &str) -> Result<[Template; 3], Fault> {
+pub fn parse_claims(text: &str) -> Result<[Template; 3], ConfigError> {
     Ok([
         parse_claim(text, Placeholder::Node)?,
         parse_claim(text, Placeholder::Cluster)?,
@@ -103,12 +104,16 @@ pub fn parse_claims(text: &str) -> Result<[Template; 3], Fault> {
 
 pub(super) fn read_file(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
     let parse = |text: &str| match text {
-        "" => Err(Fault::new("is empty", "write the path of a file")),
+        "" => Err(ConfigError::new("is empty", "write the path of a file")),
         path => Ok(PathBuf::from(path)),
     };
     section.text(key, parse).map(|found| found.value)
 }
 
-fn parse_text(text: &str) -> Result<String, Fault> {
-    if text.is_empty() { Err(Fault::new("is empty", "write what stands in the tokens")) } else { Ok(text.to_owned()) }
+fn parse_text(text: &str) -> Result<String, ConfigError> {
+    if text.is_empty() {
+        Err(ConfigError::new("is empty", "write the value of the claim"))
+    } else {
+        Ok(text.to_owned())
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use revtun::world::{Tokio, World};
 use revtun_core::Instant;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// How long a step may take. Each takes milliseconds; this is for machines that are very busy.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ impl Stage {
         &mut self,
         title: &str,
         work: impl Future<Output = Result<Told<T>, Trouble>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CliError> {
         let begun = self.world.now();
         let outcome = tokio::select! {
             biased;
@@ -77,7 +77,7 @@ impl Stage {
             }
             Err(trouble) => {
                 say(&format!("  ✘ {title}"));
-                Err(Failure::own(format!("the step {title:?} of the demo failed: {trouble}")))
+                Err(CliError::own(format!("the step {title:?} of the demo failed: {trouble}")))
             }
         }
     }
@@ -88,7 +88,7 @@ impl Stage {
         title: &str,
         cut: Option<Instant>,
         condition: impl Fn() -> bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CliError> {
         let world = self.world();
         self.step(title, async {
             while !condition() {

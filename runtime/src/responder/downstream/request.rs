@@ -86,7 +86,7 @@ pub(super) fn prepare(head: &mut Parts, caller: &HeaderValue, tls: bool) -> Resu
     strip_hop_by_hop(&mut head.headers);
     append_forwarded_for(&mut head.headers, caller);
     head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
-    // Moved: the first clone would allocate.
+    // ByteCounts: the first clone would allocate.
     let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
     let mut uri = http::uri::Parts::default();
     uri.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
@@ -153,10 +153,10 @@ mod tests {
     #[test]
     fn a_node_takes_precedence_over_a_cluster() {
         let both = target(get("/").header(CLUSTER, "c").header(NODE, "n").header(TENANT, "t"), true).unwrap();
-        assert_eq!(both.target().unwrap().place, TargetName::Node(NodeId::new("n").unwrap()));
+        assert_eq!(both.target().unwrap().name, TargetName::Node(NodeId::new("n").unwrap()));
         assert_eq!(both.target().unwrap().tenant, Some(TenantId::new("t").unwrap()));
         let cluster = target(get("/").header(CLUSTER, "c"), false).unwrap();
-        assert_eq!(cluster.target().unwrap().place, TargetName::Cluster(ClusterId::new("c").unwrap()));
+        assert_eq!(cluster.target().unwrap().name, TargetName::Cluster(ClusterId::new("c").unwrap()));
         assert_eq!(cluster.target().unwrap().tenant, None);
     }
 

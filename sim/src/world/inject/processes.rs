@@ -73,9 +73,9 @@ impl SimWorld {
         let host_state = self.host_state(HostId::Responder(responder));
         let (Some(process), Some(handle)) = (&host_state.process, host_state.responder.get()) else { return false };
         let (node, tenant) = (Plan::node(initiator), format!("tenant-{}", Plan::tenant(initiator)));
-        let place = responder::Place::Node(NodeId::new(&node).expect("a legal name"));
-        let target = Target { tenant: Some(TenantId::new(&tenant).expect("a legal name")), place };
-        process.enter(|| handle.drain_scope(DrainScope::Place(target), grace));
+        let name = responder::TargetName::Node(NodeId::new(&node).expect("a legal name"));
+        let target = Target { tenant: Some(TenantId::new(&tenant).expect("a legal name")), name };
+        process.enter(|| handle.drain_scope(DrainScope::Target(target), grace));
         true
     }
 

@@ -10,6 +10,7 @@ use revtun_core::responder::Event;
 
 use super::client::TunnelClient;
 use super::command::TunnelCommand;
+use super::fixture::Fixture;
 use super::handle::TunnelHandle;
 use super::shared::{Acquire, Lease};
 use super::tick;

@@ -38,8 +38,9 @@ impl Fixture {
     pub(crate) fn tunnel(&self) -> Option<Tunnel> {
         let handle = TunnelHandle::new(([127, 0, 0, 1], 1).into());
         let id = self.shared.accept(&handle).ok()?;
-        let hello = Hello { identity: identity(), instance: Some(Instance(1)), verdict: Verdict::Authenticated };
-        let answer = self.shared.step(Event::HandshakeReceived { tunnel: id, hello });
+        let handshake =
+            Handshake { identity: identity(), instance: Some(Instance(1)), verdict: Verdict::Authenticated };
+        let answer = self.shared.step(Event::HandshakeReceived { tunnel: id, handshake });
         if !answer.iter().any(|effect| effect == Effect::Accept { tunnel: id }) {
             self.tell(Event::Closed { tunnel: id });
             return None;
@@ -50,7 +51,7 @@ impl Fixture {
     /// A caller asks for the only node.
     pub(crate) fn open(&self) -> Acquire<Still> {
         let identity = identity();
-        self.shared.acquire(Target { tenant: Some(identity.tenant), place: Place::Node(identity.node) })
+        self.shared.acquire(Target { tenant: Some(identity.tenant), name: TargetName::Node(identity.node) })
     }
 
     /// Something happened that nobody waits for.

@@ -17,7 +17,7 @@ const PIECE: usize = 1024;
 
 /// The stream, read record by record if that is wanted.
 #[derive(Debug)]
-pub(super) struct Records<S> {
+pub(super) struct RecordReader<S> {
     stream: S,
     exact: Option<Position>,
 }
@@ -52,7 +52,7 @@ impl Position {
     }
 }
 
-impl<S> Records<S> {
+impl<S> RecordReader<S> {
     /// Reads `stream` record by record if `exact`, else as fast as it goes.
     pub(super) fn new(stream: S, exact: bool) -> Self {
         Self { stream, exact: exact.then(Position::default) }
@@ -64,7 +64,7 @@ impl<S> Records<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Records<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RecordReader<S> {
     fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { stream, exact } = self.get_mut();
         let Some(position) = exact else { return Pin::new(stream).poll_read(task, buf) };
@@ -78,7 +78,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Records<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Records<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RecordReader<S> {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(task, buf)
     }
@@ -119,7 +119,7 @@ mod tests {
         block_on(async {
             let bytes =
                 [&b"\x16\x03\x01\x00\x03abc"[..], b"\x14\x03\x03\x00\x00", b"\x17\x03\x03\x00\x01x", b"RPING"].concat();
-            let mut records = Records::new(&bytes[..], true);
+            let mut records = RecordReader::new(&bytes[..], true);
             let mut seen = Vec::new();
             for expected in [5, 3, 5, 5, 1] {
                 let mut space = [0; 100];
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_header_may_come_in_pieces() {
         block_on(async {
-            let mut records = Records::new(&b"\x16\x03\x01\x00\x02abRPING"[..], true);
+            let mut records = RecordReader::new(&b"\x16\x03\x01\x00\x02abRPING"[..], true);
             for expected in [1, 1, 1, 1, 1, 1, 1] {
                 assert_eq!(records.read(&mut [0]).await.unwrap(), expected);
             }

@@ -3,18 +3,18 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use revtun_program::config::{Problem, Source};
+use revtun_program::config::{Diagnostic, Source};
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum CliError {
     /// The user has to mend something: one line for each thing. Exit code 2.
     User(Vec<String>),
     /// Something of ours or of the system's failed. Exit code 1.
     Own(String),
 }
 
-impl Failure {
+impl CliError {
     /// One mistake of the user's.
     pub(crate) fn user(line: impl Display) -> Self {
         Self::User(vec![format!("revtun: {line}")])
@@ -25,9 +25,9 @@ impl Failure {
         Self::Own(format!("revtun: {line}"))
     }
 
-    /// Every problem with the settings, which came from `source` and from flags.
-    pub(crate) fn problems(problems: &[Problem], source: Option<Source<'_>>) -> Self {
-        Self::User(problems.iter().map(|problem| problem.render(source)).collect())
+    /// Every diagnostic with the settings, which came from `source` and from flags.
+    pub(crate) fn diagnostics(diagnostics: &[Diagnostic], source: Option<Source<'_>>) -> Self {
+        Self::User(diagnostics.iter().map(|diagnostic| diagnostic.render(source)).collect())
     }
 
     /// Tells the user, one line a mistake.

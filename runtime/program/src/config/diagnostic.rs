@@ -6,26 +6,26 @@ use std::path::Path;
 
 /// Why a text is not a legal value: what is wrong with it, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigError {
     what: String,
     remedy: String,
 }
 
-impl Fault {
-    /// A fault; both parts are short phrases without a full stop.
+impl ConfigError {
+    /// An error; both parts are short phrases without a full stop.
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), remedy: remedy.into() }
     }
 }
 
 /// `what is wrong; what to do`.
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.what, self.remedy)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ConfigError {}
 
 /// Where a setting came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,17 +40,17 @@ pub enum Origin {
 
 /// One thing that an operator has to mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct Diagnostic {
     origin: Origin,
     /// The setting, such as `responder.ping_interval`; empty where the origin says it all.
     setting: String,
-    fault: Fault,
+    error: ConfigError,
 }
 
-impl Problem {
-    /// A problem with `setting` (dotted, may be empty), which came from `origin`.
-    pub fn new(origin: Origin, setting: impl Into<String>, fault: Fault) -> Self {
-        Self { origin, setting: setting.into(), fault }
+impl Diagnostic {
+    /// A diagnostic with `setting` (dotted, may be empty), which came from `origin`.
+    pub fn new(origin: Origin, setting: impl Into<String>, error: ConfigError) -> Self {
+        Self { origin, setting: setting.into(), error }
     }
 
     /// Where it stands in the file, for sorting; what is missing comes last.
@@ -75,8 +75,8 @@ impl Problem {
             (Origin::File(_) | Origin::Absent, None) => String::new(),
         };
         let setting = if self.setting.is_empty() { String::new() } else { format!("{}: ", self.setting) };
-        // A value may be quoted in the fault; a control character in it must not break the line.
-        format!("{place}{setting}{}", self.fault)
+        // A value may be quoted in the error; a control character in it must not break the line.
+        format!("{place}{setting}{}", self.error)
             .chars()
             .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
             .collect()
@@ -113,11 +113,14 @@ mod tests {
 
     #[test]
     fn a_problem_is_one_line() {
-        let problem =
-            Problem::new(Origin::File(0..1), "responder.x", Fault::new("\"a\nb\" is no number", "write a number"));
+        let diagnostic = Diagnostic::new(
+            Origin::File(0..1),
+            "responder.x",
+            ConfigError::new("\"a\nb\" is no number", "write a number"),
+        );
         let source = Source { path: Path::new("f.toml"), text: "x" };
         assert_eq!(
-            problem.render(Some(source)),
+            diagnostic.render(Some(source)),
             "f.toml:1:1: responder.x: \"a\u{fffd}b\" is no number; write a number"
         );
     }

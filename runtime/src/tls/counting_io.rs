@@ -9,26 +9,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Bytes that moved, in either direction. Of what TLS holds back nothing shows above it: a record that has come in part, or
 /// one that the network has taken in part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Moved {
+pub(crate) struct ByteCounts {
     pub(crate) received: u64,
     pub(crate) sent: u64,
 }
 
 /// The stream.
 #[derive(Debug)]
-pub(super) struct Counted<S> {
+pub(super) struct CountingIo<S> {
     stream: S,
-    moved: Moved,
+    moved: ByteCounts,
 }
 
-impl<S> Counted<S> {
+impl<S> CountingIo<S> {
     /// Counts from zero.
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, moved: Moved::default() }
+        Self { stream, moved: ByteCounts::default() }
     }
 
     /// What has moved so far.
-    pub(super) fn moved(&self) -> Moved {
+    pub(super) fn byte_counts(&self) -> ByteCounts {
         self.moved
     }
 
@@ -38,7 +38,7 @@ impl<S> Counted<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CountingIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(task, buf))?;
@@ -47,7 +47,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for CountingIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let sent = ready!(Pin::new(&mut self.stream).poll_write(task, buf))?;
         self.moved.sent += sent as u64;

@@ -7,42 +7,42 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
-use super::counted::{Counted, Moved};
-use super::records::Records;
+use super::counting_io::{ByteCounts, CountingIo};
+use super::record_reader::RecordReader;
 use crate::prefixed_io::PrefixedIo;
 
 /// The connection. TLS is in a box: most tunnels of a big deployment are idle, and not all are inside TLS.
 #[derive(Debug)]
-pub struct Wire<S>(Kind<S>);
+pub struct MaybeTlsStream<S>(Kind<S>);
 
 #[derive(Debug)]
 enum Kind<S> {
-    Plain(Counted<S>),
-    Tls(Box<TlsStream<Counted<Records<S>>>>),
+    Plain(CountingIo<S>),
+    Tls(Box<TlsStream<CountingIo<RecordReader<S>>>>),
     /// Inside a tunnel that left TLS behind the handshake.
-    Inner(Box<TlsStream<Counted<PrefixedIo<S>>>>),
+    Inner(Box<TlsStream<CountingIo<PrefixedIo<S>>>>),
 }
 
-impl<S> Wire<S> {
+impl<S> MaybeTlsStream<S> {
     /// In the clear.
     pub fn plain(stream: S) -> Self {
-        Self(Kind::Plain(Counted::new(stream)))
+        Self(Kind::Plain(CountingIo::new(stream)))
     }
 
-    pub(super) fn tls(stream: impl Into<TlsStream<Counted<Records<S>>>>) -> Self {
+    pub(super) fn tls(stream: impl Into<TlsStream<CountingIo<RecordReader<S>>>>) -> Self {
         Self(Kind::Tls(Box::new(stream.into())))
     }
 
-    pub(super) fn inner(stream: impl Into<TlsStream<Counted<PrefixedIo<S>>>>) -> Self {
+    pub(super) fn inner(stream: impl Into<TlsStream<CountingIo<PrefixedIo<S>>>>) -> Self {
         Self(Kind::Inner(Box::new(stream.into())))
     }
 
     /// What has moved so far, below TLS.
-    pub(crate) fn moved(&self) -> Moved {
+    pub(crate) fn byte_counts(&self) -> ByteCounts {
         match &self.0 {
-            Kind::Plain(stream) => stream.moved(),
-            Kind::Tls(stream) => stream.get_ref().0.moved(),
-            Kind::Inner(stream) => stream.get_ref().0.moved(),
+            Kind::Plain(stream) => stream.byte_counts(),
+            Kind::Tls(stream) => stream.get_ref().0.byte_counts(),
+            Kind::Inner(stream) => stream.get_ref().0.byte_counts(),
         }
     }
 
@@ -86,7 +86,7 @@ fn drain(mut reader: rustls::Reader<'_>, rest: &mut Vec<u8>) {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTlsStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Plain(stream) => Pin::new(stream).poll_read(task, buf),
@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Kind::Plain(stream) => Pin::new(stream).poll_write(task, buf),
