@@ -16,7 +16,7 @@
 //!
 //! Reading order: [`machine`] (the one door), [`initiator`], [`responder`], then the bytes: [`address`],
 //! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`patience`] is about bodies that lie still,
-//! and [`journal`] is how runs are written down and replayed.
+//! [`rate_limit`] about lines of a log that repeat, and [`journal`] is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;
@@ -33,6 +33,7 @@ pub mod initiator;
 pub mod journal;
 pub mod machine;
 pub mod patience;
+pub mod rate_limit;
 pub mod responder;
 pub mod rping;
 mod table;

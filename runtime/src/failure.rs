@@ -4,6 +4,9 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use revtun::config::{Problem, Source};
+use revtun::supervise::TaskPanicked;
+
+use crate::log;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(crate) enum Failure {
     User(Vec<String>),
     /// Something of ours or of the system's failed. Exit code 1.
     Own(String),
+    /// A bug of ours: the last line of the log, whatever is logged. Exit code 1.
+    Fatal(String),
 }
 
 impl Failure {
@@ -25,6 +30,11 @@ impl Failure {
         Self::Own(format!("revtun: {line}"))
     }
 
+    /// A task without which nothing goes on has panicked.
+    pub(crate) fn fatal(panicked: &TaskPanicked) -> Self {
+        Self::Fatal(format!("fatal: {panicked}"))
+    }
+
     /// Every problem with the settings, which came from `source` and from flags.
     pub(crate) fn problems(problems: &[Problem], source: Option<Source<'_>>) -> Self {
         Self::User(problems.iter().map(|problem| problem.render(source)).collect())
@@ -35,9 +45,13 @@ impl Failure {
         let (lines, code) = match self {
             Self::User(lines) => (lines, 2),
             Self::Own(line) => (vec![line], 1),
+            Self::Fatal(line) => {
+                log::urgent(&line);
+                (Vec::new(), 1)
+            }
         };
         for line in lines {
-            eprintln!("{line}");
+            log::say(&line);
         }
         ExitCode::from(code)
     }

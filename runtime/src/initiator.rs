@@ -32,17 +32,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use revtun_core::Machine;
 use revtun_core::address::Address;
 use revtun_core::handshake::{HeaderNames, Instance, PATH};
 use revtun_core::initiator::{Config, Initiator};
 use tokio::sync::{mpsc, watch};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, error_span};
 
 use self::counters::Counters;
 use self::driver::{Driver, Input, State};
 use self::hosts::{Hosts, Resolved, keep_resolving};
 use crate::flow::{HttpLimits, IDLE_BYTES, STREAMS};
 use crate::pump::pump;
+use crate::supervise::{Supervisor, TaskPanicked, Unhealthy, in_time};
 use crate::tls;
 use crate::token::TokenFile;
 use crate::world::World;
@@ -52,6 +54,12 @@ const INPUTS: usize = 1024;
 
 /// Orders to drain that the pump has not taken up.
 const DRAINS: usize = 4;
+
+/// What the task is called that steps the machine.
+const PUMP: &str = "initiator pump";
+
+/// For how long what is due may wait in an initiator that is ready.
+const READY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What one listener of an initiator is to do.
 #[derive(Clone, Debug)]
@@ -171,7 +179,14 @@ pub async fn start<W: World, S: TunnelService>(
     world.trace().begin(&machine);
     let (state, watched) = watch::channel(State { machine, hosts: Hosts::default(), drained: false });
     let counters = Arc::<Counters>::default();
-    let handle = InitiatorHandle { world: world.clone(), state: watched, drains, counters: Arc::clone(&counters) };
+    let supervisor = Supervisor::default();
+    let handle = InitiatorHandle {
+        world: world.clone(),
+        state: watched,
+        drains,
+        counters: Arc::clone(&counters),
+        supervisor: supervisor.clone(),
+    };
     let names = endpoints.iter().map(|endpoint| endpoint.host.as_str().into()).collect();
     let context = Arc::new(Context {
         world: world.clone(),
@@ -193,11 +208,13 @@ pub async fn start<W: World, S: TunnelService>(
         inputs,
     });
 
+    // Whatever is logged says which listener it is about, by identity and upstream; at whatever level, so the span has the
+    // highest.
+    let span = error_span!("initiator", address = %context.address);
     for (index, endpoint) in endpoints.into_iter().enumerate() {
-        world.spawn(keep_resolving(Arc::clone(&context), index, endpoint));
+        let resolving = keep_resolving(Arc::clone(&context), index, endpoint);
+        supervisor.spawn(world, "resolver", resolving.instrument(span.clone()));
     }
-    // Whatever the driver logs says which listener it is about: identity and upstream.
-    let span = info_span!("initiator", address = %context.address);
     let mut driver = Driver::new(Arc::clone(&context), state, reported, ordered);
     let driving = async move {
         for answer in answers {
@@ -205,7 +222,7 @@ pub async fn start<W: World, S: TunnelService>(
         }
         pump(&context.world, &mut driver).await;
     };
-    world.spawn(driving.instrument(span));
+    supervisor.spawn(world, PUMP, driving.instrument(span));
     Ok(handle)
 }
 
@@ -216,6 +233,7 @@ pub struct InitiatorHandle<W> {
     state: watch::Receiver<State>,
     drains: mpsc::Sender<Duration>,
     counters: Arc<Counters>,
+    supervisor: Supervisor,
 }
 
 impl<W: World> InitiatorHandle<W> {
@@ -231,10 +249,31 @@ impl<W: World> InitiatorHandle<W> {
         let _ = self.state.clone().wait_for(|state| state.drained).await;
     }
 
-    /// Whether at least one tunnel is up, was heard since it was accepted, and is not being drained.
+    /// Whether at least one tunnel is up, was heard since it was accepted, and is not being drained; and whether that is what
+    /// is, not what was before the initiator stood still.
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.state.borrow().machine.is_ready()
+        self.state.borrow().machine.is_ready() && self.health(READY_PATIENCE).is_ok()
+    }
+
+    /// Whether the initiator does its work: none of its own tasks has panicked, and nothing that was due has waited for more
+    /// than `patience`.
+    ///
+    /// # Errors
+    /// If that is not so: why.
+    pub fn health(&self, patience: Duration) -> Result<(), Unhealthy> {
+        self.supervisor.check()?;
+        let (drained, deadline) = {
+            let state = self.state.borrow();
+            (state.drained, state.machine.deadline())
+        };
+        if drained { Ok(()) } else { in_time(PUMP, deadline, self.world.now(), patience) }
+    }
+
+    /// Waits until a task has panicked that the initiator cannot live without. Its tunnels are of no use then: drop the
+    /// handle, or end the process.
+    pub async fn failed(&self) -> TaskPanicked {
+        self.supervisor.failed().await
     }
 
     /// Every tunnel.

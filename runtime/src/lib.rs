@@ -12,7 +12,7 @@
 //!
 //! Reading order: [`world`] (tasks, time, network: all there is of the outside), [`pump`] (the loop that keeps a
 //! machine going), [`initiator`], [`responder`]; then what they share: [`tls`], [`token`], [`tunnel_io`], `body`,
-//! `keep_alive`, [`http`], [`flow`], `still`, [`trace`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`,
+//! `keep_alive`, [`http`], [`flow`], `still`, [`trace`], [`supervise`]. The binary adds [`config`], [`admin`] and [`metrics`]; `main.rs`,
 //! `cli.rs` and `command/` are its own.
 
 pub mod admin;
@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod pump;
 pub mod responder;
 mod still;
+pub mod supervise;
 mod sync;
 pub mod tls;
 pub mod token;

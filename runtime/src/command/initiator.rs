@@ -1,11 +1,14 @@
 //! `revtun initiator`.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use revtun::admin::{self, InitiatorSubject};
 use revtun::config::{Fault, InitiatorSettings, Listener, Origin};
 use revtun::initiator::{self, Forward, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::supervise::TaskPanicked;
 use revtun::tls::{self, Certificates};
 use revtun::token::TokenFile;
 use revtun::world::Tokio;
@@ -16,7 +19,7 @@ use super::process::{self, File};
 use super::traces::Traces;
 use crate::cli::InitiatorArgs;
 use crate::failure::Failure;
-use crate::log;
+use crate::log::{self, Logged};
 use crate::signals::Signals;
 
 type Listeners = Vec<(Address, InitiatorHandle<Tokio>)>;
@@ -25,7 +28,7 @@ type Listeners = Vec<(Address, InitiatorHandle<Tokio>)>;
 pub(super) fn run(args: &InitiatorArgs) -> Result<(), Failure> {
     let file = File::read_any(args.process.config.as_deref())?;
     let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
-    log::start(&args.process.log.over(settings.log));
+    log::start(&args.process.log.over(settings.log)?)?;
     let settings = with_flags(settings.initiator.unwrap_or_default(), args);
     let source = file.as_ref().map(File::source);
     let plans = settings.plan().map_err(|problems| Failure::problems(&problems, source))?;
@@ -91,17 +94,34 @@ async fn serve(
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(Failure::user)?;
     let listeners = Arc::new(start(&world, plans, tls, traces).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
-    let admin = admin::start(&world, settings.admin_listen, subject).await;
+    let admin = admin::start(&world, settings.admin_listen, Logged(subject)).await;
     let admin = admin.map_err(|error| process::unbound(&error))?;
     process::announce("admin", admin.addr());
-    let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
-    for (_, listener) in listeners.iter() {
-        listener.drain(grace);
+    let drained = async {
+        let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
+        for (_, listener) in listeners.iter() {
+            listener.drain(grace);
+        }
+        for (_, listener) in listeners.iter() {
+            listener.wait().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        panicked = any_failed(&listeners) => Err(Failure::fatal(&panicked)),
+        panicked = admin.failed() => Err(Failure::fatal(&panicked)),
+        () = drained => Ok(()),
     }
-    for (_, listener) in listeners.iter() {
-        listener.wait().await;
-    }
-    Ok(())
+}
+
+/// Waits for the first listener that dies.
+async fn any_failed(listeners: &Listeners) -> TaskPanicked {
+    let mut failures: Vec<_> = listeners.iter().map(|(_, listener)| Box::pin(listener.failed())).collect();
+    poll_fn(|cx| {
+        let ready = failures.iter_mut().map(|failure| failure.as_mut().poll(cx)).find(Poll::is_ready);
+        ready.unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// Reads the files, if there is to be TLS, and goes on doing so.

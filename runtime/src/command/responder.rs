@@ -15,14 +15,14 @@ use super::process::{self, File};
 use super::traces::Traces;
 use crate::cli::ResponderArgs;
 use crate::failure::Failure;
-use crate::log;
+use crate::log::{self, Logged};
 use crate::signals::Signals;
 
 /// Runs a responder until it is drained.
 pub(super) fn run(args: &ResponderArgs) -> Result<(), Failure> {
     let file = File::read_any(args.process.config.as_deref())?;
     let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
-    log::start(&args.process.log.over(settings.log));
+    log::start(&args.process.log.over(settings.log)?)?;
     let settings = with_flags(settings.responder.unwrap_or_default(), args);
     let missing = settings.missing();
     if !missing.is_empty() {
@@ -121,12 +121,19 @@ async fn serve(settings: ResponderSettings, trace: Trace) -> Result<(), Failure>
     let handle = responder::start(world.traced(trace), config).await;
     let handle = Arc::new(handle.map_err(|error| process::unbound(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);
-    let admin = admin::start(&world, settings.admin_listen, subject).await;
+    let admin = admin::start(&world, settings.admin_listen, Logged(subject)).await;
     let admin = admin.map_err(|error| process::unbound(&error))?;
     process::announce("tunnel", handle.tunnel_addr());
     process::announce("egress", handle.egress_addr());
     process::announce("admin", admin.addr());
-    let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
-    handle.drain(grace).await;
-    Ok(())
+    let drained = async {
+        let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
+        handle.drain(grace).await;
+    };
+    tokio::select! {
+        biased;
+        panicked = handle.failed() => Err(Failure::fatal(&panicked)),
+        panicked = admin.failed() => Err(Failure::fatal(&panicked)),
+        () = drained => Ok(()),
+    }
 }

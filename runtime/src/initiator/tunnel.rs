@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Context;
 use super::driver::Input;
 use super::serve::{TunnelService, serve};
+use crate::supervise::Caught;
 use crate::tls::{self, Extent, Wire};
 use crate::token::TokenText;
 use crate::world::World;
@@ -65,13 +67,21 @@ pub(super) struct Used {
 
 /// Lives the tunnel's life and reports its end, unless `closed` comes first: then the machine has forgotten it.
 pub(super) async fn run<W: World, S: TunnelService>(mut tunnel: Tunnel<W, S>, closed: oneshot::Receiver<Infallible>) {
-    let (cause, error) = tokio::select! {
+    let end = tokio::select! {
         biased;
         _ = closed => return,
-        end = tunnel.live() => end,
+        end = Caught::of(tunnel.live()) => end,
     };
+    let (end, panic) = match end {
+        Ok(end) => (end, None),
+        Err(panic) => ((Cause::Lost, io::Error::other("a bug of revtun: the tunnel's task panicked")), Some(panic)),
+    };
+    let (cause, error) = end;
     // Nobody is left to tell once the initiator itself has ended.
     let _ = tunnel.context.inputs.send(Input::Ended { tunnel: tunnel.id, cause, error }).await;
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
 }
 
 impl<W: World, S: TunnelService> Tunnel<W, S> {

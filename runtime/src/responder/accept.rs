@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::ending::Ending;
 use super::link::Link;
 use super::orders::Order;
 use super::tunnel::{Tunnel, some};
+use crate::supervise::Caught;
 use crate::tls::{Proof, Wire};
 use crate::world::World;
 
@@ -26,7 +28,15 @@ const USUAL_HEAD: usize = 1024;
 pub(super) async fn serve<W: World>(context: Arc<Context<W>>, stream: W::Stream, peer: SocketAddr) {
     let link = Link::new(peer);
     match context.shared.accept(&link) {
-        Ok(id) => Tunnel { context, id, link }.run(stream).await,
+        Ok(id) => {
+            let tunnel = Tunnel { context: Arc::clone(&context), id, link: Arc::clone(&link) };
+            if let Err(panic) = Caught::of(tunnel.run(stream)).await {
+                // The machine must not give away a tunnel that nobody serves.
+                context.report(Event::Closed { tunnel: id });
+                link.settle(None);
+                resume_unwind(panic);
+            }
+        }
         Err(rejection) => shun(&context, stream, peer, rejection).await,
     }
 }

@@ -4,6 +4,7 @@
 //! the lock given back, and only then are the effects performed.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
 use revtun_core::handshake::Rejection;
@@ -23,7 +24,12 @@ pub(super) struct Shared<W: World> {
     /// Rung when a step moved the deadline to before what the pump sleeps for.
     sooner: Notify,
     drained: SetOnce<()>,
+    /// A step panicked: nobody knows what the machine thinks.
+    broken: SetOnce<()>,
 }
+
+/// Dropped by a panic, it says that the machine is broken.
+struct Fragile<'a>(&'a SetOnce<()>);
 
 struct State<W: World> {
     machine: Responder,
@@ -48,7 +54,8 @@ impl<W: World> Shared<W> {
         let machine = Responder::new(config);
         world.trace().begin(&machine);
         let state = State { machine, links: Vec::new(), waiting: BTreeMap::new(), streams: 0, armed: None };
-        Arc::new(Self { world, state: Mutex::new(state), sooner: Notify::new(), drained: SetOnce::new() })
+        let (sooner, drained, broken) = (Notify::new(), SetOnce::new(), SetOnce::new());
+        Arc::new(Self { world, state: Mutex::new(state), sooner, drained, broken })
     }
 
     /// A connection came in, and `link` reaches it.
@@ -132,6 +139,16 @@ impl<W: World> Shared<W> {
         self.drained.wait().await;
     }
 
+    /// Ends when a step has panicked, in whatever task.
+    pub(super) async fn broken(&self) {
+        self.broken.wait().await;
+    }
+
+    /// Whether a step has panicked. Then whoever takes another panics too.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get().is_some()
+    }
+
     /// Looks at the machine, and at the links of its tunnels. Nothing else goes on meanwhile.
     pub(super) fn look<T>(&self, at: impl FnOnce(&Responder, &dyn Fn(TunnelId) -> Option<Arc<Link>>) -> T) -> T {
         let state = self.lock();
@@ -139,11 +156,17 @@ impl<W: World> Shared<W> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<W>> {
-        self.state.lock().expect("no step panics while it holds the lock")
+        self.state.lock().unwrap_or_else(|_| {
+            let _broken_before = self.broken.set(());
+            panic!("a step panicked while it held the lock");
+        })
     }
 
     fn advance(&self, state: &mut State<W>, event: Event<'_>) -> Effects<Effect> {
-        self.world.trace().step(&mut state.machine, self.world.env(), event)
+        let fragile = Fragile(&self.broken);
+        let effects = self.world.trace().step(&mut state.machine, self.world.env(), event);
+        mem::forget(fragile);
+        effects
     }
 
     fn lease(self: &Arc<Self>, state: &State<W>, tunnel: TunnelId) -> Lease<W> {
@@ -201,6 +224,12 @@ impl<W: World> Shared<W> {
             // The machine says so once.
             Deed::Drained => drop(self.drained.set(())),
         }
+    }
+}
+
+impl Drop for Fragile<'_> {
+    fn drop(&mut self) {
+        let _broken_before = self.0.set(());
     }
 }
 
