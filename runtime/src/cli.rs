@@ -222,7 +222,7 @@ pub(crate) struct LogArgs {
     /// How a line of the log looks on standard error: human or json [default: human]
     #[arg(long, value_name = "human|json", value_parser = LogFormat::parse)]
     pub(crate) log_format: Option<LogFormat>,
-    /// error, warn, info, debug, trace, or directives such as revtun=debug,info; overrides RUST_LOG [default: info]
+    /// error, warn, info, debug, trace, off, or directives such as revtun=debug,info; overrides RUST_LOG [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     pub(crate) log_level: Option<String>,
 }
