@@ -1,7 +1,7 @@
 //! Lines that repeat are left out, counted, and told of in one line.
 //!
-//! What is alike has the same place in the source and the same `reason`, if that is one of ours: a text that the machine
-//! or the runtime made from a list. Nothing that a peer sends is part of it, and the room for kinds is fixed.
+//! What is alike has the same place in the source and the same `reason` (of a token: `token`), if that is one of ours: a text
+//! that the machine or the runtime took from a list. Nothing that a peer sends is part of it, and the room for kinds is fixed.
 //!
 //! There is no lock here: an event never waits for another one.
 
@@ -26,6 +26,9 @@ const TROUBLE: Rate = Rate { burst: 10, refill: Duration::from_secs(30) };
 
 /// The same for information: a fleet that comes back at once is told line by line for a while.
 const INFORMATION: Rate = Rate { burst: 1000, refill: Duration::from_millis(500) };
+
+/// The fields that tell kinds of one place apart.
+const REASONS: [&str; 2] = ["reason", "token"];
 
 /// How long lines of a kind are counted before that is told.
 const TOLD_AFTER: Duration = Duration::from_secs(60);
@@ -160,7 +163,7 @@ struct Reason(DefaultHasher);
 
 impl Visit for Reason {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "reason" {
+        if REASONS.contains(&field.name()) {
             value.hash(&mut self.0);
         }
     }
@@ -177,8 +180,11 @@ struct Words {
 
 impl Visit for Words {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "reason" {
-            self.reason = Some(short(format_args!("{value}")));
+        if REASONS.contains(&field.name()) {
+            self.reason = Some(match &self.reason {
+                Some(reason) => short(format_args!("{reason}, {value}")),
+                None => short(format_args!("{value}")),
+            });
         }
     }
 
