@@ -16,7 +16,8 @@
 //!
 //! Reading order: [`machine`] (how both are driven), [`initiator`], [`responder`], then the bytes: [`address`],
 //! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`idle_timeout`] ends requests that
-//! make no progress, and [`journal`] is how runs are written down and replayed.
+//! make no progress, [`rate_limit`] limits log lines that repeat, and [`journal`] is how runs are written down and
+//! replayed.
 #![no_std]
 
 extern crate alloc;
@@ -33,6 +34,7 @@ pub mod idle_timeout;
 pub mod initiator;
 pub mod journal;
 pub mod machine;
+pub mod rate_limit;
 pub mod responder;
 pub mod rping;
 mod table;

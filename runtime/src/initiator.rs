@@ -36,11 +36,12 @@ pub use crate::http::RequestBody;
 use std::sync::Arc;
 use std::time::Duration;
 
+use revtun_core::Machine;
 use revtun_core::address::Address;
 use revtun_core::handshake::{HeaderNames, PATH};
 use revtun_core::initiator::{Config, Initiator};
 use tokio::sync::{mpsc, watch};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, error_span};
 
 use self::context::Context;
 use self::counters::Counters;
@@ -50,6 +51,7 @@ use self::resolve::keep_resolving;
 use crate::http::HttpLimits;
 use crate::http::limits::{IDLE_BYTES, STREAMS};
 use crate::pump::pump;
+use crate::supervise::{Supervisor, TaskPanicked, Unhealthy, in_time};
 use crate::tls;
 use crate::token::TokenFile;
 use crate::world::World;
@@ -59,6 +61,12 @@ const INPUTS: usize = 1024;
 
 /// The capacity for orders to drain.
 const DRAINS: usize = 4;
+
+/// What the task is called that steps the machine.
+const PUMP: &str = "initiator pump";
+
+/// For how long what is due may wait in an initiator that is ready.
+const READY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The configuration of one listener of an initiator.
 #[derive(Clone, Debug)]
@@ -140,7 +148,14 @@ pub async fn start<W: World, S: TunnelService>(
     world.journal().begin(&machine);
     let (state, watched) = watch::channel(State { machine, hosts: Hosts::default(), drained: false });
     let counters = Arc::<Counters>::default();
-    let handle = InitiatorHandle { world: world.clone(), state: watched, drains, counters: Arc::clone(&counters) };
+    let supervisor = Supervisor::default();
+    let handle = InitiatorHandle {
+        world: world.clone(),
+        state: watched,
+        drains,
+        counters: Arc::clone(&counters),
+        supervisor: supervisor.clone(),
+    };
     let names = endpoints.iter().map(|endpoint| endpoint.host.as_str().into()).collect();
     let context = Arc::new(Context {
         world: world.clone(),
@@ -162,11 +177,13 @@ pub async fn start<W: World, S: TunnelService>(
         inputs,
     });
 
+    // Whatever is logged says which listener it is about, by identity and upstream; at whatever level, so the span has the
+    // highest.
+    let span = error_span!("initiator", address = %context.address);
     for (index, endpoint) in endpoints.into_iter().enumerate() {
-        world.spawn(keep_resolving(Arc::clone(&context), index, endpoint));
+        let resolving = keep_resolving(Arc::clone(&context), index, endpoint);
+        supervisor.spawn(world, "resolver", resolving.instrument(span.clone()));
     }
-    // All logs of the driver say which listener they are about: identity and upstream.
-    let span = info_span!("initiator", address = %context.address);
     let mut driver = Driver::new(Arc::clone(&context), state, received, ordered);
     let driving = async move {
         for resolved in resolved {
@@ -174,7 +191,7 @@ pub async fn start<W: World, S: TunnelService>(
         }
         pump(&context.world, &mut driver).await;
     };
-    world.spawn(driving.instrument(span));
+    supervisor.spawn(world, PUMP, driving.instrument(span));
     Ok(handle)
 }
 
@@ -185,6 +202,7 @@ pub struct InitiatorHandle<W> {
     state: watch::Receiver<State>,
     drains: mpsc::Sender<Duration>,
     counters: Arc<Counters>,
+    supervisor: Supervisor,
 }
 
 impl<W: World> InitiatorHandle<W> {
@@ -200,10 +218,31 @@ impl<W: World> InitiatorHandle<W> {
         let _ = self.state.clone().wait_for(|state| state.drained).await;
     }
 
-    /// Whether at least one tunnel is up, was heard since it was accepted, and is not draining.
+    /// Whether at least one tunnel is up, was heard since it was accepted, and is not draining; and whether that is the current
+    /// state, not the one from before the initiator stopped.
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.state.borrow().machine.is_ready()
+        self.state.borrow().machine.is_ready() && self.health(READY_PATIENCE).is_ok()
+    }
+
+    /// Whether the initiator does its work: none of its own tasks has panicked, and nothing that was due has waited for more
+    /// than `patience`.
+    ///
+    /// # Errors
+    /// If that is not so: why.
+    pub fn health(&self, patience: Duration) -> Result<(), Unhealthy> {
+        self.supervisor.check()?;
+        let (drained, deadline) = {
+            let state = self.state.borrow();
+            (state.drained, state.machine.deadline())
+        };
+        if drained { Ok(()) } else { in_time(PUMP, deadline, self.world.now(), patience) }
+    }
+
+    /// Waits until a task has panicked that the initiator cannot live without. Its tunnels are of no use then: drop the
+    /// handle, or end the process.
+    pub async fn failed(&self) -> TaskPanicked {
+        self.supervisor.failed().await
     }
 
     /// Every tunnel.

@@ -45,6 +45,8 @@ mod keep_alive;
 mod prefixed_io;
 pub mod pump;
 pub mod responder;
+
+pub mod supervise;
 mod sync;
 pub mod tls;
 pub mod token;

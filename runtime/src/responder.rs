@@ -39,6 +39,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use revtun_core::Machine;
 use revtun_core::handshake::{HeaderNames, MAX_HEADERS, MAX_REQUEST_HEAD_BYTES, PATH, Rules};
 use revtun_core::responder::retry::{LAST_REQUEST_GRACE, TUNNEL_DRAIN_DELAY};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
@@ -49,9 +50,13 @@ use self::counters::Counters;
 use self::shared::Shared;
 use crate::http::HttpLimits;
 use crate::http::limits::IDLE_BYTES;
+use crate::supervise::{Supervisor, TaskPanicked, Unhealthy, in_time};
 use crate::tls::{Extent, Server, TunnelServer};
 use crate::token::TokenVerifier;
 use crate::world::World;
+
+/// What the task is called that ticks the machine.
+const PUMP: &str = "responder pump";
 
 /// The configuration of a responder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,17 +157,24 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
     });
     let server = downstream::server(&context, config.caller_timeout);
     let (phase, _) = watch::channel(Phase::Serving);
-    world.spawn(tick::until_drained(world.clone(), Arc::clone(&context.shared)));
-    world.spawn({
+    let supervisor = Supervisor::default();
+    supervisor.spawn(&world, PUMP, tick::until_drained(world.clone(), Arc::clone(&context.shared)));
+    supervisor.spawn(&world, "tunnel listener", {
         let pauses = Arc::clone(&context.counters.accept_pauses);
         let context = Arc::clone(&context);
         let spawner = world.clone();
         let serve = move |stream, peer| spawner.spawn(accept::serve(Arc::clone(&context), stream, peer));
         listen::accept_all(world.clone(), tunnels, phase.subscribe(), pauses, serve)
     });
-    world.spawn(downstream::listen(Arc::clone(&context), server, callers, phase.subscribe()));
+    let egress = downstream::listen(Arc::clone(&context), server, callers, phase.subscribe());
+    supervisor.spawn(&world, "egress listener", egress);
     tracing::info!(tunnel = %tunnel_addr, egress = %egress_addr, "responder listening");
-    Ok(ResponderHandle { context, phase, tunnel_addr, egress_addr })
+    Ok(ResponderHandle { context, phase, supervisor, tunnel_addr, egress_addr })
+}
+
+/// What is told of a step that panicked, in whatever task: that one has said more.
+fn broken() -> TaskPanicked {
+    TaskPanicked { task: "responder", message: "within a step of its machine, as the line before says".to_owned() }
 }
 
 async fn bind<W: World>(
@@ -180,6 +192,7 @@ async fn bind<W: World>(
 pub struct ResponderHandle<W: World> {
     context: Arc<Context<W>>,
     phase: watch::Sender<Phase>,
+    supervisor: Supervisor,
     tunnel_addr: SocketAddr,
     egress_addr: SocketAddr,
 }
@@ -241,6 +254,30 @@ impl<W: World> ResponderHandle<W> {
         *self.phase.borrow() != Phase::Serving || self.context.shared.inspect(|machine, _| machine.is_draining())
     }
 
+    /// Whether the responder does its work: no step of its machine and none of its own tasks has panicked, and nothing that
+    /// was due has waited for more than `patience`.
+    ///
+    /// # Errors
+    /// If that is not so: why.
+    pub fn health(&self, patience: Duration) -> Result<(), Unhealthy> {
+        self.supervisor.check()?;
+        if self.context.shared.is_broken() {
+            return Err(Unhealthy::Panicked(broken()));
+        }
+        let deadline = self.context.shared.inspect(|machine, _| machine.deadline());
+        in_time(PUMP, deadline, self.context.world.now(), patience)
+    }
+
+    /// Waits until something has panicked that the responder cannot live without. Its tunnels are of no use then: drop the
+    /// handle, or end the process.
+    pub async fn failed(&self) -> TaskPanicked {
+        tokio::select! {
+            biased;
+            panicked = self.supervisor.failed() => panicked,
+            () = self.context.shared.broken() => broken(),
+        }
+    }
+
     /// Every tunnel, by slot. Holds the lock of the machine meanwhile: not to be called often.
     #[must_use]
     pub fn tunnels(&self) -> Vec<TunnelInfo> {
@@ -266,7 +303,9 @@ impl<W: World> ResponderHandle<W> {
 
 impl<W: World> Drop for ResponderHandle<W> {
     fn drop(&mut self) {
-        self.context.report(Event::DrainRequested { scope: DrainScope::All, grace: Duration::ZERO });
+        if !self.context.shared.is_broken() {
+            self.context.report(Event::DrainRequested { scope: DrainScope::All, grace: Duration::ZERO });
+        }
         self.advance(Phase::Stopped);
     }
 }

@@ -28,14 +28,23 @@ impl Process {
     /// If the program cannot be started.
     #[must_use]
     pub fn start(name: &str, command: &mut Command) -> Self {
+        Self::start_with_stderr(name, command, Stdio::piped())
+    }
+
+    /// Starts `command` with its standard output captured, and standard error wherever `stderr` leads.
+    ///
+    /// # Panics
+    /// If the program cannot be started.
+    #[must_use]
+    pub fn start_with_stderr(name: &str, command: &mut Command, stderr: impl Into<Stdio>) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let stdout = Lines::of(child.stdout.take().expect("it is piped"));
-        let stderr = Lines::of(child.stderr.take().expect("it is piped"));
+        let stderr = child.stderr.take().map_or_else(Lines::default, Lines::of);
         Self { name: name.to_owned(), child, stdout, stderr }
     }
 

@@ -101,6 +101,16 @@ fn the_core_depends_on_one_crate() {
 }
 
 #[test]
+fn a_number_of_the_core_that_overflows_is_a_panic_in_whatever_ships() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("UTF-8");
+    let profiles = manifest.parse::<toml::Table>().expect("TOML")["profile"].clone();
+    assert_eq!(profiles["release"]["package"]["revtun-core"]["overflow-checks"], toml::Value::Boolean(true));
+    for profile in ["sim", "measure"] {
+        assert_eq!(profiles[profile]["inherits"].as_str(), Some("release"), "{profile}");
+    }
+}
+
+#[test]
 fn the_core_knows_no_system() {
     let lib = fs::read_to_string(root().join("core/src/lib.rs")).expect("UTF-8");
     assert!(lib.contains("#![no_std]"));

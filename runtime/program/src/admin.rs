@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! | --- | --- |
-//! | `GET /healthz` | 200 as long as the process lives |
+//! | `GET /healthz` | 200, or 503 with what is broken beyond repair |
 //! | `GET /readyz` | 200, or 503 with the reason |
 //! | `GET /tunnels` | every tunnel, as JSON |
 //! | `GET /metrics` | Prometheus' text format |
@@ -37,6 +37,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SetOnce};
 
 use crate::metrics::{self, Exposition};
+use revtun::supervise::{Supervisor, TaskPanicked};
 use revtun::world::World;
 
 /// Admin connections at the same time; more wait in the kernel's queue. A handful of scrapers needs a handful.
@@ -44,8 +45,17 @@ const CONNECTIONS: usize = 32;
 /// How long one admin connection may last, so that those that say nothing cannot crowd out the others.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
 
+/// For how long what is due may wait in an end that is alive. Longer than a busy machine needs: who is not alive is killed.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What the admin listener tells about and acts on: one end of tunnels.
 pub trait Subject: Send + Sync + 'static {
+    /// Whether this end is alive: no task of it has panicked, and none stands still.
+    ///
+    /// # Errors
+    /// If it is not: why, for people.
+    fn healthy(&self) -> Result<(), String>;
+
     /// Whether this end can do its work now.
     ///
     /// # Errors
@@ -70,6 +80,7 @@ pub trait Subject: Send + Sync + 'static {
 pub struct Admin {
     addr: SocketAddr,
     asked: Arc<SetOnce<Option<Duration>>>,
+    supervisor: Supervisor,
 }
 
 impl Admin {
@@ -84,6 +95,11 @@ impl Admin {
     pub async fn asked_to_drain(&self) -> Option<Duration> {
         *self.asked.wait().await
     }
+
+    /// Waits until the listener's task has panicked: nobody is answered any more.
+    pub async fn failed(&self) -> TaskPanicked {
+        self.supervisor.failed().await
+    }
 }
 
 /// Listens at `at` and answers about `subject` from now on.
@@ -96,8 +112,10 @@ pub async fn start<W: World>(world: &W, at: SocketAddr, subject: impl Subject) -
     let listener = world.listen(at).await.map_err(named)?;
     let addr = world.local_addr(&listener).map_err(named)?;
     let asked = Arc::new(SetOnce::new());
-    world.spawn(accept(world.clone(), listener, Arc::new(subject), Arc::clone(&asked)));
-    Ok(Admin { addr, asked })
+    let supervisor = Supervisor::default();
+    let accepting = accept(world.clone(), listener, Arc::new(subject), Arc::clone(&asked));
+    supervisor.spawn(world, "admin listener", accepting);
+    Ok(Admin { addr, asked, supervisor })
 }
 
 async fn accept<W: World>(
@@ -168,7 +186,10 @@ fn answer<B>(
         return refused;
     }
     match path {
-        "/healthz" => plain(StatusCode::OK, "ok".to_owned()),
+        "/healthz" => match subject.healthy() {
+            Ok(()) => plain(StatusCode::OK, "ok".to_owned()),
+            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("unhealthy: {why}")),
+        },
         "/readyz" => match subject.ready() {
             Ok(()) => plain(StatusCode::OK, "ready".to_owned()),
             Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")),

@@ -223,21 +223,35 @@ pub(crate) struct LogArgs {
     /// The format of the log on standard error: human or json [default: human]
     #[arg(long, value_name = "human|json", value_parser = LogFormat::parse)]
     pub(crate) log_format: Option<LogFormat>,
-    /// The log level: error, warn, info, debug, trace, or directives such as revtun=debug,info; overrides RUST_LOG
+    /// The log level: error, warn, info, debug, trace, off, or directives such as revtun=debug,info; overrides RUST_LOG
     /// [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     pub(crate) log_level: Option<String>,
 }
 
 impl LogArgs {
-    /// What the file says, and these flags on top of it.
-    pub(crate) fn over(&self, file: LogSettings) -> LogSettings {
-        let environment = std::env::var("RUST_LOG").ok().filter(|level| config::parse_level(level).is_ok());
-        LogSettings {
-            format: self.log_format.unwrap_or(file.format),
-            level: self.log_level.clone().or(environment).or(file.level),
-        }
+    /// What the file says, the environment, and these flags on top of it.
+    ///
+    /// # Errors
+    /// If what the environment says counts and is no level.
+    pub(crate) fn over(&self, file: LogSettings) -> Result<LogSettings, CliError> {
+        let level = match &self.log_level {
+            Some(level) => Some(level.clone()),
+            None => level_of_environment()?.or(file.level),
+        };
+        Ok(LogSettings { format: self.log_format.unwrap_or(file.format), level })
     }
+}
+
+/// What `RUST_LOG` says, unless it is empty.
+fn level_of_environment() -> Result<Option<String>, CliError> {
+    let text = std::env::var_os("RUST_LOG").unwrap_or_default();
+    let text = text.to_string_lossy();
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let wrong = |fault| CliError::user(format!("the environment variable RUST_LOG: {fault}"));
+    config::parse_level(&text).map(Some).map_err(wrong)
 }
 
 /// Reads the command line; asked for help or the version, prints that and ends the process with code 0.

@@ -3,7 +3,10 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use revtun::supervise::TaskPanicked;
 use revtun_program::config::{Diagnostic, Source};
+
+use crate::log;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(crate) enum CliError {
     User(Vec<String>),
     /// Something of ours or of the system's failed. Exit code 1.
     Own(String),
+    /// A bug of ours: the last line of the log, whatever is logged. Exit code 1.
+    Fatal(String),
 }
 
 impl CliError {
@@ -25,6 +30,11 @@ impl CliError {
         Self::Own(format!("revtun: {line}"))
     }
 
+    /// A task without which nothing goes on has panicked.
+    pub(crate) fn fatal(panicked: &TaskPanicked) -> Self {
+        Self::Fatal(format!("fatal: {panicked}"))
+    }
+
     /// Every diagnostic with the settings, which came from `source` and from flags.
     pub(crate) fn diagnostics(diagnostics: &[Diagnostic], source: Option<Source<'_>>) -> Self {
         Self::User(diagnostics.iter().map(|diagnostic| diagnostic.render(source)).collect())
@@ -35,9 +45,13 @@ impl CliError {
         let (lines, code) = match self {
             Self::User(lines) => (lines, 2),
             Self::Own(line) => (vec![line], 1),
+            Self::Fatal(line) => {
+                log::urgent(&line);
+                (Vec::new(), 1)
+            }
         };
         for line in lines {
-            eprintln!("{line}");
+            log::say(&line);
         }
         ExitCode::from(code)
     }

@@ -10,7 +10,12 @@ mod error;
 mod log;
 mod signals;
 
+use std::panic::catch_unwind;
 use std::process::ExitCode;
+
+use revtun::supervise::TaskPanicked;
+
+use crate::error::CliError;
 
 /// A request allocates some thirty times, all of it small and for short, and a body passes in buffers of some hundred KiB,
 /// which this keeps at hand instead of giving them back to the system page by page.
@@ -19,5 +24,10 @@ use std::process::ExitCode;
 static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    cli::read().and_then(command::run).map_or_else(|error| error.report(), |()| ExitCode::SUCCESS)
+    log::tell_panics();
+    let outcome = catch_unwind(|| cli::read().and_then(command::run));
+    let outcome = outcome.unwrap_or_else(|panic| Err(CliError::fatal(&TaskPanicked::of("main", &*panic))));
+    let code = outcome.map_or_else(CliError::report, |()| ExitCode::SUCCESS);
+    log::flush();
+    code
 }

@@ -1,4 +1,5 @@
 //! SIGTERM and SIGINT: the first asks for a drain, the second for the end. SIGHUP: certificates and key sets are read again.
+//! SIGUSR1, SIGUSR2: nothing.
 
 use std::io;
 use std::time::Duration;
@@ -10,6 +11,9 @@ use tokio::sync::watch;
 
 /// What a shell adds to the number of the signal that ended a process.
 const ENDED_BY_SIGNAL: i32 = 128;
+
+/// SIGXFSZ of most systems: a file, such as that of the log, has reached the limit of the process. The write fails too.
+const FILE_TOO_LARGE: i32 = 25;
 
 /// The signals that end a process.
 pub(crate) struct Signals {
@@ -27,6 +31,10 @@ impl Signals {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        for kind in [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::from_raw(FILE_TOO_LARGE)] {
+            // What was listened for once stays without its usual effect, which is the end.
+            drop(signal(kind)?);
+        }
         let (count, hangups) = watch::channel(0);
         world.spawn(async move {
             while hangup.recv().await.is_some() {
@@ -66,6 +74,7 @@ impl Signals {
     async fn end_at_next(&mut self) {
         let signal = self.next().await;
         tracing::warn!(signal = name(signal), "exiting without waiting for the drain");
+        crate::log::flush();
         std::process::exit(ENDED_BY_SIGNAL + signal.as_raw_value());
     }
 

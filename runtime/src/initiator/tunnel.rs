@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use super::handshake::{read_response, send_request};
 use super::serve::{FirstUse, serve};
 use super::service::TunnelService;
 use super::task::{TunnelTask, end_of_stream};
+use crate::supervise::Caught;
 use crate::tls::{self, Extent, MaybeTlsStream};
 use crate::token::TokenText;
 use crate::world::World;
@@ -46,14 +48,21 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
 
     /// Runs the tunnel and reports its end, unless `closed` comes first: then the machine has forgotten it.
     pub(super) async fn run(mut self, closed: oneshot::Receiver<Infallible>) {
-        let (cause, error) = tokio::select! {
+        let end = tokio::select! {
             biased;
             _ = closed => return,
-            end = self.run_to_end() => end,
+            end = Caught::of(self.run_to_end()) => end,
+        };
+        let ((cause, error), panic) = match end {
+            Ok(end) => (end, None),
+            Err(panic) => ((Cause::Lost, io::Error::other("a bug of revtun: the tunnel's task panicked")), Some(panic)),
         };
         // An error means that the initiator has ended.
         let tunnel = self.task.id;
         let _ = self.task.context.inputs.send(Input::Ended { tunnel, cause, error }).await;
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
     }
 
     async fn run_to_end(&mut self) -> (Cause, io::Error) {

@@ -1,22 +1,33 @@
 //! A new connection at the tunnel listener: it becomes a tunnel, or is refused.
 
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use revtun_core::handshake::{self, Rejection};
+use revtun_core::responder::Event;
 use tokio::io::AsyncWriteExt;
 
 use super::context::Context;
 use super::handle::TunnelHandle;
 use super::task::TunnelTask;
 use super::tunnel;
+use crate::supervise::Caught;
 use crate::world::World;
 
 /// Serves one connection to its end.
 pub(super) async fn serve<W: World>(context: Arc<Context<W>>, stream: W::Stream, peer: SocketAddr) {
     let handle = TunnelHandle::new(peer);
     match context.shared.accept(&handle) {
-        Ok(id) => tunnel::run(TunnelTask { context, id, handle }, stream).await,
+        Ok(id) => {
+            let task = TunnelTask { context: Arc::clone(&context), id, handle: Arc::clone(&handle) };
+            if let Err(panic) = Caught::of(tunnel::run(task, stream)).await {
+                // The machine must not assign a tunnel that nobody serves.
+                context.report(Event::Closed { tunnel: id });
+                handle.set_client(None);
+                resume_unwind(panic);
+            }
+        }
         Err(rejection) => refuse(&context, stream, peer, rejection).await,
     }
 }

@@ -4,6 +4,7 @@
 //! released, and only then are the effects performed.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,7 +25,12 @@ pub(super) struct Shared<W: World> {
     /// Notified when a step moved the deadline to before the one that the pump sleeps until.
     earlier: Notify,
     drained: SetOnce<()>,
+    /// A step panicked: nobody knows what the machine thinks.
+    broken: SetOnce<()>,
 }
+
+/// Dropped by a panic, it says that the machine is broken.
+struct Fragile<'a>(&'a SetOnce<()>);
 
 struct State<W: World> {
     machine: Responder,
@@ -49,7 +55,8 @@ impl<W: World> Shared<W> {
         let machine = Responder::new(config);
         world.journal().begin(&machine);
         let state = State { machine, tunnels: Vec::new(), pending: BTreeMap::new(), streams: 0, armed: None };
-        Arc::new(Self { world, state: Mutex::new(state), earlier: Notify::new(), drained: SetOnce::new() })
+        let (earlier, drained, broken) = (Notify::new(), SetOnce::new(), SetOnce::new());
+        Arc::new(Self { world, state: Mutex::new(state), earlier, drained, broken })
     }
 
     /// A connection was accepted, and `handle` commands its task.
@@ -133,6 +140,16 @@ impl<W: World> Shared<W> {
         self.drained.wait().await;
     }
 
+    /// Ends when a step has panicked, in whatever task.
+    pub(super) async fn broken(&self) {
+        self.broken.wait().await;
+    }
+
+    /// Whether a step has panicked. Then whoever takes another panics too.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get().is_some()
+    }
+
     /// Reads the machine and the handles of its tunnels, under the lock.
     pub(super) fn inspect<T>(
         &self,
@@ -143,11 +160,17 @@ impl<W: World> Shared<W> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<W>> {
-        self.state.lock().expect("no step panics while it holds the lock")
+        self.state.lock().unwrap_or_else(|_| {
+            let _broken_before = self.broken.set(());
+            panic!("a step panicked while it held the lock");
+        })
     }
 
     fn advance(&self, state: &mut State<W>, event: Event<'_>) -> Effects<Effect> {
-        self.world.journal().step(&mut state.machine, self.world.env(), event)
+        let fragile = Fragile(&self.broken);
+        let effects = self.world.journal().step(&mut state.machine, self.world.env(), event);
+        mem::forget(fragile);
+        effects
     }
 
     fn lease(self: &Arc<Self>, state: &State<W>, tunnel: TunnelId) -> Lease<W> {
@@ -209,6 +232,12 @@ impl<W: World> Shared<W> {
             // The machine emits this effect once.
             Action::Drained => drop(self.drained.set(())),
         }
+    }
+}
+
+impl Drop for Fragile<'_> {
+    fn drop(&mut self) {
+        let _broken_before = self.0.set(());
     }
 }
 

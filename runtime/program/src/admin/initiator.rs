@@ -7,7 +7,7 @@ use std::time::Duration;
 use revtun_core::address::Address;
 use serde_json::{Value, json};
 
-use super::{DrainQuery, Subject, certificates};
+use super::{DrainQuery, HEALTH_PATIENCE, Subject, certificates};
 use crate::metrics::Exposition;
 use revtun::initiator::{InitiatorHandle, Totals, TunnelInfo};
 use revtun::tls::CertificateStore;
@@ -33,7 +33,17 @@ impl<W: World> InitiatorSubject<W> {
 }
 
 impl<W: World> Subject for InitiatorSubject<W> {
+    fn healthy(&self) -> Result<(), String> {
+        let sick = self.listeners.iter().filter_map(|(address, handle)| {
+            let why = handle.health(HEALTH_PATIENCE).err()?;
+            Some(format!("{why} ({address})"))
+        });
+        let sick: Vec<_> = sick.collect();
+        if sick.is_empty() { Ok(()) } else { Err(sick.join(", ")) }
+    }
+
     fn ready(&self) -> Result<(), String> {
+        self.healthy()?;
         let unready = self.listeners.iter().filter(|(address, handle)| address.count() > 0 && !handle.ready());
         let unready: Vec<_> = unready.map(|(address, _)| address.to_string()).collect();
         if unready.is_empty() {

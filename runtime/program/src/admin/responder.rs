@@ -7,7 +7,7 @@ use revtun_core::identity::{ClusterId, NodeId, TenantId};
 use revtun_core::responder::{DrainScope, Target, TargetName};
 use serde_json::{Value, json};
 
-use super::{DrainQuery, Subject, certificates};
+use super::{DrainQuery, HEALTH_PATIENCE, Subject, certificates};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
 use revtun::responder::{ResponderHandle, TunnelInfo};
@@ -32,7 +32,12 @@ impl<W: World> ResponderSubject<W> {
 }
 
 impl<W: World> Subject for ResponderSubject<W> {
+    fn healthy(&self) -> Result<(), String> {
+        self.handle.health(HEALTH_PATIENCE).map_err(|why| why.to_string())
+    }
+
     fn ready(&self) -> Result<(), String> {
+        self.healthy()?;
         if self.handle.is_draining() { Err("draining".to_owned()) } else { Ok(()) }
     }
 

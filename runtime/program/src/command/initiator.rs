@@ -1,9 +1,12 @@
 //! `revtun initiator`.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::supervise::TaskPanicked;
 use revtun::tls::{self, CertificateStore};
 use revtun::token::TokenFile;
 use revtun::upstream::Forward;
@@ -17,7 +20,7 @@ use super::journals::Journals;
 use super::process::{self, File};
 use crate::cli::InitiatorArgs;
 use crate::error::CliError;
-use crate::log;
+use crate::log::{self, Logged};
 use crate::signals::Signals;
 
 type Listeners = Vec<(Address, InitiatorHandle<Tokio>)>;
@@ -26,7 +29,7 @@ type Listeners = Vec<(Address, InitiatorHandle<Tokio>)>;
 pub(super) fn run(args: &InitiatorArgs) -> Result<(), CliError> {
     let file = File::read_any(args.process.config.as_deref())?;
     let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
-    log::start(&args.process.log.over(settings.log));
+    log::start(&args.process.log.over(settings.log)?)?;
     let settings = with_flags(settings.initiator.unwrap_or_default(), args);
     let source = file.as_ref().map(File::source);
     let plans = settings.plan().map_err(|diagnostics| CliError::diagnostics(&diagnostics, source))?;
@@ -92,17 +95,34 @@ async fn serve(
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(CliError::user)?;
     let listeners = Arc::new(start(&world, plans, tls, journals).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
-    let admin = admin::start(&world, settings.admin_listen, subject).await;
+    let admin = admin::start(&world, settings.admin_listen, Logged(subject)).await;
     let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     process::announce("admin", admin.addr());
-    let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
-    for (_, listener) in listeners.iter() {
-        listener.drain(grace);
+    let drained = async {
+        let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
+        for (_, listener) in listeners.iter() {
+            listener.drain(grace);
+        }
+        for (_, listener) in listeners.iter() {
+            listener.wait().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        panicked = any_failed(&listeners) => Err(CliError::fatal(&panicked)),
+        panicked = admin.failed() => Err(CliError::fatal(&panicked)),
+        () = drained => Ok(()),
     }
-    for (_, listener) in listeners.iter() {
-        listener.wait().await;
-    }
-    Ok(())
+}
+
+/// Waits for the first listener that dies.
+async fn any_failed(listeners: &Listeners) -> TaskPanicked {
+    let mut failures: Vec<_> = listeners.iter().map(|(_, listener)| Box::pin(listener.failed())).collect();
+    poll_fn(|cx| {
+        let ready = failures.iter_mut().map(|failure| failure.as_mut().poll(cx)).find(Poll::is_ready);
+        ready.unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// Reads the files, if there is to be TLS, and goes on doing so.

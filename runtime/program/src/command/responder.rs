@@ -15,14 +15,14 @@ use super::journals::Journals;
 use super::process::{self, File};
 use crate::cli::ResponderArgs;
 use crate::error::CliError;
-use crate::log;
+use crate::log::{self, Logged};
 use crate::signals::Signals;
 
 /// Runs a responder until it is drained.
 pub(super) fn run(args: &ResponderArgs) -> Result<(), CliError> {
     let file = File::read_any(args.process.config.as_deref())?;
     let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
-    log::start(&args.process.log.over(settings.log));
+    log::start(&args.process.log.over(settings.log)?)?;
     let settings = with_flags(settings.responder.unwrap_or_default(), args);
     let missing = settings.missing();
     if !missing.is_empty() {
@@ -132,12 +132,19 @@ async fn serve(settings: ResponderSettings, journal: Journal) -> Result<(), CliE
     let handle = responder::start(world.with_journal(journal), config).await;
     let handle = Arc::new(handle.map_err(|error| not_started(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);
-    let admin = admin::start(&world, settings.admin_listen, subject).await;
+    let admin = admin::start(&world, settings.admin_listen, Logged(subject)).await;
     let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     process::announce("tunnel", handle.tunnel_addr());
     process::announce("egress", handle.egress_addr());
     process::announce("admin", admin.addr());
-    let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
-    handle.drain(grace).await;
-    Ok(())
+    let drained = async {
+        let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
+        handle.drain(grace).await;
+    };
+    tokio::select! {
+        biased;
+        panicked = handle.failed() => Err(CliError::fatal(&panicked)),
+        panicked = admin.failed() => Err(CliError::fatal(&panicked)),
+        () = drained => Ok(()),
+    }
 }

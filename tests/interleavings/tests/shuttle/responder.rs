@@ -14,6 +14,7 @@ mod handle;
 #[path = "models.rs"]
 mod models;
 #[path = "../../../../runtime/src/responder/shared.rs"]
+#[allow(dead_code)]
 mod shared;
 #[path = "../../../../runtime/src/responder/tick.rs"]
 mod tick;
