@@ -31,7 +31,6 @@ use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 use self::limits::Limits;
 use self::note::Note;
 use self::queue::Queue;
-use crate::error::CliError;
 
 /// What is logged unless somebody says otherwise.
 const DEFAULT_LEVEL: &str = "info";
@@ -55,12 +54,12 @@ struct Log {
 ///
 /// # Errors
 /// If the system lacks a thread or a descriptor for it.
-pub(crate) fn start(settings: &LogSettings) -> Result<(), CliError> {
+pub(crate) fn start(settings: &LogSettings) -> io::Result<()> {
     let level = settings.level.as_deref().unwrap_or(DEFAULT_LEVEL);
-    let filter = EnvFilter::builder().parse(level).map_err(CliError::own)?;
+    let filter = EnvFilter::builder().parse(level).map_err(io::Error::other)?;
     let world = Tokio::begin();
     let limits: &'static Limits = Box::leak(Box::new(Limits::new(world.clone())));
-    let failed = |error| CliError::own(format!("cannot start the log: {error}"));
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("cannot start the log: {error}"));
     let queue = Queue::start(world, limits, settings.format).map_err(failed)?;
     // Whatever goes wrong within the layer is printed by it unless it is told not to, and a print may panic or wait.
     let lines = fmt::layer().log_internal_errors(false).with_writer(queue.clone());
@@ -69,7 +68,7 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), CliError> {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed(),
     };
     let subscriber = registry().with(filter).with(limits).with(lines);
-    tracing::subscriber::set_global_default(subscriber).map_err(CliError::own)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)?;
     let _started_before = LOG.set(Log { queue, limits, format: settings.format });
     Ok(())
 }

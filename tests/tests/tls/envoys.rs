@@ -121,7 +121,7 @@ async fn lets_go(initiator: Make, behind: Behind) {
     assert_eq!(post(end.admin(), &format!("/drain?node={NODE}&grace=20s")).await.expect("an answer").status, 202);
     if initiator == Make::Revtun {
         until(SOON, "the initiator is told", async || {
-            dialler.process().stderr().contains("the responder takes the tunnel out of use").then_some(())
+            dialler.process().stderr().contains("the responder drains the tunnel").then_some(())
         })
         .await;
     }

@@ -36,7 +36,7 @@ const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// Shows it.
 pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let quiet = LogSettings { level: Some("error".to_owned()), ..LogSettings::default() };
-    log::start(&args.log.over(quiet)?)?;
+    log::start(&args.log.over(quiet)?).map_err(CliError::own)?;
     process::on_threads(None, async { show(Stage::open(Tokio::begin(), PICTURE)).await })
 }
 

@@ -29,7 +29,7 @@ type Listeners = Vec<(Address, InitiatorHandle<Tokio>)>;
 pub(super) fn run(args: &InitiatorArgs) -> Result<(), CliError> {
     let file = File::read_any(args.process.config.as_deref())?;
     let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
-    log::start(&args.process.log.over(settings.log)?)?;
+    log::start(&args.process.log.over(settings.log)?).map_err(CliError::own)?;
     let settings = with_flags(settings.initiator.unwrap_or_default(), args);
     let source = file.as_ref().map(File::source);
     let plans = settings.plan().map_err(|diagnostics| CliError::diagnostics(&diagnostics, source))?;

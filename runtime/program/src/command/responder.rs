@@ -22,7 +22,7 @@ use crate::signals::Signals;
 pub(super) fn run(args: &ResponderArgs) -> Result<(), CliError> {
     let file = File::read_any(args.process.config.as_deref())?;
     let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
-    log::start(&args.process.log.over(settings.log)?)?;
+    log::start(&args.process.log.over(settings.log)?).map_err(CliError::own)?;
     let settings = with_flags(settings.responder.unwrap_or_default(), args);
     let missing = settings.missing();
     if !missing.is_empty() {
