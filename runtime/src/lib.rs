@@ -37,6 +37,7 @@
 
 mod counter;
 mod error;
+mod forward_write;
 mod host_port;
 pub mod http;
 pub mod initiator;

@@ -6,6 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::forward_write::forward_flush;
+
 /// Bytes that moved, in either direction. Of what TLS holds back nothing shows above it: a record that has come in part, or
 /// one that the network has taken in part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,15 +66,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CountingIo<S> {
         Poll::Ready(Ok(sent))
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(task)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(task)
-    }
+    forward_flush!(stream);
 }

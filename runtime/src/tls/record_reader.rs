@@ -3,11 +3,13 @@
 //! Where a tunnel leaves TLS, the byte behind the last record belongs to the tunnel; a TLS library reads whatever is
 //! there.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::forward_write::{forward_flush, forward_write};
 
 /// Bytes before the payload of a record; the last two are its length (RFC 8446 §5.1).
 const HEADER: usize = 5;
@@ -79,29 +81,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for RecordReader<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for RecordReader<S> {
-    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(task, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(task, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(task)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(task)
-    }
+    forward_write!(stream);
+    forward_flush!(stream);
 }
 
 #[cfg(test)]
