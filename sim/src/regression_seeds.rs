@@ -1,7 +1,7 @@
 //! Seeds with which a property once did not hold. `revtun-sim ci` plays them before all others.
 
 /// Swarms in which a property did not hold once, and what was the matter: played first, before any others. What a seed
-/// brings changes with the drawing of plans; [`EARLY`] ones are drawn as they were then.
+/// brings changes with the drawing of plans; [`EARLY_REGRESSION_SEEDS`] ones are drawn as they were then.
 pub const REGRESSION_SEEDS: [(u64, &str); 6] = [
     (1_700_001_925, "Oracle: a drain was shorter than a request whose packets were reordered."),
     (1_700_003_231, "Oracle: a drained responder is not started again if it is not healed."),
