@@ -45,7 +45,7 @@ mod keep_alive;
 mod prefixed_io;
 pub mod pump;
 pub mod responder;
-
+mod reverse_listener;
 pub mod supervise;
 mod sync;
 pub mod tls;
@@ -53,3 +53,5 @@ pub mod token;
 pub mod tunnel_io;
 pub mod upstream;
 pub mod world;
+
+pub use self::reverse_listener::{ConnectError, ReverseListener};
