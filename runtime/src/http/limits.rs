@@ -52,6 +52,7 @@ pub const HEADER_LIST_BYTES: u32 = 60 * 1024;
 
 /// The limits that an operator may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HttpLimits {
     /// Bytes of the headers of one message: names and values, plus 32 for each header (RFC 9113 §6.5.2).
     pub header_bytes: u32,
