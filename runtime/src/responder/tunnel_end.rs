@@ -21,13 +21,13 @@ impl TunnelEnd {
     /// The reasons of all ends in logs and metrics, by [`Self::index`].
     pub(super) const NAMES: [&'static str; 12] = [
         "handshake-timeout",
-        "lingered",
+        "linger-timeout",
         "ping-timeout",
         "silent",
         "drained",
-        "grace-over",
+        "grace-expired",
         "superseded",
-        "displaced",
+        "evicted",
         "peer-closed",
         "lost",
         "unexpected-bytes",
