@@ -64,6 +64,17 @@ async fn refused(client: &mut EgressClient<Tokio>, request: http::request::Build
     reply
 }
 
+#[test]
+fn the_readme_shows_the_examples_and_they_are_short() {
+    let readme = include_str!("../../README.md");
+    for example in [include_str!("../examples/axum.rs"), include_str!("../examples/client.rs")] {
+        let (_, code) = example.split_once("\n\n").unwrap();
+        assert!(readme.contains(&format!("```rust\n{code}```\n")), "the README shows something else than:\n{code}");
+        let lines = code.lines().filter(|line| !line.is_empty() && !line.starts_with("//"));
+        assert!(lines.count() <= 20, "{code}");
+    }
+}
+
 #[tokio::test]
 async fn the_example_of_a_client_gets_what_a_node_answers() {
     let responder = responder(|_| {}).await;
