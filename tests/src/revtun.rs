@@ -22,7 +22,9 @@ pub fn binary() -> &'static PathBuf {
         }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--workspace", "--bin", "revtun"]);
+        // As an integration test of the program has it built, in the midst of all tests: with the same features of what it depends
+        // on, so that nothing is compiled twice.
+        build.args(["test", "--quiet", "--workspace", "--no-run", "--test", "supervision"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

@@ -171,7 +171,7 @@ fn the_system_takes_only_steps_of_its_module() {
 const DRAINS_BY_SLOT: Rule = |action, from| action == "DrainEnd" && from.matches("First/").count() > 1;
 
 /// A responder whose drain has lasted for long enough closes tunnels by slot.
-const CLOSES_BY_SLOT: Rule = |action, from| action == "Drain" && from.matches(" met yes").count() > 1;
+const CLOSES_BY_SLOT: Rule = |action, from| action == "Drain" && from.matches(" met accept").count() > 1;
 
 /// A search that finds more states than this has lost its bounds.
 const LIMIT: usize = 2_000_000;

@@ -14,10 +14,10 @@ pub(crate) struct Stages {
 
 pub(crate) const UP: [&str; 4] = ["unproven", "proven", "http1", "http2"];
 pub(crate) const STAYING: [&str; 4] = ["settling", "resting", "awaiting", "inuse"];
-const GOAWAY_UNUSED_SERVER: [&str; 3] = ["retiring", "draining", "parting"];
+const DRAINING: [&str; 3] = ["retiring", "draining", "parting"];
 
 pub(crate) fn is_member(stage: &str) -> bool {
-    STAYING.contains(&stage) || GOAWAY_UNUSED_SERVER.contains(&stage)
+    STAYING.contains(&stage) || DRAINING.contains(&stage)
 }
 
 impl Stages {

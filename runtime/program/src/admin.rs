@@ -14,10 +14,12 @@ mod certificates;
 mod drain_query;
 mod initiator;
 mod responder;
+mod subject;
 
 pub use drain_query::DrainQuery;
 pub use initiator::InitiatorSubject;
 pub use responder::ResponderSubject;
+pub use subject::Subject;
 
 use std::convert::Infallible;
 use std::io;
@@ -33,7 +35,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use revtun_core::responder::retry::ACCEPT_BACKOFF;
-use serde_json::Value;
 use tokio::sync::{Semaphore, SetOnce};
 
 use crate::metrics::{self, Exposition};
@@ -44,36 +45,6 @@ use revtun::world::World;
 const CONNECTIONS: usize = 32;
 /// How long one admin connection may last, so that those that say nothing cannot crowd out the others.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
-
-/// For how long what is due may wait in an end that is alive. Longer than a busy machine needs: who is not alive is killed.
-const HEALTH_PATIENCE: Duration = Duration::from_secs(10);
-
-/// What the admin listener tells about and acts on: one end of tunnels.
-pub trait Subject: Send + Sync + 'static {
-    /// Whether this end is alive: no task of it has panicked, and none stands still.
-    ///
-    /// # Errors
-    /// If it is not: why, for people.
-    fn healthy(&self) -> Result<(), String>;
-
-    /// Whether this end can do its work now.
-    ///
-    /// # Errors
-    /// If it cannot: why, for people.
-    fn ready(&self) -> Result<(), String>;
-
-    /// Every tunnel, as JSON.
-    fn tunnels(&self) -> Value;
-
-    /// Writes every metric.
-    fn metrics(&self, page: &mut Exposition);
-
-    /// Begins the drain of the part that `query` names, which is not everything; says what that is, for people.
-    ///
-    /// # Errors
-    /// If this end cannot drain that: why, for people.
-    fn drain(&self, query: &DrainQuery) -> Result<String, String>;
-}
 
 /// An admin listener that runs.
 #[derive(Debug)]

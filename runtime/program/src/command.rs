@@ -1,14 +1,14 @@
 //! One file for each subcommand.
 
 mod check;
+mod demo;
 mod initiator;
 mod journals;
-pub(crate) mod process;
+mod process;
 mod replay;
 mod responder;
 
 use crate::cli::Command;
-use crate::demo;
 use crate::error::CliError;
 
 /// Does what the command line asks for.

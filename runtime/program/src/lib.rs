@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`config`] reads what an operator sets, [`admin`] answers what operators and their monitoring ask, [`metrics`] is the
-//! format of that. `main.rs`, `cli.rs`, `command/` and `demo/` belong to the binary.
+//! format of that. `main.rs`, `cli.rs`, `command/`, `log/` and `signals.rs` belong to the binary.
 
 pub mod admin;
 pub mod config;

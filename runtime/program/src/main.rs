@@ -5,7 +5,6 @@
 
 mod cli;
 mod command;
-mod demo;
 mod error;
 mod log;
 mod signals;

@@ -207,7 +207,7 @@ none = []
 "#;
     let expected = [
         r#"f.toml:2:10: log.format: "xml" is not a log format; write human or json"#,
-        r#"f.toml:3:9: log.level: "shout=loud" is not a log level; write error, warn, info, debug or trace, or directives such as revtun=debug,info"#,
+        r#"f.toml:3:9: log.level: "loud" is not a log level; write error, warn, info, debug or trace, or directives such as revtun=debug,info"#,
         r#"f.toml:5:17: responder.tunnel_listen: "localhost:1" is not an address to listen on; write IP:PORT, such as 127.0.0.1:15443; port 0 lets the system choose"#,
         "f.toml:6:17: responder.ping_interval: is an integer; write a string in quotes",
         "f.toml:7:16: responder.echo_timeout: must not be zero; write for example 1s",

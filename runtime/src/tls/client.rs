@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use revtun_core::rping::PingFilter;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,7 +14,6 @@ use super::maybe_tls::MaybeTlsStream;
 use super::record_reader::RecordReader;
 use super::reload::Current;
 use super::server::Server;
-use crate::prefixed_io::PrefixedIo;
 
 /// The TLS of an initiator.
 #[derive(Clone, Debug)]
@@ -54,52 +52,6 @@ impl Client {
         let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
         Ok(MaybeTlsStream::tls(
             connector.connect(name, CountingIo::new(RecordReader::new(stream, self.extent.leaves()))).await?,
-        ))
-    }
-}
-
-/// The client within tunnels: a responder, to whom initiators prove themselves a second time.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct InnerClient {
-    /// Whom it believes and what it shows, at the time of each use.
-    pub config: Current<ClientConfig>,
-    /// The name that the certificates of initiators have to have.
-    pub server_name: ServerName<'static>,
-}
-
-/// The same configuration, now and later.
-impl PartialEq for InnerClient {
-    fn eq(&self, other: &Self) -> bool {
-        self.config.same_channel(&other.config) && self.server_name == other.server_name
-    }
-}
-
-impl Eq for InnerClient {}
-
-impl InnerClient {
-    /// TLS as `config` says at the time of each use, with initiators whose certificates have the name `server_name`.
-    #[must_use]
-    pub fn new(config: Current<ClientConfig>, server_name: ServerName<'static>) -> Self {
-        Self { config, server_name }
-    }
-
-    /// Does the client's part of a TLS handshake within `tunnel`. Late echoes are taken out; `echoes` has seen all that
-    /// was read so far.
-    pub(crate) async fn connect<S>(
-        &self,
-        tunnel: MaybeTlsStream<S>,
-        echoes: PingFilter,
-    ) -> io::Result<MaybeTlsStream<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let stream = tunnel.into_plain()?;
-        let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
-        Ok(MaybeTlsStream::inner(
-            connector
-                .connect(self.server_name.clone(), CountingIo::new(PrefixedIo::skipping_echoes(stream, echoes)))
-                .await?,
         ))
     }
 }

@@ -13,8 +13,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Extent;
 use super::certificate::Certificate;
-use super::client::InnerClient;
 use super::counting_io::CountingIo;
+use super::inner_client::InnerClient;
 use super::maybe_tls::MaybeTlsStream;
 use super::record_reader::RecordReader;
 use super::reload::Current;

@@ -84,7 +84,7 @@ async fn so_many_handshakes_may_be_under_way_in_all_and_from_one_address() {
     let mut last = Raw::connect_from(third, scene.responder.tunnel()).await.expect("a connection");
     last.read_to_end(SOON, "it is turned away").await;
     assert!(is_refusal(&String::from_utf8_lossy(last.received()), 503));
-    scene.counts(&format!("{REJECTED}{{reason=\"busy\"}}"), 1).await;
+    scene.counts(&format!("{REJECTED}{{reason=\"too-many-handshakes\"}}"), 1).await;
     bystander.was_served().await;
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use revtun_core::address::Address;
 use serde_json::{Value, json};
 
-use super::{DrainQuery, HEALTH_PATIENCE, Subject, certificates};
+use super::certificates;
+use super::drain_query::DrainQuery;
+use super::subject::{HEALTH_PATIENCE, Subject};
 use crate::metrics::Exposition;
 use revtun::initiator::{InitiatorHandle, Totals, TunnelInfo};
 use revtun::tls::CertificateStore;

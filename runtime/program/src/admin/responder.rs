@@ -7,7 +7,9 @@ use revtun_core::identity::{ClusterId, NodeId, TenantId};
 use revtun_core::responder::{DrainScope, Target, TargetName};
 use serde_json::{Value, json};
 
-use super::{DrainQuery, HEALTH_PATIENCE, Subject, certificates};
+use super::certificates;
+use super::drain_query::DrainQuery;
+use super::subject::{HEALTH_PATIENCE, Subject};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
 use revtun::responder::{ResponderHandle, TunnelInfo};

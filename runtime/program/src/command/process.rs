@@ -50,7 +50,7 @@ pub(super) fn set<T: Clone>(setting: &mut Option<T>, flag: &Option<T>) {
 }
 
 /// Runs `process` on `threads` workers, one per processor by default.
-pub(crate) fn on_threads(
+pub(super) fn on_threads(
     threads: Option<NonZeroUsize>,
     process: impl Future<Output = Result<(), CliError>>,
 ) -> Result<(), CliError> {

@@ -17,8 +17,8 @@ use revtun_program::config::LogSettings;
 
 use self::network::Network;
 use self::stage::{Stage, Told};
+use super::process;
 use crate::cli::DemoArgs;
-use crate::command::process;
 use crate::error::CliError;
 use crate::log;
 
@@ -34,7 +34,7 @@ const BULK_BYTES: usize = 8 << 20;
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Shows it.
-pub(crate) fn run(args: &DemoArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let quiet = LogSettings { level: Some("error".to_owned()), ..LogSettings::default() };
     log::start(&args.log.over(quiet)?)?;
     process::on_threads(None, async { show(Stage::open(Tokio::begin(), PICTURE)).await })
