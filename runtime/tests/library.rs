@@ -207,7 +207,12 @@ mod with_axum {
     async fn two_requests_at_once_share_a_tunnel() {
         let responder = responder(|_| {}).await;
         let both = Arc::new(Barrier::new(2));
-        let app = Router::new().route("/", get(async move || drop(both.wait().await)));
+        let app = Router::new().route(
+            "/",
+            get(async move || {
+                both.wait().await;
+            }),
+        );
         let _initiator = serving(app, &responder).await;
         let ask = || within("an answer", client_example::get(responder.client(), "edge-1"));
         let (one, other) = tokio::join!(ask(), ask());
