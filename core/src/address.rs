@@ -1,6 +1,7 @@
 //! `rc://node:cluster:tenant@upstream:count`: who an initiator is, where it dials and how often (reference §1).
 
 use alloc::boxed::Box;
+use core::convert::Infallible;
 use core::fmt;
 use core::str::FromStr;
 
@@ -87,6 +88,14 @@ impl FromStr for Address {
     }
 }
 
+impl TryFrom<&str> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: &str) -> Result<Self, AddressError> {
+        Self::parse(text)
+    }
+}
+
 fn split<const N: usize>(text: &str, separator: char) -> Option<[&str; N]> {
     let mut parts = text.split(separator);
     let mut found = [""; N];
@@ -145,6 +154,13 @@ impl fmt::Display for AddressError {
 }
 
 impl core::error::Error for AddressError {}
+
+/// What takes an address or its text has this error for both.
+impl From<Infallible> for AddressError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
 
 /// What can be wrong with an address. Texts are those of reference §1 where it names them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -23,15 +23,18 @@ pub const GOAWAY_UNUSED_CLIENT: [u8; 24 + 9 + 17] = {
     bytes
 };
 
-/// What an initiator sends on a tunnel that it drains before its first use: empty SETTINGS, GOAWAY.
+/// GOAWAY, last stream 2^31-1, NO_ERROR: from an initiator, "I take this tunnel out of use, finish what you have".
 ///
-/// The last stream is 2^31-1, since a request of the responder's may be on its way already, and is served. Only a
-/// revtun understands an initiator that speaks first ([`Answer::Accepted`](crate::handshake::Answer::Accepted)).
+/// Not a lower stream, since a request of the responder's may be on its way already, and is served.
+pub const GOAWAY_SERVER: [u8; 17] = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
+/// What an initiator sends on a tunnel that it drains before its first use: empty SETTINGS, GOAWAY. Only a revtun
+/// understands an initiator that speaks first ([`Answer::Accepted`](crate::handshake::Answer::Accepted)).
 pub const GOAWAY_UNUSED_SERVER: [u8; 9 + 17] = {
     let mut bytes = [0; 9 + 17];
     let (settings, goaway) = bytes.split_at_mut(SETTINGS.len());
     settings.copy_from_slice(&SETTINGS);
-    goaway.copy_from_slice(&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    goaway.copy_from_slice(&GOAWAY_SERVER);
     bytes
 };
 

@@ -4,17 +4,21 @@
 //!              Resolved                    Dial, SendHandshake, Deliver, Goaway, Close
 //!   hosts ────────────────▶ ┌────────┐ ────────────────────────────────────────────────▶ tunnel ◀──▶ responder
 //!                           │ driver │                                                     │
-//!   handle ──── drain ────▶ └────────┘ ◀────────────────────────────────────────────────  serve ──▶ TunnelService
-//!                                       Connected, Answered, Heard, Used, Goaway, Ended
+//!   handle ──── drain ────▶ └────────┘ ◀────────────────────────────────────────────────    │
+//!                                       Connected, Answered, Heard, Used, Goaway, Ended      │ first use
+//!                                                                                            ├─▶ serve ──▶ TunnelService
+//!                                                                                            └─▶ handover ──▶ ReverseListener
 //! ```
 //!
-//! Reading order: [`context`], [`driver`], [`tunnel`], [`handshake`], [`serve`]; [`resolve`] is where hosts come from. The usual
-//! [`TunnelService`] is [`upstream::Forward`](crate::upstream::Forward).
+//! Reading order: [`context`], [`driver`], [`tunnel`], [`handshake`], [`first_use`], [`serve`], [`handover`]; [`resolve`] is where
+//! hosts come from. The usual [`TunnelService`] is [`upstream::Forward`](crate::upstream::Forward).
 
 mod command;
 mod context;
 mod counters;
 mod driver;
+mod first_use;
+mod handover;
 mod handshake;
 mod hosts;
 mod resolve;
@@ -26,13 +30,15 @@ mod view;
 
 pub use self::context::Run;
 pub use self::counters::Totals;
+pub use self::handover::TunnelStream;
 pub use self::resolve::Unresolvable;
 pub use self::service::TunnelService;
 pub use self::view::TunnelInfo;
 pub use crate::error::BoxError;
-pub use crate::host_port::HostPort;
+pub use crate::host_port::{HostPort, HostPortError};
 pub use crate::http::RequestBody;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,9 +49,11 @@ use revtun_core::initiator::{Config, Initiator};
 use tokio::sync::{mpsc, watch};
 use tracing::{Instrument, error_span};
 
-use self::context::Context;
+use self::context::{Context, KeepRunning};
 use self::counters::Counters;
 use self::driver::{Driver, State};
+use self::first_use::UseTunnel;
+use self::handover::Handover;
 use self::hosts::{Hosts, Resolved};
 use self::resolve::keep_resolving;
 use crate::http::HttpLimits;
@@ -61,6 +69,9 @@ const INPUTS: usize = 1024;
 
 /// The capacity for orders to drain.
 const DRAINS: usize = 4;
+
+/// The capacity for tunnels in use that nobody has accepted; others wait in their own tasks.
+const ACCEPTED: usize = 16;
 
 /// What the task is called that steps the machine.
 const PUMP: &str = "initiator pump";
@@ -125,6 +136,25 @@ impl InitiatorConfig {
 /// If the name of an endpoint cannot be resolved, or a plaintext tunnel to it would leave this machine and must not. A name
 /// that fails to resolve later keeps its last addresses.
 pub async fn start<W: World, S: TunnelService>(
+    world: &W,
+    config: InitiatorConfig,
+    run: Run,
+    service: S,
+) -> Result<InitiatorHandle<W>, Unresolvable> {
+    start_using(world, config, run, service).await
+}
+
+/// As [`start`], but tunnels in use go to whoever receives them, as streams with the responder's address.
+pub(crate) async fn start_listening<W: World>(
+    world: &W,
+    config: InitiatorConfig,
+    run: Run,
+) -> Result<(InitiatorHandle<W>, mpsc::Receiver<(TunnelStream<W>, SocketAddr)>), Unresolvable> {
+    let (tunnels, accepted) = mpsc::channel(ACCEPTED);
+    Ok((start_using(world, config, run, Handover(tunnels)).await?, accepted))
+}
+
+async fn start_using<W: World, S: UseTunnel<W>>(
     world: &W,
     config: InitiatorConfig,
     run: Run,
@@ -210,6 +240,11 @@ impl<W: World> InitiatorHandle<W> {
     pub fn drain(&self, grace: Duration) {
         // Without room earlier orders are still to be performed; without a receiver everything is drained already.
         let _ = self.drains.try_send(grace);
+    }
+
+    /// What keeps the initiator running when the handle is dropped.
+    pub(crate) fn keep_running(&self) -> KeepRunning {
+        KeepRunning { _drains: self.drains.clone() }
     }
 
     /// Waits until a drain is complete and no tunnel is left.

@@ -12,6 +12,8 @@
 //! An arrow means "imports", from top to bottom; `tests/tests/dependencies` checks that there is no circle. Neither end imports
 //! the other. No decision is made here: which tunnel, when to dial again, how long to wait are all answers of `revtun_core`.
 //!
+//! How to use it is in the [`guide`].
+//!
 //! # Two ways to drive a machine
 //!
 //! The initiator's machine belongs to an actor: its tasks send inputs over a channel to one driver, which steps the machine and
@@ -30,14 +32,16 @@
 //!    the task of a tunnel has, `tunnel.rs` the life of a tunnel; `downstream` is how callers come in.
 //! 3. What they share: [`tunnel_io`] (the byte stream of a tunnel in use), [`http`] (limits, bodies, idle timeouts, local replies),
 //!    `prefixed_io`, `keep_alive`, [`tls`], [`token`], [`journal`].
-//! 4. [`upstream`]: how requests reach the local service.
+//! 4. [`upstream`]: how requests reach the local service; [`ReverseListener`]: how they reach a server of the user's own choice.
 //!
 //! The `revtun` program is a crate of its own, in `runtime/program`: command line, configuration files, admin pages, logs.
-//! Nothing here knows of it. The feature `jwt` brings JSON Web Tokens, by which initiators may prove who they are.
+//! Nothing here knows of it. The feature `jwt` brings JSON Web Tokens, by which initiators may prove who they are; with the feature
+//! `axum` a [`ReverseListener`] is a listener for `axum::serve`.
 
 mod counter;
 mod error;
 mod forward_write;
+pub mod guide;
 mod host_port;
 pub mod http;
 pub mod initiator;
@@ -46,7 +50,7 @@ mod keep_alive;
 mod prefixed_io;
 pub mod pump;
 pub mod responder;
-
+mod reverse_listener;
 pub mod supervise;
 mod sync;
 pub mod tls;
@@ -54,3 +58,5 @@ pub mod token;
 pub mod tunnel_io;
 pub mod upstream;
 pub mod world;
+
+pub use self::reverse_listener::{ConnectError, ReverseListener};

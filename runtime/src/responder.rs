@@ -8,6 +8,8 @@
 //!                               └───────────── requests, by TunnelClient ────────────┘
 //! ```
 //!
+//! An [`EgressClient`] is a caller in the same process.
+//!
 //! Every task steps the machine itself ([`shared`]); the pump only ticks it. Reading order: [`context`], [`shared`], [`tick`],
 //! [`accept`], [`handshake`], [`tunnel`], [`downstream`].
 
@@ -18,6 +20,7 @@ mod context;
 mod counters;
 mod downstream;
 mod downstream_error;
+mod egress_client;
 mod error;
 mod handle;
 mod handshake;
@@ -31,6 +34,8 @@ mod tunnel_end;
 mod view;
 
 pub use self::counters::Totals;
+pub use self::downstream::LeasedBody;
+pub use self::egress_client::{ClientError, EgressClient};
 pub use self::error::StartError;
 pub use self::local_reply::LocalReply;
 pub use self::view::TunnelInfo;
@@ -208,6 +213,12 @@ impl<W: World> ResponderHandle<W> {
     #[must_use]
     pub fn egress_addr(&self) -> SocketAddr {
         self.egress_addr
+    }
+
+    /// Sends requests to nodes and clusters as a caller at the egress listener does, without a connection to it.
+    #[must_use]
+    pub fn client(&self) -> EgressClient<W> {
+        EgressClient::new(&self.context)
     }
 
     /// Drains callers, then tunnels, and returns when nothing is left, or soon after `grace`. There is no way back.

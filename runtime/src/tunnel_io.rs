@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use revtun_core::h2frame::{FrameScanner, GOAWAY_NO_ERROR};
+use revtun_core::h2frame::{FrameScanner, GOAWAY_NO_ERROR, GOAWAY_SERVER};
 use revtun_core::initiator::{self, Protocol};
 use revtun_core::rping::PingFilter;
 use revtun_core::{Instant, responder};
@@ -47,7 +47,7 @@ pub enum Notice {
 pub struct GoawaySender(oneshot::Sender<()>);
 
 impl GoawaySender {
-    /// Sends GOAWAY (last stream 0, NO_ERROR) as soon as the current frame is complete.
+    /// Sends GOAWAY (NO_ERROR) as soon as the current frame is complete.
     pub fn send(self) {
         // An error means that the stream was dropped already.
         let _ = self.0.send(());
@@ -85,6 +85,27 @@ impl<W: World, S> TunnelIo<W, S> {
         (Self { world: world.clone(), stream, inbound, outbound: None, write_blocked: false, transferred }, notices)
     }
 
+    /// The initiator's end, for a server that is not ours: as [`Self::serving`], and over HTTP/2 a GOAWAY can be inserted behind
+    /// which the responder begins no more requests.
+    pub fn accepted(
+        world: &W,
+        stream: MaybeTlsStream<S>,
+        protocol: Protocol,
+        prefix: Bytes,
+    ) -> (Self, mpsc::Receiver<Notice>, GoawaySender) {
+        let (mut io, notices) = Self::serving(world, stream, protocol, prefix);
+        let (sender, requested) = oneshot::channel();
+        io.outbound = match protocol {
+            Protocol::Http2 => Some(Outbound {
+                scanner: FrameScanner::server(),
+                goaway: Goaway::NotRequested(requested),
+                frame: &GOAWAY_SERVER,
+            }),
+            Protocol::Http1 => None,
+        };
+        (io, notices, GoawaySender(sender))
+    }
+
     /// The responder's end: sends HTTP/2 requests. `echoes` has seen all that was read so far; echoes of late pings
     /// are still removed.
     pub fn requesting(
@@ -97,7 +118,11 @@ impl<W: World, S> TunnelIo<W, S> {
         let transferred = stream.byte_counts();
         let stream = PrefixedIo::skipping_echoes(stream, echoes);
         let (sender, requested) = oneshot::channel();
-        let outbound = Some(Outbound { scanner: FrameScanner::client(), goaway: Goaway::NotRequested(requested) });
+        let outbound = Some(Outbound {
+            scanner: FrameScanner::client(),
+            goaway: Goaway::NotRequested(requested),
+            frame: &GOAWAY_NO_ERROR,
+        });
         (
             Self { world: world.clone(), stream, inbound, outbound, write_blocked: false, transferred },
             notices,
@@ -224,6 +249,8 @@ impl Inbound {
 struct Outbound {
     scanner: FrameScanner,
     goaway: Goaway,
+    /// The GOAWAY to insert.
+    frame: &'static [u8],
 }
 
 #[derive(Debug)]
@@ -241,7 +268,7 @@ impl Outbound {
     fn poll_goaway<S: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, stream: &mut S) -> Poll<io::Result<()>> {
         if let Goaway::NotRequested(request) = &mut self.goaway {
             match Pin::new(request).poll(cx) {
-                Poll::Ready(Ok(())) => self.goaway = Goaway::Due(&GOAWAY_NO_ERROR),
+                Poll::Ready(Ok(())) => self.goaway = Goaway::Due(self.frame),
                 Poll::Ready(Err(_)) => self.goaway = Goaway::Done,
                 Poll::Pending => {}
             }

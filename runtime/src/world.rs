@@ -14,6 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use revtun_core::{Env, Instant};
@@ -47,6 +48,16 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
     /// # Errors
     /// As the network says.
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Has the network probe the peer of `stream` whenever nothing came for `interval`; if no probe is answered for `timeout`,
+    /// reads and writes fail. By default nothing does so.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn keep_alive(&self, stream: &Self::Stream, interval: Duration, timeout: Duration) -> io::Result<()> {
+        let _ = (stream, interval, timeout);
+        Ok(())
+    }
 
     /// Listens at `at`.
     ///

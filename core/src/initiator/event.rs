@@ -70,7 +70,7 @@ pub enum Event {
 pub enum Protocol {
     /// HTTP/2: our PINGs make a living responder heard at least every few seconds.
     Http2,
-    /// HTTP/1.1, which has no pings: long silence is normal.
+    /// HTTP/1.1, which has no pings, or what the runtime does not look into: long silence is normal.
     Http1,
 }
 

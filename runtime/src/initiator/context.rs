@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use revtun_core::TunnelId;
 use revtun_core::address::Address;
@@ -45,6 +46,12 @@ impl<W, S> Context<W, S> {
     pub(super) fn extent(&self) -> Option<Extent> {
         self.tls.as_ref().map(|tls| tls.extent)
     }
+}
+
+/// Keeps the driver of an initiator running, by keeping the channel for its orders open.
+#[derive(Debug)]
+pub(crate) struct KeepRunning {
+    pub(super) _drains: mpsc::Sender<Duration>,
 }
 
 /// What the tasks of an initiator report to its driver.

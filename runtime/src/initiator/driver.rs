@@ -15,8 +15,8 @@ use tracing::{debug, info, warn};
 use super::command::{COMMANDS, TunnelCommand};
 use super::context::{Context, Input};
 use super::counters::{HandshakeOutcome, TunnelEnd};
+use super::first_use::UseTunnel;
 use super::hosts::{Hosts, Resolved};
-use super::service::TunnelService;
 use super::task::TunnelTask;
 use super::tunnel::Tunnel;
 use crate::pump::Driven;
@@ -62,7 +62,7 @@ enum Progress {
     Draining,
 }
 
-impl<W: World, S: TunnelService> Driver<W, S> {
+impl<W: World, S: UseTunnel<W>> Driver<W, S> {
     pub(super) fn new(
         context: Arc<Context<W, S>>,
         state: watch::Sender<State>,
@@ -235,7 +235,7 @@ impl<W: World, S: TunnelService> Driver<W, S> {
     }
 }
 
-impl<W: World, S: TunnelService> Driven for Driver<W, S> {
+impl<W: World, S: UseTunnel<W>> Driven for Driver<W, S> {
     type Input = Input;
 
     fn deadline(&self) -> Option<Instant> {

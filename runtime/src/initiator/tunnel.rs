@@ -16,9 +16,8 @@ use tokio::sync::oneshot;
 
 use super::command::TunnelCommand;
 use super::context::Input;
+use super::first_use::{FirstUse, UseTunnel};
 use super::handshake::{read_response, send_request};
-use super::serve::{FirstUse, serve};
-use super::service::TunnelService;
 use super::task::{TunnelTask, end_of_stream};
 use crate::supervise::Caught;
 use crate::tls::{self, Extent, MaybeTlsStream};
@@ -40,7 +39,7 @@ pub(super) struct Tunnel<W, S> {
     idle_bytes: usize,
 }
 
-impl<W: World, S: TunnelService> Tunnel<W, S> {
+impl<W: World, S: UseTunnel<W>> Tunnel<W, S> {
     /// A tunnel to `peer`, which was first dialled at `first_dial_ms`, in milliseconds since the Unix epoch.
     pub(super) fn new(task: TunnelTask<W, S>, peer: SocketAddr, name: Option<Arc<str>>, first_dial_ms: u64) -> Self {
         Self { task, peer, name, first_dial_ms, heard: None, idle_bytes: 0 }
@@ -78,6 +77,9 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         let context = &self.task.context;
         let token = context.token.as_ref().map(|file| file.read().map_err(io::Error::other)).transpose()?;
         let stream = context.world.connect(self.peer).await?;
+        if S::OPAQUE {
+            context.world.keep_alive(&stream, context.core.probe_interval, context.core.silence)?;
+        }
         match &context.tls {
             None => Ok((MaybeTlsStream::plain(stream), token)),
             Some(tls) => {
@@ -109,9 +111,10 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         if let Some(inner) = context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
             (stream, first) = Box::pin(accept_inner_tls(&inner, stream, first)).await?;
         }
-        self.task.report(Event::Used { tunnel, protocol: first.protocol }).await;
+        let protocol = if S::OPAQUE { Protocol::Http1 } else { first.protocol };
+        self.task.report(Event::Used { tunnel, protocol }).await;
         // Boxed, so that an idle tunnel does not hold the memory that HTTP needs.
-        Ok(Box::pin(serve(&mut self.task, stream, first)).await)
+        Ok(Box::pin(S::carry(&mut self.task, stream, first)).await)
     }
 
     /// Answers pings until something else comes. `rest` came together with the response to the handshake.
@@ -122,7 +125,8 @@ impl<W: World, S: TunnelService> Tunnel<W, S> {
         let mut space = [0; IDLE_READ];
         loop {
             if let Some(protocol) = protocol {
-                return Ok(FirstUse { protocol, prefix: idle.data.into(), draining: idle.draining });
+                let (peer, prefix) = (self.peer, idle.data.into());
+                return Ok(FirstUse { peer, protocol, prefix, draining: idle.draining });
             }
             tokio::select! {
                 biased;
@@ -186,11 +190,11 @@ async fn accept_inner_tls<T: tokio::io::AsyncRead + AsyncWrite + Unpin>(
     stream: MaybeTlsStream<T>,
     first: FirstUse,
 ) -> io::Result<(MaybeTlsStream<T>, FirstUse)> {
-    let mut stream = inner.accept_inner(stream, first.prefix).await?;
+    let mut stream = inner.accept_inner(stream, first.prefix.clone()).await?;
     let mut bytes = Vec::new();
     loop {
         if let Some(protocol) = h2frame::detect_protocol(&bytes) {
-            return Ok((stream, FirstUse { protocol, prefix: Bytes::from(bytes), draining: first.draining }));
+            return Ok((stream, FirstUse { protocol, prefix: Bytes::from(bytes), ..first }));
         }
         if stream.read_buf(&mut bytes).await? == 0 {
             return Err(end_of_stream());

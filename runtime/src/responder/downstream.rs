@@ -4,6 +4,10 @@ mod body;
 mod proxy;
 mod request;
 
+pub(super) use self::body::DownstreamBody;
+pub use self::body::LeasedBody;
+pub(super) use self::proxy::proxy;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +26,6 @@ use hyper_util::server::conn::auto::Builder;
 use revtun_core::responder::retry::LAST_REQUEST_GRACE;
 use tokio::sync::watch;
 
-use self::body::LeasedBody;
 use super::context::{Context, Phase};
 use super::downstream_error::DownstreamError;
 use super::listen;
@@ -174,7 +177,8 @@ async fn respond<W: World>(
 ) -> Result<Response<Either<LocalReplyBody, LeasedBody<W>>>, Infallible> {
     let Caller { context, address, phase } = &*caller;
     let http2 = request.version() == Version::HTTP_2;
-    let mut proxied = pin!(proxy::proxy(context, address, request));
+    let request = request.map(|body| DownstreamBody::lingering(body, &context.world));
+    let mut proxied = pin!(proxy(context, Some(address), request));
     let proxied = match Activity::current() {
         Some(activity) => tokio::select! {
             biased;

@@ -1,5 +1,7 @@
 //! Local replies: what a caller is told when the responder itself answers, with status and reason.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
@@ -103,6 +105,7 @@ impl LocalReply {
         }
     }
 
+    /// The text for people, with a line feed at its end.
     const fn text(self) -> &'static str {
         match self {
             Self::NoTarget => "Name a node in x-node-id or a cluster in x-cluster-id.\n",
@@ -130,6 +133,13 @@ impl LocalReply {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
+    }
+}
+
+/// The text for people, without a full stop.
+impl fmt::Display for LocalReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text().trim_end_matches(['.', '\n']))
     }
 }
 

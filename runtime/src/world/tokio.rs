@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use revtun_core::Instant;
-use socket2::{SockAddr, SockRef, Socket};
+use socket2::{SockAddr, SockRef, Socket, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::World;
@@ -14,6 +14,9 @@ use crate::journal::Journal;
 
 /// Connections that the kernel may hold for a listener before we accept them.
 const BACKLOG: u32 = 4096;
+
+/// The most unanswered probes of TCP's keep-alive that Linux counts.
+const MAX_PROBES: u32 = 127;
 
 /// The real world.
 #[derive(Clone, Debug)]
@@ -70,6 +73,14 @@ impl World for Tokio {
         Ok(stream)
     }
 
+    /// TCP's keep-alive, whose times are whole seconds.
+    fn keep_alive(&self, stream: &TcpStream, interval: Duration, timeout: Duration) -> io::Result<()> {
+        let interval = interval.max(Duration::from_secs(1));
+        let probes = u32::try_from(timeout.as_secs() / interval.as_secs()).unwrap_or(u32::MAX).clamp(1, MAX_PROBES);
+        let keep_alive = TcpKeepalive::new().with_time(interval).with_interval(interval).with_retries(probes);
+        SockRef::from(stream).set_tcp_keepalive(&keep_alive)
+    }
+
     async fn listen(&self, at: SocketAddr) -> io::Result<TcpListener> {
         let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restarted responder must be able to bind its port at once, whatever connections are in TIME_WAIT.
@@ -118,6 +129,20 @@ mod tests {
     use std::net::{Ipv4Addr, TcpStream as Caller};
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_stream_is_probed_as_often_as_fits_into_its_timeout() {
+        let world = Tokio::begin();
+        let listener = world.listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let stream = world.connect(world.local_addr(&listener).unwrap()).await.unwrap();
+        world.keep_alive(&stream, Duration::from_secs(2), Duration::from_secs(7)).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(2));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        world.keep_alive(&stream, Duration::ZERO, Duration::MAX).unwrap();
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), MAX_PROBES);
+    }
 
     #[tokio::test]
     async fn a_connection_that_came_since_the_last_poll_is_accepted() {

@@ -24,14 +24,14 @@ use crate::fake::{ACCEPTED_BY_REVTUN, FakeResponder, Peer, REQUEST, soon, until}
 use crate::start::{config, count, pong, serving};
 
 /// The responder's end of a tunnel in use.
-struct InUse {
+pub(crate) struct InUse {
     requests: SendRequest<Empty<Bytes>>,
     notices: mpsc::Receiver<Notice>,
-    goaway: GoawaySender,
+    pub(crate) goaway: GoawaySender,
 }
 
 impl InUse {
-    async fn begin(peer: Peer) -> Self {
+    pub(crate) async fn begin(peer: Peer) -> Self {
         let world = Tokio::begin();
         let (io, notices, goaway) = TunnelIo::requesting(&world, MaybeTlsStream::plain(peer.stream), PingFilter::new());
         let handshake = http2::handshake(Executor::new(&world), TokioIo::new(io));
@@ -40,7 +40,7 @@ impl InUse {
         Self { requests, notices, goaway }
     }
 
-    fn ask(&self) -> impl Future<Output = String> + Send + 'static {
+    pub(crate) fn ask(&self) -> impl Future<Output = String> + Send + 'static {
         let mut requests = self.requests.clone();
         async move {
             let request = Request::get("http://service.example/").body(Empty::new()).unwrap();
@@ -50,7 +50,7 @@ impl InUse {
         }
     }
 
-    async fn goaway_received(&mut self) {
+    pub(crate) async fn goaway_received(&mut self) {
         let goaway = async { while self.notices.recv().await != Some(Notice::GoawayReceived) {} };
         soon("the initiator's GOAWAY", goaway).await;
     }

@@ -9,6 +9,7 @@ mod handshake;
 mod hosts;
 mod http2;
 mod lifecycle;
+mod listener;
 mod pings;
 mod pool;
 mod start;

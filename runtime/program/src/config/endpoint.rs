@@ -1,30 +1,21 @@
 //! Places on the network: where to dial, where to listen, where to forward to.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::ConfigError;
-use revtun::initiator::HostPort;
+use revtun::initiator::{HostPort, HostPortError};
 
 /// Reads `HOST:PORT`; an IPv6 address stands in brackets.
 ///
 /// # Errors
 /// If the text is anything else, or the port is zero.
 pub fn parse_endpoint(text: &str) -> Result<HostPort, ConfigError> {
-    let error = |what: &str| {
+    text.parse().map_err(|error: HostPortError| {
         ConfigError::new(
-            format!("{text:?} {what}"),
+            format!("{text:?} {error}"),
             "write HOST:PORT, such as tunnels.example.com:15443 or [::1]:15443",
         )
-    };
-    let (host, port) = text.rsplit_once(':').ok_or_else(|| error("has no port"))?;
-    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| error("has no port from 1 to 65535"))?;
-    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => inner,
-        Some(_) => return Err(error("has no IPv6 address in its brackets")),
-        None if is_name(host) || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()) => host,
-        None => return Err(error("has no valid host")),
-    };
-    Ok(HostPort { host: host.to_owned(), port })
+    })
 }
 
 /// Reads the URL of a local service: `http://HOST:PORT`; without a port, 80.
@@ -56,20 +47,6 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
             "write IP:PORT, such as 127.0.0.1:15443; port 0 lets the system choose",
         )
     })
-}
-
-/// A DNS name (RFC 1123 §2.1), with the underscore that many networks use beside it.
-fn is_name(host: &str) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    let host = host.strip_suffix('.').unwrap_or(host);
-    // A name of digits and dots alone is a mistyped IPv4 address.
-    host.len() <= 253 && host.split('.').all(label) && !host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 #[cfg(test)]

@@ -16,34 +16,45 @@ use crate::responder::shared::Lease;
 use crate::world::World;
 
 /// Takes a body of which the rest is not needed.
-type Drain = Box<dyn FnOnce(Incoming) + Send + Sync>;
+type Drain<B> = Box<dyn FnOnce(B) + Send + Sync>;
 
 /// The body of a caller's request.
-pub(super) struct DownstreamBody {
-    caller: Option<(Incoming, Drain)>,
+pub(in crate::responder) struct DownstreamBody<B: Body> {
+    caller: Option<(B, Option<Drain<B>>)>,
     activity: BodyActivity,
 }
 
-impl DownstreamBody {
-    /// Wraps `caller`. Dropped before its end, the rest is read for a while by a task of `world`, and discarded.
-    pub(super) fn new<W: World>(caller: Incoming, world: &W) -> Self {
-        if caller.is_end_stream() {
-            return Self { caller: None, activity: BodyActivity::NONE };
-        }
-        let (activity, world) = (BodyActivity::of(&caller), world.clone());
-        let drain: Drain = Box::new(move |caller| world.spawn(read_and_discard(world.clone(), caller)));
-        Self { caller: Some((caller, drain)), activity }
+impl DownstreamBody<Incoming> {
+    /// Wraps the body of a request on a connection. Dropped before its end, the rest is read for a while by a task of `world`,
+    /// and discarded.
+    pub(super) fn lingering<W: World>(caller: Incoming, world: &W) -> Self {
+        Self::wrap(caller, || {
+            let world = world.clone();
+            Some(Box::new(move |caller| world.spawn(read_and_discard(world.clone(), caller))))
+        })
     }
 }
 
-impl Body for DownstreamBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
+impl<B: Body> DownstreamBody<B> {
+    /// Wraps a body that may be dropped before its end.
+    pub(in crate::responder) fn new(caller: B) -> Self {
+        Self::wrap(caller, || None)
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn wrap(caller: B, drain: impl FnOnce() -> Option<Drain<B>>) -> Self {
+        if caller.is_end_stream() {
+            return Self { caller: None, activity: BodyActivity::NONE };
+        }
+        let activity = BodyActivity::of(&caller);
+        Self { caller: Some((caller, drain())), activity }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for DownstreamBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match &mut self.caller {
             Some((caller, _)) => {
                 let frame = ready!(Pin::new(caller).poll_frame(task));
@@ -63,9 +74,9 @@ impl Body for DownstreamBody {
     }
 }
 
-impl Drop for DownstreamBody {
+impl<B: Body> Drop for DownstreamBody<B> {
     fn drop(&mut self) {
-        if let Some((caller, drain)) = self.caller.take().filter(|(caller, _)| !caller.is_end_stream()) {
+        if let Some((caller, Some(drain))) = self.caller.take().filter(|(caller, _)| !caller.is_end_stream()) {
             drain(caller);
         }
     }
@@ -88,8 +99,12 @@ async fn read_and_discard<W: World>(world: W, mut caller: Incoming) {
     }
 }
 
-/// The body of a response from a tunnel. It holds the lease until it ends.
-pub(super) struct LeasedBody<W: World> {
+/// The body of a response from a tunnel, with backpressure: what is not read stays with the initiator. Dropped before its end, it
+/// cancels the request.
+///
+/// It ends without an error only if the response is complete.
+// It holds the lease until it ends.
+pub struct LeasedBody<W: World> {
     body: TimeoutBody<RecvBody>,
     /// The body failed; the error is returned by the next poll.
     failure: Option<BoxError>,

@@ -11,26 +11,33 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 use revtun_core::responder::retry::{Attempt, Decision, Progress, after_loss};
 use revtun_core::responder::{Event, Target};
 
 use super::body::{DownstreamBody, LeasedBody};
 use super::request::{self, TargetHeaders};
+use crate::error::BoxError;
 use crate::http::{RecvBody, header_list_bytes, send_body, strip_hop_by_hop};
 use crate::responder::context::Context;
 use crate::responder::local_reply::LocalReply;
 use crate::responder::shared::{Acquire, Lease};
 use crate::world::World;
 
-/// The response of the service behind a tunnel, or a local reply.
-pub(super) async fn proxy<W: World>(
+/// The body of a request, whoever its caller is.
+pub(in crate::responder) trait ProxyBody:
+    Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static
+{
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static> ProxyBody for B {}
+
+/// The response of the service behind a tunnel, or a local reply. `caller` is the address of a caller that has one.
+pub(in crate::responder) async fn proxy<W: World, B: ProxyBody>(
     context: &Context<W>,
-    caller: &HeaderValue,
-    request: Request<Incoming>,
+    caller: Option<&HeaderValue>,
+    request: Request<DownstreamBody<B>>,
 ) -> Result<Response<LeasedBody<W>>, LocalReply> {
     let (mut head, body) = request.into_parts();
-    let body = DownstreamBody::new(body, &context.world);
     // In HTTP/2 h2 enforces the limit.
     if head.version < Version::HTTP_2 && header_list_bytes(&head.headers) > context.http.header_bytes as usize {
         return Err(LocalReply::HeadersTooLarge);
@@ -54,10 +61,10 @@ pub(super) async fn proxy<W: World>(
     Ok(response)
 }
 
-async fn send_with_retries<W: World>(
+async fn send_with_retries<W: World, B: ProxyBody>(
     context: &Context<W>,
     target: Target<'_>,
-    request: &mut TunnelRequest,
+    request: &mut TunnelRequest<B>,
 ) -> Result<Response<LeasedBody<W>>, LocalReply> {
     let idempotent = request.head.method.is_idempotent();
     let (mut tries, mut unsent) = (0, 0);
@@ -107,14 +114,14 @@ async fn acquire<W: World>(context: &Context<W>, target: Target<'_>) -> Result<L
 
 /// A request on a tunnel. It is passed by reference: its head alone has 224 bytes, and was copied six times when each of
 /// these functions moved it to the next.
-struct TunnelRequest {
+struct TunnelRequest<B: ProxyBody> {
     head: Parts,
     /// None if it is empty, or sent.
-    body: Option<DownstreamBody>,
+    body: Option<DownstreamBody<B>>,
 }
 
-impl TunnelRequest {
-    fn new(mut head: Parts, body: DownstreamBody) -> Self {
+impl<B: ProxyBody> TunnelRequest<B> {
+    fn new(mut head: Parts, body: DownstreamBody<B>) -> Self {
         let body = (!body.is_end_stream()).then_some(body);
         let usually_has_body = ![Method::GET, Method::HEAD, Method::DELETE].contains(&head.method);
         if body.is_none() && usually_has_body {
@@ -139,10 +146,10 @@ impl TunnelLost {
 }
 
 /// Sends `request`, and takes its body.
-async fn send_on_tunnel<W: World>(
+async fn send_on_tunnel<W: World, B: ProxyBody>(
     context: &Context<W>,
     lease: Lease<W>,
-    request: &mut TunnelRequest,
+    request: &mut TunnelRequest<B>,
 ) -> Result<Response<LeasedBody<W>>, TunnelLost> {
     let Some(client) = lease.handle().client().await else { return Err(TunnelLost::UNSENT) };
     let Some(mut client) = client.ready().await else { return Err(TunnelLost::UNSENT) };
@@ -182,7 +189,7 @@ async fn send_on_tunnel<W: World>(
     Ok(Response::from_parts(head, body))
 }
 
-async fn upload(mut body: DownstreamBody, mut stream: SendStream<Bytes>) {
+async fn upload<B: ProxyBody>(mut body: DownstreamBody<B>, mut stream: SendStream<Bytes>) {
     send_body(Pin::new(&mut body), &mut stream).await;
 }
 

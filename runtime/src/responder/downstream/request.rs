@@ -74,8 +74,8 @@ pub(super) fn address(caller: IpAddr) -> HeaderValue {
 }
 
 /// Makes the head of a request from `caller` that of a request on a tunnel: hop-by-hop headers are removed, `x-forwarded-*`
-/// added, all else stays.
-pub(super) fn prepare(head: &mut Parts, caller: &HeaderValue, tls: bool) -> Result<(), LocalReply> {
+/// added if the caller has an address, all else stays.
+pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool) -> Result<(), LocalReply> {
     if head.method == Method::CONNECT {
         return Err(LocalReply::ConnectUnsupported);
     }
@@ -84,8 +84,10 @@ pub(super) fn prepare(head: &mut Parts, caller: &HeaderValue, tls: bool) -> Resu
     // We send the caller its 100 Continue, as soon as the tunnel takes the body.
     head.headers.remove(EXPECT);
     strip_hop_by_hop(&mut head.headers);
-    append_forwarded_for(&mut head.headers, caller);
-    head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
+    if let Some(caller) = caller {
+        append_forwarded_for(&mut head.headers, caller);
+        head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
+    }
     // ByteCounts: the first clone would allocate.
     let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
     let mut uri = http::uri::Parts::default();
@@ -140,7 +142,7 @@ mod tests {
 
     fn prepared(request: http::request::Builder) -> Parts {
         let mut head = head(request);
-        prepare(&mut head, &address(CALLER), false).unwrap();
+        prepare(&mut head, Some(&address(CALLER)), false).unwrap();
         head
     }
 
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn requests_that_cannot_be_forwarded_are_rejected() {
-        let rejection = |request| prepare(&mut head(request), &address(CALLER), false).unwrap_err();
+        let rejection = |request| prepare(&mut head(request), Some(&address(CALLER)), false).unwrap_err();
         assert_eq!(rejection(get("/").header(HOST, "a b")), LocalReply::IllegalHost);
         assert_eq!(rejection(get("/").header(HOST, "a").header(HOST, "a")), LocalReply::IllegalHost);
         assert_eq!(
