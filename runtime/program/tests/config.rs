@@ -110,10 +110,7 @@ fn every_key_of_a_responder_is_read() {
     assert_eq!(responder.responder.core, expected);
     assert_eq!((responder.responder.max_head_bytes, responder.responder.max_headers), (1024, 16));
     assert_eq!(responder.responder.max_idle_bytes, 2048);
-    let mut http = HttpLimits::default();
-    http.header_bytes = 4096;
-    http.pending_resets = 11;
-    http.body_timeout = Duration::from_secs(12);
+    let http = HttpLimits { header_bytes: 4096, pending_resets: 11, body_timeout: Duration::from_secs(12) };
     assert_eq!(responder.responder.http, http);
 }
 
@@ -207,7 +204,7 @@ none = []
 "#;
     let expected = [
         r#"f.toml:2:10: log.format: "xml" is not a log format; write human or json"#,
-        r#"f.toml:3:9: log.level: "shout=loud" is not a log level; write error, warn, info, debug or trace, or directives such as revtun=debug,info"#,
+        r#"f.toml:3:9: log.level: "loud" is not a log level; write error, warn, info, debug or trace, or directives such as revtun=debug,info"#,
         r#"f.toml:5:17: responder.tunnel_listen: "localhost:1" is not an address to listen on; write IP:PORT, such as 127.0.0.1:15443; port 0 lets the system choose"#,
         "f.toml:6:17: responder.ping_interval: is an integer; write a string in quotes",
         "f.toml:7:16: responder.echo_timeout: must not be zero; write for example 1s",
