@@ -229,7 +229,7 @@ async fn a_word_that_is_no_level_is_a_mistake_wherever_it_stands() {
         let code = process.end(SOON).await.code();
         let told = until(SOON, "it is told", async || Some(process.stderr()).filter(|told| !told.is_empty())).await;
         assert_eq!((code, told.lines().count()), (Some(2), 1), "{args:?}: {told}");
-        assert!(told.contains("\"warning\" is no log level; did you mean warn?"), "{args:?}: {told}");
+        assert!(told.contains("\"warning\" is not a log level; did you mean warn?"), "{args:?}: {told}");
     }
     // Where a flag says it, the environment does not count.
     let mut process = Process::start(

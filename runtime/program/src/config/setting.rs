@@ -190,7 +190,7 @@ impl<S> Setting<S> {
             Access::Switch(slot) => *slot(settings) = parse_switch(utf8(last)?)?,
             Access::Number(range, slot) => *slot(settings) = parse_number(utf8(last)?, range)?,
             Access::Count { range, set, .. } => set(settings, parse_number(utf8(last)?, range)?),
-            Access::Duration(zero, slot) => *slot(settings) = parse_duration(utf8(last)?, *zero)?,
+            Access::Duration(zero, slot) => *slot(settings) = parse_named_duration(utf8(last)?, *zero)?,
             Access::Listen(slot) => *slot(settings) = parse_listen(utf8(last)?)?,
             Access::File { what, slot, .. } => *slot(settings) = Some(parse_file(last, what)?),
             Access::Text { read, .. } => read(settings, utf8(last)?)?,
@@ -340,6 +340,12 @@ fn parse_number(text: &str, range: &RangeInclusive<u32>) -> Result<u32, ConfigEr
 
 fn parse_duration(text: &str, zero: Zero) -> Result<Duration, ConfigError> {
     nonzero(duration::parse(text)?, zero)
+}
+
+/// The same where no file shows what was written.
+fn parse_named_duration(text: &str, zero: Zero) -> Result<Duration, ConfigError> {
+    let duration = duration::parse(text)?;
+    nonzero(duration, zero).map_err(|_| ConfigError::new(format!("{text:?} must not be zero"), "write for example 1s"))
 }
 
 fn parse_file(text: &OsStr, what: &str) -> Result<PathBuf, ConfigError> {
