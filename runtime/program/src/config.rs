@@ -130,11 +130,11 @@ impl Settings {
             root.absorb(table);
         }
         if let Some(mut table) = root.table("responder") {
-            settings.responder = Some(ResponderSettings::read(&mut table, folder));
+            settings.responder = Some(responder::table::read(&mut table, folder));
             root.absorb(table);
         }
         if let Some(mut table) = root.table("initiator") {
-            settings.initiator = Some(InitiatorSettings::read(&mut table, folder));
+            settings.initiator = Some(initiator::table::read(&mut table, folder));
             root.absorb(table);
         }
         settings

@@ -7,16 +7,14 @@ mod tls;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use revtun_core::address::Address;
 use revtun_core::handshake::HeaderNames;
 use revtun_core::initiator::Config;
 
-use self::table::DECLARATION;
 use super::files::errors_of;
-use super::section::Section;
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::unprotected;
 use super::{ConfigError, DRAIN_GRACE, Diagnostic, Origin};
@@ -102,15 +100,6 @@ impl Default for InitiatorSettings {
 }
 
 impl InitiatorSettings {
-    /// Reads the table of a file in `folder`; what is wrong stays noted in `section`.
-    pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Self {
-        let mut settings = Self::default();
-        DECLARATION.read(section, &mut settings, folder);
-        section.check_silence(settings.core.probe_interval, &mut settings.core.silence);
-        addresses::read(section, &mut settings);
-        settings
-    }
-
     /// What is missing, once the file and the flags are both known; nothing may start before it is mended.
     #[must_use]
     pub fn missing(&self) -> Vec<Diagnostic> {

@@ -6,12 +6,10 @@ mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use self::table::DECLARATION;
 use super::files::errors_of;
-use super::section::Section;
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
 use super::token::unprotected;
@@ -65,19 +63,6 @@ impl Default for ResponderSettings {
 }
 
 impl ResponderSettings {
-    /// Reads the table of a file in `folder`; what is wrong stays noted in `section`.
-    pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Self {
-        let mut settings = Self::default();
-        section.either("ping_failure_threshold", "echo_timeout");
-        DECLARATION.read(section, &mut settings, folder);
-        let core = &mut settings.responder.core;
-        section.check_silence(core.ping_interval, &mut core.silence);
-        if let Some(threshold) = settings.ping_failure_threshold {
-            settings.set_ping_failure_threshold(threshold);
-        }
-        settings
-    }
-
     /// What is missing or does not fit together, once the file and the flags are both known.
     #[must_use]
     pub fn missing(&self) -> Vec<Diagnostic> {

@@ -1,10 +1,12 @@
 //! The declaration of every setting of an initiator.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use super::InitiatorSettings;
-use super::addresses::ADDRESSES;
+use super::addresses::{self, ADDRESSES};
 use super::tls::{CREDENTIALS, INNER_TLS, TLS};
+use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
 use crate::config::setting::{self, Declaration, Group, Presence};
 use crate::config::{
@@ -62,6 +64,15 @@ pub(in crate::config) static DECLARATION: Declaration<S> = Declaration {
         },
     ],
 };
+
+/// Reads the table of a file in `folder`; what is wrong stays noted in `section`.
+pub(in crate::config) fn read(section: &mut Section<'_>, folder: &Path) -> InitiatorSettings {
+    let mut settings = InitiatorSettings::default();
+    DECLARATION.read(section, &mut settings, folder);
+    section.check_silence(settings.core.probe_interval, &mut settings.core.silence);
+    addresses::read(section, &mut settings);
+    settings
+}
 
 const PROCESS: &[Setting] = &[
     Setting::flag(

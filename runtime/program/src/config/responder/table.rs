@@ -1,12 +1,14 @@
 //! The declaration of every setting of a responder.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use revtun_core::handshake::MAX_HEADERS;
 
 use super::ResponderSettings;
 use super::limits::LIMITS;
 use super::tls::{EGRESS_TLS, INNER_TLS, PLAINTEXT, TLS, TOKEN};
+use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
 use crate::config::setting::{self, Declaration, Group, Presence};
 use crate::config::{
@@ -62,6 +64,19 @@ pub(in crate::config) static DECLARATION: Declaration<S> = Declaration {
         },
     ],
 };
+
+/// Reads the table of a file in `folder`; what is wrong stays noted in `section`.
+pub(in crate::config) fn read(section: &mut Section<'_>, folder: &Path) -> ResponderSettings {
+    let mut settings = ResponderSettings::default();
+    section.either("ping_failure_threshold", "echo_timeout");
+    DECLARATION.read(section, &mut settings, folder);
+    let core = &mut settings.responder.core;
+    section.check_silence(core.ping_interval, &mut core.silence);
+    if let Some(threshold) = settings.ping_failure_threshold {
+        settings.set_ping_failure_threshold(threshold);
+    }
+    settings
+}
 
 const LISTENERS: &[Setting] = &[
     Setting::flag(
