@@ -133,6 +133,7 @@ fn a_longer_interval_by_flag_takes_the_silence_of_the_file_with_it() {
     let silence =
         |flags: Texts<'_>| load(file, End::Responder, &[], flags).unwrap().responder.unwrap().responder.core.silence;
     assert_eq!(silence(&[]), Duration::from_secs(5));
+    assert_eq!(silence(&[("ping-interval", "4s")]), Duration::from_secs(5));
     assert_eq!(silence(&[("ping-interval", "20s")]), Duration::from_secs(61));
     let file = "[responder]\nping_failure_threshold = 2\n";
     let settings = load(file, End::Responder, &[], &[("ping-interval", "20s")]).unwrap();
@@ -166,7 +167,9 @@ fn what_is_printed_is_a_file_that_says_the_same() {
     let initiator = "[initiator]\nprobe_interval = \"9s\"\n[initiator.tls]\n[initiator.upstreams]\n\"a b\" = [\"127.0.0.1:1\"]\n\
                      [[initiator.listener]]\naddress = \"rc://n:c:t@a:1\"\nforward = \"http://[::1]:2\"\n";
     let inner = "[initiator.tls]\nextent = \"inner\"\n[initiator.inner_tls]\ncert = \"a\\\"b\"\nkey = \"k\"\n";
-    let cases: [(End, &str, Texts<'_>); 7] = [
+    let cases: [(End, &str, Texts<'_>); 9] = [
+        (End::Responder, "[responder]\nping_interval = \"20s\"\n", &[("ping-interval", "1s")]),
+        (End::Responder, "[responder]\nsilence = \"3s\"\n", &[("ping-interval", "3s")]),
         (End::Responder, "", &[]),
         (End::Responder, "[responder]\nping_failure_threshold = 3\nthreads = 2\n", &[("ping-interval", "30s")]),
         (

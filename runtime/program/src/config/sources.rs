@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use super::setting::{Access, Declaration, Setting, Takes};
-use super::{Diagnostic, InitiatorSettings, Origin, ResponderSettings, Settings};
+use super::{Diagnostic, InitiatorSettings, Origin, ResponderSettings, Settings, follow_silence};
 use super::{initiator, log, responder};
 
 /// One of the two programs.
@@ -69,15 +69,16 @@ impl Settings {
         let origins = &mut self.origins;
         if let Some(responder) = &mut self.responder {
             let default = ResponderSettings::default().responder.core.silence;
-            let before = responder.responder.core.silence;
-            let interval = origins.get("responder.ping_interval");
-            if interval.is_some_and(|origin| !matches!(origin, Origin::File(_))) {
-                responder.set_ping_interval(responder.responder.core.ping_interval);
-            }
-            let after = responder.responder.core.silence;
-            let is_given = origins.contains_key("responder.silence");
-            if after != before || (!is_given && after != default) {
-                origins.insert("responder.silence".to_owned(), Origin::Follows("ping_interval"));
+            let core = &mut responder.responder.core;
+            let of_file = |setting: &str| matches!(origins.get(setting), Some(Origin::File(_)));
+            // An interval that is overridden may leave no room for the silence of the file.
+            let stands = of_file("responder.silence") && core.silence > core.ping_interval;
+            if !stands {
+                core.silence = follow_silence(core.ping_interval, default);
+                origins.remove("responder.silence");
+                if core.silence != default {
+                    origins.insert("responder.silence".to_owned(), Origin::Follows("ping_interval"));
+                }
             }
             if let Some(threshold) = responder.ping_failure_threshold {
                 responder.set_ping_failure_threshold(threshold);
