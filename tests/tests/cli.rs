@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use revtun::responder::LocalReply;
-use revtun_program::config::Settings;
+use revtun_program::config::{End, Settings, declared, declared_log};
 use revtun_tests::revtun::binary;
 
 fn root() -> PathBuf {
@@ -25,6 +25,17 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_owned()).expect("UTF-8")
 }
 
+const SUBCOMMANDS: [&[&str]; 8] = [
+    &["demo"],
+    &["responder"],
+    &["initiator"],
+    &["check"],
+    &["config"],
+    &["config", "responder"],
+    &["config", "initiator"],
+    &["replay"],
+];
+
 /// Every `--flag` in `text`.
 fn flags(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
@@ -34,8 +45,8 @@ fn flags(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_readme_names_every_flag_and_no_other() {
     let mut known = BTreeSet::new();
-    for command in ["demo", "responder", "initiator", "check", "replay"] {
-        let output = revtun(&[command, "--help"]);
+    for command in SUBCOMMANDS {
+        let output = revtun(&[command, &["--help"]].concat());
         assert!(output.status.success());
         known.extend(flags(&text(&output.stdout)));
     }
@@ -48,17 +59,15 @@ fn the_readme_names_every_flag_and_no_other() {
 
 #[test]
 fn every_flag_is_explained() {
-    for command in ["demo", "responder", "initiator", "check", "replay"] {
-        let help = text(&revtun(&[command, "--help"]).stdout);
+    for command in SUBCOMMANDS {
+        let help = text(&revtun(&[command, &["--help"]].concat()).stdout);
         let lines: Vec<_> = help.lines().map(str::trim).collect();
         for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("--")) {
             let explanation = lines.get(at + 1).copied().unwrap_or("");
-            assert!(explanation.len() > 20, "{command} does not explain {line}");
-            let optional = !matches!(*line, "--address <RC_URL>" | "--upstream <NAME=HOST:PORT[,HOST:PORT]...>");
-            let required = command == "check" && line.starts_with("--config");
-            let says =
-                lines[at + 1..].iter().take(3).any(|line| line.contains("[default:") || line.contains("[example:"));
-            assert!(says || !optional || required, "{command} tells no default of {line}");
+            assert!(explanation.len() > 20, "{command:?} does not explain {line}");
+            let required = command == ["check"] && line.starts_with("--config");
+            let says = lines[at + 1..].iter().take(3).any(|line| line.contains("[default:"));
+            assert!(says || required, "{command:?} tells no default of {line}");
         }
     }
 }
@@ -159,26 +168,51 @@ fn the_examples_show_the_defaults() {
 }
 
 #[test]
-fn the_examples_show_every_setting() {
-    for (source, example) in [
-        ("runtime/program/src/config/log.rs", "examples/responder.toml"),
-        ("runtime/program/src/config/log.rs", "examples/initiator.toml"),
-        ("runtime/program/src/config/responder.rs", "examples/responder.toml"),
-        ("runtime/program/src/config/initiator.rs", "examples/initiator.toml"),
-        ("runtime/program/src/config/tls.rs", "examples/responder.toml"),
-    ] {
-        let (source, shown) = (read(source), read(example));
-        let mut keys = 0;
-        for read in ["text", "listen", "duration", "number", "switch"] {
-            let call = format!("section.{read}(\"");
-            let calls = source.split(&call).skip(1);
-            for key in calls.filter_map(|rest| rest.split('"').next()) {
-                let is_shown =
-                    shown.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")));
-                assert!(is_shown, "{example} does not show {key}");
-                keys += 1;
+fn the_examples_and_the_reference_show_every_setting() {
+    let reference = read("runtime/program/SETTINGS.md");
+    for (end, example) in [(End::Responder, "examples/responder.toml"), (End::Initiator, "examples/initiator.toml")] {
+        let shown = read(example);
+        let settings: Vec<_> =
+            declared_log().into_iter().chain(declared(end)).flat_map(|group| group.settings).collect();
+        assert!(settings.len() >= 30, "{example}");
+        for setting in settings {
+            let line = format!("{} = ", setting.key);
+            let is_shown = shown.lines().any(|shown| shown.trim_start_matches("# ").starts_with(&line));
+            assert!(is_shown || setting.key.is_empty(), "{example} does not show {}", setting.key);
+            let names = [Some(setting.key.to_owned()), setting.flag.map(|flag| format!("--{flag}"))];
+            for name in names.into_iter().flatten().filter(|name| !name.is_empty()) {
+                assert!(reference.contains(&format!("| `{name}` |")), "the reference does not show {name}");
             }
         }
-        assert!(keys >= 2, "the readers of {example} look different now");
     }
+}
+
+#[test]
+fn config_prints_what_is_in_force_and_where_it_comes_from() {
+    let args = ["config", "responder", "--config", "examples/responder.toml", "--threads", "3"];
+    let mut command = Command::new(binary());
+    command.args(args).current_dir(root()).env("REVTUN_DRAIN_GRACE", "7s").env_remove("RUST_LOG");
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let page = text(&output.stdout);
+    let lines: Vec<_> = page.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for expected in [
+        "responder.threads = 3 # flag --threads",
+        "responder.drain_grace = \"7s\" # environment variable REVTUN_DRAIN_GRACE",
+        "# responder.journal # default: none",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected}: {page}");
+    }
+    assert!(page.contains("# examples/responder.toml:"), "{page}");
+    let again = Settings::parse(&page).expect("what is printed is a file");
+    assert_eq!(again.responder.expect("a responder").threads.map(std::num::NonZero::get), Some(3));
+}
+
+#[test]
+fn config_says_what_is_missing_to_start() {
+    let output = revtun(&["config", "initiator", "--forward", "http://127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stdout).contains("initiator.admin_listen = "), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("an initiator needs an address"), "{}", text(&output.stderr));
+    assert_eq!(revtun(&["config"]).status.code(), Some(2));
 }

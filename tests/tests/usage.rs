@@ -1,15 +1,23 @@
 //! Mistakes: one clear line on standard error, exit code 2, never a panic.
 
 use std::net::TcpListener;
+use std::process::Command;
 
 use revtun_tests::patience::SOON;
+use revtun_tests::process::Process;
 use revtun_tests::revtun;
 use revtun_tests::settings::Settings;
 
 /// Runs `revtun` with `args`, which hold one mistake, and checks how it is told; `about` must be named.
 async fn mistake(args: &[&str], about: &str) {
-    let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-    let mut process = revtun::start(&args);
+    mistake_with(&[], args, about).await;
+}
+
+/// The same with environment variables.
+async fn mistake_with(environment: &[(&str, &str)], args: &[&str], about: &str) {
+    let mut command = Command::new(revtun::binary());
+    command.args(args).env_remove("RUST_LOG").envs(environment.iter().copied());
+    let mut process = Process::start(&format!("revtun {}", args.join(" ")), &mut command);
     let code = process.end(SOON).await.code();
     // The reader of standard error may still be at it when the process is gone.
     revtun_tests::patience::until(SOON, "something is said", async || (!process.stderr().is_empty()).then_some(()))
@@ -41,6 +49,49 @@ async fn a_mistake_in_a_flag_is_told_in_one_line() {
     mistake(&["initiator", "--address", "rc://a:b@u:1"], "Expected: src_node_id:src_cluster_id:src_tenant_id").await;
     mistake(&["initiator", "--address", "rc://a:b:c@u:1025"], "1025").await;
     mistake(&["check"], "--config").await;
+    mistake(&["config"], "--config").await;
+}
+
+#[tokio::test]
+async fn a_typo_in_a_flag_or_subcommand_gets_a_suggestion() {
+    mistake(&["respnder"], "unknown subcommand respnder; did you mean responder?").await;
+    mistake(&["responder", "--tunel-listen", "127.0.0.1:0"], "--tunel-listen; did you mean --tunnel-listen?").await;
+    mistake(&["initiator", "--adress", "rc://a:b:c@u:1"], "--adress; did you mean --address?").await;
+    mistake(&["config", "responder", "--thread", "1"], "--thread; did you mean --threads?").await;
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_environment_names_the_variable() {
+    for (command, variable, value) in [
+        ("responder", "REVTUN_TUNNEL_LISTEN", "nonsense"),
+        ("responder", "REVTUN_TENANT_ISOLATION", "perhaps"),
+        ("responder", "REVTUN_CONFIG", "/no/such/file.toml"),
+        ("initiator", "REVTUN_ADDRESS", "rc://a:b:c@u:1 http://a"),
+        ("initiator", "REVTUN_FORWARD", "ftp://a:1"),
+        ("demo", "REVTUN_LOG_LEVEL", "warning"),
+        ("demo", "RUST_LOG", "warning"),
+    ] {
+        let about = if variable == "REVTUN_CONFIG" { value } else { variable };
+        mistake_with(&[(variable, value)], &[command], about).await;
+    }
+}
+
+#[test]
+fn paths_in_a_file_are_relative_to_it() {
+    let file = Settings::write("[responder.tls]\ncert = \"no-such.pem\"\nkey = \"no-such.key\"\n");
+    let (folder, name) = file.path().rsplit_once('/').expect("a folder");
+    let told = |config: &str, within: &str| {
+        let mut command = Command::new(revtun::binary());
+        let output = command.args(["check", "--config", config]).current_dir(within).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    let from_elsewhere = told(file.path(), "/");
+    for file in ["no-such.pem", "no-such.key"] {
+        assert!(from_elsewhere.contains(&format!("cannot read {folder}/{file}: ")), "{from_elsewhere}");
+    }
+    let from_there = told(name, folder);
+    assert!(from_there.contains("cannot read no-such.pem: "), "{from_there}");
 }
 
 #[tokio::test]

@@ -58,6 +58,12 @@ impl HeaderNames {
             connection: name("connection-id"),
         })
     }
+
+    /// What they begin with, in lower case.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.node.strip_suffix("-reverse-tunnel-node-id").expect("every one of them is made of a prefix")
+    }
 }
 
 /// Those that begin with `x-envoy`.

@@ -1,307 +1,306 @@
 //! The command line. It is a contract: scripts and service files hold it.
+//!
+//! The flags of settings are made from their declarations, see [`revtun_program::config`].
 
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+mod mistakes;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
-use revtun::initiator::HostPort;
-use revtun::tls::Extent;
-use revtun_core::address::Address;
-use revtun_core::binding::Template;
-use revtun_program::config::{
-    self, LogFormat, LogSettings, duration, parse_address, parse_claims, parse_extent, parse_identity, parse_interval,
-    parse_level, parse_listen, parse_server_name, parse_service, parse_threads, parse_threshold, parse_upstream,
-};
-use rustls::pki_types::ServerName;
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use revtun_program::config::{Declared, DeclaredGroup, End, Sources, Takes, declared, declared_log, variable_of};
 
 use crate::error::CliError;
 
-/// Reverse tunnels, wire-compatible with Envoy's: a node in a private network dials out to responders in the cloud,
-/// and requests for it travel back through the tunnels.
-#[derive(Debug, Parser)]
-#[command(name = "revtun", version, propagate_version = true, max_term_width = 100)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
 /// What to do.
-#[derive(Debug, Subcommand)]
+#[derive(Debug)]
 pub(crate) enum Command {
-    /// Run a demonstration in one process: a responder, an initiator, a service, requests, and a tunnel that is cut and
-    /// replaced.
-    ///
-    /// Listens on loopback ports that the system chooses, prints each step, and exits with code 0 if every step
-    /// succeeds.
-    Demo(DemoArgs),
-    /// Run a responder: accept tunnels, and send requests for a node or cluster back through them.
-    ///
-    /// Prints one line to standard output for each listener once it is bound ("tunnel listener on IP:PORT", then
-    /// "egress listener on …" and "admin listener on …"). SIGTERM and SIGINT drain; a second one ends the process
-    /// immediately.
-    Responder(Box<ResponderArgs>),
-    /// Run an initiator: dial responders, keep tunnels to them, and forward requests to a local service.
-    ///
-    /// Prints "admin listener on IP:PORT" to standard output once it is bound. SIGTERM and SIGINT drain; a second
-    /// one ends the process immediately.
-    Initiator(Box<InitiatorArgs>),
-    /// Check a configuration file and the files that it names: print every mistake with line and column. Exit code 0
-    /// if there is none, else 2.
-    Check(CheckArgs),
-    /// Say whether a journal (--journal) is what the machine does: take every step again and compare.
-    ///
-    /// Exit code 0 if all steps are equal; 1 at the first that differs, with its line, what was written and what the
-    /// machine does; 2 if the file is no journal.
+    Demo(Given),
+    Responder(Given),
+    Initiator(Given),
+    Check(Given),
+    /// Print what is in force: for one end, or for those that the file configures.
+    Config(Option<End>, Given),
     Replay(ReplayArgs),
 }
 
-/// `revtun demo`.
-#[derive(Args, Debug)]
-pub(crate) struct DemoArgs {
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
-}
-
-/// `revtun responder`.
-#[derive(Args, Debug)]
-pub(crate) struct ResponderArgs {
-    #[command(flatten)]
-    pub(crate) process: ProcessArgs,
-    /// Address of the listener for initiators [default: 127.0.0.1:15443]
-    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
-    pub(crate) tunnel_listen: Option<SocketAddr>,
-    /// Address of the listener for callers, whose requests carry x-node-id or x-cluster-id [default: 127.0.0.1:15080]
-    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
-    pub(crate) egress_listen: Option<SocketAddr>,
-    /// Address of the admin listener, with /healthz, /readyz, /tunnels, /metrics and /drain [default: 127.0.0.1:15090]
-    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
-    pub(crate) admin_listen: Option<SocketAddr>,
-    /// Time from an answered ping of an idle tunnel to the next one: 2s, 500ms, 1m30s [default: 2s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
-    pub(crate) ping_interval: Option<Duration>,
-    /// Intervals that a ping may stay unanswered before the tunnel is closed [default: 5s, whatever the interval]
-    #[arg(long, value_name = "N", value_parser = parse_threshold)]
-    pub(crate) ping_failure_threshold: Option<u32>,
-    /// The certificate for tunnels with its intermediate certificates, in PEM [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// The private key of that certificate, in PEM [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// The CA of the certificates of initiators; with it, each initiator must present one [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_client_ca: Option<PathBuf>,
-    /// The SAN by which the certificate of an initiator proves its identity, as a template:
-    /// spiffe://{tenant}/{cluster}/{node} [default: none]
-    #[arg(long, value_name = "TEMPLATE", value_parser = parse_identity)]
-    pub(crate) tls_identity: Option<[Template; 3]>,
-    /// Accept any identity from any certificate of the CA [default: false]
-    #[arg(long)]
-    pub(crate) allow_any_identity: bool,
-    /// The part of a tunnel that TLS protects: whole; for an Envoy as the peer, plaintext-after-handshake, or inner
-    /// with the table inner_tls of the file [default: whole]
-    #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
-    pub(crate) tls_extent: Option<Extent>,
-    /// A file with a JSON Web Key Set, the public keys of token issuers; with it, each initiator must send a token
-    /// [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_jwks: Option<PathBuf>,
-    /// The required issuer (iss) of tokens [default: none]
-    #[arg(long, value_name = "ISSUER")]
-    pub(crate) token_issuer: Option<String>,
-    /// The required audience (aud) of tokens [default: none]
-    #[arg(long, value_name = "AUDIENCE")]
-    pub(crate) token_audience: Option<String>,
-    /// The claim by which a token proves the identity of an initiator, as a template: sub={tenant}/{cluster}/{node}
-    /// [default: none]
-    #[arg(long, value_name = "CLAIM=TEMPLATE", value_parser = parse_claims)]
-    pub(crate) token_identity: Option<[Template; 3]>,
-    /// The certificate for callers, in PEM; without it, callers connect unencrypted [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) egress_tls_cert: Option<PathBuf>,
-    /// The private key of that certificate, in PEM [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) egress_tls_key: Option<PathBuf>,
-    /// Accept unencrypted tunnels from other machines, because something else encrypts the connection [default: false]
-    #[arg(long)]
-    pub(crate) allow_plaintext: bool,
-    /// Whether every request must name a tenant (x-tenant-id) and reaches that tenant only [default: true]
-    #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, hide_possible_values = true)]
-    pub(crate) tenant_isolation: Option<bool>,
-}
-
-/// `revtun initiator`.
-#[derive(Args, Debug)]
-pub(crate) struct InitiatorArgs {
-    #[command(flatten)]
-    pub(crate) process: ProcessArgs,
-    /// The identity, the upstream to dial, and the number of tunnels to each of its hosts:
-    /// rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT. May be given several times; replaces those of the file
-    #[arg(long, value_name = "RC_URL", value_parser = parse_address)]
-    pub(crate) address: Vec<Address>,
-    /// The endpoints of an upstream, by DNS name or IP address. May be given several times
-    #[arg(long, value_name = "NAME=HOST:PORT[,HOST:PORT]...", value_parser = parse_upstream)]
-    pub(crate) upstream: Vec<(String, Vec<HostPort>)>,
-    /// The local service to forward requests to; replaces those of the file [example: http://127.0.0.1:8080]
-    #[arg(long, value_name = "http://HOST:PORT", value_parser = parse_service)]
-    pub(crate) forward: Option<HostPort>,
-    /// Connect with TLS; implied by every other TLS flag [default: false]
-    #[arg(long)]
-    pub(crate) tls: bool,
-    /// The CA of the responder's certificate, in PEM [default: the root certificates of this system]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_ca: Option<PathBuf>,
-    /// The initiator's own certificate, in PEM [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// The private key of that certificate, in PEM [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// The name that the responder's certificate must contain [default: the host that is dialled]
-    #[arg(long, value_name = "NAME", value_parser = parse_server_name)]
-    pub(crate) tls_server_name: Option<ServerName<'static>>,
-    /// The part of a tunnel that TLS protects: whole; for an Envoy as the peer, plaintext-after-handshake, or inner
-    /// with the table inner_tls of the file [default: whole]
-    #[arg(long, value_name = "EXTENT", value_parser = parse_extent)]
-    pub(crate) tls_extent: Option<Extent>,
-    /// A file with the bearer token that proves the identity, read at each dial [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-    /// Connect to other machines unencrypted, because something else encrypts the connection [default: false]
-    #[arg(long)]
-    pub(crate) allow_plaintext: bool,
-    /// Address of the admin listener, with /healthz, /readyz, /tunnels, /metrics and /drain [default: 127.0.0.1:15091]
-    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
-    pub(crate) admin_listen: Option<SocketAddr>,
-}
-
-/// `revtun check`.
-#[derive(Args, Debug)]
-pub(crate) struct CheckArgs {
-    /// The TOML file to check
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
-}
-
 /// `revtun replay`.
-#[derive(Args, Debug)]
+#[derive(Debug)]
 pub(crate) struct ReplayArgs {
-    /// The journal to check
-    #[arg(value_name = "FILE")]
+    /// The journal to check.
     pub(crate) journal: PathBuf,
-    /// Also print every step as a TLA+ record, for the trace validation of the specification [default: not]
-    #[arg(long)]
+    /// Whether to print every step as a TLA+ record as well.
     pub(crate) tla: bool,
 }
 
-/// What both ends have in common.
-#[derive(Args, Debug)]
-pub(crate) struct ProcessArgs {
-    /// A TOML file with these settings and more; flags override it [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Worker threads; the number of tunnels does not depend on it [default: one per processor]
-    #[arg(long, value_name = "N", value_parser = parse_threads)]
-    pub(crate) threads: Option<NonZeroUsize>,
-    /// How long requests may continue after SIGTERM or SIGINT: 30s, 5m [default: 30s]
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    pub(crate) drain_grace: Option<Duration>,
-    /// Write every step of the machine to this file, in place of what is there; see replay. The machine of the
-    /// second --address writes to FILE.2, and so on [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) journal: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
-}
+/// The flags of settings that the command line gives, without their dashes.
+#[derive(Debug, Default)]
+pub(crate) struct Given(BTreeMap<String, Vec<OsString>>);
 
-/// How to log.
-#[derive(Args, Debug)]
-pub(crate) struct LogArgs {
-    /// The format of the log on standard error: human or json [default: human]
-    #[arg(long, value_name = "human|json", value_parser = LogFormat::parse)]
-    pub(crate) log_format: Option<LogFormat>,
-    /// The log level: error, warn, info, debug, trace, off, or directives such as revtun=debug,info; overrides RUST_LOG
-    /// [default: info]
-    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
-    pub(crate) log_level: Option<String>,
-}
+impl Given {
+    /// Does something with these flags and the environment.
+    pub(crate) fn with_sources<T>(&self, act: impl FnOnce(Sources<'_>) -> T) -> T {
+        let flags = |flag: &str| self.0.get(flag).cloned().unwrap_or_default();
+        act(Sources { environment: &|variable| std::env::var_os(variable), flags: &flags })
+    }
 
-impl LogArgs {
-    /// What the file says, the environment, and these flags on top of it.
-    ///
-    /// # Errors
-    /// If what the environment says counts and is no level.
-    pub(crate) fn over(&self, file: LogSettings) -> Result<LogSettings, CliError> {
-        let level = match &self.log_level {
-            Some(level) => Some(level.clone()),
-            None => level_of_environment()?.or(file.level),
-        };
-        Ok(LogSettings { format: self.log_format.unwrap_or(file.format), level })
+    /// The configuration file, by flag or by environment variable.
+    pub(crate) fn config(&self) -> Option<PathBuf> {
+        let by_flag = self.0.get(CONFIG).and_then(|values| values.last().cloned());
+        let path = by_flag.or_else(|| self.with_sources(|sources| sources.variable(&variable_of(CONFIG))));
+        path.map(PathBuf::from)
     }
 }
 
-/// What `RUST_LOG` says, unless it is empty.
-fn level_of_environment() -> Result<Option<String>, CliError> {
-    let text = std::env::var_os("RUST_LOG").unwrap_or_default();
-    let text = text.to_string_lossy();
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let wrong = |fault| CliError::user(format!("the environment variable RUST_LOG: {fault}"));
-    config::parse_level(&text).map(Some).map_err(wrong)
-}
+const CONFIG: &str = "config";
+
+/// What the demonstration logs unless somebody says otherwise.
+pub(crate) const DEMO_LEVEL: &str = "error";
+
+const RESPONDER_PAGE: &str =
+    "Run a responder: accept tunnels, and send requests for a node or cluster back through them.
+
+Prints one line to standard output for each listener once it is bound (\"tunnel listener on IP:PORT\", then \"egress \
+listener on …\" and \"admin listener on …\"). SIGTERM and SIGINT drain; a second one ends the process immediately.";
+
+const INITIATOR_PAGE: &str =
+    "Run an initiator: dial responders, keep tunnels to them, and forward requests to a local service.
+
+Prints \"admin listener on IP:PORT\" to standard output once it is bound. SIGTERM and SIGINT drain; a second one ends the \
+process immediately.";
+
+const CONFIG_PAGE: &str =
+    "Print the settings in force, a line each, with where each value comes from: the default, a line of the file, an \
+environment variable or a flag.
+
+Takes the flags of the end that it is asked about, and starts nothing. Without an end, prints those that the file \
+configures. What is printed is a configuration file with the same meaning. Exit code 2 if something is missing to start \
+with these settings.";
+
+const CHECK_PAGE: &str = "Check a configuration file and the files that it names: print every mistake with line and column. Exit code 0 if \
+there is none, else 2.";
+
+const DEMO_PAGE: &str =
+    "Run a demonstration in one process: a responder, an initiator, a service, requests, and a tunnel \
+that is cut and replaced.
+
+Listens on loopback ports that the system chooses, prints each step, and exits with code 0 if every step succeeds.";
+
+const REPLAY_PAGE: &str =
+    "Say whether a journal (--journal) is what the machine does: take every step again and compare.
+
+Exit code 0 if all steps are equal; 1 at the first that differs, with its line, what was written and what the machine \
+does; 2 if the file is no journal.";
 
 /// Reads the command line; asked for help or the version, prints that and ends the process with code 0.
 pub(crate) fn read() -> Result<Command, CliError> {
-    match Cli::try_parse() {
-        Ok(cli) => Ok(cli.command),
-        Err(error) if error.use_stderr() => Err(CliError::user(one_line(&error))),
+    match command().try_get_matches() {
+        Ok(matches) => meaning(&matches).ok_or_else(|| CliError::user(mistakes::NOTHING_TO_DO)),
+        Err(error) if error.use_stderr() => Err(CliError::user(mistakes::one_line(&error))),
         Err(help) => help.exit(),
     }
 }
 
-/// What clap spreads over a paragraph, without its preamble and its epilogue.
-fn one_line(error: &clap::Error) -> String {
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "nothing to do: give a subcommand; see revtun --help".to_owned();
+fn command() -> clap::Command {
+    let responder = || declared(End::Responder);
+    let initiator = || declared(End::Initiator);
+    let config = subcommand(CONFIG, CONFIG_PAGE)
+        .arg(config_file(false))
+        .args(flags(declared_log()))
+        .subcommand(end("responder", "The settings of revtun responder.", responder()))
+        .subcommand(end("initiator", "The settings of revtun initiator.", initiator()));
+    clap::Command::new("revtun")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .max_term_width(100)
+        .about(
+            "Reverse tunnels, wire-compatible with Envoy's: a node in a private network dials out to responders in the \
+             cloud, and requests for it travel back through the tunnels",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(subcommand("demo", DEMO_PAGE).args(flags(log_of_demo())))
+        .subcommand(end("responder", RESPONDER_PAGE, responder()))
+        .subcommand(end("initiator", INITIATOR_PAGE, initiator()))
+        .subcommand(subcommand("check", CHECK_PAGE).arg(config_file(true)))
+        .subcommand(config)
+        .subcommand(
+            subcommand("replay", REPLAY_PAGE)
+                .arg(
+                    Arg::new("journal")
+                        .value_name("FILE")
+                        .required(true)
+                        .value_parser(value_parser!(PathBuf))
+                        .help("The journal to check"),
+                )
+                .arg(Arg::new("tla").long("tla").action(ArgAction::SetTrue).help(
+                    "Also print every step as a TLA+ record, for the trace validation of the specification [default: not]",
+                )),
+        )
+}
+
+/// The settings of the log, of which the demonstration writes less.
+fn log_of_demo() -> Vec<DeclaredGroup> {
+    let mut groups = declared_log();
+    for setting in groups.iter_mut().flat_map(|group| &mut group.settings).filter(|setting| setting.key == "level") {
+        setting.default = Some(DEMO_LEVEL.to_owned());
     }
-    let text = error.render().to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let first = text.split("\n\n").next().unwrap_or(text);
-    let words: Vec<_> = first.split_whitespace().collect();
-    format!("{}; see revtun --help", words.join(" "))
+    groups
+}
+
+/// A subcommand, whose page begins with a paragraph that says it in short.
+fn subcommand(name: &'static str, page: &'static str) -> clap::Command {
+    let short = page.split("\n\n").next().unwrap_or(page);
+    clap::Command::new(name).about(short.strip_suffix('.').unwrap_or(short)).long_about(page)
+}
+
+fn end(name: &'static str, page: &'static str, groups: Vec<DeclaredGroup>) -> clap::Command {
+    subcommand(name, page).arg(config_file(false)).args(flags(groups)).args(flags(declared_log()))
+}
+
+fn config_file(is_all: bool) -> Arg {
+    let variable = variable_of(CONFIG);
+    let help = match is_all {
+        true => format!("The TOML file to check [env: {variable}]"),
+        false => format!(
+            "A TOML file with these settings and more; environment variables override it, and flags override both \
+             [default: none] [env: {variable}]"
+        ),
+    };
+    Arg::new(CONFIG).long(CONFIG).value_name("FILE").value_parser(value_parser!(OsString)).help(help)
+}
+
+fn flags(groups: Vec<DeclaredGroup>) -> Vec<Arg> {
+    groups.into_iter().flat_map(|group| group.settings).filter_map(flag).collect()
+}
+
+fn flag(setting: Declared) -> Option<Arg> {
+    let default = setting.default.as_deref().map_or(setting.absent, |value| value.trim_matches('"'));
+    let help = format!("{} [default: {default}] [env: {}]", setting.sentence, setting.variables.join(", or else "));
+    let name = setting.flag?;
+    let arg = Arg::new(name.clone())
+        .long(name)
+        .help(help)
+        .help_heading(setting.heading)
+        .value_name(setting.value_name)
+        .value_parser(value_parser!(OsString));
+    Some(match setting.takes {
+        Takes::One => arg,
+        Takes::Several => arg.action(ArgAction::Append),
+        Takes::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+    })
+}
+
+fn meaning(matches: &ArgMatches) -> Option<Command> {
+    let (name, matches) = matches.subcommand()?;
+    Some(match name {
+        "demo" => Command::Demo(given(matches)),
+        "responder" => Command::Responder(given(matches)),
+        "initiator" => Command::Initiator(given(matches)),
+        "check" => Command::Check(given(matches)),
+        CONFIG => match matches.subcommand() {
+            Some((name, flags)) => {
+                let end = if name == "initiator" { End::Initiator } else { End::Responder };
+                // Those that stand before the name of the end count as well.
+                let mut all = given(matches);
+                all.0.extend(given(flags).0);
+                Command::Config(Some(end), all)
+            }
+            None => Command::Config(None, given(matches)),
+        },
+        _ => Command::Replay(ReplayArgs {
+            journal: matches.get_one::<PathBuf>("journal")?.clone(),
+            tla: matches.get_flag("tla"),
+        }),
+    })
+}
+
+fn given(matches: &ArgMatches) -> Given {
+    let values = |id: &clap::Id| {
+        let values = matches.try_get_many::<OsString>(id.as_str()).ok().flatten()?;
+        Some((id.to_string(), values.cloned().collect()))
+    };
+    Given(matches.ids().filter_map(values).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use revtun_program::config::Settings;
 
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    /// What a user is told, who gives these arguments.
+    fn told(args: &[&str]) -> Vec<String> {
+        let matches = match command().try_get_matches_from(args) {
+            Ok(matches) => matches,
+            Err(error) => return vec![mistakes::one_line(&error)],
+        };
+        let flags = match meaning(&matches) {
+            Some(Command::Responder(given)) => (End::Responder, given),
+            Some(Command::Initiator(given)) => (End::Initiator, given),
+            other => panic!("{other:?}"),
+        };
+        let (end, Given(flags)) = flags;
+        let sources =
+            Sources { environment: &|_| None, flags: &|flag: &str| flags.get(flag).cloned().unwrap_or_default() };
+        let outcome = Settings::default().override_by(sources, Some(end));
+        outcome.err().into_iter().flatten().map(|diagnostic| diagnostic.render(None)).collect()
     }
 
     #[test]
     fn a_mistake_is_told_in_one_line() {
         for (args, what) in [
-            (&["revtun", "responder", "--ping-interval", "5"][..], "\"5\" has no unit; write for example 2s"),
+            (
+                &["revtun", "responder", "--ping-interval", "5"][..],
+                "--ping-interval: \"5\" has no unit; write for example 2s",
+            ),
             (&["revtun", "responder", "--ping-interval", "0s"], "must not be zero"),
-            (&["revtun", "responder", "--egress-listen", "x"], "\"x\" is not an address to listen on"),
-            (&["revtun", "responder", "--threads", "0"], "\"0\" is not a valid number of threads"),
+            (&["revtun", "responder", "--egress-listen", "x"], "--egress-listen: \"x\" is not an address to listen on"),
+            (
+                &["revtun", "responder", "--threads", "0"],
+                "--threads: \"0\" is out of range; write a whole number from 1 to 1024",
+            ),
+            (&["revtun", "responder", "--threads", "many"], "--threads: \"many\" is not a whole number"),
+            (
+                &["revtun", "responder", "--allow-plaintext=maybe"],
+                "--allow-plaintext: \"maybe\" is neither true nor false",
+            ),
             (&["revtun", "initiator", "--address", "rc:/x"], "Address must start with 'rc://'"),
             (&["revtun", "initiator", "--upstream", "x"], "\"x\" does not name an upstream"),
-            (&["revtun", "check"], "required arguments were not provided: --config <FILE>"),
-            (&["revtun", "dance"], "unrecognized subcommand 'dance'"),
+            (&["revtun", "responder", "--threads"], "a value is required for '--threads <N>'"),
+            (&["revtun", "responder", "--threads", "1", "--threads", "2"], "cannot be used multiple times"),
+            (&["revtun", "dance"], "unknown subcommand dance; see revtun --help"),
+            (&["revtun", "respnder"], "unknown subcommand respnder; did you mean responder?"),
+            (
+                &["revtun", "responder", "--tunel-listen", "x"],
+                "unknown flag --tunel-listen; did you mean --tunnel-listen?",
+            ),
+            (&["revtun", "initiator", "--nonsense"], "unknown flag --nonsense; see revtun initiator --help"),
             (&["revtun"], "give a subcommand"),
         ] {
-            let error = Cli::try_parse_from(args).unwrap_err();
-            let line = one_line(&error);
-            assert!(line.contains(what) && !line.contains('\n'), "{args:?}: {line}");
+            let lines = told(args);
+            assert!(lines.len() == 1 && lines[0].contains(what) && !lines[0].contains('\n'), "{args:?}: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_in_flags_is_told() {
+        let lines = told(&["revtun", "responder", "--threads", "0", "--ping-interval", "soon"]);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+    }
+
+    #[test]
+    fn switches_that_are_off_may_stand_alone() {
+        for args in
+            [&["revtun", "responder", "--allow-plaintext"][..], &["revtun", "initiator", "--tls=false", "--tls-ca=x"]]
+        {
+            assert_eq!(told(args), <[String; 0]>::default(), "{args:?}");
         }
     }
 }

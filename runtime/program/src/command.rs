@@ -1,6 +1,7 @@
 //! One file for each subcommand.
 
 mod check;
+mod config;
 mod demo;
 mod initiator;
 mod journals;
@@ -18,6 +19,7 @@ pub(crate) fn run(command: Command) -> Result<(), CliError> {
         Command::Responder(args) => responder::run(&args),
         Command::Initiator(args) => initiator::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Config(end, args) => config::run(end, &args),
         Command::Replay(args) => replay::run(&args),
     }
 }

@@ -1,36 +1,45 @@
 //! What an operator may set: from a TOML file, and by flags on top of it.
 //!
-//! Every key stands once, in the `read` function of its table, beside the setting that it changes; defaults are those
-//! of the machines' own configurations. [`Settings::parse`] notes every mistake, not only the first.
+//! Every setting is declared once, in the table of its end: key, type, range, flag, one sentence, and the place that it
+//! changes. The reader of files, the flags, the environment variables, `--help`, `revtun config` and the reference are made
+//! from that. Defaults are those of the machines' own configurations. [`Settings::parse`] notes every mistake, not only the
+//! first.
 
+mod declared;
 mod diagnostic;
 pub mod duration;
 mod endpoint;
 mod files;
+mod in_force;
 mod initiator;
 mod log;
+mod reference;
 mod responder;
 mod section;
+mod setting;
+mod sources;
 mod tls;
 mod token;
 
+pub use declared::{Declared, DeclaredGroup, declared, declared_log};
 pub use diagnostic::{ConfigError, Diagnostic, Origin, Source};
-pub use endpoint::{parse_endpoint, parse_listen, parse_service};
-pub use initiator::{InitiatorSettings, Listener, parse_address, parse_upstream};
-pub use log::{LogFormat, LogSettings, parse_level};
+use endpoint::{parse_endpoint, parse_service};
+pub use initiator::{InitiatorSettings, Listener};
+pub use log::{LogFormat, LogSettings};
+pub use reference::{example, reference};
 pub use responder::ResponderSettings;
-pub use tls::{ClientTlsSettings, ServerTlsSettings, parse_extent, parse_identity, parse_server_name};
-pub use token::{TokenSettings, parse_claim, parse_claims};
+pub use setting::Takes;
+pub use sources::{End, Sources, variable_of};
+pub use tls::{ClientTlsSettings, ServerTlsSettings};
+pub use token::TokenSettings;
 
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use revtun_core::handshake::HeaderNames;
-use section::{Section, Zero};
+use section::Section;
 use toml::de::DeTable;
-
-use revtun::http::HttpLimits;
 
 /// The most worker threads that can be asked for.
 const MAX_THREADS: u32 = 1024;
@@ -59,14 +68,24 @@ pub struct Settings {
     pub responder: Option<ResponderSettings>,
     /// The table `[initiator]`, if the file has one.
     pub initiator: Option<InitiatorSettings>,
+    /// Where each setting came from that has not its default, by dotted name.
+    origins: BTreeMap<String, Origin>,
 }
 
 impl Settings {
-    /// Reads a TOML file.
+    /// Reads a TOML file of the working directory.
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        Self::parse_in(text, Path::new(""))
+    }
+
+    /// Reads a TOML file that lies in `folder`; the paths in it are relative to that.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the file.
+    pub fn parse_in(text: &str, folder: &Path) -> Result<Self, Vec<Diagnostic>> {
         let (file, errors) = DeTable::parse_recoverable(text);
         // What was recovered from a broken file is not what its author meant: no word on the rest.
         if !errors.is_empty() {
@@ -75,8 +94,10 @@ impl Settings {
             return Err(diagnostics);
         }
         let mut root = Section::new("", file.into_inner());
-        let settings = Self::read(&mut root);
-        let mut diagnostics = root.finish();
+        let mut settings = Self::read(&mut root, folder);
+        let (found, mut diagnostics) = root.finish();
+        settings.origins.extend(found.into_iter().map(|(setting, span)| (setting, Origin::File(span))));
+        settings.follow();
         diagnostics.sort_by_key(Diagnostic::position);
         if diagnostics.is_empty() { Ok(settings) } else { Err(diagnostics) }
     }
@@ -102,64 +123,22 @@ impl Settings {
         of_responder.chain(self.initiator.iter().flat_map(InitiatorSettings::unusable)).collect()
     }
 
-    fn read(root: &mut Section<'_>) -> Self {
+    fn read(root: &mut Section<'_>, folder: &Path) -> Self {
         let mut settings = Self::default();
         if let Some(mut table) = root.table("log") {
-            settings.log = LogSettings::read(&mut table);
+            settings.log = LogSettings::read(&mut table, folder);
             root.absorb(table);
         }
         if let Some(mut table) = root.table("responder") {
-            settings.responder = Some(ResponderSettings::read(&mut table));
+            settings.responder = Some(responder::table::read(&mut table, folder));
             root.absorb(table);
         }
         if let Some(mut table) = root.table("initiator") {
-            settings.initiator = Some(InitiatorSettings::read(&mut table));
+            settings.initiator = Some(initiator::table::read(&mut table, folder));
             root.absorb(table);
         }
         settings
     }
-}
-
-fn read_http(section: &mut Section<'_>, limits: &mut HttpLimits) {
-    section.number("max_header_bytes", MIN_HEAD_BYTES..=MAX_HEAD_BYTES, &mut limits.header_bytes);
-    section.number("max_pending_resets", 1..=MAX_RESETS, &mut limits.pending_resets);
-    section.duration("body_timeout", Zero::IsOff, &mut limits.body_timeout);
-}
-
-/// Reads how many intervals between pings one may stay unanswered.
-///
-/// # Errors
-/// If it is no number, zero or too large.
-pub fn parse_threshold(text: &str) -> Result<u32, ConfigError> {
-    let number = text.parse().ok().filter(|number| (1..=MAX_MISSES).contains(number));
-    number.ok_or_else(|| {
-        ConfigError::new(
-            format!("{text:?} is not a valid threshold"),
-            format!("write a whole number from 1 to {MAX_MISSES}"),
-        )
-    })
-}
-
-/// Reads a number of worker threads.
-///
-/// # Errors
-/// If it is no number, zero or too large.
-pub fn parse_threads(text: &str) -> Result<NonZeroUsize, ConfigError> {
-    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_THREADS as usize);
-    number.ok_or_else(|| {
-        ConfigError::new(
-            format!("{text:?} is not a valid number of threads"),
-            format!("write a whole number from 1 to {MAX_THREADS}"),
-        )
-    })
-}
-
-/// Reads a ping interval: a duration that is not zero.
-///
-/// # Errors
-/// If it is anything else.
-pub fn parse_interval(text: &str) -> Result<Duration, ConfigError> {
-    section::nonzero(duration::parse(text)?, Zero::IsWrong)
 }
 
 fn parse_path(text: &str) -> Result<String, ConfigError> {
@@ -175,10 +154,6 @@ fn parse_prefix(text: &str) -> Result<HeaderNames, ConfigError> {
         let remedy = "write 1 to 64 letters, digits, - and _, such as x-envoy";
         ConfigError::new(format!("{text:?} is not a valid header name prefix"), remedy)
     })
-}
-
-fn parse_journal(text: &str) -> Result<PathBuf, ConfigError> {
-    if text.is_empty() { Err(ConfigError::new("is empty", "write the path of a file")) } else { Ok(text.into()) }
 }
 
 fn parse_name(text: &str) -> Result<String, ConfigError> {

@@ -32,9 +32,6 @@ use self::limits::Limits;
 use self::note::Note;
 use self::queue::Queue;
 
-/// What is logged unless somebody says otherwise.
-const DEFAULT_LEVEL: &str = "info";
-
 /// How long a process that ends waits for its last lines to be written. A reader that takes longer has stalled.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -55,8 +52,7 @@ struct Log {
 /// # Errors
 /// If the system lacks a thread or a descriptor for it.
 pub(crate) fn start(settings: &LogSettings) -> io::Result<()> {
-    let level = settings.level.as_deref().unwrap_or(DEFAULT_LEVEL);
-    let filter = EnvFilter::builder().parse(level).map_err(io::Error::other)?;
+    let filter = EnvFilter::builder().parse(settings.level()).map_err(io::Error::other)?;
     let world = Tokio::begin();
     let limits: &'static Limits = Box::leak(Box::new(Limits::new(world.clone())));
     let failed = |error: io::Error| io::Error::new(error.kind(), format!("cannot start the log: {error}"));

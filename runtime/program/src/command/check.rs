@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 
 use super::process::File;
-use crate::cli::CheckArgs;
+use crate::cli::Given;
 use crate::error::CliError;
 
 /// Reads the file and judges it on its own, without flags; and then the files with certificates, keys and tokens.
-pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
-    let file = File::read(&args.config)?;
+pub(crate) fn run(given: &Given) -> Result<(), CliError> {
+    let path = given.config().ok_or_else(|| CliError::user("no file to check; give --config FILE"))?;
+    let file = File::read(&path)?;
     let missing = file.settings.missing();
     if !missing.is_empty() {
         return Err(CliError::diagnostics(&missing, Some(file.source())));
@@ -18,6 +19,6 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
         return Err(CliError::diagnostics(&unusable, Some(file.source())));
     }
     // Whoever closed our standard output does not want to know.
-    let _unread = writeln!(io::stdout(), "{}: ok", args.config.display());
+    let _unread = writeln!(io::stdout(), "{}: ok", path.display());
     Ok(())
 }

@@ -13,12 +13,12 @@ use revtun::responder::{self, ResponderConfig, ResponderHandle};
 use revtun::upstream::Forward;
 use revtun::world::{Tokio, World};
 use revtun_core::address::Address;
-use revtun_program::config::LogSettings;
+use revtun_program::config::Settings;
 
 use self::network::Network;
 use self::stage::{Stage, Told};
 use super::process;
-use crate::cli::DemoArgs;
+use crate::cli::{self, Given};
 use crate::error::CliError;
 use crate::log;
 
@@ -34,9 +34,12 @@ const BULK_BYTES: usize = 8 << 20;
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Shows it.
-pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
-    let quiet = LogSettings { level: Some("error".to_owned()), ..LogSettings::default() };
-    log::start(&args.log.over(quiet)?).map_err(CliError::own)?;
+pub(super) fn run(given: &Given) -> Result<(), CliError> {
+    let mut settings = Settings::default();
+    settings.log.level = Some(cli::DEMO_LEVEL.to_owned());
+    let overridden = given.with_sources(|sources| settings.override_by(sources, None));
+    overridden.map_err(|diagnostics| CliError::diagnostics(&diagnostics, None))?;
+    log::start(&settings.log).map_err(CliError::own)?;
     process::on_threads(None, async { show(Stage::open(Tokio::begin(), PICTURE)).await })
 }
 

@@ -1,6 +1,5 @@
 //! `revtun initiator`.
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -8,17 +7,16 @@ use std::task::Poll;
 use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::supervise::TaskPanicked;
 use revtun::tls::{self, CertificateStore};
-use revtun::token::TokenFile;
 use revtun::upstream::Forward;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
 use revtun_program::admin::{self, InitiatorSubject};
-use revtun_program::config::{ConfigError, InitiatorSettings, Listener, Origin};
+use revtun_program::config::{ConfigError, End, InitiatorSettings};
 use tokio::sync::watch;
 
 use super::journals::Journals;
-use super::process::{self, File};
-use crate::cli::InitiatorArgs;
+use super::process::{self, Loaded};
+use crate::cli::Given;
 use crate::error::CliError;
 use crate::log::{self, Logged};
 use crate::signals::Signals;
@@ -26,62 +24,15 @@ use crate::signals::Signals;
 type Listeners = Vec<(Address, InitiatorHandle<Tokio>)>;
 
 /// Runs an initiator until it is drained.
-pub(super) fn run(args: &InitiatorArgs) -> Result<(), CliError> {
-    let file = File::read_any(args.process.config.as_deref())?;
-    let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
-    log::start(&args.process.log.over(settings.log)?).map_err(CliError::own)?;
-    let settings = with_flags(settings.initiator.unwrap_or_default(), args);
-    let source = file.as_ref().map(File::source);
-    let plans = settings.plan().map_err(|diagnostics| CliError::diagnostics(&diagnostics, source))?;
+pub(super) fn run(given: &Given) -> Result<(), CliError> {
+    let loaded = Loaded::read(given, Some(End::Initiator))?;
+    log::start(&loaded.settings.log).map_err(CliError::own)?;
+    let settings = loaded.settings.initiator.clone().unwrap_or_default();
+    let plans = settings.plan().map_err(|missing| CliError::diagnostics(&missing, loaded.source()))?;
     let journals = Journals::create(settings.journal.as_deref(), plans.len())?;
     let outcome = process::on_threads(settings.threads, serve(settings, plans, &journals));
     journals.finish();
     outcome
-}
-
-fn with_flags(mut settings: InitiatorSettings, args: &InitiatorArgs) -> InitiatorSettings {
-    let InitiatorArgs { process, address, upstream, forward, admin_listen, .. } = args;
-    settings.threads = process.threads.or(settings.threads);
-    settings.drain_grace = process.drain_grace.unwrap_or(settings.drain_grace);
-    settings.journal = process.journal.clone().or(settings.journal);
-    settings.admin_listen = admin_listen.unwrap_or(settings.admin_listen);
-    if !address.is_empty() {
-        let listener =
-            |address: &Address| Listener { address: address.clone(), forward: None, origin: Origin::Flag("--address") };
-        settings.listeners = address.iter().map(listener).collect();
-    }
-    settings.upstreams.extend(by_name(upstream));
-    if let Some(service) = forward {
-        settings.forward_all(service);
-    }
-    set_tls(&mut settings, args);
-    settings
-}
-
-fn set_tls(settings: &mut InitiatorSettings, args: &InitiatorArgs) {
-    let InitiatorArgs {
-        tls, tls_ca, tls_cert, tls_key, tls_server_name, tls_extent, token_file, allow_plaintext, ..
-    } = args;
-    let files = [tls_ca, tls_cert, tls_key];
-    if *tls || files.into_iter().any(Option::is_some) || tls_server_name.is_some() || tls_extent.is_some() {
-        let tls = settings.tls.get_or_insert_default();
-        process::set(&mut tls.ca, tls_ca);
-        process::set(&mut tls.cert, tls_cert);
-        process::set(&mut tls.key, tls_key);
-        process::set(&mut tls.server_name, tls_server_name);
-        tls.extent = tls_extent.unwrap_or(tls.extent);
-    }
-    settings.token = token_file.clone().map(TokenFile::new).or_else(|| settings.token.take());
-    settings.allow_plaintext |= allow_plaintext;
-}
-
-/// A name that is given several times stands for all that was said of it.
-fn by_name(upstreams: &[(String, Vec<HostPort>)]) -> BTreeMap<String, Vec<HostPort>> {
-    let mut named = BTreeMap::<_, Vec<_>>::new();
-    for (name, endpoints) in upstreams {
-        named.entry(name.clone()).or_default().extend(endpoints.iter().cloned());
-    }
-    named
 }
 
 async fn serve(
@@ -132,7 +83,7 @@ fn secure(
     hup: watch::Receiver<u64>,
     certificates: &mut CertificateStore,
 ) -> Result<Option<tls::Client>, ConfigError> {
-    if let Some(token) = &settings.token {
+    if let Some(token) = settings.token() {
         token.read()?;
     }
     let Some(tls) = &settings.tls else { return Ok(None) };

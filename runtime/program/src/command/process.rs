@@ -7,9 +7,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use revtun_program::config::{Settings, Source};
+use revtun_program::config::{Diagnostic, End, Settings, Source};
 use tokio::runtime::Builder;
 
+use crate::cli::Given;
 use crate::error::CliError;
 
 /// A configuration file that is sound, as far as it goes.
@@ -26,14 +27,10 @@ impl File {
         let text = std::fs::read_to_string(path).map_err(|error| {
             CliError::user(format!("cannot read {}: {error}; give the path of a TOML file", path.display()))
         })?;
-        let settings = Settings::parse(&text)
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let settings = Settings::parse_in(&text, folder)
             .map_err(|diagnostics| CliError::diagnostics(&diagnostics, Some(Source { path, text: &text })))?;
         Ok(Self { path: path.to_owned(), text, settings })
-    }
-
-    /// Reads the file at `path`, if there is to be one.
-    pub(super) fn read_any(path: Option<&Path>) -> Result<Option<Self>, CliError> {
-        path.map(Self::read).transpose()
     }
 
     /// Where the settings came from, to say where mistakes in them are.
@@ -42,10 +39,31 @@ impl File {
     }
 }
 
-/// Lets a flag override what a file says.
-pub(super) fn set<T: Clone>(setting: &mut Option<T>, flag: &Option<T>) {
-    if flag.is_some() {
-        setting.clone_from(flag);
+/// What a process runs with: the defaults, the file, the environment and the flags, each over those before it.
+pub(crate) struct Loaded {
+    pub(super) settings: Settings,
+    file: Option<File>,
+}
+
+impl Loaded {
+    /// Reads everything that `end` is set by; of no end, the log alone beside the file.
+    pub(super) fn read(given: &Given, end: Option<End>) -> Result<Self, CliError> {
+        let file = given.config().map(|path| File::read(&path)).transpose()?;
+        let mut settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
+        let overridden = given.with_sources(|sources| settings.override_by(sources, end));
+        let source = file.as_ref().map(File::source);
+        overridden.map_err(|diagnostics| CliError::diagnostics(&diagnostics, source))?;
+        Ok(Self { settings, file })
+    }
+
+    /// The file, to say where mistakes in it are.
+    pub(super) fn source(&self) -> Option<Source<'_>> {
+        self.file.as_ref().map(File::source)
+    }
+
+    /// Says that something is missing or does not fit together, if so.
+    pub(super) fn check(&self, missing: &[Diagnostic]) -> Result<(), CliError> {
+        if missing.is_empty() { Ok(()) } else { Err(CliError::diagnostics(missing, self.source())) }
     }
 }
 

@@ -8,74 +8,27 @@ use revtun::tls::{CertificateStore, InnerClient, Server, TunnelServer};
 use revtun::token::{JwtVerifier, TokenVerifier};
 use revtun::world::Tokio;
 use revtun_program::admin::{self, ResponderSubject};
-use revtun_program::config::{ConfigError, ResponderSettings};
+use revtun_program::config::{ConfigError, End, ResponderSettings};
 use tokio::sync::watch;
 
 use super::journals::Journals;
-use super::process::{self, File};
-use crate::cli::ResponderArgs;
+use super::process::{self, Loaded};
+use crate::cli::Given;
 use crate::error::CliError;
 use crate::log::{self, Logged};
 use crate::signals::Signals;
 
 /// Runs a responder until it is drained.
-pub(super) fn run(args: &ResponderArgs) -> Result<(), CliError> {
-    let file = File::read_any(args.process.config.as_deref())?;
-    let settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
-    log::start(&args.process.log.over(settings.log)?).map_err(CliError::own)?;
-    let settings = with_flags(settings.responder.unwrap_or_default(), args);
-    let missing = settings.missing();
-    if !missing.is_empty() {
-        return Err(CliError::diagnostics(&missing, file.as_ref().map(File::source)));
-    }
+pub(super) fn run(given: &Given) -> Result<(), CliError> {
+    let loaded = Loaded::read(given, Some(End::Responder))?;
+    log::start(&loaded.settings.log).map_err(CliError::own)?;
+    let settings = loaded.settings.responder.clone().unwrap_or_default();
+    loaded.check(&settings.missing())?;
     let journals = Journals::create(settings.journal.as_deref(), 1)?;
     let journal = journals.of(0);
     let outcome = process::on_threads(settings.threads, serve(settings, journal));
     journals.finish();
     outcome
-}
-
-fn with_flags(mut settings: ResponderSettings, args: &ResponderArgs) -> ResponderSettings {
-    let ResponderArgs { process, tunnel_listen, egress_listen, admin_listen, ping_interval, tenant_isolation, .. } =
-        args;
-    settings.threads = process.threads.or(settings.threads);
-    settings.drain_grace = process.drain_grace.unwrap_or(settings.drain_grace);
-    settings.journal = process.journal.clone().or(settings.journal);
-    settings.admin_listen = admin_listen.unwrap_or(settings.admin_listen);
-    if let Some(interval) = ping_interval {
-        settings.set_ping_interval(*interval);
-    }
-    if let Some(threshold) = args.ping_failure_threshold {
-        settings.set_ping_failure_threshold(threshold);
-    }
-    let responder = &mut settings.responder;
-    responder.tunnel_listen = tunnel_listen.unwrap_or(responder.tunnel_listen);
-    responder.egress_listen = egress_listen.unwrap_or(responder.egress_listen);
-    responder.core.tenant_isolation = tenant_isolation.unwrap_or(responder.core.tenant_isolation);
-    set_tls(&mut settings, args);
-    settings
-}
-
-fn set_tls(settings: &mut ResponderSettings, args: &ResponderArgs) {
-    let tls = &mut settings.tls;
-    process::set(&mut tls.cert, &args.tls_cert);
-    process::set(&mut tls.key, &args.tls_key);
-    process::set(&mut tls.client_ca, &args.tls_client_ca);
-    tls.extent = args.tls_extent.unwrap_or(tls.extent);
-    tls.allow_any_identity |= args.allow_any_identity;
-    if let Some(templates) = &args.tls_identity {
-        tls.set_identity(templates.clone());
-    }
-    process::set(&mut settings.egress_tls.cert, &args.egress_tls_cert);
-    process::set(&mut settings.egress_tls.key, &args.egress_tls_key);
-    let token = &mut settings.token;
-    process::set(&mut token.jwks, &args.token_jwks);
-    process::set(&mut token.issuer, &args.token_issuer);
-    process::set(&mut token.audience, &args.token_audience);
-    if let Some(templates) = &args.token_identity {
-        token.set_identity(templates.clone());
-    }
-    settings.allow_plaintext |= args.allow_plaintext;
 }
 
 /// Reads the files of both listeners, and goes on doing so.

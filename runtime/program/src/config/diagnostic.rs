@@ -32,8 +32,12 @@ impl std::error::Error for ConfigError {}
 pub enum Origin {
     /// These bytes of the file.
     File(Range<usize>),
-    /// This flag.
-    Flag(&'static str),
+    /// This flag, with its dashes.
+    Flag(String),
+    /// This environment variable.
+    Environment(String),
+    /// Another setting, from which it follows.
+    Follows(&'static str),
     /// Nowhere: it is missing.
     Absent,
 }
@@ -57,7 +61,7 @@ impl Diagnostic {
     pub(super) fn position(&self) -> usize {
         match &self.origin {
             Origin::File(span) => span.start,
-            Origin::Flag(_) | Origin::Absent => usize::MAX,
+            Origin::Flag(_) | Origin::Environment(_) | Origin::Follows(_) | Origin::Absent => usize::MAX,
         }
     }
 
@@ -71,8 +75,9 @@ impl Diagnostic {
                 format!("{}:{line}:{column}: ", source.path.display())
             }
             (Origin::Flag(flag), _) => format!("{flag}: "),
-            (Origin::Absent, Some(source)) => format!("{}: ", source.path.display()),
-            (Origin::File(_) | Origin::Absent, None) => String::new(),
+            (Origin::Environment(variable), _) => format!("the environment variable {variable}: "),
+            (Origin::Follows(_) | Origin::Absent, Some(source)) => format!("{}: ", source.path.display()),
+            (Origin::File(_) | Origin::Follows(_) | Origin::Absent, None) => String::new(),
         };
         let setting = if self.setting.is_empty() { String::new() } else { format!("{}: ", self.setting) };
         // A value may be quoted in the error; a control character in it must not break the line.
@@ -90,6 +95,24 @@ pub struct Source<'a> {
     pub path: &'a Path,
     /// What it says.
     pub text: &'a str,
+}
+
+impl Origin {
+    /// A few words for people: `site.toml:4`, `flag --threads`, `environment variable REVTUN_THREADS`, `default`.
+    #[must_use]
+    pub fn describe(&self, source: Option<Source<'_>>) -> String {
+        match (self, source) {
+            (Self::File(span), Some(source)) => {
+                let (line, _) = line_and_column(source.text, span.start);
+                format!("{}:{line}", source.path.display())
+            }
+            (Self::File(_), None) => "file".to_owned(),
+            (Self::Flag(flag), _) => format!("flag {flag}"),
+            (Self::Environment(variable), _) => format!("environment variable {variable}"),
+            (Self::Follows(setting), _) => format!("follows from {setting}"),
+            (Self::Absent, _) => "default".to_owned(),
+        }
+    }
 }
 
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {

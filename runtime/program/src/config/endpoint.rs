@@ -9,7 +9,7 @@ use revtun::initiator::{HostPort, HostPortError};
 ///
 /// # Errors
 /// If the text is anything else, or the port is zero.
-pub fn parse_endpoint(text: &str) -> Result<HostPort, ConfigError> {
+pub(super) fn parse_endpoint(text: &str) -> Result<HostPort, ConfigError> {
     text.parse().map_err(|error: HostPortError| {
         ConfigError::new(
             format!("{text:?} {error}"),
@@ -22,7 +22,7 @@ pub fn parse_endpoint(text: &str) -> Result<HostPort, ConfigError> {
 ///
 /// # Errors
 /// If the text is anything else, or has a path.
-pub fn parse_service(text: &str) -> Result<HostPort, ConfigError> {
+pub(super) fn parse_service(text: &str) -> Result<HostPort, ConfigError> {
     let error = |what: &str| {
         ConfigError::new(format!("{text:?} {what}"), "write http://HOST:PORT, such as http://127.0.0.1:8080")
     };
@@ -40,7 +40,7 @@ pub fn parse_service(text: &str) -> Result<HostPort, ConfigError> {
 ///
 /// # Errors
 /// If the text is anything else.
-pub fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
+pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
     text.parse().map_err(|_| {
         ConfigError::new(
             format!("{text:?} is not an address to listen on"),

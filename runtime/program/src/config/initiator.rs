@@ -1,5 +1,9 @@
 //! The settings of `revtun initiator`: the table `[initiator]`.
 
+mod addresses;
+pub(super) mod table;
+mod tls;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -11,13 +15,9 @@ use revtun_core::handshake::HeaderNames;
 use revtun_core::initiator::Config;
 
 use super::files::errors_of;
-use super::section::{Found, Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
-use super::token::{read_file, unprotected};
-use super::{
-    ConfigError, DRAIN_GRACE, Diagnostic, MAX_HEAD_BYTES, MAX_PER_TUNNEL, MIN_HEAD_BYTES, Origin, parse_endpoint,
-    parse_journal, parse_path, parse_prefix, parse_service, read_http,
-};
+use super::token::unprotected;
+use super::{ConfigError, DRAIN_GRACE, Diagnostic, Origin};
 use revtun::http::HttpLimits;
 use revtun::http::limits::{IDLE_BYTES, STREAMS};
 use revtun::initiator::{HostPort, InitiatorConfig};
@@ -54,8 +54,8 @@ pub struct InitiatorSettings {
     pub tls: Option<ClientTlsSettings>,
     /// The second TLS, within tunnels; set if the first one is of the inner extent.
     pub inner_tls: Option<ServerTlsSettings>,
-    /// The token that proves who we are.
-    pub token: Option<TokenFile>,
+    /// The file with the token that proves who we are.
+    pub token_file: Option<PathBuf>,
     /// Whether tunnels in the clear may leave this machine.
     pub allow_plaintext: bool,
     /// Limits and timeouts.
@@ -71,6 +71,8 @@ pub struct Listener {
     pub forward: Option<HostPort>,
     /// Where the address was written.
     pub origin: Origin,
+    /// Where the service was.
+    pub forward_origin: Origin,
 }
 
 impl Default for InitiatorSettings {
@@ -90,7 +92,7 @@ impl Default for InitiatorSettings {
             use_http_upgrade: false,
             tls: None,
             inner_tls: None,
-            token: None,
+            token_file: None,
             allow_plaintext: false,
             core: Config::default(),
         }
@@ -98,54 +100,6 @@ impl Default for InitiatorSettings {
 }
 
 impl InitiatorSettings {
-    /// Reads the table; what is wrong stays noted in `section`.
-    pub(super) fn read(section: &mut Section<'_>) -> Self {
-        let mut settings = Self::default();
-        section.listen("admin_listen", &mut settings.admin_listen);
-        section.threads(&mut settings.threads);
-        section.duration("drain_grace", Zero::IsOff, &mut settings.drain_grace);
-        if let Some(found) = section.text("journal", parse_journal) {
-            settings.journal = Some(found.value);
-        }
-        if let Some(found) = section.text("request_path", parse_path) {
-            settings.request_path = found.value;
-        }
-        if let Some(found) = section.text("header_prefix", parse_prefix) {
-            settings.header_names = found.value;
-        }
-        section.switch("use_http_upgrade", &mut settings.use_http_upgrade);
-        section.number("max_streams", 1..=MAX_PER_TUNNEL, &mut settings.max_streams);
-        section.number("max_idle_bytes", MIN_HEAD_BYTES..=MAX_HEAD_BYTES, &mut settings.max_idle_bytes);
-        read_http(section, &mut settings.http);
-        if let Some(mut table) = section.table("tls") {
-            settings.tls = Some(ClientTlsSettings::read(&mut table));
-            section.absorb(table);
-        }
-        if let Some(mut table) = section.table("inner_tls") {
-            settings.inner_tls = Some(ServerTlsSettings::read_pair(&mut table));
-            section.absorb(table);
-        }
-        settings.token = read_file(section, "token_file").map(TokenFile::new);
-        section.switch("allow_plaintext", &mut settings.allow_plaintext);
-        settings.read_core(section);
-        for table in section.tables("listener") {
-            settings.read_listener(section, table);
-        }
-        if let Some(mut table) = section.table("upstreams") {
-            let lists = table.lists(parse_endpoint);
-            settings.upstreams.extend(lists.into_iter().map(|(name, found)| (name, found.value)));
-            section.absorb(table);
-        }
-        settings
-    }
-
-    /// Forwards the requests of every listener to `service`.
-    pub fn forward_all(&mut self, service: &HostPort) {
-        for listener in &mut self.listeners {
-            listener.forward = Some(service.clone());
-        }
-    }
-
     /// What is missing, once the file and the flags are both known; nothing may start before it is mended.
     #[must_use]
     pub fn missing(&self) -> Vec<Diagnostic> {
@@ -166,7 +120,7 @@ impl InitiatorSettings {
             ),
             (
                 "initiator.token_file",
-                (self.token.is_some() && self.tls.is_none() && !self.allow_plaintext).then(unprotected),
+                (self.token_file.is_some() && self.tls.is_none() && !self.allow_plaintext).then(unprotected),
             ),
         ];
         let tls =
@@ -182,11 +136,17 @@ impl InitiatorSettings {
         };
         let tls = self.tls.as_ref().and_then(|tls| tls.files().ok());
         let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok());
-        let token = self.token.as_ref().and_then(|token| token.read().err());
+        let token = self.token().and_then(|token| token.read().err());
         of("initiator.tls", errors_of(tls))
             .chain(of("initiator.inner_tls", errors_of(inner)))
             .chain(of("initiator.token_file", token.into_iter().map(ConfigError::from).collect()))
             .collect()
+    }
+
+    /// The token that proves who we are.
+    #[must_use]
+    pub fn token(&self) -> Option<TokenFile> {
+        self.token_file.clone().map(TokenFile::new)
     }
 
     /// What each listener is to do, but for TLS, which takes files; and the service that it forwards to.
@@ -209,14 +169,15 @@ impl InitiatorSettings {
         config.max_idle_bytes = self.max_idle_bytes;
         config.http = self.http;
         config.upgrade = self.use_http_upgrade;
-        config.token.clone_from(&self.token);
+        config.token = self.token();
         config.allow_plaintext = self.allow_plaintext;
         Some((config, listener.forward.clone()?))
     }
 
     fn missing_of(&self, listener: &Listener) -> Vec<Diagnostic> {
         let diagnostic = |what: String, remedy: String| {
-            let setting = if listener.origin == Origin::Flag("--address") { "" } else { "initiator.listener" };
+            let is_in_file = matches!(listener.origin, Origin::File(_));
+            let setting = if is_in_file { "initiator.listener" } else { "" };
             Diagnostic::new(listener.origin.clone(), setting, ConfigError::new(what, remedy))
         };
         let upstream = listener.address.upstream();
@@ -235,57 +196,4 @@ impl InitiatorSettings {
         }
         diagnostics
     }
-
-    fn read_listener(&mut self, section: &mut Section<'_>, table: Found<Section<'_>>) {
-        let Found { value: mut table, span } = table;
-        let given = table.has("address");
-        let address = table.text("address", parse_address);
-        let forward = table.text("forward", parse_service).map(|found| found.value);
-        if let Some(found) = address {
-            self.listeners.push(Listener { address: found.value, forward, origin: Origin::File(found.span) });
-        } else if !given {
-            let remedy = "write address = \"rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT\"";
-            table.error("address", span, ConfigError::new("is missing", remedy));
-        }
-        section.absorb(table);
-    }
-
-    fn read_core(&mut self, section: &mut Section<'_>) {
-        let core = &mut self.core;
-        section.duration("connect_timeout", Zero::IsWrong, &mut core.connect_timeout);
-        section.duration("handshake_timeout", Zero::IsWrong, &mut core.handshake_timeout);
-        section.duration("probe_interval", Zero::IsWrong, &mut core.probe_interval);
-        section.silence(core.probe_interval, &mut core.silence);
-        section.duration("peer_drain_grace", Zero::IsOff, &mut core.drain_grace);
-        section.duration("refused_cap", Zero::IsWrong, &mut core.refused_cap);
-        section.duration("backoff_base", Zero::IsWrong, &mut core.backoff_base);
-        section.duration("backoff_cap", Zero::IsWrong, &mut core.backoff_cap);
-        section.duration("denied_base", Zero::IsWrong, &mut core.denied_base);
-        section.duration("retry_after_cap", Zero::IsWrong, &mut core.retry_after_cap);
-        section.duration("resolve_interval", Zero::IsWrong, &mut core.resolve_interval);
-        section.duration("service_connect_timeout", Zero::IsWrong, &mut core.service_connect_timeout);
-        section.duration("service_idle", Zero::IsWrong, &mut core.service_idle);
-    }
-}
-
-/// Reads an `rc://` address.
-///
-/// # Errors
-/// If it is none (reference §1).
-pub fn parse_address(text: &str) -> Result<Address, ConfigError> {
-    Address::parse(text).map_err(|error| {
-        ConfigError::new(format!("{text:?}: {error}"), "write rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT")
-    })
-}
-
-/// Reads `NAME=HOST:PORT[,HOST:PORT]...`.
-///
-/// # Errors
-/// If it is anything else.
-pub fn parse_upstream(text: &str) -> Result<(String, Vec<HostPort>), ConfigError> {
-    let (name, endpoints) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-        ConfigError::new(format!("{text:?} does not name an upstream"), "write NAME=HOST:PORT[,HOST:PORT]...")
-    })?;
-    let endpoints = endpoints.split(',').map(parse_endpoint).collect::<Result<_, _>>()?;
-    Ok((name.to_owned(), endpoints))
 }

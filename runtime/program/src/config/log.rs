@@ -1,11 +1,17 @@
 //! The settings of the log: the table `[log]`.
 
+use std::path::Path;
+
 use strsim::jaro_winkler;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::ConfigError;
 use super::section::Section;
+use super::setting::{Access, Declaration, Group, Setting};
+
+/// What is logged unless somebody says otherwise.
+const DEFAULT_LEVEL: &str = "info";
 
 /// How a level is written.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
@@ -18,7 +24,7 @@ const ALIKE: f64 = 0.7;
 pub struct LogSettings {
     /// How a line looks.
     pub format: LogFormat,
-    /// What is logged: a level, or directives such as `revtun=debug,info`. None means `RUST_LOG`, and without that
+    /// What is logged: a level, or directives such as `revtun=debug,info`. None means
     /// `info`.
     pub level: Option<String>,
 }
@@ -45,15 +51,64 @@ impl LogFormat {
             _ => Err(ConfigError::new(format!("{text:?} is not a log format"), "write human or json")),
         }
     }
+
+    /// How it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Json => "json",
+        }
+    }
 }
+
+/// Every setting of the log.
+pub(super) static DECLARATION: Declaration<LogSettings> = Declaration {
+    name: "log",
+    flag_prefix: "log",
+    groups: &[Group {
+        heading: "Log",
+        table: "",
+        note: "The log is written to standard error.",
+        presence: None,
+        settings: &[
+            Setting::flag(
+                "format",
+                Access::<LogSettings>::Text {
+                    value_name: "human|json",
+                    example: "json",
+                    read: |s, text| LogFormat::parse(text).map(|format| s.format = format),
+                    show: |s| Some(s.format.as_str().to_owned()),
+                },
+                "The format of a line: human or json",
+            ),
+            Setting::flag(
+                "level",
+                Access::<LogSettings>::Text {
+                    value_name: "LEVEL",
+                    example: "info",
+                    read: |s, text| parse_level(text).map(|level| s.level = Some(level)),
+                    show: |s| Some(s.level().to_owned()),
+                },
+                "The level: error, warn, info, debug, trace, off, or directives such as revtun=debug,info",
+            )
+            .or_variable("RUST_LOG"),
+        ],
+    }],
+};
 
 impl LogSettings {
     /// Reads the table; what is wrong stays noted in `section`.
-    pub(super) fn read(section: &mut Section<'_>) -> Self {
-        Self {
-            format: section.text("format", LogFormat::parse).map_or(LogFormat::Human, |found| found.value),
-            level: section.text("level", parse_level).map(|found| found.value),
-        }
+    pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Self {
+        let mut settings = Self::default();
+        DECLARATION.read(section, &mut settings, folder);
+        settings
+    }
+
+    /// What is logged.
+    #[must_use]
+    pub fn level(&self) -> &str {
+        self.level.as_deref().unwrap_or(DEFAULT_LEVEL)
     }
 }
 
@@ -62,7 +117,7 @@ impl LogSettings {
 /// # Errors
 /// If the text is neither. A word that is no level is not taken for the name of a module, of which all is logged: it is a
 /// misspelt level.
-pub fn parse_level(text: &str) -> Result<String, ConfigError> {
+fn parse_level(text: &str) -> Result<String, ConfigError> {
     let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
     if let Some(word) = parts().map(level_of).find(|word| !is_level(word)) {
         return Err(no_level(word));

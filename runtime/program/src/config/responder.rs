@@ -1,22 +1,19 @@
 //! The settings of `revtun responder`: the table `[responder]`.
 
+mod limits;
+pub(super) mod table;
+mod tls;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use revtun_core::handshake::MAX_HEADERS;
-use revtun_core::responder::Config;
-
 use super::files::errors_of;
-use super::section::{Section, Zero};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
 use super::token::unprotected;
-use super::{
-    ConfigError, DRAIN_GRACE, Diagnostic, MAX_HEAD_BYTES, MAX_MISSES, MAX_PER_TUNNEL, MAX_TABLE, MIN_HEAD_BYTES,
-    MIN_HEADERS, Origin, follow_silence, parse_journal, parse_name, parse_path, parse_prefix, read_http,
-};
+use super::{ConfigError, DRAIN_GRACE, Diagnostic, Origin, follow_silence};
 use revtun::responder::ResponderConfig;
 
 /// What an operator may set of a responder. The default listens on loopback only.
@@ -66,44 +63,6 @@ impl Default for ResponderSettings {
 }
 
 impl ResponderSettings {
-    /// Reads the table; what is wrong stays noted in `section`.
-    pub(super) fn read(section: &mut Section<'_>) -> Self {
-        let mut settings = Self::default();
-        section.listen("admin_listen", &mut settings.admin_listen);
-        section.threads(&mut settings.threads);
-        section.duration("drain_grace", Zero::IsOff, &mut settings.drain_grace);
-        if let Some(found) = section.text("journal", parse_journal) {
-            settings.journal = Some(found.value);
-        }
-        if let Some(mut table) = section.table("tls") {
-            settings.tls = ServerTlsSettings::read_tunnel(&mut table);
-            section.absorb(table);
-        }
-        if let Some(mut table) = section.table("inner_tls") {
-            settings.inner_tls = Some(ClientTlsSettings::read_trust(&mut table));
-            section.absorb(table);
-        }
-        if let Some(mut table) = section.table("egress_tls") {
-            settings.egress_tls = ServerTlsSettings::read_pair(&mut table);
-            section.absorb(table);
-        }
-        if let Some(mut table) = section.table("token") {
-            settings.token = TokenSettings::read(&mut table);
-            section.absorb(table);
-        }
-        section.switch("allow_plaintext", &mut settings.allow_plaintext);
-        read_config(section, &mut settings.responder);
-        read_http(section, &mut settings.responder.http);
-        section.either("ping_failure_threshold", "echo_timeout");
-        read_core(section, &mut settings.responder.core);
-        let mut threshold = 0;
-        section.number("ping_failure_threshold", 1..=MAX_MISSES, &mut threshold);
-        if threshold > 0 {
-            settings.set_ping_failure_threshold(threshold);
-        }
-        settings
-    }
-
     /// What is missing or does not fit together, once the file and the flags are both known.
     #[must_use]
     pub fn missing(&self) -> Vec<Diagnostic> {
@@ -165,46 +124,4 @@ impl ResponderSettings {
         self.ping_failure_threshold = Some(threshold);
         self.responder.core.echo_timeout = self.responder.core.ping_interval * threshold;
     }
-}
-
-fn read_config(section: &mut Section<'_>, config: &mut ResponderConfig) {
-    section.listen("tunnel_listen", &mut config.tunnel_listen);
-    section.listen("egress_listen", &mut config.egress_listen);
-    section.duration("request_timeout", Zero::IsOff, &mut config.request_timeout);
-    section.duration("caller_timeout", Zero::IsWrong, &mut config.caller_timeout);
-    if let Some(found) = section.text("request_path", parse_path) {
-        config.request_path = found.value;
-    }
-    if let Some(found) = section.text("header_prefix", parse_prefix) {
-        config.header_names = found.value;
-    }
-    if let Some(found) = section.text("required_cluster_name", parse_name) {
-        config.required_cluster = Some(found.value);
-    }
-    section.switch("use_http_upgrade", &mut config.upgrade);
-    section.number("max_head_bytes", MIN_HEAD_BYTES..=MAX_HEAD_BYTES, &mut config.max_head_bytes);
-    section.number("max_headers", MIN_HEADERS..=MAX_HEADERS as u32, &mut config.max_headers);
-    section.number("max_idle_bytes", MIN_HEAD_BYTES..=MAX_HEAD_BYTES, &mut config.max_idle_bytes);
-}
-
-fn read_core(section: &mut Section<'_>, core: &mut Config) {
-    section.switch("tenant_isolation", &mut core.tenant_isolation);
-    section.duration("handshake_timeout", Zero::IsWrong, &mut core.handshake_timeout);
-    section.duration("settle", Zero::IsOff, &mut core.settle);
-    section.duration("ping_interval", Zero::IsWrong, &mut core.ping_interval);
-    section.duration("echo_timeout", Zero::IsWrong, &mut core.echo_timeout);
-    section.silence(core.ping_interval, &mut core.silence);
-    section.duration("wait", Zero::IsOff, &mut core.wait);
-    section.duration("peer_drain_grace", Zero::IsOff, &mut core.drain_grace);
-    section.number("max_streams", 1..=MAX_PER_TUNNEL, &mut core.max_streams);
-    section.number("max_streams_per_tenant", 1..=MAX_TABLE, &mut core.max_streams_per_tenant);
-    section.number("max_waiting", 0..=MAX_TABLE, &mut core.max_waiting);
-    section.number("max_waiting_per_tenant", 0..=MAX_TABLE, &mut core.max_waiting_per_tenant);
-    section.number("max_handshakes", 1..=MAX_TABLE, &mut core.max_handshakes);
-    section.number("max_handshakes_per_source", 1..=MAX_TABLE, &mut core.max_handshakes_per_source);
-    section.number("max_accepts_per_second", 0..=MAX_TABLE, &mut core.max_accepts_per_second);
-    section.number("max_tunnels_per_node", 1..=MAX_TABLE, &mut core.max_tunnels_per_node);
-    section.number("max_tunnels_per_cluster", 1..=MAX_TABLE, &mut core.max_tunnels_per_cluster);
-    section.number("max_tunnels_per_tenant", 1..=MAX_TABLE, &mut core.max_tunnels_per_tenant);
-    section.number("max_tunnels", 1..=MAX_TABLE, &mut core.max_tunnels);
 }

@@ -2,15 +2,12 @@
 //!
 //! A derived deserializer stops at the first mistake; an operator wants to see them all.
 
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::endpoint::parse_listen;
 use super::{ConfigError, Diagnostic, Origin, duration, follow_silence};
 
 /// How alike an unknown key and a known one must be for us to suggest it; 1.0 is equal.
@@ -31,22 +28,32 @@ pub(super) struct Found<T> {
     pub(super) span: Range<usize>,
 }
 
+impl<T> Found<T> {
+    /// Puts the value into `slot`, and tells where it stood.
+    pub(super) fn put(self, slot: &mut T) -> Range<usize> {
+        *slot = self.value;
+        self.span
+    }
+}
+
 /// One table that is being read.
 pub(super) struct Section<'i> {
     /// Its dotted name; empty for the whole file.
     name: String,
     left: DeTable<'i>,
     asked: Vec<&'static str>,
+    /// Settings that were read, by their dotted names.
+    found: Vec<(String, Range<usize>)>,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl<'i> Section<'i> {
     pub(super) fn new(name: impl Into<String>, table: DeTable<'i>) -> Self {
-        Self { name: name.into(), left: table, asked: Vec::new(), diagnostics: Vec::new() }
+        Self { name: name.into(), left: table, asked: Vec::new(), found: Vec::new(), diagnostics: Vec::new() }
     }
 
-    /// Everything that is wrong, unknown keys among it.
-    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+    /// Everything that was read and where it stands; and everything that is wrong, unknown keys among it.
+    pub(super) fn finish(mut self) -> (Vec<(String, Range<usize>)>, Vec<Diagnostic>) {
         for (key, _) in std::mem::take(&mut self.left) {
             let name = key.get_ref().as_ref();
             let near = self.asked.iter().max_by(|a, b| alike(a, name).total_cmp(&alike(b, name)));
@@ -57,12 +64,38 @@ impl<'i> Section<'i> {
             let error = ConfigError::new("unknown setting", remedy);
             self.diagnostics.push(Diagnostic::new(Origin::File(key.span()), self.setting(name), error));
         }
-        self.diagnostics
+        (self.found, self.diagnostics)
+    }
+
+    /// Notes that `key` was read from `span`.
+    pub(super) fn found(&mut self, key: &str, span: Range<usize>) {
+        let name = self.setting(key);
+        self.found.push((name, span));
+    }
+
+    /// Where `key` stands, if it was read.
+    pub(super) fn span_of(&self, key: &str) -> Option<Range<usize>> {
+        let name = self.setting(key);
+        self.found.iter().find(|(found, _)| *found == name).map(|(_, span)| span.clone())
     }
 
     /// Notes an error in `key` at `span`.
     pub(super) fn error(&mut self, key: &str, span: Range<usize>, error: ConfigError) {
         self.diagnostics.push(Diagnostic::new(Origin::File(span), self.setting(key), error));
+    }
+
+    /// Looks at `silence`, a window in which a peer is probed every `interval`, once both are read. If it was not given, it
+    /// follows from the interval.
+    pub(super) fn check_silence(&mut self, interval: Duration, silence: &mut Duration) {
+        let Some(span) = self.span_of("silence") else {
+            *silence = follow_silence(interval, *silence);
+            return;
+        };
+        if *silence <= interval {
+            let what = format!("is not longer than the interval of {} between probes", duration::format(interval));
+            let remedy = format!("write at least {}", duration::format(follow_silence(interval, Duration::ZERO)));
+            self.error("silence", span, ConfigError::new(what, remedy));
+        }
     }
 
     /// Whether `key` is there and was not read yet.
@@ -94,69 +127,36 @@ impl<'i> Section<'i> {
         self.read_text(key, &value, parse)
     }
 
-    /// Reads a listener's address into `slot`.
-    pub(super) fn listen(&mut self, key: &'static str, slot: &mut SocketAddr) {
-        if let Some(found) = self.text(key, parse_listen) {
-            *slot = found.value;
-        }
-    }
-
-    /// Reads a duration into `slot`.
-    pub(super) fn duration(&mut self, key: &'static str, zero: Zero, slot: &mut Duration) {
-        if let Some(found) = self.text(key, |text| nonzero(duration::parse(text)?, zero)) {
-            *slot = found.value;
-        }
-    }
-
-    /// Reads `silence` into `slot`, a window in which a peer is probed every `interval`. If it is not given, it
-    /// follows from the interval.
-    pub(super) fn silence(&mut self, interval: Duration, slot: &mut Duration) {
-        let Some(found) = self.text("silence", |text| nonzero(duration::parse(text)?, Zero::IsWrong)) else {
-            *slot = follow_silence(interval, *slot);
-            return;
-        };
-        if found.value <= interval {
-            let what = format!("is not longer than the interval of {} between probes", duration::format(interval));
-            let remedy = format!("write at least {}", duration::format(follow_silence(interval, Duration::ZERO)));
-            self.error("silence", found.span, ConfigError::new(what, remedy));
-        } else {
-            *slot = found.value;
-        }
-    }
-
-    /// Reads a whole number within `range` into `slot`.
-    pub(super) fn number(&mut self, key: &'static str, range: RangeInclusive<u32>, slot: &mut u32) {
-        let Some(value) = self.take(key) else { return };
+    /// Reads a whole number within `range`.
+    pub(super) fn number(&mut self, key: &'static str, range: &RangeInclusive<u32>) -> Option<Found<u32>> {
+        let value = self.take(key)?;
         let number = value.get_ref().as_integer().map(|number| u32::from_str_radix(number.as_str(), number.radix()));
         let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
         match number {
-            Some(Ok(number)) if range.contains(&number) => *slot = number,
+            Some(Ok(number)) if range.contains(&number) => return Some(Found { value: number, span: value.span() }),
             Some(_) => self.error(key, value.span(), ConfigError::new("is out of range", remedy)),
             None => self.wrong_type(key, &value, &remedy),
         }
+        None
     }
 
-    /// Reads a number of threads into `slot`.
-    pub(super) fn threads(&mut self, slot: &mut Option<NonZeroUsize>) {
-        let mut threads = 0;
-        self.number("threads", 1..=super::MAX_THREADS, &mut threads);
-        *slot = usize::try_from(threads).ok().and_then(NonZeroUsize::new).or(*slot);
-    }
-
-    /// Reads `true` or `false` into `slot`.
-    pub(super) fn switch(&mut self, key: &'static str, slot: &mut bool) {
-        let Some(value) = self.take(key) else { return };
-        match value.get_ref().as_bool() {
-            Some(on) => *slot = on,
-            None => self.wrong_type(key, &value, "write true or false"),
+    /// Reads `true` or `false`.
+    pub(super) fn switch(&mut self, key: &'static str) -> Option<Found<bool>> {
+        let value = self.take(key)?;
+        let on = value.get_ref().as_bool();
+        if on.is_none() {
+            self.wrong_type(key, &value, "write true or false");
         }
+        on.map(|on| Found { value: on, span: value.span() })
     }
 
     /// The table `key`, if it is there.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'i>> {
         let name = self.setting(key);
         let value = self.take(key)?;
-        if !value.get_ref().is_table() {
+        if value.get_ref().is_table() {
+            self.found(key, value.span());
+        } else {
             self.wrong_type(key, &value, &format!("write it as a table: [{name}]"));
         }
         let DeValue::Table(table) = value.into_inner() else { return None };
@@ -200,14 +200,17 @@ impl<'i> Section<'i> {
             }
             let items = items.iter().filter_map(|item| self.read_text(&name, item, &parse));
             let items = items.map(|found| found.value).collect();
+            self.found(&name, span.clone());
             lists.push((name, Found { value: items, span }));
         }
         lists
     }
 
-    /// Takes over the diagnostics of a table within this one.
+    /// Takes over what was found in a table within this one.
     pub(super) fn absorb(&mut self, inner: Section<'_>) {
-        self.diagnostics.extend(inner.finish());
+        let (found, diagnostics) = inner.finish();
+        self.found.extend(found);
+        self.diagnostics.extend(diagnostics);
     }
 
     fn read_text<T>(

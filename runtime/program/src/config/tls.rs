@@ -6,7 +6,6 @@ use revtun_core::binding::{Binding, Placeholder, Template};
 use rustls::pki_types::ServerName;
 
 use super::ConfigError;
-use super::section::Section;
 use revtun::tls::{ClientFiles, Extent, ServerFiles};
 
 /// What callers may speak inside TLS.
@@ -34,27 +33,6 @@ pub struct ServerTlsSettings {
 }
 
 impl ServerTlsSettings {
-    pub(super) fn read_tunnel(section: &mut Section<'_>) -> Self {
-        let mut settings = Self::read_pair(section);
-        read_extent(section, &mut settings.extent);
-        settings.node_san =
-            section.text("node_san", |text| parse_san(text, Placeholder::Node)).map(|found| found.value);
-        settings.cluster_san =
-            section.text("cluster_san", |text| parse_san(text, Placeholder::Cluster)).map(|found| found.value);
-        settings.tenant_san =
-            section.text("tenant_san", |text| parse_san(text, Placeholder::Tenant)).map(|found| found.value);
-        section.switch("allow_any_identity", &mut settings.allow_any_identity);
-        settings
-    }
-
-    pub(super) fn read_pair(section: &mut Section<'_>) -> Self {
-        let mut settings = Self::default();
-        read_path(section, "cert", &mut settings.cert);
-        read_path(section, "key", &mut settings.key);
-        read_path(section, "client_ca", &mut settings.client_ca);
-        settings
-    }
-
     /// Lets one template stand for all three names.
     pub fn set_identity(&mut self, [node, cluster, tenant]: [Template; 3]) {
         (self.node_san, self.cluster_san, self.tenant_san) = (Some(node), Some(cluster), Some(tenant));
@@ -138,21 +116,6 @@ pub struct ClientTlsSettings {
 }
 
 impl ClientTlsSettings {
-    pub(super) fn read(section: &mut Section<'_>) -> Self {
-        let mut settings = Self::read_trust(section);
-        read_extent(section, &mut settings.extent);
-        settings
-    }
-
-    pub(super) fn read_trust(section: &mut Section<'_>) -> Self {
-        let mut settings = Self::default();
-        read_path(section, "ca", &mut settings.ca);
-        read_path(section, "cert", &mut settings.cert);
-        read_path(section, "key", &mut settings.key);
-        settings.server_name = section.text("server_name", parse_server_name).map(|found| found.value);
-        settings
-    }
-
     /// The files of the client within a responder's tunnels, and the name that it expects there.
     ///
     /// # Errors
@@ -204,7 +167,7 @@ pub(super) fn check_inner(extent: Option<Extent>, is_set: bool) -> Result<(), Co
 ///
 /// # Errors
 /// If the text is anything else.
-pub fn parse_extent(text: &str) -> Result<Extent, ConfigError> {
+pub(super) fn parse_extent(text: &str) -> Result<Extent, ConfigError> {
     Extent::parse(text).ok_or_else(|| {
         ConfigError::new(
             format!("{text:?} is not a TLS extent"),
@@ -213,11 +176,20 @@ pub fn parse_extent(text: &str) -> Result<Extent, ConfigError> {
     })
 }
 
+/// How `extent` is written.
+pub(super) const fn extent_name(extent: Extent) -> &'static str {
+    match extent {
+        Extent::Whole => "whole",
+        Extent::Handshake => "plaintext-after-handshake",
+        Extent::Inner => "inner",
+    }
+}
+
 /// Reads a template that serves for all three names of an identity.
 ///
 /// # Errors
 /// If it lacks one of them, or could be read in two ways.
-pub fn parse_identity(text: &str) -> Result<[Template; 3], ConfigError> {
+pub(super) fn parse_identity(text: &str) -> Result<[Template; 3], ConfigError> {
     Ok([
         parse_san(text, Placeholder::Node)?,
         parse_san(text, Placeholder::Cluster)?,
@@ -229,30 +201,14 @@ pub fn parse_identity(text: &str) -> Result<[Template; 3], ConfigError> {
 ///
 /// # Errors
 /// If it is neither a DNS name nor an IP address.
-pub fn parse_server_name(text: &str) -> Result<ServerName<'static>, ConfigError> {
+pub(super) fn parse_server_name(text: &str) -> Result<ServerName<'static>, ConfigError> {
     ServerName::try_from(text.to_owned())
         .map_err(|_| ConfigError::new(format!("{text:?} is not a server name"), "write a DNS name or an IP address"))
 }
 
-fn parse_san(text: &str, placeholder: Placeholder) -> Result<Template, ConfigError> {
+pub(super) fn parse_san(text: &str, placeholder: Placeholder) -> Result<Template, ConfigError> {
     Template::parse(text, placeholder).map_err(|error| {
         let remedy = "write a template of a SAN, such as spiffe://{tenant}/{cluster}/{node}";
         ConfigError::new(format!("{text:?} {error}"), remedy)
     })
-}
-
-fn read_extent(section: &mut Section<'_>, slot: &mut Extent) {
-    if let Some(found) = section.text("extent", parse_extent) {
-        *slot = found.value;
-    }
-}
-
-fn read_path(section: &mut Section<'_>, key: &'static str, slot: &mut Option<PathBuf>) {
-    let parse = |text: &str| match text {
-        "" => Err(ConfigError::new("is empty", "write the path of a PEM file")),
-        path => Ok(PathBuf::from(path)),
-    };
-    if let Some(found) = section.text(key, parse) {
-        *slot = Some(found.value);
-    }
 }

@@ -6,7 +6,6 @@ use revtun_core::binding::{Binding, Placeholder, Template};
 use revtun_core::token::Policy;
 
 use super::ConfigError;
-use super::section::Section;
 use revtun::token::JwksFile;
 
 /// What an operator may set of the tokens that a responder takes.
@@ -27,17 +26,6 @@ pub struct TokenSettings {
 }
 
 impl TokenSettings {
-    pub(super) fn read(section: &mut Section<'_>) -> Self {
-        let mut claim =
-            |key, placeholder| section.text(key, |text| parse_claim(text, placeholder)).map(|found| found.value);
-        let node_claim = claim("node_claim", Placeholder::Node);
-        let cluster_claim = claim("cluster_claim", Placeholder::Cluster);
-        let tenant_claim = claim("tenant_claim", Placeholder::Tenant);
-        let mut text = |key| section.text(key, parse_text).map(|found| found.value);
-        let (issuer, audience) = (text("issuer"), text("audience"));
-        Self { jwks: read_file(section, "jwks"), issuer, audience, node_claim, cluster_claim, tenant_claim }
-    }
-
     /// Lets one template stand for all three names.
     pub fn set_identity(&mut self, [node, cluster, tenant]: [Template; 3]) {
         (self.node_claim, self.cluster_claim, self.tenant_claim) = (Some(node), Some(cluster), Some(tenant));
@@ -83,7 +71,7 @@ pub(super) fn unprotected() -> ConfigError {
 ///
 /// # Errors
 /// If it does not, or could be read in two ways.
-pub fn parse_claim(text: &str, placeholder: Placeholder) -> Result<Template, ConfigError> {
+pub(super) fn parse_claim(text: &str, placeholder: Placeholder) -> Result<Template, ConfigError> {
     Template::parse_claim(text, placeholder).map_err(|error| {
         let remedy = "write CLAIM=TEMPLATE, such as sub={tenant}/{cluster}/{node}";
         ConfigError::new(format!("{text:?} {error}"), remedy)
@@ -94,7 +82,7 @@ pub fn parse_claim(text: &str, placeholder: Placeholder) -> Result<Template, Con
 ///
 /// # Errors
 /// If it lacks one of them, or could be read in two ways.
-pub fn parse_claims(text: &str) -> Result<[Template; 3], ConfigError> {
+pub(super) fn parse_claims(text: &str) -> Result<[Template; 3], ConfigError> {
     Ok([
         parse_claim(text, Placeholder::Node)?,
         parse_claim(text, Placeholder::Cluster)?,
@@ -102,15 +90,7 @@ pub fn parse_claims(text: &str) -> Result<[Template; 3], ConfigError> {
     ])
 }
 
-pub(super) fn read_file(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let parse = |text: &str| match text {
-        "" => Err(ConfigError::new("is empty", "write the path of a file")),
-        path => Ok(PathBuf::from(path)),
-    };
-    section.text(key, parse).map(|found| found.value)
-}
-
-fn parse_text(text: &str) -> Result<String, ConfigError> {
+pub(super) fn parse_text(text: &str) -> Result<String, ConfigError> {
     if text.is_empty() {
         Err(ConfigError::new("is empty", "write the value of the claim"))
     } else {

@@ -1,0 +1,150 @@
+//! What overrides a file: environment variables, and flags on top of them.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+use super::setting::{Access, Declaration, Setting, Takes};
+use super::{Diagnostic, InitiatorSettings, Origin, ResponderSettings, Settings, follow_silence};
+use super::{initiator, log, responder};
+
+/// One of the two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// `revtun responder`.
+    Responder,
+    /// `revtun initiator`.
+    Initiator,
+}
+
+/// What an operator gives beside a file.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// What an environment variable says, if it is set. One that is empty counts as not set.
+    pub environment: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The values that a flag was given, which is named without its dashes; none if it was not given.
+    pub flags: &'a dyn Fn(&str) -> Vec<OsString>,
+}
+
+impl Sources<'_> {
+    /// What `variable` says, unless it is empty.
+    #[must_use]
+    pub fn variable(&self, variable: &str) -> Option<OsString> {
+        (self.environment)(variable).filter(|text| !text.is_empty())
+    }
+}
+
+/// The environment variable that belongs to a flag: `REVTUN_TUNNEL_LISTEN` to `tunnel-listen`.
+#[must_use]
+pub fn variable_of(flag: &str) -> String {
+    format!("REVTUN_{}", flag.to_uppercase().replace('-', "_"))
+}
+
+impl Settings {
+    /// Lets environment variables override what a file says, and flags override both: of the log, and of `end`, whose table
+    /// is there afterwards.
+    ///
+    /// # Errors
+    /// Every text that is no legal value.
+    pub fn override_by(&mut self, sources: Sources<'_>, end: Option<End>) -> Result<(), Vec<Diagnostic>> {
+        let mut layer = Layer { sources, origins: &mut self.origins, diagnostics: Vec::new() };
+        layer.read(&log::DECLARATION, &mut self.log);
+        match end {
+            None => {}
+            Some(End::Responder) => {
+                let responder = self.responder.get_or_insert_default();
+                layer.read(&responder::table::DECLARATION, responder);
+            }
+            Some(End::Initiator) => {
+                let initiator = self.initiator.get_or_insert_default();
+                layer.read(&initiator::table::DECLARATION, initiator);
+            }
+        }
+        let diagnostics = layer.diagnostics;
+        self.follow();
+        if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics) }
+    }
+
+    /// Gives settings that follow from others their values, once those are known.
+    pub(super) fn follow(&mut self) {
+        let origins = &mut self.origins;
+        if let Some(responder) = &mut self.responder {
+            let default = ResponderSettings::default().responder.core.silence;
+            let core = &mut responder.responder.core;
+            let of_file = |setting: &str| matches!(origins.get(setting), Some(Origin::File(_)));
+            // An interval that is overridden may leave no room for the silence of the file.
+            let stands = of_file("responder.silence") && core.silence > core.ping_interval;
+            if !stands {
+                core.silence = follow_silence(core.ping_interval, default);
+                origins.remove("responder.silence");
+                if core.silence != default {
+                    origins.insert("responder.silence".to_owned(), Origin::Follows("ping_interval"));
+                }
+            }
+            if let Some(threshold) = responder.ping_failure_threshold {
+                responder.set_ping_failure_threshold(threshold);
+                origins.insert("responder.echo_timeout".to_owned(), Origin::Follows("ping_failure_threshold"));
+            }
+        }
+        if let Some(initiator) = &self.initiator
+            && !origins.contains_key("initiator.silence")
+            && initiator.core.silence != InitiatorSettings::default().core.silence
+        {
+            origins.insert("initiator.silence".to_owned(), Origin::Follows("probe_interval"));
+        }
+    }
+
+    /// Where a setting came from, by its dotted name.
+    #[must_use]
+    pub fn origin(&self, setting: &str) -> Origin {
+        self.origins.get(setting).cloned().unwrap_or(Origin::Absent)
+    }
+}
+
+/// The sources over one file.
+struct Layer<'a> {
+    sources: Sources<'a>,
+    origins: &'a mut BTreeMap<String, Origin>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Layer<'_> {
+    fn read<S>(&mut self, declaration: &Declaration<S>, settings: &mut S) {
+        for group in declaration.groups {
+            for setting in group.settings {
+                let Some(flag) = declaration.flag(group, setting) else { continue };
+                for (origin, texts) in self.texts(setting, &flag) {
+                    let texts: Vec<&OsStr> = texts.iter().map(OsString::as_os_str).collect();
+                    match declaration.apply(group, setting, settings, &texts, &origin) {
+                        Ok(keys) => self.origins.extend(keys.into_iter().map(|key| (key, origin.clone()))),
+                        Err(error) => self.diagnostics.push(Diagnostic::new(origin, "", error)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is said of a setting, the stronger word last.
+    fn texts<S>(&self, setting: &Setting<S>, flag: &str) -> Vec<(Origin, Vec<OsString>)> {
+        let ours = variable_of(flag);
+        let variables = [Some(ours.as_str()), setting.variable];
+        let said = |name: &str| Some((Origin::Environment(name.to_owned()), self.sources.variable(name)?));
+        let in_environment = variables.into_iter().flatten().find_map(said);
+        let repeats = matches!(setting.access, Access::Act { takes: Takes::Several, .. });
+        let in_environment = in_environment.map(|(origin, text)| match repeats {
+            true => (origin, words(&text)),
+            false => (origin, vec![text]),
+        });
+        let by_flag = (self.sources.flags)(flag);
+        // Where a flag says it all, the environment does not count.
+        let counts = by_flag.is_empty() || repeats;
+        let by_flag = (!by_flag.is_empty()).then(|| (Origin::Flag(format!("--{flag}")), by_flag));
+        in_environment.filter(|_| counts).into_iter().chain(by_flag).collect()
+    }
+}
+
+fn words(text: &OsStr) -> Vec<OsString> {
+    match text.to_str() {
+        Some(text) => text.split_whitespace().map(OsString::from).collect(),
+        None => vec![text.to_owned()],
+    }
+}
