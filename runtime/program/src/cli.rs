@@ -226,7 +226,7 @@ fn given(matches: &ArgMatches) -> Given {
 
 #[cfg(test)]
 mod tests {
-    use revtun_program::config::Settings;
+    use revtun_program::config::{Settings, override_by};
 
     use super::*;
 
@@ -249,7 +249,7 @@ mod tests {
         let (end, Given(flags)) = flags;
         let sources =
             Sources { environment: &|_| None, flags: &|flag: &str| flags.get(flag).cloned().unwrap_or_default() };
-        let outcome = Settings::default().override_by(sources, Some(end));
+        let outcome = override_by(&mut Settings::default(), sources, Some(end));
         outcome.err().into_iter().flatten().map(|diagnostic| diagnostic.render(None)).collect()
     }
 

@@ -7,7 +7,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use revtun_program::config::{End, Settings, Source, Sources, declared, declared_log, variable_of};
+use revtun_program::config::{
+    End, Settings, Source, Sources, declared, declared_log, in_force, override_by, variable_of,
+};
 
 type Texts<'a> = &'a [(&'a str, &'a str)];
 
@@ -19,12 +21,12 @@ fn load(file: &str, end: End, environment: Texts<'_>, flags: Texts<'_>) -> Resul
         environment: &|name| variables.get(name).map(OsString::from),
         flags: &|name| flags.iter().filter(|(flag, _)| *flag == name).map(|(_, text)| text.into()).collect(),
     };
-    let outcome = settings.override_by(sources, Some(end));
+    let outcome = override_by(&mut settings, sources, Some(end));
     outcome.map(|()| settings).map_err(|told| told.iter().map(|diagnostic| diagnostic.render(None)).collect())
 }
 
 fn printed(settings: &Settings, end: End, file: &str) -> String {
-    settings.in_force(&[end], Some(Source { path: Path::new("f.toml"), text: file }))
+    in_force(settings, &[end], Some(Source { path: Path::new("f.toml"), text: file }))
 }
 
 /// The line of `setting`, with single spaces.

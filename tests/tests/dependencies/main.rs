@@ -8,10 +8,6 @@ use std::path::{Path, PathBuf};
 
 use self::source::{Crate, Imports};
 
-/// Imports that are still to go: from, to.
-const TO_GO: [(&str, &str); 3] =
-    [("config/initiator.rs", "config.rs"), ("config/responder.rs", "config.rs"), ("config/section.rs", "config.rs")];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
@@ -26,13 +22,6 @@ fn crates() -> [Crate; 3] {
     [library(), program("lib.rs"), program("main.rs")]
 }
 
-/// The imports of a crate, without those that are still to go.
-fn imports(of: &Crate) -> Imports {
-    let mut imports = of.imports();
-    imports.retain(|(from, to), _| !TO_GO.contains(&(without_folder(from), without_folder(to))));
-    imports
-}
-
 fn without_folder(file: &str) -> &str {
     let folders = ["runtime/src/", "runtime/program/src/"];
     folders.iter().find_map(|folder| file.strip_prefix(folder)).unwrap_or(file)
@@ -41,7 +30,7 @@ fn without_folder(file: &str) -> &str {
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     for of in crates() {
-        let imports = imports(&of);
+        let imports = of.imports();
         let edges = imports.keys().map(|(from, to)| (from.clone(), to.clone()));
         if let Some(circle) = circle(edges) {
             panic!("files import each other in a circle:\n{}", shown(&circle, &imports, |file| vec![file.to_owned()]));
@@ -54,7 +43,7 @@ fn no_files_import_each_other_in_a_circle() {
 #[test]
 fn no_folders_import_each_other_in_a_circle() {
     for of in crates() {
-        let imports = imports(&of);
+        let imports = of.imports();
         let files = of.files();
         let paths: BTreeMap<&str, &Vec<String>> = files.iter().map(|(path, file)| (*file, *path)).collect();
         for level in files.keys() {
@@ -78,15 +67,6 @@ fn no_folders_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn imports_that_are_still_to_go_are_still_there() {
-    let all: BTreeSet<_> = crates().iter().flat_map(|of| of.imports().into_keys()).collect();
-    for (from, to) in TO_GO {
-        let there = all.iter().any(|(one, other)| (without_folder(one), without_folder(other)) == (from, to));
-        assert!(there, "{from} no longer imports {to}: strike it from the list");
-    }
-}
-
-#[test]
 fn methods_stand_beside_their_types() {
     for of in crates() {
         assert_eq!(of.foreign_impls(), <[String; 0]>::default());
@@ -95,7 +75,7 @@ fn methods_stand_beside_their_types() {
 
 #[test]
 fn neither_end_imports_the_other() {
-    for ((from, to), path) in imports(&library()) {
+    for ((from, to), path) in library().imports() {
         let ends = [("responder", "initiator"), ("initiator", "responder")];
         for (one, other) in ends {
             assert!(!(is_in(&from, one) && is_in(&to, other)), "{from} imports {path} of {to}");

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use revtun_program::config::{Diagnostic, End, InitiatorSettings, ResponderSettings};
+use revtun_program::config::{Diagnostic, End, InitiatorSettings, ResponderSettings, in_force};
 
 use super::process::Loaded;
 use crate::cli::Given;
@@ -21,7 +21,7 @@ pub(super) fn run(end: Option<End>, given: &Given) -> Result<(), CliError> {
         ));
     }
     // Whoever closed our standard output does not want to know.
-    let _unread = io::stdout().write_all(settings.in_force(&ends, loaded.source()).as_bytes());
+    let _unread = io::stdout().write_all(in_force(settings, &ends, loaded.source()).as_bytes());
     let missing = |end: &End| match end {
         End::Responder => settings.responder.as_ref().map(ResponderSettings::missing),
         End::Initiator => settings.initiator.as_ref().map(InitiatorSettings::missing),

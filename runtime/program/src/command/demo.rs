@@ -13,7 +13,7 @@ use revtun::responder::{self, ResponderConfig, ResponderHandle};
 use revtun::upstream::Forward;
 use revtun::world::{Tokio, World};
 use revtun_core::address::Address;
-use revtun_program::config::Settings;
+use revtun_program::config::{Settings, override_by};
 
 use self::network::Network;
 use self::stage::{Stage, Told};
@@ -37,7 +37,7 @@ const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 pub(super) fn run(given: &Given) -> Result<(), CliError> {
     let mut settings = Settings::default();
     settings.log.level = Some(cli::DEMO_LEVEL.to_owned());
-    let overridden = given.with_sources(|sources| settings.override_by(sources, None));
+    let overridden = given.with_sources(|sources| override_by(&mut settings, sources, None));
     overridden.map_err(|diagnostics| CliError::diagnostics(&diagnostics, None))?;
     log::start(&settings.log).map_err(CliError::own)?;
     process::on_threads(None, async { show(Stage::open(Tokio::begin(), PICTURE)).await })

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use revtun_program::config::{Diagnostic, End, Settings, Source};
+use revtun_program::config::{Diagnostic, End, Settings, Source, override_by};
 use tokio::runtime::Builder;
 
 use crate::cli::Given;
@@ -50,7 +50,7 @@ impl Loaded {
     pub(super) fn read(given: &Given, end: Option<End>) -> Result<Self, CliError> {
         let file = given.config().map(|path| File::read(&path)).transpose()?;
         let mut settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
-        let overridden = given.with_sources(|sources| settings.override_by(sources, end));
+        let overridden = given.with_sources(|sources| override_by(&mut settings, sources, end));
         let source = file.as_ref().map(File::source);
         overridden.map_err(|diagnostics| CliError::diagnostics(&diagnostics, source))?;
         Ok(Self { settings, file })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ConfigError;
+use super::diagnostic::ConfigError;
 
 /// The longest duration that a setting may have.
 pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::ConfigError;
+use super::diagnostic::ConfigError;
 use revtun::initiator::{HostPort, HostPortError};
 
 /// Reads `HOST:PORT`; an IPv6 address stands in brackets.

@@ -1,6 +1,6 @@
 //! What an operator is told about files of certificates, keys and tokens that cannot be used.
 
-use super::ConfigError;
+use super::diagnostic::ConfigError;
 use revtun::tls::{Reloadable, TlsFileError};
 use revtun::token::{KeySetFileError, TokenFileError};
 

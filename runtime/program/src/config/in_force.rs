@@ -1,34 +1,35 @@
 //! What `revtun config` prints: every setting with its value and where that came from, as a file that says the same.
 
+use super::diagnostic::{Origin, Source};
+use super::initiator::{InitiatorSettings, Listener};
 use super::setting::{Declaration, Group, quoted};
+use super::settings::Settings;
 use super::sources::End;
-use super::{InitiatorSettings, Listener, Origin, Settings, Source, initiator, log, responder};
+use super::{initiator, log, responder};
 
 /// The column of the origins, where lines are short enough.
 const ORIGINS_AT: usize = 56;
 
-impl Settings {
-    /// Every setting of the log and of `ends`, a line each: `responder.threads = 4`, and behind a `#` where that came from.
-    /// A setting without a value, or whose value follows from another setting, is a comment. So all of it is a file with
-    /// the same meaning, for a process that is started in this folder.
-    #[must_use]
-    pub fn in_force(&self, ends: &[End], source: Option<Source<'_>>) -> String {
-        let mut page = Page { settings: self, source, text: String::new() };
-        page.write(&log::DECLARATION, &self.log);
-        for end in ends {
-            match end {
-                End::Responder => {
-                    page.write(&responder::table::DECLARATION, &self.responder.clone().unwrap_or_default());
-                }
-                End::Initiator => {
-                    let initiator = self.initiator.clone().unwrap_or_default();
-                    page.write(&initiator::table::DECLARATION, &initiator);
-                    page.write_addresses(&initiator);
-                }
+/// Every setting of the log and of `ends`, a line each: `responder.threads = 4`, and behind a `#` where that came from.
+/// A setting without a value, or whose value follows from another setting, is a comment. So all of it is a file with
+/// the same meaning, for a process that is started in this folder.
+#[must_use]
+pub fn in_force(settings: &Settings, ends: &[End], source: Option<Source<'_>>) -> String {
+    let mut page = Page { settings, source, text: String::new() };
+    page.write(&log::DECLARATION, &settings.log);
+    for end in ends {
+        match end {
+            End::Responder => {
+                page.write(&responder::table::DECLARATION, &settings.responder.clone().unwrap_or_default());
+            }
+            End::Initiator => {
+                let initiator = settings.initiator.clone().unwrap_or_default();
+                page.write(&initiator::table::DECLARATION, &initiator);
+                page.write_addresses(&initiator);
             }
         }
-        page.text
     }
+    page.text
 }
 
 struct Page<'a> {

@@ -14,10 +14,11 @@ use revtun_core::address::Address;
 use revtun_core::handshake::HeaderNames;
 use revtun_core::initiator::Config;
 
+use super::bounds::DRAIN_GRACE;
+use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::files::errors_of;
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::unprotected;
-use super::{ConfigError, DRAIN_GRACE, Diagnostic, Origin};
 use revtun::http::HttpLimits;
 use revtun::http::limits::{IDLE_BYTES, STREAMS};
 use revtun::initiator::{HostPort, InitiatorConfig};

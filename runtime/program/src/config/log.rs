@@ -6,7 +6,7 @@ use strsim::jaro_winkler;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::ConfigError;
+use super::diagnostic::ConfigError;
 use super::section::Section;
 use super::setting::{Access, Declaration, Group, Setting};
 

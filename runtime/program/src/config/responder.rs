@@ -9,11 +9,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bounds::{DRAIN_GRACE, follow_silence};
+use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::files::errors_of;
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
 use super::token::unprotected;
-use super::{ConfigError, DRAIN_GRACE, Diagnostic, Origin, follow_silence};
 use revtun::responder::ResponderConfig;
 
 /// What an operator may set of a responder. The default listens on loopback only.

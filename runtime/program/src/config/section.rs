@@ -8,7 +8,9 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigError, Diagnostic, Origin, duration, follow_silence};
+use super::bounds::follow_silence;
+use super::diagnostic::{ConfigError, Diagnostic, Origin};
+use super::duration;
 
 /// How alike an unknown key and a known one must be for us to suggest it; 1.0 is equal.
 const ALIKE: f64 = 0.8;

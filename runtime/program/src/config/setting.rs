@@ -6,9 +6,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::diagnostic::{ConfigError, Origin};
+use super::duration;
 use super::endpoint::parse_listen;
 use super::section::{Section, Zero, nonzero};
-use super::{ConfigError, Origin, duration};
 
 /// The settings of one table of the file and of the tables within it.
 pub(super) struct Declaration<S: 'static> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
+use super::diagnostic::{Diagnostic, Origin};
 use super::setting::{Access, Declaration, Setting, Takes};
-use super::{Diagnostic, InitiatorSettings, Origin, ResponderSettings, Settings, follow_silence};
+use super::settings::Settings;
 use super::{initiator, log, responder};
 
 /// One of the two programs.
@@ -39,65 +40,28 @@ pub fn variable_of(flag: &str) -> String {
     format!("REVTUN_{}", flag.to_uppercase().replace('-', "_"))
 }
 
-impl Settings {
-    /// Lets environment variables override what a file says, and flags override both: of the log, and of `end`, whose table
-    /// is there afterwards.
-    ///
-    /// # Errors
-    /// Every text that is no legal value.
-    pub fn override_by(&mut self, sources: Sources<'_>, end: Option<End>) -> Result<(), Vec<Diagnostic>> {
-        let mut layer = Layer { sources, origins: &mut self.origins, diagnostics: Vec::new() };
-        layer.read(&log::DECLARATION, &mut self.log);
-        match end {
-            None => {}
-            Some(End::Responder) => {
-                let responder = self.responder.get_or_insert_default();
-                layer.read(&responder::table::DECLARATION, responder);
-            }
-            Some(End::Initiator) => {
-                let initiator = self.initiator.get_or_insert_default();
-                layer.read(&initiator::table::DECLARATION, initiator);
-            }
+/// Lets environment variables override what a file says, and flags override both: of the log, and of `end`, whose table
+/// is there afterwards.
+///
+/// # Errors
+/// Every text that is no legal value.
+pub fn override_by(settings: &mut Settings, sources: Sources<'_>, end: Option<End>) -> Result<(), Vec<Diagnostic>> {
+    let mut layer = Layer { sources, origins: &mut settings.origins, diagnostics: Vec::new() };
+    layer.read(&log::DECLARATION, &mut settings.log);
+    match end {
+        None => {}
+        Some(End::Responder) => {
+            let responder = settings.responder.get_or_insert_default();
+            layer.read(&responder::table::DECLARATION, responder);
         }
-        let diagnostics = layer.diagnostics;
-        self.follow();
-        if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics) }
-    }
-
-    /// Gives settings that follow from others their values, once those are known.
-    pub(super) fn follow(&mut self) {
-        let origins = &mut self.origins;
-        if let Some(responder) = &mut self.responder {
-            let default = ResponderSettings::default().responder.core.silence;
-            let core = &mut responder.responder.core;
-            let of_file = |setting: &str| matches!(origins.get(setting), Some(Origin::File(_)));
-            // An interval that is overridden may leave no room for the silence of the file.
-            let stands = of_file("responder.silence") && core.silence > core.ping_interval;
-            if !stands {
-                core.silence = follow_silence(core.ping_interval, default);
-                origins.remove("responder.silence");
-                if core.silence != default {
-                    origins.insert("responder.silence".to_owned(), Origin::Follows("ping_interval"));
-                }
-            }
-            if let Some(threshold) = responder.ping_failure_threshold {
-                responder.set_ping_failure_threshold(threshold);
-                origins.insert("responder.echo_timeout".to_owned(), Origin::Follows("ping_failure_threshold"));
-            }
-        }
-        if let Some(initiator) = &self.initiator
-            && !origins.contains_key("initiator.silence")
-            && initiator.core.silence != InitiatorSettings::default().core.silence
-        {
-            origins.insert("initiator.silence".to_owned(), Origin::Follows("probe_interval"));
+        Some(End::Initiator) => {
+            let initiator = settings.initiator.get_or_insert_default();
+            layer.read(&initiator::table::DECLARATION, initiator);
         }
     }
-
-    /// Where a setting came from, by its dotted name.
-    #[must_use]
-    pub fn origin(&self, setting: &str) -> Origin {
-        self.origins.get(setting).cloned().unwrap_or(Origin::Absent)
-    }
+    let diagnostics = layer.diagnostics;
+    settings.follow();
+    if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics) }
 }
 
 /// The sources over one file.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use revtun_core::binding::{Binding, Placeholder, Template};
 use rustls::pki_types::ServerName;
 
-use super::ConfigError;
+use super::diagnostic::ConfigError;
 use revtun::tls::{ClientFiles, Extent, ServerFiles};
 
 /// What callers may speak inside TLS.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use revtun_core::binding::{Binding, Placeholder, Template};
 use revtun_core::token::Policy;
 
-use super::ConfigError;
+use super::diagnostic::ConfigError;
 use revtun::token::JwksFile;
 
 /// What an operator may set of the tokens that a responder takes.

@@ -6,9 +6,10 @@ use revtun::initiator::HostPort;
 use revtun_core::address::Address;
 
 use super::{InitiatorSettings, Listener};
+use crate::config::diagnostic::{ConfigError, Origin};
+use crate::config::endpoint::{parse_endpoint, parse_service};
 use crate::config::section::{Found, Section};
 use crate::config::setting::{self, Takes};
-use crate::config::{ConfigError, Origin, parse_endpoint, parse_service};
 
 type Access = setting::Access<InitiatorSettings>;
 type Setting = setting::Setting<InitiatorSettings>;

@@ -6,12 +6,11 @@ use std::path::Path;
 use super::InitiatorSettings;
 use super::addresses::{self, ADDRESSES};
 use super::tls::{CREDENTIALS, INNER_TLS, TLS};
+use crate::config::bounds::{MAX_HEAD_BYTES, MAX_PER_TUNNEL, MAX_RESETS, MAX_THREADS, MIN_HEAD_BYTES};
+use crate::config::names::{parse_path, parse_prefix};
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
 use crate::config::setting::{self, Declaration, Group, Presence};
-use crate::config::{
-    MAX_HEAD_BYTES, MAX_PER_TUNNEL, MAX_RESETS, MAX_THREADS, MIN_HEAD_BYTES, parse_path, parse_prefix,
-};
 
 type S = InitiatorSettings;
 type Access = setting::Access<InitiatorSettings>;

@@ -1,8 +1,8 @@
 //! The declaration of a responder's limits.
 
 use super::ResponderSettings;
+use crate::config::bounds::{MAX_HEAD_BYTES, MAX_PER_TUNNEL, MAX_RESETS, MAX_TABLE, MIN_HEAD_BYTES};
 use crate::config::setting;
-use crate::config::{MAX_HEAD_BYTES, MAX_PER_TUNNEL, MAX_RESETS, MAX_TABLE, MIN_HEAD_BYTES};
 
 type Access = setting::Access<ResponderSettings>;
 type Setting = setting::Setting<ResponderSettings>;

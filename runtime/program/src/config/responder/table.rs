@@ -8,12 +8,11 @@ use revtun_core::handshake::MAX_HEADERS;
 use super::ResponderSettings;
 use super::limits::LIMITS;
 use super::tls::{EGRESS_TLS, INNER_TLS, PLAINTEXT, TLS, TOKEN};
+use crate::config::bounds::{MAX_HEAD_BYTES, MAX_MISSES, MAX_THREADS, MIN_HEAD_BYTES, MIN_HEADERS};
+use crate::config::names::{parse_name, parse_path, parse_prefix};
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
 use crate::config::setting::{self, Declaration, Group, Presence};
-use crate::config::{
-    MAX_HEAD_BYTES, MAX_MISSES, MAX_THREADS, MIN_HEAD_BYTES, MIN_HEADERS, parse_name, parse_path, parse_prefix,
-};
 
 type S = ResponderSettings;
 type Access = setting::Access<ResponderSettings>;

@@ -1,0 +1,27 @@
+//! Names in the handshake: its path, its headers, what the responder is called.
+
+use revtun_core::handshake::HeaderNames;
+
+use super::diagnostic::ConfigError;
+
+pub(super) fn parse_path(text: &str) -> Result<String, ConfigError> {
+    if revtun_core::handshake::is_path(text) {
+        return Ok(text.to_owned());
+    }
+    let remedy = "write a path that begins with /, at most 255 visible ASCII characters, no #";
+    Err(ConfigError::new(format!("{text:?} is not a valid request path"), remedy))
+}
+
+pub(super) fn parse_prefix(text: &str) -> Result<HeaderNames, ConfigError> {
+    HeaderNames::with_prefix(text).ok_or_else(|| {
+        let remedy = "write 1 to 64 letters, digits, - and _, such as x-envoy";
+        ConfigError::new(format!("{text:?} is not a valid header name prefix"), remedy)
+    })
+}
+
+pub(super) fn parse_name(text: &str) -> Result<String, ConfigError> {
+    let name = revtun_core::identity::ClusterId::new(text);
+    name.map(|name| name.as_str().to_owned()).map_err(|error| {
+        ConfigError::new(format!("{text:?} {error}"), "write 1 to 255 bytes without control characters")
+    })
+}
