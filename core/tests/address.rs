@@ -92,6 +92,13 @@ fn every_error_has_its_text_and_offset() {
 }
 
 #[test]
+fn a_string_is_parsed_like_any_other_text() {
+    let text = "rc://n1:c1:t1@upc:3";
+    assert_eq!(text.parse::<Address>(), Address::parse(text));
+    assert_eq!("rc://".parse::<Address>(), Address::parse("rc://"));
+}
+
+#[test]
 fn errors_can_be_matched_by_kind() {
     let fault = |text| Address::parse(text).unwrap_err().kind().clone();
     assert_eq!(fault("rc://n:c:@u:1"), AddressErrorKind::Name(Field::Tenant, NameError::Empty));

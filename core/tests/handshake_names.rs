@@ -16,6 +16,7 @@ fn only_legal_paths_are_paths() {
 #[test]
 fn a_header_prefix_can_be_configured_at_both_ends() {
     let names = HeaderNames::with_prefix("X-Acme").unwrap();
+    assert_eq!(names.prefix(), "x-acme");
     let rules = Rules { names: names.clone(), ..Rules::default() };
     let identity = Identity {
         node: NodeId::new("n").unwrap(),
