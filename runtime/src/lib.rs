@@ -31,7 +31,7 @@
 //! 2. [`initiator`] and [`responder`]: each begins with a picture. `context.rs` is what the tasks of an end share, `task.rs` what
 //!    the task of a tunnel has, `tunnel.rs` the life of a tunnel; `downstream` is how callers come in.
 //! 3. What they share: [`tunnel_io`] (the byte stream of a tunnel in use), [`http`] (limits, bodies, idle timeouts, local replies),
-//!    `prefixed_io`, `keep_alive`, [`tls`], [`token`], [`journal`].
+//!    `prefixed_io`, [`tls`], [`token`], [`journal`].
 //! 4. [`upstream`]: how requests reach the local service; [`ReverseListener`]: how they reach a server of the user's own choice.
 //!
 //! The `revtun` program is a crate of its own, in `runtime/program`: command line, configuration files, admin pages, logs.
@@ -46,7 +46,6 @@ mod host_port;
 pub mod http;
 pub mod initiator;
 pub mod journal;
-mod keep_alive;
 mod prefixed_io;
 pub mod pump;
 pub mod responder;

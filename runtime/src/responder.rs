@@ -154,13 +154,13 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         max_idle_bytes: config.max_idle_bytes as usize,
         http: config.http,
         request_timeout: config.request_timeout,
+        caller_timeout: config.caller_timeout,
         tls: config.tls,
         token: config.token,
         egress_tls: config.egress_tls,
         counters: Counters::default(),
         world: world.clone(),
     });
-    let server = downstream::server(&context, config.caller_timeout);
     let (phase, _) = watch::channel(Phase::Serving);
     let supervisor = Supervisor::default();
     supervisor.spawn(&world, PUMP, tick::until_drained(world.clone(), Arc::clone(&context.shared)));
@@ -171,7 +171,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         let serve = move |stream, peer| spawner.spawn(accept::serve(Arc::clone(&context), stream, peer));
         listen::accept_all(world.clone(), tunnels, phase.subscribe(), pauses, serve)
     });
-    let egress = downstream::listen(Arc::clone(&context), server, callers, phase.subscribe());
+    let egress = downstream::listen(Arc::clone(&context), callers, phase.subscribe());
     supervisor.spawn(&world, "egress listener", egress);
     tracing::info!(tunnel = %tunnel_addr, egress = %egress_addr, "responder listening");
     Ok(ResponderHandle { context, phase, supervisor, tunnel_addr, egress_addr })
