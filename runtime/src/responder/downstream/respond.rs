@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderValue, Request, Response};
 use http_body_util::Either;
 
-use super::Caller;
 use super::body::{DownstreamBody, LeasedBody};
+use super::caller::Caller;
 use super::header_limit::HeaderLimit;
 use super::local_replies::LocalReplies;
 use super::proxy_request::{ProxyBody, ProxyRequest};
