@@ -16,7 +16,8 @@
 //!
 //! Reading order: [`machine`] (how both are driven), [`initiator`], [`responder`], then the bytes: [`address`],
 //! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`idle_timeout`] ends requests that
-//! make no progress, [`rate_limit`] limits log lines that repeat, and [`journal`] is how runs are written down and
+//! make no progress, [`rate_limit`] limits log lines that repeat, [`connections`] and [`descriptors`] limit what callers and
+//! operators may have open, and [`journal`] is how runs are written down and
 //! replayed.
 #![no_std]
 
@@ -26,6 +27,8 @@ pub mod address;
 mod backoff;
 pub mod binding;
 mod canonical;
+pub mod connections;
+pub mod descriptors;
 mod effects;
 pub mod h2frame;
 pub mod handshake;
@@ -37,6 +40,7 @@ pub mod machine;
 pub mod rate_limit;
 pub mod responder;
 pub mod rping;
+pub mod source;
 mod table;
 mod timers;
 pub mod token;
