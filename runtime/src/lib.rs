@@ -30,7 +30,7 @@
 //! 1. [`world`]: tasks, time, network: the only interface to the outside; [`pump`]: the loop that drives a machine.
 //! 2. [`initiator`] and [`responder`]: each begins with a picture. `context.rs` is what the tasks of an end share, `task.rs` what
 //!    the task of a tunnel has, `tunnel.rs` the life of a tunnel; `downstream` is how callers come in.
-//! 3. What they share: [`tunnel_io`] (the byte stream of a tunnel in use), [`http`] (limits, bodies, idle timeouts, local replies),
+//! 3. What they share: [`connections`] (limits of a listener), [`tunnel_io`] (the byte stream of a tunnel in use), [`http`] (limits, bodies, idle timeouts, local replies),
 //!    `prefixed_io`, `keep_alive`, [`tls`], [`token`], [`journal`].
 //! 4. [`upstream`]: how requests reach the local service; [`ReverseListener`]: how they reach a server of the user's own choice.
 //!
@@ -38,6 +38,7 @@
 //! Nothing here knows of it. The feature `jwt` brings JSON Web Tokens, by which initiators may prove who they are; with the feature
 //! `axum` a [`ReverseListener`] is a listener for `axum::serve`.
 
+pub mod connections;
 mod counter;
 mod error;
 mod forward_write;

@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::Builder;
+use revtun_core::connections::ConnectionLimits;
 use revtun_core::responder::retry::LAST_REQUEST_GRACE;
 use tokio::sync::watch;
 
@@ -30,6 +31,7 @@ use super::context::{Context, Phase};
 use super::downstream_error::DownstreamError;
 use super::listen;
 use super::local_reply::{LocalReply, LocalReplyBody};
+use crate::connections::{ConnectionLimiter, ConnectionPlace};
 use crate::http::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, READ_BUFFER, STREAM_WINDOW};
 use crate::http::{Activity, IdleTimeout};
 use crate::tls::MaybeTlsStream;
@@ -39,18 +41,30 @@ use crate::world::{Timer, World};
 pub(super) async fn listen<W: World>(
     context: Arc<Context<W>>,
     server: Builder<IdleTimeout<W>>,
+    limits: ConnectionLimits,
     listener: W::Listener,
     phase: watch::Receiver<Phase>,
 ) {
     let world = context.world.clone();
     let server = Arc::new(server);
     let of_connection = phase.clone();
-    let serve = |stream, peer| {
+    let mut limiter = ConnectionLimiter::new(limits, Arc::clone(&context.counters.downstream_connections));
+    let serve = |stream, peer: SocketAddr| {
+        let place = match limiter.admit(peer.ip()) {
+            Ok(place) => Arc::new(place),
+            Err(refusal) => {
+                tracing::warn!(%peer, reason = refusal.name(), "downstream connection refused");
+                return;
+            }
+        };
         let (context, server, phase) = (Arc::clone(&context), Arc::clone(&server), of_connection.clone());
         let timeout = context.idle_timeout();
         // An HTTP/1.1 connection has one request at a time, and is dropped with it.
         world.spawn(async move {
-            timeout.apply(serve_connection(context, server, stream, peer, phase)).await;
+            let connection = serve_connection(context, server, Arc::clone(&place), stream, peer, phase);
+            if place.hold(timeout.apply(connection)).await.is_none() {
+                tracing::debug!(%peer, "downstream connection closed: no request, and others need its place");
+            }
         });
     };
     let pauses = Arc::clone(&context.counters.accept_pauses);
@@ -94,6 +108,7 @@ struct Caller<W: World> {
 async fn serve_connection<W: World>(
     context: Arc<Context<W>>,
     server: Arc<Builder<IdleTimeout<W>>>,
+    place: Arc<ConnectionPlace>,
     stream: W::Stream,
     peer: SocketAddr,
     mut phase: watch::Receiver<Phase>,
@@ -106,6 +121,7 @@ async fn serve_connection<W: World>(
     let service = service_fn({
         let http2 = Arc::clone(&http2);
         move |request: Request<Incoming>| {
+            place.heard();
             http2.fetch_or(request.version() == Version::HTTP_2, Ordering::Relaxed);
             respond(Arc::clone(&caller), request)
         }
