@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use revtun_core::connections::ConnectionLimits;
 use revtun_core::h2frame;
 use revtun_core::initiator::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -34,6 +35,7 @@ use self::caller::{Caller, DownstreamIo};
 use super::context::{Context, Phase};
 use super::downstream_error::DownstreamError;
 use super::listen;
+use crate::connections::ConnectionLimiter;
 use crate::error::BoxError;
 use crate::prefixed_io::PrefixedIo;
 use crate::tls::MaybeTlsStream;
@@ -43,14 +45,31 @@ use crate::world::World;
 const FIRST_READ: usize = 1024;
 
 /// Accepts connections while the responder serves.
-pub(super) async fn listen<W: World>(context: Arc<Context<W>>, listener: W::Listener, phase: watch::Receiver<Phase>) {
+pub(super) async fn listen<W: World>(
+    context: Arc<Context<W>>,
+    limits: ConnectionLimits,
+    listener: W::Listener,
+    phase: watch::Receiver<Phase>,
+) {
     let (world, pauses) = (context.world.clone(), Arc::clone(&context.counters.accept_pauses));
     let spawner = world.clone();
+    let mut limiter = ConnectionLimiter::new(limits, Arc::clone(&context.counters.downstream_connections));
     let of_connection = phase.clone();
     let serve = move |stream, peer: SocketAddr| {
+        let place = match limiter.admit(peer.ip()) {
+            Ok(place) => place,
+            Err(refusal) => {
+                tracing::warn!(%peer, reason = refusal.name(), "downstream connection refused");
+                return;
+            }
+        };
         let (context, phase) = (Arc::clone(&context), of_connection.clone());
-        let caller = Caller { context, address: request::address(peer.ip()), phase };
-        spawner.spawn(serve_connection(Arc::new(caller), stream, peer));
+        let caller = Arc::new(Caller { context, address: request::address(peer.ip()), place, phase });
+        spawner.spawn(async move {
+            if caller.place.hold(serve_connection(Arc::clone(&caller), stream, peer)).await.is_none() {
+                tracing::debug!(%peer, "downstream connection closed: no request, and others need its place");
+            }
+        });
     };
     listen::accept_all(world, listener, phase, pauses, serve).await;
 }

@@ -7,6 +7,7 @@ use http::HeaderValue;
 use revtun_core::responder::retry::LAST_REQUEST_GRACE;
 use tokio::sync::watch;
 
+use crate::connections::ConnectionPlace;
 use crate::prefixed_io::PrefixedIo;
 use crate::responder::context::{Context, Phase};
 use crate::tls::MaybeTlsStream;
@@ -20,6 +21,8 @@ pub(super) struct Caller<W: World> {
     pub(super) context: Arc<Context<W>>,
     /// Its address, as in `x-forwarded-for`.
     pub(super) address: HeaderValue,
+    /// Its place among the connections of the listener.
+    pub(super) place: ConnectionPlace,
     pub(super) phase: watch::Receiver<Phase>,
 }
 

@@ -27,6 +27,7 @@ pub(super) async fn respond<W: World, B: ProxyBody>(
     activity: &Arc<Activity>,
     request: Request<B>,
 ) -> Response<DownstreamResponseBody<W>> {
+    caller.place.heard();
     let Caller { context, address, .. } = caller;
     let request = request.map(|body| DownstreamBody::lingering(body, activity, &context.world));
     let proxied = CancelIdle::new(activity, layers(context, Some(address)));
