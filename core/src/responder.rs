@@ -28,6 +28,7 @@ mod name_index;
 mod pick;
 mod registry;
 pub mod retry;
+pub mod shutdown;
 mod spec_state;
 mod tunnel;
 mod waiting;
