@@ -8,6 +8,7 @@ use revtun_core::binding::Binding;
 use revtun_core::identity::Identity;
 use revtun_core::responder::Verdict;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
@@ -96,9 +97,9 @@ impl TunnelServer {
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(MaybeTlsStream<S>, Proof)> {
         let records = CountingIo::new(RecordReader::new(stream, self.extent.leaves()));
         let stream = self.server.tunnel_acceptor().accept(records).await?;
-        let own = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let proof = Proof { binding: self.binding.clone(), certificate: own.map(|own| own.clone().into_owned()) };
-        Ok((MaybeTlsStream::tls(stream), proof))
+        let stream = MaybeTlsStream::tls(stream);
+        let proof = Proof::new(self.binding.clone(), stream.peer_certificate());
+        Ok((stream, proof))
     }
 }
 
@@ -106,10 +107,14 @@ impl TunnelServer {
 #[derive(Debug, Default)]
 pub struct Proof {
     binding: Option<Arc<Binding>>,
-    certificate: Option<rustls::pki_types::CertificateDer<'static>>,
+    certificate: Option<CertificateDer<'static>>,
 }
 
 impl Proof {
+    pub(super) fn new(binding: Option<Arc<Binding>>, certificate: Option<&CertificateDer<'static>>) -> Self {
+        Self { binding, certificate: certificate.cloned() }
+    }
+
     /// What to make of a claim. Where nothing has to be proven, everybody is believed.
     #[must_use]
     pub fn judge(&self, claim: &Identity<'_>) -> Verdict {

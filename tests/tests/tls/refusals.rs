@@ -4,6 +4,7 @@ use std::process::Command;
 
 use revtun_tests::certificates::{Authority, Files};
 use revtun_tests::revtun;
+use revtun_tests::settings::Settings;
 
 use super::TEMPLATE;
 
@@ -39,6 +40,9 @@ fn half_a_setting_is_refused_with_what_to_do() {
     let Files { cert, key } = authority.issue("server", &["127.0.0.1"]);
     let other = authority.issue("other", &["127.0.0.1"]);
     let ca = authority.ca();
+    let overlapping = Settings::write(
+        "[responder.tls]\nnode_san = \"x://y/{node}\"\ncluster_san = \"x://c/{cluster}\"\ntenant_san = \"x://y/{tenant}\"\n",
+    );
     for (args, what) in [
         (&["--tls-cert", &cert][..], "has a certificate but not its key"),
         (&["--tls-key", &key], "has a key but no certificate"),
@@ -49,6 +53,10 @@ fn half_a_setting_is_refused_with_what_to_do() {
             "but does not require client certificates",
         ),
         (&["--tls-identity", "spiffe://{node}"], "has no {cluster}"),
+        (
+            &["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &ca, "--config", overlapping.path()],
+            "the same text could fit the templates for {node} and {tenant}",
+        ),
         (&["--tls-cert", "/nowhere", "--tls-key", &key], "cannot read /nowhere"),
         (&["--tls-cert", &key, "--tls-key", &key], "holds no certificate"),
         (&["--tls-cert", &cert, "--tls-key", &cert], "holds no private key"),

@@ -39,7 +39,7 @@ impl ServerTlsSettings {
     }
 
     /// The files of a tunnel listener, and what initiators have to prove by certificates; none for tunnels in the clear.
-    /// Where identities are `proven` in another way, certificates need not do it.
+    /// Where identities are `proven` in another way, certificates need not do it, save those within tunnels.
     ///
     /// # Errors
     /// If something is missing beside what is there.
@@ -47,7 +47,12 @@ impl ServerTlsSettings {
         let Some(files) = self.files(&[])? else { return Ok(None) };
         let binding = match (&self.node_san, &self.cluster_san, &self.tenant_san) {
             (Some(node), Some(cluster), Some(tenant)) => {
-                Some(Binding { node: node.clone(), cluster: cluster.clone(), tenant: tenant.clone() })
+                let binding = Binding::new(node.clone(), cluster.clone(), tenant.clone()).map_err(|error| {
+                    let remedy =
+                        "give one template for all three names, or texts that differ before or behind the names";
+                    ConfigError::new(error.to_string(), remedy)
+                });
+                Some(binding?)
             }
             (None, None, None) => None,
             (_, _, _) => {
@@ -55,13 +60,18 @@ impl ServerTlsSettings {
                 return Err(ConfigError::new("sets some of node_san, cluster_san and tenant_san, but not all", remedy));
             }
         };
+        let inner = self.extent == Extent::Inner;
         match (&files.client_ca, &binding) {
-            (None, Some(_)) => Err(ConfigError::new(
+            (None, Some(_)) if !inner => Err(ConfigError::new(
                 "binds client certificates to identities, but does not require client certificates",
                 "give client_ca (--tls-client-ca) too",
             )),
             (Some(_), None) if !proven && !self.allow_any_identity => Err(ConfigError::new(
                 "requires client certificates, but lets each of them claim any identity",
+                "set where a certificate proves its identity (--tls-identity), or accept any with allow_any_identity (--allow-any-identity)",
+            )),
+            (_, None) if inner && proven && !self.allow_any_identity => Err(ConfigError::new(
+                "lets the certificate within a tunnel be that of any identity, whoever a token has proven outside",
                 "set where a certificate proves its identity (--tls-identity), or accept any with allow_any_identity (--allow-any-identity)",
             )),
             (_, _) => Ok(Some((files, binding))),
