@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::counting_io::CountingIo;
+use super::failure;
 use super::full_handshake;
 use super::maybe_tls::MaybeTlsStream;
 use super::reload::Current;
@@ -71,7 +72,8 @@ impl InnerClient {
         Ok(MaybeTlsStream::inner(
             connector
                 .connect(self.server_name.clone(), CountingIo::new(PrefixedIo::skipping_echoes(stream, echoes)))
-                .await?,
+                .await
+                .map_err(failure::explained)?,
         ))
     }
 }

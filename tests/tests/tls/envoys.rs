@@ -66,11 +66,12 @@ impl Envoys {
     async fn initiator(&mut self, make: Make, behind: Behind, dialling: Dialling<'_>) -> Option<Initiator> {
         let ca = self.authority.ca();
         let site = self.site.clone();
-        let Files { cert, key } = self.within.clone();
+        let second = self.within.clone();
+        let Files { cert, key } = &second;
         let within = format!("[initiator.inner_tls]\ncert = {cert:?}\nkey = {key:?}\nclient_ca = {ca:?}\n");
         let extent = self.extent("initiator", behind, &within);
         let flags = [&["--tls-ca", &ca][..], &shows(&site), &extent].concat();
-        let inner = (behind == Behind::InnerTls).then(|| self.within.clone());
+        let inner = (behind == Behind::InnerTls).then(|| second.clone());
         let own = Some(site.clone());
         let theirs = envoy::Dialling { ca: Some(ca.clone()), own, inner, ..envoy::Dialling::default() };
         Initiator::start(Dialling { make, flags: &flags, envoy: Some(&theirs), ..dialling }).await

@@ -11,6 +11,10 @@ use revtun::tls::{ClientFiles, Extent, ServerFiles};
 /// What callers may speak inside TLS.
 const EGRESS_ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
 
+/// What initiators may say that they speak: the handshake is HTTP/1.1, and what follows is HTTP/2, which is what an Envoy may be
+/// configured to say (reference §8). Most say nothing.
+const TUNNEL_ALPN: &[&[u8]] = &[b"http/1.1", b"h2"];
+
 /// What an operator may set of a listener's TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerTlsSettings {
@@ -44,7 +48,7 @@ impl ServerTlsSettings {
     /// # Errors
     /// If something is missing beside what is there.
     pub fn tunnel(&self, proven: bool) -> Result<Option<(ServerFiles, Option<Binding>)>, ConfigError> {
-        let Some(files) = self.files(&[])? else { return Ok(None) };
+        let Some(files) = self.files(TUNNEL_ALPN)? else { return Ok(None) };
         let binding = match (&self.node_san, &self.cluster_san, &self.tenant_san) {
             (Some(node), Some(cluster), Some(tenant)) => {
                 let binding = Binding::new(node.clone(), cluster.clone(), tenant.clone()).map_err(|error| {
@@ -83,7 +87,7 @@ impl ServerTlsSettings {
     /// # Errors
     /// If something is missing.
     pub fn inner(&self) -> Result<ServerFiles, ConfigError> {
-        self.files(&[])?.ok_or_else(|| ConfigError::new("has no certificate", "give cert and key"))
+        self.files(TUNNEL_ALPN)?.ok_or_else(|| ConfigError::new("has no certificate", "give cert and key"))
     }
 
     /// The files of an egress listener; none for callers in the clear.
