@@ -154,6 +154,12 @@ impl Responder {
         self.tunnels.iter().map(|(id, tunnel)| tunnel.view(id, &self.registry))
     }
 
+    /// One tunnel; none if it is not known any more.
+    #[must_use]
+    pub fn tunnel(&self, tunnel: TunnelId) -> Option<TunnelView<'_>> {
+        self.tunnels.get(tunnel).map(|known| known.view(tunnel, &self.registry))
+    }
+
     /// How many there are of everything; no walk.
     #[must_use]
     pub const fn counts(&self) -> Counts {

@@ -18,6 +18,7 @@ mod certificate;
 mod client;
 mod counting_io;
 mod error;
+mod failure;
 mod files;
 mod full_handshake;
 mod inner_client;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use revtun_core::handshake::{Answer, ParsedResponse, RequestHead, ResponseParser};
+use revtun_core::handshake::{Answer, ParsedResponse, RequestHead, ResponseParser, is_tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::context::Context;
@@ -45,10 +45,11 @@ pub(super) async fn send_request<W: World, S>(
     stream.flush().await
 }
 
-/// The response, and the bytes that came behind it.
+/// The response of `peer`, and the bytes that came behind it.
 pub(super) async fn read_response<W: World, S>(
     context: &Context<W, S>,
     stream: &mut MaybeTlsStream<W::Stream>,
+    peer: SocketAddr,
 ) -> io::Result<(Answer, Vec<u8>)> {
     let mut parser = ResponseParser::new(context.upgrade, context.extent() == Some(Extent::Whole));
     let mut bytes = Vec::with_capacity(RESPONSE_READ);
@@ -62,6 +63,9 @@ pub(super) async fn read_response<W: World, S>(
         }
         bytes.extend_from_slice(&space[..count]);
         if let ParsedResponse::Complete { answer, consumed } = parser.parse(&bytes) {
+            if context.tls.is_none() && answer == Answer::Malformed && is_tls(&bytes) {
+                tracing::warn!(%peer, "the responder speaks TLS, and this initiator was not told to (--tls)");
+            }
             return Ok((answer, bytes.split_off(consumed)));
         }
     }

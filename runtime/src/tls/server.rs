@@ -8,12 +8,14 @@ use revtun_core::binding::Binding;
 use revtun_core::identity::Identity;
 use revtun_core::responder::Verdict;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use super::Extent;
 use super::certificate::Certificate;
 use super::counting_io::CountingIo;
+use super::failure;
 use super::full_handshake;
 use super::inner_client::InnerClient;
 use super::maybe_tls::MaybeTlsStream;
@@ -48,7 +50,8 @@ impl Server {
     /// certificate, which only a configuration that was not made by [`ServerFiles`](super::ServerFiles) can let it do.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<MaybeTlsStream<S>> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
-        let stream = acceptor.accept(CountingIo::new(RecordReader::new(stream, false))).await?;
+        let accepted = acceptor.accept(CountingIo::new(RecordReader::new(stream, false))).await;
+        let stream = accepted.map_err(failure::explained)?;
         full_handshake::demand(stream.get_ref().1)?;
         Ok(MaybeTlsStream::tls(stream))
     }
@@ -59,7 +62,8 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
-        Ok(MaybeTlsStream::inner(self.tunnel_acceptor().accept(CountingIo::new(PrefixedIo::new(stream, first))).await?))
+        let accepted = self.tunnel_acceptor().accept(CountingIo::new(PrefixedIo::new(stream, first))).await;
+        Ok(MaybeTlsStream::inner(accepted.map_err(failure::explained)?))
     }
 
     /// For tunnels, which live for long and prove identities: nothing is resumed.
@@ -95,10 +99,10 @@ impl TunnelServer {
     /// As [`Server::accept`].
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(MaybeTlsStream<S>, Proof)> {
         let records = CountingIo::new(RecordReader::new(stream, self.extent.leaves()));
-        let stream = self.server.tunnel_acceptor().accept(records).await?;
-        let own = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let proof = Proof { binding: self.binding.clone(), certificate: own.map(|own| own.clone().into_owned()) };
-        Ok((MaybeTlsStream::tls(stream), proof))
+        let stream = self.server.tunnel_acceptor().accept(records).await.map_err(failure::explained)?;
+        let stream = MaybeTlsStream::tls(stream);
+        let proof = Proof::new(self.binding.clone(), stream.peer_certificate());
+        Ok((stream, proof))
     }
 }
 
@@ -106,10 +110,14 @@ impl TunnelServer {
 #[derive(Debug, Default)]
 pub struct Proof {
     binding: Option<Arc<Binding>>,
-    certificate: Option<rustls::pki_types::CertificateDer<'static>>,
+    certificate: Option<CertificateDer<'static>>,
 }
 
 impl Proof {
+    pub(super) fn new(binding: Option<Arc<Binding>>, certificate: Option<&CertificateDer<'static>>) -> Self {
+        Self { binding, certificate: certificate.cloned() }
+    }
+
     /// What to make of a claim. Where nothing has to be proven, everybody is believed.
     #[must_use]
     pub fn judge(&self, claim: &Identity<'_>) -> Verdict {

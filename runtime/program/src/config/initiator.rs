@@ -16,7 +16,7 @@ use revtun_core::initiator::Config;
 
 use super::bounds::DRAIN_GRACE;
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
-use super::files::errors_of;
+use super::files::{errors_of, warnings_of};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::unprotected;
 use revtun::http::HttpLimits;
@@ -142,6 +142,17 @@ impl InitiatorSettings {
             .chain(of("initiator.inner_tls", errors_of(inner)))
             .chain(of("initiator.token_file", token.into_iter().map(ConfigError::from).collect()))
             .collect()
+    }
+
+    /// What should be mended about those files, although they can be used.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let tls = self.tls.as_ref().and_then(|tls| tls.files().ok());
+        let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok());
+        let of = |setting: &'static str, warnings: Vec<ConfigError>| {
+            warnings.into_iter().map(move |warning| Diagnostic::new(Origin::Absent, setting, warning))
+        };
+        of("initiator.tls", warnings_of(tls)).chain(of("initiator.inner_tls", warnings_of(inner))).collect()
     }
 
     /// The token that proves who we are.
