@@ -1,4 +1,5 @@
-//! HTTP/2 PINGs on a tunnel in use, so that the machine hears a live peer in time.
+//! HTTP/2 PINGs: on a tunnel in use, so that the machine hears a live peer in time; on a caller's connection, so that one that is
+//! lost is noticed.
 
 use std::future::{self, poll_fn};
 use std::time::Duration;
@@ -6,12 +7,12 @@ use std::time::Duration;
 use h2::{Ping, PingPong};
 use revtun_core::Instant;
 
-use crate::http::limits::PING_TIMEOUT;
+use super::limits::PING_TIMEOUT;
 use crate::world::World;
 
-/// The PINGs of one tunnel: one at a time, after each interval in which nothing came.
-pub(crate) struct KeepAlive<'a, W> {
-    world: &'a W,
+/// The PINGs of one connection: one at a time, after each interval in which nothing came.
+pub(crate) struct KeepAlive<W> {
+    world: W,
     pings: PingPong,
     interval: Duration,
     due: Instant,
@@ -19,10 +20,10 @@ pub(crate) struct KeepAlive<'a, W> {
     sent: Option<Instant>,
 }
 
-impl<'a, W: World> KeepAlive<'a, W> {
+impl<W: World> KeepAlive<W> {
     /// Sends a PING whenever nothing came for `interval`.
-    pub(crate) fn new(world: &'a W, pings: PingPong, interval: Duration) -> Self {
-        Self { world, pings, interval, due: world.now().after(interval), sent: None }
+    pub(crate) fn new(world: &W, pings: PingPong, interval: Duration) -> Self {
+        Self { world: world.clone(), pings, interval, due: world.now().after(interval), sent: None }
     }
 
     /// Something came.

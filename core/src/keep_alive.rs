@@ -1,0 +1,106 @@
+//! When to probe a peer that is quiet, and when to give it up: one probe at a time.
+
+use core::time::Duration;
+
+use crate::Instant;
+
+/// How long the answer to an HTTP/2 PING on a tunnel may take. This matters only for tunnels that drain: the liveness of all
+/// others is decided earlier by the machines, which know of every sign of life, while a PING waits behind all data queued on a
+/// slow path.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The probes of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeepAlive {
+    interval: Duration,
+    /// When to probe, unless something comes before; while a probe is unanswered, when it was sent.
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum State {
+    Quiet { probe_at: Instant },
+    Probing { since: Instant },
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Send a probe.
+    Probe,
+    /// Wait until then.
+    Wait(Instant),
+    /// The peer has not answered.
+    TimedOut,
+}
+
+impl KeepAlive {
+    /// Probes whenever nothing came for `interval`; the first one that long after `now`.
+    #[must_use]
+    pub fn new(now: Instant, interval: Duration) -> Self {
+        Self { interval, state: State::Quiet { probe_at: now.after(interval) } }
+    }
+
+    /// Something came. A probe that is unanswered stays so.
+    pub fn heard(&mut self, now: Instant) {
+        if let State::Quiet { probe_at } = &mut self.state {
+            *probe_at = now.after(self.interval);
+        }
+    }
+
+    /// The probe was answered.
+    pub fn answered(&mut self, now: Instant) {
+        self.state = State::Quiet { probe_at: now.after(self.interval) };
+    }
+
+    /// What to do `now`. A probe counts as sent.
+    pub fn next(&mut self, now: Instant) -> Next {
+        match self.state {
+            State::Quiet { probe_at } if now >= probe_at => {
+                self.state = State::Probing { since: now };
+                Next::Probe
+            }
+            State::Quiet { probe_at } => Next::Wait(probe_at),
+            State::Probing { since } if now >= since.after(PROBE_TIMEOUT) => Next::TimedOut,
+            State::Probing { since } => Next::Wait(since.after(PROBE_TIMEOUT)),
+        }
+    }
+
+    /// Whether a probe is unanswered.
+    #[must_use]
+    pub const fn is_probing(&self) -> bool {
+        matches!(self.state, State::Probing { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::EPOCH.after(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_quiet_peer_is_probed_and_one_that_sends_is_not() {
+        let mut keep_alive = KeepAlive::new(at(0), Duration::from_secs(2));
+        assert_eq!(keep_alive.next(at(1)), Next::Wait(at(2)));
+        keep_alive.heard(at(1));
+        assert_eq!(keep_alive.next(at(2)), Next::Wait(at(3)));
+        assert_eq!(keep_alive.next(at(3)), Next::Probe);
+        assert!(keep_alive.is_probing());
+        keep_alive.answered(at(4));
+        assert_eq!(keep_alive.next(at(4)), Next::Wait(at(6)));
+    }
+
+    #[test]
+    fn a_peer_that_sends_but_never_answers_is_given_up() {
+        let mut keep_alive = KeepAlive::new(at(0), Duration::from_secs(2));
+        assert_eq!(keep_alive.next(at(2)), Next::Probe);
+        for second in 2..32 {
+            keep_alive.heard(at(second));
+            assert_eq!(keep_alive.next(at(second)), Next::Wait(at(32)), "one at a time");
+        }
+        assert_eq!(keep_alive.next(at(32)), Next::TimedOut);
+    }
+}
