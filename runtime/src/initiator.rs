@@ -33,10 +33,11 @@ pub use self::counters::Totals;
 pub use self::handover::TunnelStream;
 pub use self::resolve::Unresolvable;
 pub use self::service::TunnelService;
-pub use self::view::TunnelInfo;
+pub use self::view::{STAGES, TunnelInfo};
 pub use crate::error::BoxError;
 pub use crate::host_port::{HostPort, HostPortError};
 pub use crate::http::RequestBody;
+pub use revtun_core::initiator::Targets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -278,6 +279,12 @@ impl<W: World> InitiatorHandle<W> {
     /// handle, or end the process.
     pub async fn failed(&self) -> TaskPanicked {
         self.supervisor.failed().await
+    }
+
+    /// How many hosts there are, and how many tunnels to them are wanted.
+    #[must_use]
+    pub fn targets(&self) -> Targets {
+        self.state.borrow().machine.targets()
     }
 
     /// Every tunnel.

@@ -258,9 +258,12 @@ impl<W: World> ResponderHandle<W> {
     }
 
     /// Drains some tunnels: they get no new requests, those in flight may finish within `grace`, then they are closed. Does not
-    /// wait. With [`DrainScope::All`] every new tunnel is refused too, from then on.
-    pub fn drain_scope(&self, scope: DrainScope<'_>, grace: Duration) {
+    /// wait. With [`DrainScope::All`] every new tunnel is refused too, from then on. Returns how many tunnels that are, of
+    /// those which were not being drained before.
+    pub fn drain_scope(&self, scope: DrainScope<'_>, grace: Duration) -> usize {
+        let matched = self.context.shared.inspect(|machine, _| machine.drainable(&scope));
         self.context.report(Event::DrainRequested { scope, grace });
+        matched
     }
 
     /// Returns when a drain of everything has closed the last tunnel.

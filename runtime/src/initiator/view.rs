@@ -21,6 +21,9 @@ pub struct TunnelInfo {
     pub heard_ms_ago: u64,
 }
 
+/// Every stage that a tunnel can be in, as [`TunnelInfo::stage`] names it.
+pub const STAGES: [&str; 5] = ["dialing", "handshaking", "idle", "in-use", "draining"];
+
 pub(super) fn tunnels(state: &State, now: Instant) -> Vec<TunnelInfo> {
     let views = state.machine.tunnels();
     views

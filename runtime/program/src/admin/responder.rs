@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::certificates;
 use super::drain_query::DrainQuery;
-use super::subject::{HEALTH_PATIENCE, Subject};
+use super::subject::{HEALTH_PATIENCE, Subject, count_of};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
 use revtun::responder::{ResponderHandle, TunnelInfo};
@@ -55,13 +55,17 @@ impl<W: World> Subject for ResponderSubject<W> {
         certificates::write(&self.certificates, page);
     }
 
+    fn everything(&self) -> String {
+        count_of(self.handle.counts().tunnels as usize, "tunnel")
+    }
+
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
         if self.tenant_isolation && query.tenant.is_none() && query.tunnel.is_none() {
             return Err("tenants are isolated, so name the tenant too".to_owned());
         }
         let (scope, what) = scope(query)?;
-        self.handle.drain_scope(scope, query.grace.unwrap_or(self.grace));
-        Ok(what)
+        let matched = self.handle.drain_scope(scope, query.grace.unwrap_or(self.grace));
+        Ok(format!("{what}: {}", count_of(matched, "tunnel")))
     }
 }
 

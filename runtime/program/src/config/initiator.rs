@@ -5,7 +5,7 @@ pub(super) mod table;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use revtun_core::initiator::Config;
 use super::bounds::DRAIN_GRACE;
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::files::{errors_of, warnings_of};
+use super::listeners::check_admin;
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::unprotected;
 use revtun::http::HttpLimits;
@@ -29,8 +30,14 @@ use revtun::token::TokenFile;
 pub struct InitiatorSettings {
     /// Where operators and monitoring ask.
     pub admin_listen: SocketAddr,
+    /// The names by which the admin listener may be asked, beside `localhost` and IP addresses.
+    pub admin_hosts: Vec<String>,
+    /// Whether the admin listener may be reached from other machines.
+    pub allow_unauthenticated_admin: bool,
     /// Worker threads; none means one per processor. The number of tunnels does not depend on it.
     pub threads: Option<NonZeroUsize>,
+    /// How long everything is served as before after SIGTERM, while `/readyz` says 503.
+    pub shutdown_delay: Duration,
     /// How long requests may go on after SIGTERM.
     pub drain_grace: Duration,
     /// Where every step of the machines is written to, for `revtun replay`.
@@ -80,7 +87,10 @@ impl Default for InitiatorSettings {
     fn default() -> Self {
         Self {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 15091)),
+            admin_hosts: Vec::new(),
+            allow_unauthenticated_admin: false,
             threads: None,
+            shutdown_delay: Duration::ZERO,
             drain_grace: DRAIN_GRACE,
             journal: None,
             listeners: Vec::new(),
@@ -126,7 +136,24 @@ impl InitiatorSettings {
         ];
         let tls =
             errors.into_iter().filter_map(|(setting, error)| Some(Diagnostic::new(Origin::Absent, setting, error?)));
-        tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener))).collect()
+        tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener)))
+            .chain(self.plaintext_beyond_loopback())
+            .chain(check_admin("initiator.admin_listen", self.admin_listen, self.allow_unauthenticated_admin))
+            .collect()
+    }
+
+    /// Endpoints that would not be dialled because tunnels to them would not be encrypted. Names are judged when they are
+    /// resolved.
+    fn plaintext_beyond_loopback(&self) -> impl Iterator<Item = Diagnostic> + '_ {
+        let is_plaintext = self.tls.is_none() && !self.allow_plaintext;
+        let endpoints = self.upstreams.values().flatten().filter(move |_| is_plaintext);
+        endpoints.filter_map(|endpoint| {
+            let ip = endpoint.host.parse::<IpAddr>().ok().filter(|ip| !ip.to_canonical().is_loopback())?;
+            let what =
+                format!("will not dial {endpoint}: {ip} is another machine, and tunnels to it would not be encrypted");
+            let remedy = "give --tls, or --allow-plaintext if something else encrypts the connection";
+            Some(Diagnostic::new(Origin::Absent, "initiator.upstreams", ConfigError::new(what, remedy)))
+        })
     }
 
     /// What is wrong with the files that the settings name.
