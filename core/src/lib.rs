@@ -18,7 +18,8 @@
 //! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]. Small policies beside them: [`hosts`] says
 //! which addresses of a name get tunnels, [`happy_eyeballs`] in which order those of a service are tried, [`keep_alive`]
 //! when a quiet tunnel is probed; [`idle_timeout`] ends requests that make no progress, [`rate_limit`] and [`outage`]
-//! limit log lines that repeat. [`journal`] is how runs are written down and replayed.
+//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open. [`journal`]
+//! is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;
@@ -27,6 +28,8 @@ pub mod address;
 mod backoff;
 pub mod binding;
 mod canonical;
+pub mod connections;
+pub mod descriptors;
 mod effects;
 pub mod h2frame;
 pub mod handshake;
@@ -42,6 +45,7 @@ pub mod outage;
 pub mod rate_limit;
 pub mod responder;
 pub mod rping;
+pub mod source;
 mod table;
 mod timers;
 pub mod token;

@@ -32,7 +32,6 @@ mod spec_state;
 mod tunnel;
 mod waiting;
 
-pub use admission::Source;
 #[doc(hidden)]
 pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
@@ -48,6 +47,7 @@ use self::registry::Registry;
 use self::tunnel::{Phase, Tunnel};
 use self::waiting::Waiting;
 use crate::handshake::Rejection;
+pub use crate::source::Source;
 use crate::table::Table;
 use crate::timers::{Alarm, Timers};
 use crate::{Effects, Env, Instant, Machine, TunnelId};

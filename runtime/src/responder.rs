@@ -45,6 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use revtun_core::Machine;
+use revtun_core::connections::ConnectionLimits;
 use revtun_core::handshake::{HeaderNames, MAX_HEADERS, MAX_REQUEST_HEAD_BYTES, PATH, Rules};
 use revtun_core::responder::retry::{LAST_REQUEST_GRACE, TUNNEL_DRAIN_DELAY};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
@@ -91,6 +92,10 @@ pub struct ResponderConfig {
     pub max_idle_bytes: u32,
     /// Limits on requests of callers, and on responses of initiators.
     pub http: HttpLimits,
+    /// Connections of callers at the same time.
+    pub max_callers: u32,
+    /// Those of them that come from one [`Source`](revtun_core::source::Source).
+    pub max_callers_per_source: u32,
     /// How long the head of a request may take on an HTTP/1.1 connection, and the interval of keep-alive PINGs on an HTTP/2
     /// connection.
     pub caller_timeout: Duration,
@@ -119,6 +124,8 @@ impl ResponderConfig {
             max_headers: MAX_HEADERS as u32,
             max_idle_bytes: IDLE_BYTES,
             http: HttpLimits::default(),
+            max_callers: 16_384,
+            max_callers_per_source: 4096,
             caller_timeout: Duration::from_secs(300),
             tls: None,
             token: None,
@@ -154,13 +161,14 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         max_idle_bytes: config.max_idle_bytes as usize,
         http: config.http,
         request_timeout: config.request_timeout,
+        caller_timeout: config.caller_timeout,
         tls: config.tls,
         token: config.token,
         egress_tls: config.egress_tls,
         counters: Counters::default(),
         world: world.clone(),
     });
-    let server = downstream::server(&context, config.caller_timeout);
+    let limits = ConnectionLimits { total: config.max_callers, per_source: config.max_callers_per_source };
     let (phase, _) = watch::channel(Phase::Serving);
     let supervisor = Supervisor::default();
     supervisor.spawn(&world, PUMP, tick::until_drained(world.clone(), Arc::clone(&context.shared)));
@@ -171,7 +179,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         let serve = move |stream, peer| spawner.spawn(accept::serve(Arc::clone(&context), stream, peer));
         listen::accept_all(world.clone(), tunnels, phase.subscribe(), pauses, serve)
     });
-    let egress = downstream::listen(Arc::clone(&context), server, callers, phase.subscribe());
+    let egress = downstream::listen(Arc::clone(&context), limits, callers, phase.subscribe());
     supervisor.spawn(&world, "egress listener", egress);
     tracing::info!(tunnel = %tunnel_addr, egress = %egress_addr, "responder listening");
     Ok(ResponderHandle { context, phase, supervisor, tunnel_addr, egress_addr })

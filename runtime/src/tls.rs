@@ -11,12 +11,15 @@
 //! so in the handshake and takes no peer that does not. An Envoy leaves TLS behind the answer to the handshake
 //! (reference §8), and an operator who wants that has to ask for it by name. With [`Extent::Inner`] requests are inside
 //! a second TLS then, whose client is the responder.
+//!
+//! No session is resumed where certificates prove who somebody is: each handshake judges them again.
 
 mod certificate;
 mod client;
 mod counting_io;
 mod error;
 mod files;
+mod full_handshake;
 mod inner_client;
 mod maybe_tls;
 mod record_reader;

@@ -18,6 +18,9 @@ pub const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
 /// little more. But a frame blocks all other streams, and a tunnel may have to keep one in memory.
 pub const FRAME_BYTES: u32 = 256 * 1024;
 
+/// The largest frame that is accepted from a caller: the default, and the least that is allowed (RFC 9113 §6.5.2), in bytes.
+pub const CALLER_FRAME_BYTES: u32 = 16 * 1024;
+
 /// Bytes of one body that may be buffered before they are sent: the current frame, and the next.
 pub const SEND_BUFFER: usize = 2 * FRAME_BYTES as usize;
 

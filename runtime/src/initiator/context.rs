@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::counters::Counters;
 use super::host_table::Resolved;
 use crate::host_port::HostPort;
-use crate::http::HttpLimits;
+use crate::http::{HttpLimits, IdleTimeout};
 use crate::tls::{self, Extent};
 use crate::token::TokenFile;
 use crate::world::World;
@@ -45,6 +45,13 @@ impl<W, S> Context<W, S> {
     /// How far TLS reaches, if there is any.
     pub(super) fn extent(&self) -> Option<Extent> {
         self.tls.as_ref().map(|tls| tls.extent)
+    }
+}
+
+impl<W: World, S> Context<W, S> {
+    /// The idle timeout of the requests that come through tunnels.
+    pub(super) fn idle_timeout(&self) -> IdleTimeout<W> {
+        IdleTimeout::new(&self.world, self.http.body_timeout, &self.counters.idle_timeouts)
     }
 }
 

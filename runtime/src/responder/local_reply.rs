@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use revtun_core::responder::Refusal;
 
-use crate::http::local_reply;
+use crate::http::{DeadlineExceeded, StreamIdle, local_reply};
 
 /// The body of a local reply.
 pub(super) type LocalReplyBody = Full<Bytes>;
@@ -140,6 +140,18 @@ impl LocalReply {
 impl fmt::Display for LocalReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text().trim_end_matches(['.', '\n']))
+    }
+}
+
+impl From<StreamIdle> for LocalReply {
+    fn from(_: StreamIdle) -> Self {
+        Self::StreamIdleTimeout
+    }
+}
+
+impl From<DeadlineExceeded> for LocalReply {
+    fn from(_: DeadlineExceeded) -> Self {
+        Self::Timeout
     }
 }
 

@@ -17,7 +17,7 @@ use super::context::Context;
 use super::handshake::handshake;
 use super::task::{IDLE_READ, TunnelTask, nonzero};
 use super::tunnel_end::TunnelEnd;
-use crate::keep_alive::KeepAlive;
+use crate::http::KeepAlive;
 use crate::tls::MaybeTlsStream;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::World;

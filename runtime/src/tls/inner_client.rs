@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::counting_io::CountingIo;
+use super::full_handshake;
 use super::maybe_tls::MaybeTlsStream;
 use super::reload::Current;
 use crate::prefixed_io::PrefixedIo;
@@ -51,7 +52,7 @@ impl InnerClient {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
-        let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
+        let connector = TlsConnector::from(Arc::new(full_handshake::of_client(&self.config.borrow())));
         Ok(MaybeTlsStream::inner(
             connector
                 .connect(self.server_name.clone(), CountingIo::new(PrefixedIo::skipping_echoes(stream, echoes)))

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Extent;
 use super::certificate::Certificate;
 use super::counting_io::CountingIo;
+use super::full_handshake;
 use super::inner_client::InnerClient;
 use super::maybe_tls::MaybeTlsStream;
 use super::record_reader::RecordReader;
@@ -43,9 +44,13 @@ impl Server {
     /// Does the server's part of a TLS handshake.
     ///
     /// # Errors
-    /// If the client does not do its part, or the connection is lost.
+    /// If the client does not do its part, or the connection is lost; if the client resumes a session to which it has shown a
+    /// certificate, which only a configuration that was not made by [`ServerFiles`](super::ServerFiles) can let it do.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<MaybeTlsStream<S>> {
-        Ok(MaybeTlsStream::tls(self.acceptor().accept(CountingIo::new(RecordReader::new(stream, false))).await?))
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
+        let stream = acceptor.accept(CountingIo::new(RecordReader::new(stream, false))).await?;
+        full_handshake::demand(stream.get_ref().1)?;
+        Ok(MaybeTlsStream::tls(stream))
     }
 
     /// The same within a tunnel, of which `first` was read already.
@@ -54,11 +59,12 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
-        Ok(MaybeTlsStream::inner(self.acceptor().accept(CountingIo::new(PrefixedIo::new(stream, first))).await?))
+        Ok(MaybeTlsStream::inner(self.tunnel_acceptor().accept(CountingIo::new(PrefixedIo::new(stream, first))).await?))
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.0.borrow()))
+    /// For tunnels, which live for long and prove identities: nothing is resumed.
+    fn tunnel_acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(full_handshake::of_server(&self.0.borrow())))
     }
 }
 
@@ -89,7 +95,7 @@ impl TunnelServer {
     /// As [`Server::accept`].
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(MaybeTlsStream<S>, Proof)> {
         let records = CountingIo::new(RecordReader::new(stream, self.extent.leaves()));
-        let stream = self.server.acceptor().accept(records).await?;
+        let stream = self.server.tunnel_acceptor().accept(records).await?;
         let own = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let proof = Proof { binding: self.binding.clone(), certificate: own.map(|own| own.clone().into_owned()) };
         Ok((MaybeTlsStream::tls(stream), proof))

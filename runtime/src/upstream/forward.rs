@@ -14,12 +14,11 @@ use hyper::service::Service;
 use revtun_core::initiator::Config;
 use tracing::debug;
 
-use super::connection::UpstreamBody;
 use super::connector::Connector;
 use super::pool::{Pool, UpstreamError, UpstreamResponseBody};
 use crate::error::with_sources;
 use crate::host_port::HostPort;
-use crate::http::{RequestBody, TimeoutBody, local_reply, strip_hop_by_hop};
+use crate::http::{RequestBody, local_reply, strip_hop_by_hop};
 use crate::world::World;
 
 /// The body of a forwarded response, or of a local reply.
@@ -49,7 +48,7 @@ impl<W: World> Forward<W> {
     }
 
     /// The request as one of HTTP/1.1 to the local service.
-    fn upstream_request(&self, request: Request<RequestBody>) -> Request<UpstreamBody> {
+    fn upstream_request(&self, request: Request<RequestBody>) -> Request<RequestBody> {
         let (mut head, body) = request.into_parts();
         strip_hop_by_hop(&mut head.headers);
         // In HTTP/2 the caller's host is `:authority`, which precedes a header (RFC 9113 §8.3.1).
@@ -67,7 +66,7 @@ impl<W: World> Forward<W> {
         let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
         head.uri = path.unwrap_or(PathAndQuery::from_static("/")).into();
         head.version = Version::HTTP_11;
-        Request::from_parts(head, TimeoutBody::new(body))
+        Request::from_parts(head, body)
     }
 }
 

@@ -18,8 +18,9 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use revtun_core::Instant;
 use tokio::sync::Notify;
 
-use super::connection::{PooledConnection, UpstreamBody};
+use super::connection::PooledConnection;
 use super::connector::Connector;
+use crate::http::RequestBody;
 use crate::http::limits::STREAMS;
 use crate::world::World;
 
@@ -80,7 +81,7 @@ impl<W: World> Pool<W> {
     /// next one.
     pub(super) async fn send(
         &self,
-        mut request: Request<UpstreamBody>,
+        mut request: Request<RequestBody>,
     ) -> Result<Response<UpstreamResponseBody<W>>, UpstreamError> {
         let has_body = !request.body().is_end_stream();
         loop {

@@ -7,6 +7,7 @@ mod fake;
 mod forwarding;
 mod handshake;
 mod hosts;
+mod http1;
 mod http2;
 mod lifecycle;
 mod listener;

@@ -2,6 +2,7 @@
 
 mod envoys;
 mod refusals;
+mod resumption;
 
 use std::fs;
 use std::net::SocketAddr;

@@ -152,6 +152,18 @@ fn write_requests<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition) 
         .value(totals.idle_timeouts);
     page.counter("revtun_responder_requests_refused_total", "Requests refused a tunnel, by reason.")
         .by("reason", totals.requests_refused);
+    page.gauge("revtun_responder_downstream_connections", "Connections of callers.")
+        .value(totals.downstream_connections);
+    page.counter(
+        "revtun_responder_downstream_connections_refused_total",
+        "Connections of callers refused because there were too many, by reason.",
+    )
+    .by("reason", totals.downstream_connections_refused);
+    page.counter(
+        "revtun_responder_downstream_connections_displaced_total",
+        "Connections of callers without a request that were closed because others needed their places.",
+    )
+    .value(totals.downstream_connections_displaced);
     page.counter(
         "revtun_responder_downstream_errors_total",
         "Connections of callers that ended with an error, by reason.",

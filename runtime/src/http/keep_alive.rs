@@ -1,4 +1,5 @@
-//! HTTP/2 PINGs on a tunnel in use, so that the machine hears a live peer in time.
+//! HTTP/2 PINGs: on a tunnel in use, so that the machine hears a live peer in time; on a caller's connection, so that one that is
+//! lost is noticed.
 
 use std::future::{self, poll_fn};
 use std::time::Duration;
@@ -9,17 +10,17 @@ use revtun_core::keep_alive::{self, Next};
 
 use crate::world::World;
 
-/// The PINGs of one tunnel: one at a time, after each interval in which nothing came.
-pub(crate) struct KeepAlive<'a, W> {
-    world: &'a W,
+/// The PINGs of one connection: one at a time, after each interval in which nothing came.
+pub(crate) struct KeepAlive<W> {
+    world: W,
     pings: PingPong,
     policy: keep_alive::KeepAlive,
 }
 
-impl<'a, W: World> KeepAlive<'a, W> {
+impl<W: World> KeepAlive<W> {
     /// Sends a PING whenever nothing came for `interval`.
-    pub(crate) fn new(world: &'a W, pings: PingPong, interval: Duration) -> Self {
-        Self { world, pings, policy: keep_alive::KeepAlive::new(world.now(), interval) }
+    pub(crate) fn new(world: &W, pings: PingPong, interval: Duration) -> Self {
+        Self { world: world.clone(), pings, policy: keep_alive::KeepAlive::new(world.now(), interval) }
     }
 
     /// Something came.

@@ -1,0 +1,202 @@
+//! The server of an HTTP/2 connection, on h2 directly: of a tunnel at the initiator, of a caller at the responder.
+//!
+//! hyper's server adds two state machines and a count of all bytes read. Here whoever has the connection accepts its streams, and
+//! a task for each request responds.
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response};
+use hyper::body::Body;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::activity::Activity;
+use super::h2_body::{RecvBody, reset_reason, send_body};
+use super::hop_by_hop::strip_hop_by_hop;
+use super::idle_timeout::IdleTimeout;
+use super::keep_alive::KeepAlive;
+use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, STREAM_WINDOW};
+use crate::error::BoxError;
+use crate::world::World;
+
+/// What a connection may do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Http2Limits {
+    /// Limits that HTTP/1.1 has too.
+    pub(crate) http: HttpLimits,
+    /// Concurrent requests.
+    pub(crate) max_streams: u32,
+    /// The largest frame, in bytes (SETTINGS_MAX_FRAME_SIZE).
+    pub(crate) max_frame_bytes: u32,
+    /// PINGs are sent after this time without a sign of life.
+    pub(crate) ping_interval: Duration,
+}
+
+/// A connection on which HTTP/2 has begun.
+pub(crate) struct Http2Server<W, S> {
+    connection: Connection<S, Bytes>,
+    keep_alive: KeepAlive<W>,
+    timeout: IdleTimeout<W>,
+    world: W,
+}
+
+/// Why a connection failed.
+#[derive(Debug)]
+pub(crate) enum Http2Error {
+    /// The peer violated HTTP/2, or the connection was lost.
+    Connection(h2::Error),
+    /// A PING was not answered in time.
+    PingTimeout,
+}
+
+impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
+    /// Begins HTTP/2 on `stream`.
+    pub(crate) async fn handshake(
+        world: &W,
+        limits: Http2Limits,
+        timeout: IdleTimeout<W>,
+        stream: S,
+    ) -> Result<Self, Http2Error> {
+        let mut connection = Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(limits.max_frame_bytes)
+            .max_concurrent_streams(limits.max_streams)
+            .max_header_list_size(limits.http.header_bytes)
+            .max_pending_accept_reset_streams(limits.http.pending_resets as usize)
+            .max_local_error_reset_streams(Some(FAULTY_STREAMS as usize))
+            .max_send_buffer_size(SEND_BUFFER)
+            .handshake(stream)
+            .await?;
+        let pings = connection.ping_pong().expect("nobody took it before");
+        let keep_alive = KeepAlive::new(world, pings, limits.ping_interval);
+        Ok(Self { connection, keep_alive, timeout, world: world.clone() })
+    }
+
+    /// Sends GOAWAY; the connection ends with the requests in flight.
+    pub(crate) fn graceful_shutdown(&mut self) {
+        self.connection.graceful_shutdown();
+    }
+
+    /// Something came from the peer: a PING can wait.
+    pub(crate) fn heard(&mut self) {
+        self.keep_alive.heard();
+    }
+
+    /// Drives the connection to its end, and has each request answered by `respond`, in a task of its own. Request and response
+    /// report to the [`Activity`]. Cancel safe.
+    pub(crate) async fn serve<F, B>(
+        &mut self,
+        respond: impl Fn(Arc<Activity>, Request<RecvBody>) -> F,
+    ) -> Result<(), Http2Error>
+    where
+        F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let Self { connection, keep_alive, timeout, world } = self;
+        let accept = poll_fn(|task| {
+            loop {
+                let Some(accepted) = ready!(connection.poll_accept(task)) else { return Poll::Ready(Ok(())) };
+                let (request, sender) = accepted?;
+                let activity = Activity::new();
+                let response = respond(Arc::clone(&activity), request_of(request));
+                // Boxed, since it is moved several times until it is a task of its own.
+                let stream = timeout.apply(activity, Box::pin(serve_stream(response, sender)));
+                world.spawn(async move {
+                    stream.await;
+                });
+            }
+        });
+        tokio::select! {
+            biased;
+            ended = accept => ended,
+            () = keep_alive.timed_out() => Err(Http2Error::PingTimeout),
+        }
+    }
+}
+
+fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
+    let (head, stream) = request.into_parts();
+    let body = RecvBody::new(stream, &head.headers);
+    Request::from_parts(head, body)
+}
+
+/// Sends a response when it is there, unless the stream is reset before.
+async fn serve_stream<B>(response: impl Future<Output = Result<Response<B>, BoxError>>, mut sender: SendResponse<Bytes>)
+where
+    B: Body<Data: Send, Error: Into<BoxError>>,
+{
+    let response = {
+        let mut response = pin!(response);
+        poll_fn(|task| match response.as_mut().poll(task) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending => sender.poll_reset(task).map(|_reset| None),
+        })
+        .await
+    };
+    let (mut head, body) = match response {
+        Some(Ok(response)) => response.into_parts(),
+        Some(Err(error)) => {
+            tracing::debug!(%error, "no response to a request");
+            return sender.send_reset(reset_reason(&*error));
+        }
+        None => return,
+    };
+    strip_hop_by_hop(&mut head.headers);
+    let ends = body.is_end_stream();
+    if let (false, Some(length)) = (ends, body.size_hint().exact()) {
+        head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    match sender.send_response(Response::from_parts(head, ()), ends) {
+        Ok(_) if ends => {}
+        Ok(mut stream) => send_body(pin!(body), &mut stream).await,
+        Err(error) => {
+            tracing::debug!(%error, "a response that cannot be sent");
+            sender.send_reset(Reason::INTERNAL_ERROR);
+        }
+    }
+}
+
+impl From<h2::Error> for Http2Error {
+    fn from(error: h2::Error) -> Self {
+        Self::Connection(error)
+    }
+}
+
+/// The error of HTTP/2 itself, or a timeout.
+impl From<Http2Error> for io::Error {
+    fn from(error: Http2Error) -> Self {
+        match error {
+            Http2Error::Connection(error) => Self::other(error),
+            Http2Error::PingTimeout => io::ErrorKind::TimedOut.into(),
+        }
+    }
+}
+
+impl fmt::Display for Http2Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(_) => f.write_str("HTTP/2 connection failed"),
+            Self::PingTimeout => f.write_str("HTTP/2 PING timed out"),
+        }
+    }
+}
+
+impl Error for Http2Error {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Connection(error) => Some(error),
+            Self::PingTimeout => None,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! One request: what it passes on its way to the service.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+
+use crate::error::BoxError;
+use crate::http::{Activity, CancelIdle, HttpService, RequestBody, TimeoutBody};
+use crate::initiator::context::Context;
+use crate::initiator::service::TunnelService;
+use crate::world::World;
+
+/// The service's response to one request whose bodies report to `activity`.
+pub(super) async fn respond<W: World, S: TunnelService>(
+    context: Arc<Context<W, S>>,
+    activity: Arc<Activity>,
+    request: Request<RequestBody>,
+) -> Result<Response<TimeoutBody<S::ResponseBody>>, BoxError> {
+    context.counters.requests.add(1);
+    CancelIdle::new(&activity, ToService(&context.service)).call(request).await
+}
+
+/// The service itself.
+struct ToService<'a, S>(&'a S);
+
+impl<S: TunnelService> HttpService<Request<RequestBody>> for ToService<'_, S> {
+    type Response = Response<S::ResponseBody>;
+    type Error = BoxError;
+
+    async fn call(&self, request: Request<RequestBody>) -> Result<Self::Response, BoxError> {
+        self.0.call(request).await.map_err(Into::into)
+    }
+}
