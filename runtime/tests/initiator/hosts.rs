@@ -1,84 +1,17 @@
 //! Names that resolve to other addresses as time goes by.
 
-use std::future::Future;
-use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use revtun::initiator::HostPort;
-use revtun::world::{Tokio, World};
-use revtun_core::Instant;
 use revtun_core::hosts::LookupFamily;
 
 use crate::fake::{A_WHILE, FakeResponder, soon, until};
+use crate::scripted::Scripted;
 use crate::start::{config, pong, pong_in};
-
-/// The real world, but with a resolver that says what a test wants; nothing, and it fails.
-#[derive(Clone, Debug)]
-struct Scripted {
-    real: Tokio,
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
-}
 
 /// How long a host with a tunnel has to be missing.
 const REMOVAL_DELAY: Duration = Duration::from_millis(100);
-
-impl Scripted {
-    fn resolving_to(addresses: &[SocketAddr]) -> Self {
-        Self { real: Tokio::begin(), addresses: Arc::new(Mutex::new(addresses.to_vec())) }
-    }
-
-    fn set(&self, addresses: &[SocketAddr]) {
-        *self.addresses.lock().unwrap() = addresses.to_vec();
-    }
-}
-
-impl World for Scripted {
-    type Stream = <Tokio as World>::Stream;
-    type Listener = <Tokio as World>::Listener;
-
-    fn now(&self) -> Instant {
-        self.real.now()
-    }
-
-    fn unix_millis(&self) -> u64 {
-        self.real.unix_millis()
-    }
-
-    fn random(&self) -> u64 {
-        self.real.random()
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.real.spawn(task);
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + Sync {
-        self.real.sleep_until(deadline)
-    }
-
-    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send {
-        self.real.connect(to)
-    }
-
-    fn listen(&self, at: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send {
-        self.real.listen(at)
-    }
-
-    fn local_addr(&self, listener: &Self::Listener) -> io::Result<SocketAddr> {
-        self.real.local_addr(listener)
-    }
-
-    fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send {
-        self.real.accept(listener)
-    }
-
-    async fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
-        let addresses = self.addresses.lock().unwrap().clone();
-        if addresses.is_empty() { Err(io::Error::other("no such name")) } else { Ok(addresses) }
-    }
-}
 
 fn by_name() -> revtun::initiator::InitiatorConfig {
     let endpoints = vec![HostPort { host: "responder.example".to_owned(), port: 1 }];
