@@ -282,7 +282,9 @@ fn nothing_is_open_to_other_machines_unless_somebody_says_so() {
     ] {
         let found = diagnostics(text);
         assert_eq!(found.len(), usize::from(what.is_some()), "{text}: {found:?}");
-        assert!(what.is_none_or(|what| found[0].contains("can be reached from other machines") && found[0].contains(what)));
+        assert!(
+            what.is_none_or(|what| found[0].contains("can be reached from other machines") && found[0].contains(what))
+        );
     }
     let initiator = "[initiator]\nadmin_listen = \"0.0.0.0:1\"\n[[initiator.listener]]\naddress = \"rc://n:c:t@cloud:1\"\nforward = \"http://a:1\"\n[initiator.upstreams]\ncloud = [\"10.1.2.3:4\", \"127.0.0.1:4\", \"cloud.example:4\"]\n";
     let found = diagnostics(initiator).join("\n");
@@ -296,7 +298,9 @@ fn listeners_on_one_port_are_named() {
     let found = diagnostics("[responder]\ntunnel_listen = \"127.0.0.1:7\"\negress_listen = \"127.0.0.1:7\"\n");
     assert_eq!(
         found,
-        ["f.toml: responder.egress_listen: 127.0.0.1:7 is taken by tunnel_listen; give each listener a port of its own"]
+        [
+            "f.toml: responder.egress_listen: 127.0.0.1:7 is taken by tunnel_listen; give each listener a port of its own"
+        ]
     );
     // The default of another one counts as well.
     let found = diagnostics("[responder]\ntunnel_listen = \"127.0.0.1:15090\"\n");
