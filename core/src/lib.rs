@@ -50,6 +50,7 @@ mod table;
 mod timers;
 pub mod token;
 pub mod tunnel;
+pub mod upstream;
 
 #[doc(hidden)]
 pub use canonical::CANONICAL_NOW;
