@@ -130,13 +130,21 @@ impl Responder {
     }
 
     fn check_admission(&self) {
-        let mut pending = BTreeMap::new();
-        for (_, tunnel) in self.tunnels.iter().filter(|(_, tunnel)| tunnel.member().is_none()) {
-            *pending.entry(tunnel.source).or_default() += 1;
+        let mut pending = BTreeMap::<_, BTreeSet<TunnelId>>::new();
+        let mut dropped = BTreeSet::new();
+        for (id, tunnel) in self.tunnels.iter().filter(|(_, tunnel)| tunnel.member().is_none()) {
+            if self.admission.dropped.contains(&id) {
+                dropped.insert(id);
+            } else {
+                pending.entry(tunnel.source).or_default().insert(id);
+            }
         }
-        assert_eq!(self.admission.pending, pending, "pending handshakes are counted by source");
-        let most = pending.into_values().max().unwrap_or(0);
-        assert!(most <= self.config.max_handshakes_per_source, "no source has more handshakes under way than it may");
+        assert_eq!(self.admission.pending, pending, "pending handshakes are known by source");
+        assert_eq!(self.admission.dropped, dropped, "whoever is dropped is pending");
+        let most = pending.into_values().map(|ids| ids.len()).max().unwrap_or(0);
+        let limit = self.config.max_handshakes_per_source as usize;
+        assert!(most <= limit, "no source has more handshakes under way than it may");
+        assert!(self.counts.handshakes <= self.config.max_handshakes, "no more handshakes are under way than may be");
     }
 
     fn check_clusters(&self, seen: &BTreeMap<NodeKey, SeenNode>) {
