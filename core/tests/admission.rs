@@ -9,7 +9,7 @@ use clock::Clock;
 use revtun_core::handshake::Instance;
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{CloseReason, Config, Effect, Event, Handshake, Responder, Source, Verdict};
-use revtun_core::{Machine, TunnelId};
+use revtun_core::{Env, Machine, TunnelId};
 
 /// From the connection of an honest initiator to its request: a long way, and TLS.
 const HANDSHAKE_MILLIS: u64 = 300;
@@ -35,6 +35,7 @@ struct World {
     next_try: BTreeMap<u64, u64>,
     up: Vec<u64>,
     tries: u64,
+    steps: u64,
 }
 
 impl World {
@@ -47,26 +48,40 @@ impl World {
             next_try: (0..HONEST).map(|number| (number, number * 37)).collect(),
             up: Vec::new(),
             tries: 0,
+            steps: 0,
         }
     }
 
     fn connect(&mut self, source: Source) -> Option<TunnelId> {
         self.clock.dice =
             self.clock.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        match self.clock.tell(Event::Accepted { source })[..] {
+        match self.step(Event::Accepted { source })[..] {
             [Effect::Admit { tunnel }] => Some(tunnel),
             [Effect::RefuseConnection { .. }] => None,
             ref effects => panic!("{effects:?}"),
         }
     }
 
+    /// A step; the invariants, which look at everything, are asserted behind one in a thousand.
+    fn step(&mut self, event: Event<'_>) -> Vec<Effect> {
+        self.steps += 1;
+        let Clock { machine, now, dice } = &mut self.clock;
+        let effects = machine.step(Env { now: *now, dice: *dice }, event);
+        if self.steps.is_multiple_of(1000) {
+            machine.check();
+        }
+        effects.iter().collect()
+    }
+
     /// Whatever is due is done.
     fn tick(&mut self, millis: u64) {
-        for effect in self.clock.run() {
-            let Effect::Close { tunnel, reason } = effect else { continue };
-            self.dropped += u64::from(reason == CloseReason::HandshakeDropped);
-            if let Some((number, _)) = self.honest.remove(&tunnel) {
-                self.next_try.insert(number, millis + RETRY_MILLIS);
+        while self.clock.machine.deadline().is_some_and(|deadline| deadline <= self.clock.now) {
+            for effect in self.step(Event::Tick) {
+                let Effect::Close { tunnel, reason } = effect else { continue };
+                self.dropped += u64::from(reason == CloseReason::HandshakeDropped);
+                if let Some((number, _)) = self.honest.remove(&tunnel) {
+                    self.next_try.insert(number, millis + RETRY_MILLIS);
+                }
             }
         }
     }
@@ -100,7 +115,7 @@ impl World {
             };
             let instance = Some(Instance(u128::from(number)));
             let handshake = Handshake { identity, instance, verdict: Verdict::Authenticated };
-            let effects = self.clock.tell(Event::HandshakeReceived { tunnel, handshake });
+            let effects = self.step(Event::HandshakeReceived { tunnel, handshake });
             assert!(effects.contains(&Effect::Accept { tunnel }), "{effects:?}");
             self.up.push(number);
         }
