@@ -18,8 +18,10 @@
 
 mod endpoint;
 mod family;
+mod resolve_schedule;
 
 pub use family::LookupFamily;
+pub use resolve_schedule::ResolveSchedule;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -191,6 +193,14 @@ impl Hosts {
         }
         effects.extend(self.reconcile(env.now));
         effects
+    }
+
+    /// Forgets all endpoints: no name is resolved any more, and no host is wanted. For the end of an initiator, whose machine
+    /// needs not be told.
+    pub fn stop(&mut self) {
+        self.endpoints.clear();
+        self.known.values_mut().for_each(|host| host.wanted = false);
+        self.deadline = None;
     }
 
     /// When to send the next `Tick`.

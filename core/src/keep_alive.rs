@@ -73,9 +73,41 @@ impl KeepAlive {
     }
 }
 
+/// Whether the network may give up an HTTP/1.1 connection whose peer acknowledges nothing that was sent.
+///
+/// HTTP/1.1 has no PING: what proves life is that the peer's host answers the probes of an idle connection, and that it
+/// acknowledges what was sent. A peer that does not read acknowledges no more than fits into its window, so while a response does
+/// not fit into the path the limit is lifted; then the idle timeout of bodies decides. The next byte of the peer, which has one
+/// request at a time, says that it has read everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct AckLimit {
+    is_lifted: bool,
+}
+
+impl AckLimit {
+    /// A write did not fit. Returns whether the limit is to be lifted.
+    pub const fn write_blocked(&mut self) -> bool {
+        !core::mem::replace(&mut self.is_lifted, true)
+    }
+
+    /// Bytes came. Returns whether the limit is to be set again.
+    pub const fn received(&mut self) -> bool {
+        core::mem::replace(&mut self.is_lifted, false)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_lifted_once_and_set_again_by_the_next_byte() {
+        let mut limit = AckLimit::default();
+        assert!(!limit.received());
+        assert_eq!([limit.write_blocked(), limit.write_blocked()], [true, false]);
+        assert_eq!([limit.received(), limit.received()], [true, false]);
+        assert!(limit.write_blocked());
+    }
 
     fn at(seconds: u64) -> Instant {
         Instant::EPOCH.after(Duration::from_secs(seconds))

@@ -28,6 +28,7 @@ mod name_index;
 mod pick;
 mod registry;
 pub mod retry;
+pub mod shutdown;
 mod spec_state;
 mod tunnel;
 mod waiting;
@@ -151,6 +152,12 @@ impl Responder {
     /// Every tunnel, by slot.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelView<'_>> + '_ {
         self.tunnels.iter().map(|(id, tunnel)| tunnel.view(id, &self.registry))
+    }
+
+    /// One tunnel; none if it is not known any more.
+    #[must_use]
+    pub fn tunnel(&self, tunnel: TunnelId) -> Option<TunnelView<'_>> {
+        self.tunnels.get(tunnel).map(|known| known.view(tunnel, &self.registry))
     }
 
     /// How many there are of everything; no walk.

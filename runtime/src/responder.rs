@@ -47,7 +47,7 @@ use std::time::Duration;
 use revtun_core::Machine;
 use revtun_core::connections::ConnectionLimits;
 use revtun_core::handshake::{HeaderNames, MAX_HEADERS, MAX_REQUEST_HEAD_BYTES, PATH, Rules};
-use revtun_core::responder::retry::{LAST_REQUEST_GRACE, TUNNEL_DRAIN_DELAY};
+use revtun_core::responder::shutdown::{self, Shutdown, Stage};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use tokio::sync::watch;
 
@@ -56,6 +56,7 @@ use self::counters::Counters;
 use self::shared::Shared;
 use crate::http::HttpLimits;
 use crate::http::limits::IDLE_BYTES;
+use crate::pump::sleep_until;
 use crate::supervise::{Supervisor, TaskPanicked, Unhealthy, in_time};
 use crate::tls::{Extent, Server, TunnelServer};
 use crate::token::TokenVerifier;
@@ -232,25 +233,25 @@ impl<W: World> ResponderHandle<W> {
     /// Drains callers, then tunnels, and returns when nothing is left, or soon after `grace`. There is no way back.
     ///
     /// Callers go first: no new connection is accepted, and requests that are in flight, or on their way over an open
-    /// connection, still find their tunnels. Then, or after [`TUNNEL_DRAIN_DELAY`], the tunnels are drained.
+    /// connection, still find their tunnels. Then the tunnels are drained; [`Shutdown`] says when.
     pub async fn drain(&self, grace: Duration) {
         let world = &self.context.world;
-        let end = world.now().after(grace);
         tracing::info!(?grace, "draining");
         self.advance(Phase::Draining);
-        tokio::select! {
-            biased;
-            () = self.phase.closed() => {}
-            () = world.sleep_until(end.min(world.now().after(TUNNEL_DRAIN_DELAY))) => {}
-        }
-        let grace = end.since(world.now());
-        self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });
-        self.context.shared.drained().await;
-        // A caller whose tunnel was closed at the end of the grace still gets its local reply.
-        tokio::select! {
-            biased;
-            () = self.phase.closed() => {}
-            () = world.sleep_until(end.after(LAST_REQUEST_GRACE)) => {}
+        let mut shutdown = Shutdown::begin(world.now(), grace);
+        let mut callers_gone = false;
+        while shutdown.stage() != Stage::Stopped {
+            let event = tokio::select! {
+                biased;
+                () = self.phase.closed(), if !callers_gone => shutdown::Event::CallersGone,
+                () = self.context.shared.drained(), if shutdown.stage() == Stage::DrainTunnels => shutdown::Event::TunnelsGone,
+                () = sleep_until(world, shutdown.deadline()) => shutdown::Event::Tick,
+            };
+            callers_gone |= event == shutdown::Event::CallersGone;
+            if shutdown.step(world.now(), event) == Some(Stage::DrainTunnels) {
+                let grace = shutdown.grace(world.now());
+                self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });
+            }
         }
         self.advance(Phase::Stopped);
         tracing::info!("drained");

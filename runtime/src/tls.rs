@@ -18,6 +18,7 @@ mod certificate;
 mod client;
 mod counting_io;
 mod error;
+mod failure;
 mod files;
 mod full_handshake;
 mod inner_client;
@@ -34,7 +35,7 @@ pub use self::files::{ClientFiles, ServerFiles};
 pub use self::inner_client::InnerClient;
 pub use self::maybe_tls::MaybeTlsStream;
 pub use self::reload::{CertificateStatus, CertificateStore, Current, Reloadable};
-pub use self::server::{Proof, Server, TunnelServer};
+pub use self::server::{ClosedUnused, Proof, Server, TunnelServer};
 
 /// How much of a tunnel is inside TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

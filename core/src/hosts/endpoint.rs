@@ -2,11 +2,10 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::SocketAddr;
-use core::time::Duration;
 
 use super::family::{Choice, LookupFamily};
+use super::resolve_schedule::ResolveSchedule;
 use super::{Config, MAX_ADDRESSES};
-use crate::backoff::{Backoff, jitter};
 use crate::happy_eyeballs::Family;
 use crate::initiator;
 use crate::{Env, Instant};
@@ -17,10 +16,7 @@ const MAX_MISSING: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Endpoint {
     resolving: Resolving,
-    interval: Duration,
-    backoff: Backoff,
-    /// Answers in a row that failed.
-    failures: u32,
+    schedule: ResolveSchedule,
     /// The last answer.
     answer: BTreeSet<SocketAddr>,
     /// Addresses of earlier answers, and since when they are missing.
@@ -42,12 +38,9 @@ enum Resolving {
 
 impl Endpoint {
     pub(super) fn new(core: &initiator::Config) -> Self {
-        let backoff = Backoff { base: core.backoff_base.min(core.resolve_interval), cap: core.resolve_interval };
         Self {
             resolving: Resolving::At(Instant::EPOCH),
-            interval: core.resolve_interval,
-            backoff,
-            failures: 0,
+            schedule: ResolveSchedule::new(core),
             answer: BTreeSet::new(),
             missing: BTreeMap::new(),
             choice: None,
@@ -79,8 +72,7 @@ impl Endpoint {
         if self.resolving == Resolving::Never {
             return;
         }
-        self.failures = 0;
-        self.resolving = Resolving::At(env.now.after(self.interval));
+        self.resolving = Resolving::At(self.schedule.resolved(env.now));
         let answer: BTreeSet<_> = admitted.into_iter().take(MAX_ADDRESSES).collect();
         let before = core::mem::replace(&mut self.answer, answer);
         for address in before {
@@ -89,14 +81,11 @@ impl Endpoint {
         self.missing.retain(|address, _| !self.answer.contains(address));
     }
 
-    /// The last addresses stay, and the name is tried again after a part of a step that doubles up to the usual interval.
+    /// The last addresses stay.
     pub(super) fn resolve_failed(&mut self, env: Env) {
-        if self.resolving == Resolving::Never {
-            return;
+        if self.resolving != Resolving::Never {
+            self.resolving = Resolving::At(self.schedule.failed(env));
         }
-        self.failures = self.failures.saturating_add(1);
-        let half = self.backoff.step(self.failures) / 2;
-        self.resolving = Resolving::At(env.now.after(half + jitter(half, env.dice)));
     }
 
     pub(super) fn dial_failed(&mut self, address: SocketAddr) {

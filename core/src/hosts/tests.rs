@@ -305,6 +305,16 @@ fn retries_repeat_the_first_time_until_a_tunnel_is_accepted() {
 }
 
 #[test]
+fn what_is_stopped_does_nothing_any_more() {
+    let mut name = Name::with(&[v4(1)], &[v4(1)]);
+    let host = name.host(v4(1));
+    name.hosts.stop();
+    assert_eq!((name.hosts.deadline(), name.wanted()), (None, Vec::new()));
+    assert_eq!(name.step(Event::Forgotten { host }), []);
+    assert_eq!(name.step(Event::Resolved { endpoint: 0, addresses: &[v4(1)] }), []);
+}
+
+#[test]
 fn answers_that_are_large_or_never_the_same_do_not_fill_the_memory() {
     let many = |from: u32| -> Vec<_> {
         (from..from + 1_000).map(|number| SocketAddr::from((number.to_be_bytes(), 1))).collect()

@@ -38,13 +38,13 @@ pub struct Forward<W: World> {
 }
 
 impl<W: World> Forward<W> {
-    /// Forwards to `service`, which is resolved for each new connection.
+    /// Forwards to `service`. If it is a name, a task of `world` resolves it every `config.resolve_interval`.
     ///
     /// # Errors
     /// If `service` is neither a name nor an address.
     pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, http::Error> {
         let host = HeaderValue::try_from(service.to_string())?;
-        let connector = Connector::new(world, service, config.service_connect_timeout);
+        let connector = Connector::new(world, service, config);
         Ok(Self { pool: Pool::new(world, connector, config.service_idle), host })
     }
 

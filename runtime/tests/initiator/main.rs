@@ -13,4 +13,6 @@ mod lifecycle;
 mod listener;
 mod pings;
 mod pool;
+mod scripted;
+mod service_name;
 mod start;

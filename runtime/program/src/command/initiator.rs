@@ -4,8 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
-use revtun::supervise::TaskPanicked;
+use revtun::initiator::{self, ForbiddenEndpoint, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::tls::{self, CertificateStore};
 use revtun::upstream::Forward;
 use revtun::world::Tokio;
@@ -64,20 +63,26 @@ async fn serve(
     };
     tokio::select! {
         biased;
-        panicked = any_failed(&listeners) => Err(CliError::fatal(&panicked)),
+        panicked = any_of(&listeners, |listener| listener.failed()) => Err(CliError::fatal(&panicked)),
+        forbidden = any_of(&listeners, |listener| listener.forbidden()) => Err(refusal(&forbidden)),
         panicked = admin.failed() => Err(CliError::fatal(&panicked)),
         () = drained => Ok(()),
     }
 }
 
-/// Waits for the first listener that dies.
-async fn any_failed(listeners: &Listeners) -> TaskPanicked {
-    let mut failures: Vec<_> = listeners.iter().map(|(_, listener)| Box::pin(listener.failed())).collect();
+/// Waits for the first listener of which `ends` ends.
+async fn any_of<'a, F: Future>(listeners: &'a Listeners, ends: impl Fn(&'a InitiatorHandle<Tokio>) -> F) -> F::Output {
+    let mut waiting: Vec<_> = listeners.iter().map(|(_, listener)| Box::pin(ends(listener))).collect();
     poll_fn(|cx| {
-        let ready = failures.iter_mut().map(|failure| failure.as_mut().poll(cx)).find(Poll::is_ready);
+        let ready = waiting.iter_mut().map(|end| end.as_mut().poll(cx)).find(Poll::is_ready);
         ready.unwrap_or(Poll::Pending)
     })
     .await
+}
+
+/// What to do about an endpoint that must not be dialled.
+fn refusal(forbidden: &ForbiddenEndpoint) -> CliError {
+    CliError::user(format!("{forbidden}; give --tls, or --allow-plaintext if something else encrypts the connection"))
 }
 
 /// Reads the files, if there is to be TLS, and goes on doing so.
@@ -116,13 +121,7 @@ async fn start(
         config.tls.clone_from(&tls);
         let forward = Forward::new(world, service, &config.core).map_err(CliError::user)?;
         let address = config.address.clone();
-        let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| {
-            let remedy = match error.is_forbidden() {
-                true => "give --tls, or --allow-plaintext if something else encrypts the connection",
-                false => "correct the name, or check the resolver",
-            };
-            CliError::user(format!("{error} (upstream {:?}); {remedy}", address.upstream()))
-        })?;
+        let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| refusal(&error))?;
         listeners.push((address, handle));
     }
     Ok(listeners)

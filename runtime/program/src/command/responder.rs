@@ -69,24 +69,28 @@ fn secure(
         config.token = Some(TokenVerifier::new(JwtVerifier::new(keys, Arc::new(policy))));
     }
     if let Some((files, binding)) = settings.tls.tunnel(config.token.is_some())? {
-        let anybody = files.client_ca.is_none() && config.token.is_none();
+        let demands_certificates = files.client_ca.is_some();
+        let anybody = !demands_certificates && config.token.is_none();
         let server = Server::new(certificates.watch(world, "tunnel", files, hup.clone())?);
         if anybody {
             tracing::warn!(
                 "initiators are not authenticated: neither a client CA nor a key set for tokens is configured"
             );
         }
+        let binding = binding.map(Arc::new);
         let inner = match &settings.inner_tls {
             None => None,
             Some(inner) => {
                 let (files, server_name) = inner.inner()?;
                 let config = certificates.watch(world, "inner", files, hup.clone())?;
-                Some(InnerClient::new(config, server_name))
+                let mut inner = InnerClient::new(config, server_name);
+                inner.binding.clone_from(&binding);
+                Some(inner)
             }
         };
         let mut tls = TunnelServer::new(server);
         tls.extent = settings.tls.extent;
-        tls.binding = binding.map(Arc::new);
+        tls.binding = binding.filter(|_| demands_certificates);
         tls.inner = inner;
         config.tls = Some(tls);
     }

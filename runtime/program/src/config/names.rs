@@ -1,6 +1,7 @@
-//! Names in the handshake: its path, its headers, what the responder is called.
+//! Names: the path of the handshake, its headers, what the responder is called, families of addresses.
 
 use revtun_core::handshake::HeaderNames;
+use revtun_core::hosts::LookupFamily;
 
 use super::diagnostic::ConfigError;
 
@@ -31,6 +32,13 @@ pub(super) fn parse_hosts(text: &str) -> Result<Vec<String>, ConfigError> {
             .ok_or_else(|| ConfigError::new(format!("{name:?} is not the name of a host"), remedy))
     };
     text.split(',').map(name).collect()
+}
+
+pub(super) fn parse_lookup_family(text: &str) -> Result<LookupFamily, ConfigError> {
+    LookupFamily::ALL.into_iter().find(|family| family.name() == text).ok_or_else(|| {
+        let names = LookupFamily::ALL.map(LookupFamily::name).join(", ");
+        ConfigError::new(format!("{text:?} is not a family of addresses"), format!("write one of {names}"))
+    })
 }
 
 pub(super) fn parse_name(text: &str) -> Result<String, ConfigError> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::bounds::{DRAIN_GRACE, follow_silence};
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
-use super::files::errors_of;
+use super::files::{errors_of, warnings_of};
 use super::listeners::{check_admin, collisions, is_beyond_loopback};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
@@ -138,6 +138,19 @@ impl ResponderSettings {
         let egress = of("responder.egress_tls", errors_of(egress));
         let token = of("responder.token", errors_of(keys));
         tls.chain(inner).chain(egress).chain(token).collect()
+    }
+
+    /// What should be mended about those files, although they can be used.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let tunnel = self.tls.tunnel(true).ok().flatten().map(|(files, _)| files);
+        let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok()).map(|(files, _)| files);
+        let egress = self.egress_tls.egress().ok().flatten();
+        let of = |setting: &'static str, warnings: Vec<ConfigError>| {
+            warnings.into_iter().map(move |warning| Diagnostic::new(Origin::Absent, setting, warning))
+        };
+        let tls = of("responder.tls", warnings_of(tunnel)).chain(of("responder.inner_tls", warnings_of(inner)));
+        tls.chain(of("responder.egress_tls", warnings_of(egress))).collect()
     }
 
     /// Sets the ping interval and, if silence was not set on its own, the window that follows from it.

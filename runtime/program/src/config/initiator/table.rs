@@ -7,7 +7,7 @@ use super::InitiatorSettings;
 use super::addresses::{self, ADDRESSES};
 use super::tls::{CREDENTIALS, INNER_TLS, TLS};
 use crate::config::bounds::{MAX_HEAD_BYTES, MAX_PER_TUNNEL, MAX_RESETS, MAX_THREADS, MIN_HEAD_BYTES};
-use crate::config::names::{parse_hosts, parse_path, parse_prefix};
+use crate::config::names::{parse_hosts, parse_lookup_family, parse_path, parse_prefix};
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
 use crate::config::setting::{self, Declaration, Group, Presence};
@@ -180,7 +180,22 @@ const LIVENESS: &[Setting] = &[
     Setting::new(
         "resolve_interval",
         Access::Duration(IsWrong, |s| &mut s.core.resolve_interval),
-        "How often the names of upstreams are resolved again",
+        "How often the names of upstreams and of the local service are resolved again; while that fails, sooner at first",
+    ),
+    Setting::new(
+        "dns_lookup_family",
+        Access::Text {
+            value_name: "FAMILY",
+            example: "auto",
+            read: |s, text| parse_lookup_family(text).map(|family| s.hosts.lookup_family = family),
+            show: |s| Some(s.hosts.lookup_family.name().to_owned()),
+        },
+        "Which addresses of a name get tunnels: auto, those of IPv6 or of IPv4, whichever has a tunnel first; v4_only; v6_only; all, so that a host with an address of each gets twice as many",
+    ),
+    Setting::new(
+        "removal_delay",
+        Access::Duration(IsOff, |s| &mut s.hosts.removal_delay),
+        "How long a host with tunnels is missing from all answers for its name before they are drained; never before another host of the name has a tunnel",
     ),
 ];
 
@@ -189,6 +204,11 @@ const RETRIES: &[Setting] = &[
         "refused_cap",
         Access::Duration(IsWrong, |s| &mut s.core.refused_cap),
         "Longest pause while connections are refused: the responder restarts",
+    ),
+    Setting::new(
+        "down_cap",
+        Access::Duration(IsWrong, |s| &mut s.core.down_cap),
+        "Longest pause once 16 connections in a row were refused: the responder is down",
     ),
     Setting::new(
         "backoff_base",
