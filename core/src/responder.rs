@@ -231,7 +231,9 @@ impl Responder {
         let crowded = cluster.filter(|key| self.registry.cluster(*key).tunnels >= self.config.max_tunnels_per_cluster);
         let full = if self.counts.tunnels >= self.config.max_tunnels {
             Rejection::ResponderFull
-        } else if known.is_some_and(|tenant| tenant.tunnels >= self.config.max_tunnels_per_tenant) {
+        } else if known
+            .is_some_and(|tenant| tenant.tunnels >= self.config.of_tenant(self.config.max_tunnels_per_tenant))
+        {
             Rejection::TenantFull
         } else if crowded.is_some() {
             Rejection::ClusterFull

@@ -123,9 +123,18 @@ impl Responder {
         let counted = self.registry.tenants.iter().map(|(name, it)| (&**name, (it.tunnels, it.requests, it.waiting)));
         assert_eq!(counted.collect::<BTreeMap<_, _>>(), seen, "a tenant's counts agree");
         for (tunnels, requests, waiting) in seen.into_values() {
-            assert!(tunnels <= self.config.max_tunnels_per_tenant, "a tenant has no more tunnels than it may");
-            assert!(requests <= self.config.max_streams_per_tenant, "a tenant has no more requests than it may");
-            assert!(waiting <= self.config.max_waiting_per_tenant, "no more callers of a tenant wait than may");
+            assert!(
+                tunnels <= self.config.of_tenant(self.config.max_tunnels_per_tenant),
+                "a tenant has no more tunnels than it may"
+            );
+            assert!(
+                requests <= self.config.of_tenant(self.config.max_streams_per_tenant),
+                "a tenant has no more requests than it may"
+            );
+            assert!(
+                waiting <= self.config.of_tenant(self.config.max_waiting_per_tenant),
+                "no more callers of a tenant wait than may"
+            );
         }
     }
 
