@@ -63,13 +63,13 @@ TurnedAway(e) ==
 \* The limits for clusters and for all tunnels are those for a node once more, and left out of the specification.
 OfCluster(peer)  == {t \in Members(m) : ClusterTarget(m.peer[t]) = ClusterTarget(peer)}
 AllFull          == Cardinality(Members(m)) >= MaxTunnels
-TenantFull(peer) == Isolation /\ Cardinality(OfTenant(m, peer.tenant)) >= MaxPerTenant
+TenantFull(peer) == Cardinality(OfTenant(m, peer.tenant)) >= MaxPerTenant
 Crowded(peer)    == AllFull \/ Cardinality(OfCluster(peer)) >= MaxPerCluster
 
 \* So are those for the requests of a tenant, and for those of them that wait.
 Asking(e)    == {c \in Callers : c.tenant = (IF HasTenant(e) THEN Names(e.tenant) ELSE "")}
-Saturated(e) == Isolation /\ Cardinality({c \in Asking(e) : m.at[c] # "away"}) >= MaxStreamsPerTenant
-QueueFull(e) == Isolation /\ Cardinality({c \in Asking(e) : m.at[c] = "waiting"}) >= MaxWaitingPerTenant
+Saturated(e) == Cardinality({c \in Asking(e) : m.at[c] # "away"}) >= MaxStreamsPerTenant
+QueueFull(e) == Cardinality({c \in Asking(e) : m.at[c] = "waiting"}) >= MaxWaitingPerTenant
 
 OpenedInACrowd(e) ==
   LET target      == TargetOf(e)
