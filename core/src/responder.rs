@@ -187,8 +187,18 @@ impl Responder {
         }
         let id = self.tunnels.insert(Tunnel { phase: Phase::Handshaking, source, heard: env.now, alarm: Alarm::OFF });
         self.counts.handshakes += 1;
+        self.admission.enter(source, id);
         self.arm(id, env.now.after(self.config.handshake_timeout), Timer::HandshakeTimeout(id));
+        if let Some(dropped) = self.admission.drop_early(&self.config, env.dice, self.counts.handshakes) {
+            self.end_early(env.now, dropped);
+        }
         Effects::one(Effect::Admit { tunnel: id })
+    }
+
+    /// Lets the timer of a pending handshake be due at once.
+    fn end_early(&mut self, now: Instant, id: TunnelId) {
+        let (_, timer) = self.tunnels.get(id).and_then(|tunnel| tunnel.alarm.get()).expect("it is pending");
+        self.arm(id, now, timer);
     }
 
     fn handshake_received(&mut self, env: Env, id: TunnelId, handshake: &Handshake<'_>) -> Effects<Effect> {
@@ -221,7 +231,9 @@ impl Responder {
         let crowded = cluster.filter(|key| self.registry.cluster(*key).tunnels >= self.config.max_tunnels_per_cluster);
         let full = if self.counts.tunnels >= self.config.max_tunnels {
             Rejection::ResponderFull
-        } else if known.is_some_and(|tenant| tenant.tunnels >= self.config.max_tunnels_per_tenant) {
+        } else if known
+            .is_some_and(|tenant| tenant.tunnels >= self.config.of_tenant(self.config.max_tunnels_per_tenant))
+        {
             Rejection::TenantFull
         } else if crowded.is_some() {
             Rejection::ClusterFull
@@ -243,7 +255,7 @@ impl Responder {
         let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
         tunnel.phase = Phase::Settling(member);
         tunnel.heard = env.now;
-        self.admission.release(tunnel.source);
+        self.admission.release(tunnel.source, id);
         self.counts.handshakes -= 1;
         self.counts.tunnels += 1;
         self.counts.nodes = self.registry.connected_nodes;
@@ -281,7 +293,7 @@ impl Responder {
     fn tick(&mut self, env: Env) -> Effects<Effect> {
         match self.timers.due(env.now) {
             None => Effects::NONE,
-            Some(Timer::HandshakeTimeout(id)) => self.close(id, CloseReason::HandshakeTimeout),
+            Some(Timer::HandshakeTimeout(id)) => self.close(id, self.admission.timeout_reason(id)),
             Some(Timer::Linger(id)) => self.close(id, self.linger_reason(id)),
             Some(Timer::Settle(id)) => self.settled(env, id),
             Some(Timer::Ping(id)) => self.ping(env, id),
@@ -308,7 +320,7 @@ impl Responder {
         self.timers.clear(&mut tunnel.alarm);
         match tunnel.phase {
             Phase::Handshaking | Phase::Rejected => {
-                self.admission.release(tunnel.source);
+                self.admission.release(tunnel.source, id);
                 self.counts.handshakes -= 1;
             }
             Phase::Settling(member) | Phase::Idle(member, _) | Phase::InUse(member) | Phase::Draining(member, _) => {

@@ -273,6 +273,7 @@ variants!(responder::CloseReason {
     GraceExpired;
     Superseded;
     Evicted;
+    HandshakeDropped;
 });
 
 fields!(Handshake<'a> { identity, instance, verdict });

@@ -257,4 +257,6 @@ pub enum CloseReason {
     Superseded,
     /// It made room for a new tunnel of its node: its ping had been unanswered for the longest time.
     Evicted,
+    /// The handshake was ended early: too many were under way, and most of them from its source.
+    HandshakeDropped,
 }

@@ -73,7 +73,7 @@ impl CommandQueue {
 
 impl TunnelCommand {
     /// Every command, at the index of its byte minus one.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Ping,
         Self::Start,
         Self::Goaway,
@@ -85,6 +85,7 @@ impl TunnelCommand {
         Self::Close(CloseReason::GraceExpired),
         Self::Close(CloseReason::Superseded),
         Self::Close(CloseReason::Evicted),
+        Self::Close(CloseReason::HandshakeDropped),
     ];
 
     fn byte(self) -> u8 {
@@ -100,6 +101,7 @@ impl TunnelCommand {
             Self::Close(CloseReason::GraceExpired) => 9,
             Self::Close(CloseReason::Superseded) => 10,
             Self::Close(CloseReason::Evicted) => 11,
+            Self::Close(CloseReason::HandshakeDropped) => 12,
         }
     }
 

@@ -255,6 +255,10 @@ fn end_rejected<W: World>(task: &TunnelTask<W>, end: TunnelEnd) {
             task.context.counters.handshake_timeouts.add(1);
             tracing::warn!(%tunnel, %peer, reason = end.name(), "connection closed: no complete handshake came in time");
         }
+        TunnelEnd::Closed(CloseReason::HandshakeDropped) => {
+            task.context.counters.handshakes_dropped.add(1);
+            tracing::warn!(%tunnel, %peer, reason = end.name(), "connection closed: too many handshakes, most of them from its network");
+        }
         TunnelEnd::Closed(_) => {}
         TunnelEnd::ClosedByPeer | TunnelEnd::Lost | TunnelEnd::UnexpectedBytes | TunnelEnd::EchoFlood => {
             task.context.report(Event::Closed { tunnel });

@@ -9,6 +9,7 @@ mod names;
 mod scene;
 mod smuggling;
 mod soak;
+mod strangers;
 
 use std::time::Duration;
 

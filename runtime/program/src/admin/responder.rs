@@ -129,6 +129,11 @@ fn write_handshakes<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition
         "Connections closed because their handshake took too long.",
     )
     .value(totals.handshake_timeouts);
+    page.counter(
+        "revtun_responder_handshakes_dropped_total",
+        "Connections closed early because too many handshakes were in progress, most of them from their network.",
+    )
+    .value(totals.handshakes_dropped);
     page.counter("revtun_responder_tls_handshake_failures_total", "TLS handshakes at the tunnel listener that failed.")
         .value(totals.tls_failures);
     page.counter("revtun_responder_tokens_rejected_total", "Bearer tokens rejected, by reason.")
