@@ -15,7 +15,7 @@
 //! in an exhaustive search, and behaves the same in each.
 //!
 //! Reading order: [`machine`] (how both are driven), [`initiator`], [`responder`], then the bytes: [`address`],
-//! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]; [`idle_timeout`] ends requests that
+//! [`identity`], [`binding`], [`token`], [`deny`], [`handshake`], [`rping`], [`h2frame`]; [`idle_timeout`] ends requests that
 //! make no progress, [`rate_limit`] limits log lines that repeat, and [`journal`] is how runs are written down and
 //! replayed.
 #![no_std]
@@ -26,6 +26,7 @@ pub mod address;
 mod backoff;
 pub mod binding;
 mod canonical;
+pub mod deny;
 mod effects;
 pub mod h2frame;
 pub mod handshake;

@@ -19,7 +19,7 @@ pub(super) enum TunnelEnd {
 
 impl TunnelEnd {
     /// The reasons of all ends in logs and metrics, by [`Self::index`].
-    pub(super) const NAMES: [&'static str; 12] = [
+    pub(super) const NAMES: [&'static str; 14] = [
         "handshake-timeout",
         "linger-timeout",
         "ping-timeout",
@@ -32,6 +32,8 @@ impl TunnelEnd {
         "lost",
         "unexpected-bytes",
         "echo-flood",
+        "credentials-expired",
+        "credentials-revoked",
     ];
 
     pub(super) fn index(self) -> usize {
@@ -48,6 +50,8 @@ impl TunnelEnd {
             Self::Lost => 9,
             Self::UnexpectedBytes => 10,
             Self::EchoFlood => 11,
+            Self::Closed(CloseReason::CredentialsExpired) => 12,
+            Self::Closed(CloseReason::CredentialsRevoked) => 13,
         }
     }
 
