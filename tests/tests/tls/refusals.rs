@@ -124,7 +124,7 @@ fn check_tells_certificates_that_are_not_valid_now_and_keys_that_others_can_read
 }
 
 /// Runs a command that must not start anything; its exit code and its last lines.
-fn said(args: &[&str]) -> (Option<i32>, String) {
+pub(super) fn said(args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(revtun::binary()).args(args).output().expect("the binary runs");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
