@@ -74,6 +74,7 @@ async fn expire<W: World>(task: &TunnelTask<W>, lasts: Option<Duration>) -> Infa
         context.world.sleep_until(drain_at).await;
         let (tunnel, peer, identity) = (task.id, task.handle.peer(), task.handle.identity());
         tracing::info!(%tunnel, %peer, identity, ?grace, "what proved the identity ends; tunnel draining");
+        context.counters.credentials_expired.add(1);
         context.report(Event::DrainRequested { scope: DrainScope::Expired(tunnel), grace });
     }
     future::pending().await
@@ -93,6 +94,7 @@ async fn revoke<W: World>(task: &TunnelTask<W>, revocable: Option<Revocable>) ->
         }
         let (tunnel, peer, identity) = (task.id, task.handle.peer(), task.handle.identity());
         tracing::warn!(%tunnel, %peer, identity, "what proved the identity was revoked; tunnel closed");
+        task.context.counters.credentials_revoked.add(1);
         let scope = DrainScope::Revoked(tunnel);
         task.context.report(Event::DrainRequested { scope, grace: Duration::ZERO });
     }

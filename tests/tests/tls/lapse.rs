@@ -10,8 +10,8 @@ use revtun_tests::service::Service;
 
 use super::{NODE, SPIFFE, TEMPLATE, counts, metrics, responder, shows};
 
-const EXPIRED: &str = "revtun_responder_tunnels_closed_total{reason=\"credentials-expired\"}";
-const REVOKED: &str = "revtun_responder_tunnels_closed_total{reason=\"credentials-revoked\"}";
+const EXPIRED: &str = "revtun_responder_credentials_ended_total{reason=\"expired\"}";
+const REVOKED: &str = "revtun_responder_credentials_ended_total{reason=\"revoked\"}";
 
 /// How long certificates are valid that are to end soon: time enough to come up with one, and no more.
 const SHORT: u64 = 4;

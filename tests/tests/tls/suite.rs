@@ -181,7 +181,7 @@ fn times(root: &Ca) -> Vec<Row> {
     vec![
         ("expired", by(root, &[], from_to(-3, -2)), Err("Expired")),
         ("not valid yet", by(root, &[], from_to(2, 3)), Err("NotValidYet")),
-        ("never valid", by(root, &[], from_to(3, -3)), Err("InvalidCertValidity")),
+        ("never valid", by(root, &[], from_to(3, -3)), Err("Expired")),
         ("below one that has expired", by(&old, &[&old], |_| {}), Err("Expired")),
         ("below one that is not valid yet", by(&new, &[&new], |_| {}), Err("NotValidYet")),
     ]
