@@ -149,7 +149,7 @@ async fn a_health_check_of_tcp_is_no_tls_failure() {
 }
 
 /// Runs a command that must not start anything; its exit code and its last lines.
-fn said(args: &[&str]) -> (Option<i32>, String) {
+pub(super) fn said(args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(revtun::binary()).args(args).output().expect("the binary runs");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
