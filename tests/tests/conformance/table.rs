@@ -30,7 +30,7 @@ const WRONG: &str = "✗";
 const OPEN: &str = "open";
 
 /// What happened in each row, for one pair.
-pub(crate) type Outcomes = Vec<Vec<String>>;
+pub(crate) type Outcomes = Vec<Option<String>>;
 
 /// Compares what happened with the table, or writes it anew.
 ///
@@ -67,15 +67,12 @@ fn render(rows: &[Row], outcomes: &BTreeMap<Makers, Outcomes>, before: &str) -> 
     for (number, row) in rows.iter().enumerate() {
         let title = title(row);
         write!(table, "| {} | {} | {} |", row.name, caller(row), row.section).expect("a string takes all");
-        let of_envoy = outcomes.get(&Makers::EnvoyEnvoy).map(|all| all[number].join("; "));
+        let of_envoy = outcomes.get(&Makers::EnvoyEnvoy).and_then(|all| all[number].as_ref());
         for (makers, all) in outcomes {
-            let difference = all[number].join("; ");
-            write!(table, " {} |", if difference.is_empty() { RIGHT } else { WRONG }).expect("a string takes all");
-            if difference.is_empty() {
-                continue;
-            }
+            write!(table, " {} |", if all[number].is_none() { RIGHT } else { WRONG }).expect("a string takes all");
+            let Some(difference) = &all[number] else { continue };
             let pair = makers.name();
-            if *makers != Makers::RevtunRevtun && of_envoy.as_ref() == Some(&difference) {
+            if *makers != Makers::RevtunRevtun && of_envoy == Some(difference) {
                 writeln!(control, "| {title} | {pair} | {difference} |").expect("a string takes all");
             } else {
                 let why = why.get(&(title.clone(), pair.to_owned())).map_or(OPEN, String::as_str);
