@@ -1,6 +1,7 @@
 //! The short HTTP/1.1 exchange in which an initiator says who it is (reference §2).
 
 mod head;
+mod reason;
 mod rejection;
 mod request;
 mod request_parser;
@@ -8,6 +9,7 @@ mod response;
 mod response_parser;
 
 pub use head::{HeaderNames, MAX_HEADERS};
+pub use reason::{MAX_REASON_BODY_BYTES, REASON_TIMEOUT, Reason};
 pub use rejection::Rejection;
 pub use request::{PATH, RequestHead, is_path};
 pub use request_parser::{MAX_REQUEST_HEAD_BYTES, ParsedRequest, Request, RequestParser, Rules};
@@ -39,6 +41,13 @@ impl fmt::Display for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
+}
+
+/// Whether a peer that was to speak HTTP speaks TLS: its first bytes are the header of a record (RFC 8446 §5.1), a handshake's
+/// from a client, an alert's from a server.
+#[must_use]
+pub fn is_tls(first: &[u8]) -> bool {
+    matches!(first, [0x15 | 0x16, 3, ..])
 }
 
 /// What a responder answered.

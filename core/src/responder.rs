@@ -28,11 +28,11 @@ mod name_index;
 mod pick;
 mod registry;
 pub mod retry;
+pub mod shutdown;
 mod spec_state;
 mod tunnel;
 mod waiting;
 
-pub use admission::Source;
 #[doc(hidden)]
 pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
@@ -48,6 +48,7 @@ use self::registry::Registry;
 use self::tunnel::{Phase, Tunnel};
 use self::waiting::Waiting;
 use crate::handshake::Rejection;
+pub use crate::source::Source;
 use crate::table::Table;
 use crate::timers::{Alarm, Timers};
 use crate::{Effects, Env, Instant, Machine, TunnelId};
@@ -151,6 +152,12 @@ impl Responder {
     /// Every tunnel, by slot.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelView<'_>> + '_ {
         self.tunnels.iter().map(|(id, tunnel)| tunnel.view(id, &self.registry))
+    }
+
+    /// One tunnel; none if it is not known any more.
+    #[must_use]
+    pub fn tunnel(&self, tunnel: TunnelId) -> Option<TunnelView<'_>> {
+        self.tunnels.get(tunnel).map(|known| known.view(tunnel, &self.registry))
     }
 
     /// How many there are of everything; no walk.

@@ -11,12 +11,16 @@
 //! so in the handshake and takes no peer that does not. An Envoy leaves TLS behind the answer to the handshake
 //! (reference §8), and an operator who wants that has to ask for it by name. With [`Extent::Inner`] requests are inside
 //! a second TLS then, whose client is the responder.
+//!
+//! No session is resumed where certificates prove who somebody is: each handshake judges them again.
 
 mod certificate;
 mod client;
 mod counting_io;
 mod error;
+mod failure;
 mod files;
+mod full_handshake;
 mod inner_client;
 mod maybe_tls;
 mod record_reader;
@@ -31,7 +35,7 @@ pub use self::files::{ClientFiles, ServerFiles};
 pub use self::inner_client::InnerClient;
 pub use self::maybe_tls::MaybeTlsStream;
 pub use self::reload::{CertificateStatus, CertificateStore, Current, Reloadable};
-pub use self::server::{Proof, Server, TunnelServer};
+pub use self::server::{ClosedUnused, Proof, Server, TunnelServer};
 
 /// How much of a tunnel is inside TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

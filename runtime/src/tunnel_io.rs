@@ -132,6 +132,11 @@ impl<W: World, S> TunnelIo<W, S> {
 }
 
 impl<W: World, S> TunnelIo<W, S> {
+    /// The connection below everything.
+    pub(crate) fn transport(&self) -> &S {
+        self.stream.get_ref().transport()
+    }
+
     /// Writes by `write`, and notes signs of life.
     fn write_with<T>(
         &mut self,

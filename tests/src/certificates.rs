@@ -1,6 +1,9 @@
 //! Certificates for a test, in files of its own.
 
 use std::fs;
+use std::io::Write as _;
+use std::ops::RangeInclusive;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,28 +72,48 @@ impl Authority {
     }
 
     /// The same with the last second in which it is valid, since 1970.
+    pub fn issue_to(&self, file: &str, names: &[&str], end: u64) -> Files {
+        self.issue_for(file, names, 0..=end)
+    }
+
+    /// The same with the first second as well.
     ///
     /// # Panics
     /// If a name is none.
-    pub fn issue_to(&self, file: &str, names: &[&str], end: u64) -> Files {
+    pub fn issue_for(&self, file: &str, names: &[&str], valid: RangeInclusive<u64>) -> Files {
         let (uris, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.contains("://"));
         let others: Vec<String> = others.into_iter().map(ToOwned::to_owned).collect();
         let mut params = CertificateParams::new(others).expect("legal names");
         params.subject_alt_names.extend(uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("a legal URI"))));
         // Of another name than who signs it, or it passes for self-signed.
         params.distinguished_name.push(DnType::CommonName, file);
-        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(end);
+        params.not_before = date_time_ymd(1970, 1, 1) + Duration::from_secs(*valid.start());
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(*valid.end());
         let key = KeyPair::generate().expect("there is randomness");
         let certificate = params.signed_by(&key, &self.issuer).expect("a sound certificate");
         let files = Files { cert: self.path(&format!("{file}.pem")), key: self.path(&format!("{file}.key")) };
         fs::write(&files.cert, certificate.pem()).expect("the target folder is writable");
-        fs::write(&files.key, key.serialize_pem()).expect("the target folder is writable");
+        write_key(&files.key, &key.serialize_pem());
         files
     }
 
     fn path(&self, file: &str) -> String {
         self.folder.join(file).to_str().expect("a path in UTF-8").to_owned()
     }
+}
+
+/// A key that cannot be used for TLS here, of the curve P-521, in PEM.
+pub const P521: &str = include_str!("certificates/p521.pem");
+
+/// Writes a private key as it should be: for its owner alone.
+///
+/// # Panics
+/// If the target folder is not writable.
+pub fn write_key(path: &str, pem: &str) {
+    let _not_there = fs::remove_file(path);
+    let mut options = fs::File::options();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(path).and_then(|mut file| file.write_all(pem.as_bytes())).expect("the target folder is writable");
 }
 
 impl Default for Authority {

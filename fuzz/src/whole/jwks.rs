@@ -45,7 +45,10 @@ pub fn run(data: &[u8]) {
         Err(fault) => {
             let fault = fault.to_string();
             assert!(!fault.is_empty() && !fault.contains(char::is_control), "one clear line: {fault:?}");
-            assert!(!plain || expected.is_none(), "{fault}: {expected:?}");
+            // What makes a number a good key is for the tests of the library; here, only what was changed may be none.
+            let changed = |key: &Listed| key.material != HANDS.public(key.algorithm);
+            let refusable = expected.as_ref().is_none_or(|keys| keys.iter().any(changed));
+            assert!(!plain || refusable, "{fault}: {expected:?}");
         }
     }
 }
@@ -203,12 +206,9 @@ const NOW: u64 = 1_700_000_000;
 static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let template =
         |placeholder| Template::parse_claim("who={tenant}/{cluster}/{node}", placeholder).expect("a template");
-    let binding = Binding {
-        node: template(Placeholder::Node),
-        cluster: template(Placeholder::Cluster),
-        tenant: template(Placeholder::Tenant),
-    };
-    Arc::new(Policy { issuer: "i".into(), audience: "a".into(), binding })
+    let [node, cluster, tenant] = [Placeholder::Node, Placeholder::Cluster, Placeholder::Tenant].map(template);
+    let binding = Binding::new(node, cluster, tenant).expect("one template for all names");
+    Arc::new(Policy::new("i", "a", binding))
 });
 
 /// A token of somebody's that names its key somehow.

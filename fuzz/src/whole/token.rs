@@ -166,11 +166,8 @@ static VERIFIER: LazyLock<JwtVerifier> = LazyLock::new(|| {
     let keys = Keys::parse(keys.to_string().as_bytes()).expect("two keys");
     let template =
         |placeholder| Template::parse_claim("who={tenant}/{cluster}/{node}", placeholder).expect("a template");
-    let binding = Binding {
-        node: template(Placeholder::Node),
-        cluster: template(Placeholder::Cluster),
-        tenant: template(Placeholder::Tenant),
-    };
-    let policy = Policy { issuer: ISSUER.into(), audience: AUDIENCE.into(), binding };
+    let [node, cluster, tenant] = [Placeholder::Node, Placeholder::Cluster, Placeholder::Tenant].map(template);
+    let binding = Binding::new(node, cluster, tenant).expect("one template for all names");
+    let policy = Policy::new(ISSUER, AUDIENCE, binding);
     JwtVerifier::new(watch::channel(Arc::new(keys)).1, Arc::new(policy))
 });

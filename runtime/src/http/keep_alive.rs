@@ -6,51 +6,50 @@ use std::time::Duration;
 
 use h2::{Ping, PingPong};
 use revtun_core::Instant;
+use revtun_core::keep_alive::{self, Next};
 
-use super::limits::PING_TIMEOUT;
 use crate::world::World;
 
 /// The PINGs of one connection: one at a time, after each interval in which nothing came.
 pub(crate) struct KeepAlive<W> {
     world: W,
     pings: PingPong,
-    interval: Duration,
-    due: Instant,
-    /// When the unanswered PING was sent.
-    sent: Option<Instant>,
+    policy: keep_alive::KeepAlive,
 }
 
 impl<W: World> KeepAlive<W> {
     /// Sends a PING whenever nothing came for `interval`.
     pub(crate) fn new(world: &W, pings: PingPong, interval: Duration) -> Self {
-        Self { world: world.clone(), pings, interval, due: world.now().after(interval), sent: None }
+        Self { world: world.clone(), pings, policy: keep_alive::KeepAlive::new(world.now(), interval) }
     }
 
     /// Something came.
     pub(crate) fn heard(&mut self) {
-        self.due = self.world.now().after(self.interval);
+        self.policy.heard(self.world.now());
     }
 
-    /// Ends when an answer took longer than [`PING_TIMEOUT`]. Cancel safe.
+    /// Ends when an answer did not come in time. Cancel safe.
     pub(crate) async fn timed_out(&mut self) {
         loop {
-            let Some(sent) = self.sent else {
-                self.world.sleep_until(self.due).await;
+            match self.policy.next(self.world.now()) {
                 // An error means that the connection has ended.
-                if self.pings.send_ping(Ping::opaque()).is_err() {
-                    return future::pending().await;
-                }
-                self.sent = Some(self.world.now());
-                continue;
-            };
-            tokio::select! {
-                biased;
-                Ok(_) = poll_fn(|task| self.pings.poll_pong(task)) => {
-                    self.sent = None;
-                    self.heard();
-                }
-                () = self.world.sleep_until(sent.after(PING_TIMEOUT)) => return,
+                Next::Probe if self.pings.send_ping(Ping::opaque()).is_err() => return future::pending().await,
+                Next::Probe => {}
+                Next::Wait(until) => self.wait(until).await,
+                Next::TimedOut => return,
             }
+        }
+    }
+
+    /// Waits until then, or until a PING is answered. Cancel safe.
+    async fn wait(&mut self, until: Instant) {
+        if !self.policy.is_probing() {
+            return self.world.sleep_until(until).await;
+        }
+        tokio::select! {
+            biased;
+            Ok(_) = poll_fn(|task| self.pings.poll_pong(task)) => self.policy.answered(self.world.now()),
+            () = self.world.sleep_until(until) => {}
         }
     }
 }

@@ -29,11 +29,6 @@ pub const SEND_BUFFER: usize = 2 * FRAME_BYTES as usize;
 /// longer.
 pub const READ_BUFFER: usize = 408 * 1024;
 
-/// How long the answer to an HTTP/2 PING on a tunnel may take. This matters only for tunnels that drain: the liveness of all
-/// others is decided earlier by the machines, which know of every sign of life, while a PING waits behind all data queued on a
-/// slow path.
-pub const PING_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Streams that a peer may open and reset before they are accepted. One more is a flood, and ends the connection with
 /// ENHANCE_YOUR_CALM.
 pub const PENDING_RESETS: u32 = 20;

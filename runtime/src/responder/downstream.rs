@@ -5,6 +5,7 @@
 //! ```
 
 mod body;
+mod caller;
 mod header_limit;
 mod http1;
 mod http2;
@@ -19,22 +20,22 @@ mod send;
 pub use self::body::LeasedBody;
 pub(super) use self::respond::proxy;
 
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
+use revtun_core::connections::ConnectionLimits;
 use revtun_core::h2frame;
 use revtun_core::initiator::Protocol;
-use revtun_core::responder::retry::LAST_REQUEST_GRACE;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
+use self::caller::{Caller, DownstreamIo};
 use super::context::{Context, Phase};
 use super::downstream_error::DownstreamError;
 use super::listen;
+use crate::connections::ConnectionLimiter;
 use crate::error::BoxError;
 use crate::prefixed_io::PrefixedIo;
 use crate::tls::MaybeTlsStream;
@@ -43,26 +44,32 @@ use crate::world::World;
 /// The bytes that are read at once until the protocol is known: a usual head of HTTP/1.1.
 const FIRST_READ: usize = 1024;
 
-/// A caller's connection, from its first byte on.
-type DownstreamIo<W> = PrefixedIo<MaybeTlsStream<<W as World>::Stream>>;
-
-/// What all requests of a connection share.
-struct Caller<W: World> {
-    context: Arc<Context<W>>,
-    /// Its address, as in `x-forwarded-for`.
-    address: HeaderValue,
-    phase: watch::Receiver<Phase>,
-}
-
 /// Accepts connections while the responder serves.
-pub(super) async fn listen<W: World>(context: Arc<Context<W>>, listener: W::Listener, phase: watch::Receiver<Phase>) {
+pub(super) async fn listen<W: World>(
+    context: Arc<Context<W>>,
+    limits: ConnectionLimits,
+    listener: W::Listener,
+    phase: watch::Receiver<Phase>,
+) {
     let (world, pauses) = (context.world.clone(), Arc::clone(&context.counters.accept_pauses));
     let spawner = world.clone();
+    let mut limiter = ConnectionLimiter::new(limits, Arc::clone(&context.counters.downstream_connections));
     let of_connection = phase.clone();
     let serve = move |stream, peer: SocketAddr| {
+        let place = match limiter.admit(peer.ip()) {
+            Ok(place) => place,
+            Err(refusal) => {
+                tracing::warn!(%peer, reason = refusal.name(), "downstream connection refused");
+                return;
+            }
+        };
         let (context, phase) = (Arc::clone(&context), of_connection.clone());
-        let caller = Caller { context, address: request::address(peer.ip()), phase };
-        spawner.spawn(serve_connection(Arc::new(caller), stream, peer));
+        let caller = Arc::new(Caller { context, address: request::address(peer.ip()), place, phase });
+        spawner.spawn(async move {
+            if caller.place.hold(serve_connection(Arc::clone(&caller), stream, peer)).await.is_none() {
+                tracing::debug!(%peer, "downstream connection closed: no request, and others need its place");
+            }
+        });
     };
     listen::accept_all(world, listener, phase, pauses, serve).await;
 }
@@ -117,7 +124,7 @@ async fn detect<W: World>(
         biased;
         first = read_first(&mut stream) => first?,
         () = late => return Err(DownstreamError::Timeout.into()),
-        () = last_request_due(caller) => None,
+        () = caller.last_request_due() => None,
     };
     Ok(first.map(|(protocol, prefix)| (protocol, PrefixedIo::new(stream, prefix))))
 }
@@ -134,28 +141,4 @@ async fn read_first(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<
             return Ok(Some((protocol, first.freeze())));
         }
     }
-}
-
-/// Ends when the responder drains, and a request that was on its way by then would have come. In HTTP/1.1 a connection that
-/// looks idle may carry one, which would be lost with it; so it stays open for a last request.
-async fn last_request_due<W: World>(caller: &Caller<W>) {
-    let (world, mut phase) = (&caller.context.world, caller.phase.clone());
-    until_draining(&mut phase).await;
-    tokio::select! {
-        biased;
-        () = world.sleep_until(world.now().after(LAST_REQUEST_GRACE)) => {}
-        () = until_stopped(&mut phase) => {}
-    }
-}
-
-/// Ends when the responder drains, or has stopped.
-async fn until_draining(phase: &mut watch::Receiver<Phase>) {
-    if phase.wait_for(|phase| *phase != Phase::Serving).await.is_err() {
-        pending().await
-    }
-}
-
-/// Ends when the responder has stopped, or is gone.
-async fn until_stopped(phase: &mut watch::Receiver<Phase>) {
-    let _stopped_or_gone = phase.wait_for(|phase| *phase == Phase::Stopped).await;
 }

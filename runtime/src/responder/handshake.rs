@@ -48,6 +48,9 @@ async fn read_request<W: World>(
             // What follows the request is discarded, as an Envoy does (reference §2.3).
             ParsedRequest::Complete { request, consumed: _ } => return respond(task, stream, &request, proof).await,
             ParsedRequest::Rejected(rejection) => {
+                if context.tls.is_none() && handshake::is_tls(&head) {
+                    tracing::warn!(tunnel = %task.id, peer = %task.handle.peer(), "the peer speaks TLS, and this listener has no certificate");
+                }
                 let effects = context.shared.step(Event::HandshakeInvalid { tunnel: task.id, rejection });
                 return Err(reject(task, stream, effects, None).await);
             }

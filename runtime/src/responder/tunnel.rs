@@ -7,6 +7,7 @@
 //! ```
 
 use revtun_core::h2frame::{GOAWAY_UNUSED_CLIENT, GOAWAY_UNUSED_SERVER};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{CloseReason, Event};
 use revtun_core::rping::{PING, PingFilter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -149,8 +150,34 @@ async fn inner_stream<W: World>(
 ) -> Result<(MaybeTlsStream<W::Stream>, PingFilter), TunnelEnd> {
     match task.context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
         None => Ok((stream, echoes)),
-        Some(inner) => Ok((task.secure(inner.connect(stream, echoes)).await?, PingFilter::new())),
+        Some(inner) => {
+            let mut stream = task.secure(inner.connect(stream, echoes)).await?;
+            let Some([node, cluster, tenant]) = accepted_names(task) else {
+                return Err(task.read_to_end(&mut stream).await);
+            };
+            let legal = "it was a name when the tunnel was accepted";
+            let accepted = Identity {
+                node: NodeId::new(&node).expect(legal),
+                cluster: ClusterId::new(&cluster).expect(legal),
+                tenant: TenantId::new(&tenant).expect(legal),
+            };
+            if inner.proves(&stream, &accepted) {
+                return Ok((stream, PingFilter::new()));
+            }
+            task.context.counters.tls_failures.add(1);
+            let (tunnel, peer, identity) = (task.id, task.handle.peer(), task.handle.identity());
+            tracing::warn!(%tunnel, %peer, identity, "the certificate within the tunnel does not prove the identity that was accepted");
+            Err(TunnelEnd::Lost)
+        }
     }
+}
+
+/// The names that the machine has accepted; none if it has closed the tunnel meanwhile.
+fn accepted_names<W: World>(task: &TunnelTask<W>) -> Option<[String; 3]> {
+    task.context.shared.inspect(|machine, _| {
+        let Identity { node, cluster, tenant } = machine.tunnel(task.id)?.identity?;
+        Some([node.as_str(), cluster.as_str(), tenant.as_str()].map(str::to_owned))
+    })
 }
 
 /// Requests and responses.

@@ -10,6 +10,8 @@ use tokio_rustls::TlsConnector;
 
 use super::Extent;
 use super::counting_io::CountingIo;
+use super::failure;
+use super::full_handshake;
 use super::maybe_tls::MaybeTlsStream;
 use super::record_reader::RecordReader;
 use super::reload::Current;
@@ -49,9 +51,12 @@ impl Client {
             Some(name) => name.clone(),
             None => ServerName::try_from(dialled.to_owned()).map_err(io::Error::other)?,
         };
-        let connector = TlsConnector::from(Arc::clone(&self.config.borrow()));
+        let connector = TlsConnector::from(Arc::new(full_handshake::of_client(&self.config.borrow())));
         Ok(MaybeTlsStream::tls(
-            connector.connect(name, CountingIo::new(RecordReader::new(stream, self.extent.leaves()))).await?,
+            connector
+                .connect(name, CountingIo::new(RecordReader::new(stream, self.extent.leaves())))
+                .await
+                .map_err(failure::explained)?,
         ))
     }
 }

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, IoSlice, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::CommonState;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
@@ -43,6 +45,25 @@ impl<S> MaybeTlsStream<S> {
             Kind::Plain(stream) => stream.byte_counts(),
             Kind::Tls(stream) => stream.get_ref().0.byte_counts(),
             Kind::Inner(stream) => stream.get_ref().0.byte_counts(),
+        }
+    }
+
+    /// The certificate that the peer has shown, if any.
+    pub(super) fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
+        let session: &CommonState = match &self.0 {
+            Kind::Plain(_) => return None,
+            Kind::Tls(stream) => stream.get_ref().1,
+            Kind::Inner(stream) => stream.get_ref().1,
+        };
+        session.peer_certificates()?.first()
+    }
+
+    /// The connection below everything.
+    pub(crate) fn transport(&self) -> &S {
+        match &self.0 {
+            Kind::Plain(stream) => stream.get_ref(),
+            Kind::Tls(stream) => stream.get_ref().0.get_ref().get_ref(),
+            Kind::Inner(stream) => stream.get_ref().0.get_ref().get_ref(),
         }
     }
 

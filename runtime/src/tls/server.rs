@@ -1,19 +1,23 @@
 //! The accepting end: the tunnel listener and the egress listener.
 
-use std::io;
+use std::error::Error;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use revtun_core::binding::Binding;
 use revtun_core::identity::Identity;
 use revtun_core::responder::Verdict;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use super::Extent;
 use super::certificate::Certificate;
 use super::counting_io::CountingIo;
+use super::failure;
+use super::full_handshake;
 use super::inner_client::InnerClient;
 use super::maybe_tls::MaybeTlsStream;
 use super::record_reader::RecordReader;
@@ -43,9 +47,14 @@ impl Server {
     /// Does the server's part of a TLS handshake.
     ///
     /// # Errors
-    /// If the client does not do its part, or the connection is lost.
+    /// If the client does not do its part, or the connection is lost; if the client resumes a session to which it has shown a
+    /// certificate, which only a configuration that was not made by [`ServerFiles`](super::ServerFiles) can let it do.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<MaybeTlsStream<S>> {
-        Ok(MaybeTlsStream::tls(self.acceptor().accept(CountingIo::new(RecordReader::new(stream, false))).await?))
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
+        let accepted = acceptor.accept(CountingIo::new(RecordReader::new(stream, false))).await;
+        let stream = accepted.map_err(failure::explained)?;
+        full_handshake::demand(stream.get_ref().1)?;
+        Ok(MaybeTlsStream::tls(stream))
     }
 
     /// The same within a tunnel, of which `first` was read already.
@@ -54,11 +63,13 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
-        Ok(MaybeTlsStream::inner(self.acceptor().accept(CountingIo::new(PrefixedIo::new(stream, first))).await?))
+        let accepted = self.tunnel_acceptor().accept(CountingIo::new(PrefixedIo::new(stream, first))).await;
+        Ok(MaybeTlsStream::inner(accepted.map_err(failure::explained)?))
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.0.borrow()))
+    /// For tunnels, which live for long and prove identities: nothing is resumed.
+    fn tunnel_acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(full_handshake::of_server(&self.0.borrow())))
     }
 }
 
@@ -86,24 +97,52 @@ impl TunnelServer {
     /// Does the server's part of a TLS handshake, and says what the client proved by it.
     ///
     /// # Errors
-    /// As [`Server::accept`].
+    /// As [`Server::accept`]; [`ClosedUnused`] within it if the peer closed the connection before it sent anything.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(MaybeTlsStream<S>, Proof)> {
         let records = CountingIo::new(RecordReader::new(stream, self.extent.leaves()));
-        let stream = self.server.acceptor().accept(records).await?;
-        let own = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let proof = Proof { binding: self.binding.clone(), certificate: own.map(|own| own.clone().into_owned()) };
-        Ok((MaybeTlsStream::tls(stream), proof))
+        let accepted = self.server.tunnel_acceptor().accept(records).into_fallible().await;
+        let stream = accepted.map_err(|(error, records)| match records.byte_counts().received {
+            0 => io::Error::new(error.kind(), ClosedUnused),
+            _ => failure::explained(error),
+        })?;
+        let stream = MaybeTlsStream::tls(stream);
+        let proof = Proof::new(self.binding.clone(), stream.peer_certificate());
+        Ok((stream, proof))
     }
 }
+
+/// The peer has closed a connection without a byte, as the TCP health checks of load balancers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedUnused;
+
+impl ClosedUnused {
+    /// Whether `error` is one.
+    #[must_use]
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
+impl fmt::Display for ClosedUnused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer closed the connection before it sent anything")
+    }
+}
+
+impl Error for ClosedUnused {}
 
 /// What a client proved.
 #[derive(Debug, Default)]
 pub struct Proof {
     binding: Option<Arc<Binding>>,
-    certificate: Option<rustls::pki_types::CertificateDer<'static>>,
+    certificate: Option<CertificateDer<'static>>,
 }
 
 impl Proof {
+    pub(super) fn new(binding: Option<Arc<Binding>>, certificate: Option<&CertificateDer<'static>>) -> Self {
+        Self { binding, certificate: certificate.cloned() }
+    }
+
     /// What to make of a claim. Where nothing has to be proven, everybody is believed.
     #[must_use]
     pub fn judge(&self, claim: &Identity<'_>) -> Verdict {

@@ -35,7 +35,7 @@ impl JwtVerifier {
 impl VerifyToken for JwtVerifier {
     fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenError> {
         let keys = Arc::clone(&self.keys.borrow());
-        let said = verified(&keys, token)?;
+        let (kind, said) = verified(&keys, token)?;
         let audiences: Vec<_> = said.get("aud").into_iter().flat_map(texts).collect();
         let named = |(name, value)| texts(value).map(move |value| Statement::Claim { name, value });
         let statements: Vec<_> = said.iter().map(|(name, value)| (name.as_str(), value)).flat_map(named).collect();
@@ -44,14 +44,16 @@ impl VerifyToken for JwtVerifier {
             audiences: &audiences,
             expires: said.get("exp").map(seconds).transpose()?,
             not_before: said.get("nbf").map(seconds).transpose()?,
+            kind: kind.as_deref(),
+            needs_key: said.contains_key("cnf"),
             statements: &statements,
         };
         self.policy.verify(&claims, now, claim)
     }
 }
 
-/// What stands in a token that was signed by one of the keys, with the algorithm that this key is for.
-fn verified(keys: &Keys, token: Token<'_>) -> Result<Map<String, Value>, TokenError> {
+/// What stands in a token that was signed by one of the keys, with the algorithm that this key is for, and its `typ`.
+fn verified(keys: &Keys, token: Token<'_>) -> Result<(Option<String>, Map<String, Value>), TokenError> {
     let header = decode_header(token.as_str()).map_err(|_| TokenError::Malformed)?;
     // Names extensions without which the token must not be understood (RFC 7515 §4.1.11). We know none.
     if header.crit.is_some() {
@@ -66,7 +68,7 @@ fn verified(keys: &Keys, token: Token<'_>) -> Result<Map<String, Value>, TokenEr
     signature_alone.validate_exp = false;
     signature_alone.validate_aud = false;
     match decode(token.as_str(), &key.public, &signature_alone) {
-        Ok(token) => Ok(token.claims),
+        Ok(token) => Ok((header.typ, token.claims)),
         Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Err(TokenError::WrongSignature),
         Err(_) => Err(TokenError::Malformed),
     }

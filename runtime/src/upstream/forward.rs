@@ -27,8 +27,9 @@ pub type ForwardBody<W> = Either<UpstreamResponseBody<W>, Full<Bytes>>;
 /// Forwards to one local service over HTTP/1.1, with a pool of keep-alive connections.
 ///
 /// Bodies stream both ways with backpressure. Trailers are forwarded too; those of a request only if `trailer` announces them,
-/// since HTTP/1.1 has no other way. The service gets the caller's `host`. A request is retried only if the service was closing
-/// the connection and nothing of it was sent. If the service cannot be reached, or closes the connection before it responds,
+/// since HTTP/1.1 has no other way. The service gets the caller's `host`. A request is retried if the service was closing
+/// the connection and nothing of it was sent; and once, on a new connection, if it is idempotent, has no body, and a connection
+/// that had carried others ended without an answer to it. If the service cannot be reached, or closes the connection before it responds,
 /// there is a local reply: 502 with `x-revtun-reason`; a CONNECT gets 501.
 pub struct Forward<W: World> {
     pool: Pool<W>,
@@ -37,13 +38,13 @@ pub struct Forward<W: World> {
 }
 
 impl<W: World> Forward<W> {
-    /// Forwards to `service`, which is resolved for each new connection.
+    /// Forwards to `service`. If it is a name, a task of `world` resolves it every `config.resolve_interval`.
     ///
     /// # Errors
     /// If `service` is neither a name nor an address.
     pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, http::Error> {
         let host = HeaderValue::try_from(service.to_string())?;
-        let connector = Connector::new(world, service, config.service_connect_timeout);
+        let connector = Connector::new(world, service, config);
         Ok(Self { pool: Pool::new(world, connector, config.service_idle), host })
     }
 

@@ -3,6 +3,7 @@
 use super::diagnostic::ConfigError;
 use revtun::tls::{Reloadable, TlsFileError};
 use revtun::token::{KeySetFileError, TokenFileError};
+use revtun::world::{Tokio, World};
 
 impl From<TlsFileError> for ConfigError {
     fn from(error: TlsFileError) -> Self {
@@ -16,6 +17,11 @@ impl From<TlsFileError> for ConfigError {
             | TlsFileError::NoPrivateKey { .. }
             | TlsFileError::NotX509 { .. }
             | TlsFileError::UnusableRoot { .. } => "give a PEM file made for this",
+            TlsFileError::EncryptedKey { .. } => "decrypt it into a file that nobody else can read",
+            TlsFileError::UnsupportedKey { .. } => "make a key of one of these kinds, and a certificate for it",
+            TlsFileError::ReadableKey { .. } => "take the right to read it from others (chmod o-r)",
+            TlsFileError::Expired { .. } => "give one that is valid now",
+            TlsFileError::NotYetValid { .. } => "give one that is valid now, or set the clock of this machine",
             _ => "give other files",
         };
         Self::new(error.to_string(), remedy)
@@ -36,5 +42,11 @@ impl From<TokenFileError> for ConfigError {
 
 /// Everything that is wrong with `files`, if there are any.
 pub(super) fn errors_of<F: Reloadable<Error: Into<ConfigError>>>(files: Option<F>) -> Vec<ConfigError> {
-    files.map_or_else(Vec::new, |files| files.errors().into_iter().map(Into::into).collect())
+    let now = Tokio::begin().unix_millis() / 1000;
+    files.map_or_else(Vec::new, |files| files.errors(now).into_iter().map(Into::into).collect())
+}
+
+/// What should be mended about `files`, if there are any, although they can be used.
+pub(super) fn warnings_of<F: Reloadable<Error: Into<ConfigError>>>(files: Option<F>) -> Vec<ConfigError> {
+    files.map_or_else(Vec::new, |files| files.warnings().into_iter().map(Into::into).collect())
 }

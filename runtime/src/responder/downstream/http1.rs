@@ -14,12 +14,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
 
+use super::caller::{Caller, DownstreamIo};
 use super::respond::{DownstreamResponseBody, respond};
-use super::{Caller, DownstreamIo, last_request_due, until_stopped};
 use crate::error::BoxError;
 use crate::http::Activity;
 use crate::http::limits::{HEADERS, READ_BUFFER};
-use crate::responder::context::Phase;
 use crate::world::{Timer, World};
 
 /// Serves a connection to its end.
@@ -39,17 +38,16 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
-        () = last_request_due(caller) => None,
+        () = caller.last_request_due() => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             connection.as_mut().task().graceful_shutdown();
-            let mut phase = caller.phase.clone();
             tokio::select! {
                 biased;
                 ended = connection => ended,
-                () = until_stopped(&mut phase) => None,
+                () = caller.until_stopped() => None,
             }
         }
     };
@@ -65,7 +63,7 @@ async fn serve_request<W: World>(
 ) -> Result<Response<DeferredErrorBody<DownstreamResponseBody<W>>>, Infallible> {
     let mut response = respond(&caller, &activity, request).await;
     let timed_out = response.status() == StatusCode::REQUEST_TIMEOUT && activity.has_timed_out();
-    if timed_out || *caller.phase.borrow() != Phase::Serving {
+    if timed_out || !caller.is_serving() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| DeferredErrorBody { body, error: None }))

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::Request;
 
+use super::caller::{Caller, DownstreamIo};
 use super::respond::respond;
-use super::{Caller, DownstreamIo, until_draining, until_stopped};
 use crate::error::BoxError;
 use crate::http::limits::CALLER_FRAME_BYTES;
 use crate::http::{Activity, Http2Limits, Http2Server, RecvBody};
@@ -14,7 +14,6 @@ use crate::world::World;
 /// Serves a connection to its end. When the responder drains, GOAWAY is sent at once: it loses no request.
 pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamIo<W>) -> Result<(), BoxError> {
     let context = &caller.context;
-    let mut phase = caller.phase.clone();
     let limits = Http2Limits {
         http: context.http,
         max_streams: context.config.max_streams,
@@ -24,7 +23,7 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
     let mut server = tokio::select! {
         biased;
         server = Http2Server::handshake(&context.world, limits, context.idle_timeout(), stream) => server?,
-        () = until_stopped(&mut phase) => return Ok(()),
+        () = caller.until_stopped() => return Ok(()),
     };
     let respond = |activity: Arc<Activity>, request: Request<RecvBody>| {
         let caller = Arc::clone(caller);
@@ -33,7 +32,7 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
     let ended = tokio::select! {
         biased;
         ended = server.serve(respond) => Some(ended),
-        () = until_draining(&mut phase) => None,
+        () = caller.until_draining() => None,
     };
     if let Some(ended) = ended {
         return Ok(ended?);
@@ -42,6 +41,6 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
     tokio::select! {
         biased;
         ended = server.serve(respond) => Ok(ended?),
-        () = until_stopped(&mut phase) => Ok(()),
+        () = caller.until_stopped() => Ok(()),
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderValue, Request, Response};
 use http_body_util::Either;
 
-use super::Caller;
 use super::body::{DownstreamBody, LeasedBody};
+use super::caller::Caller;
 use super::header_limit::HeaderLimit;
 use super::local_replies::LocalReplies;
 use super::proxy_request::{ProxyBody, ProxyRequest};
@@ -27,6 +27,7 @@ pub(super) async fn respond<W: World, B: ProxyBody>(
     activity: &Arc<Activity>,
     request: Request<B>,
 ) -> Response<DownstreamResponseBody<W>> {
+    caller.place.heard();
     let Caller { context, address, .. } = caller;
     let request = request.map(|body| DownstreamBody::lingering(body, activity, &context.world));
     let proxied = CancelIdle::new(activity, layers(context, Some(address)));

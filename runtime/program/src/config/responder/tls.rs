@@ -166,6 +166,11 @@ pub(super) const TOKEN: &[Setting] = &[
         },
         "The claim by which it proves the tenant",
     ),
+    Setting::flag(
+        "max_lifetime_days",
+        Access::Number(1..=3660, |s| &mut s.token.max_lifetime_days),
+        "The most days that a token may still be valid",
+    ),
 ];
 
 pub(super) const EGRESS_TLS: &[Setting] = &[
