@@ -52,7 +52,8 @@ impl Envoys {
         if make == Make::Envoy {
             let filter = vec!["validation: {node_id_format: \"%DOWNSTREAM_PEER_DNS_SAN%\"}".to_owned()];
             let inner_ca = (behind == Behind::InnerTls).then(|| ca.clone());
-            let accepting = Accepting { filter, tls: Some(cloud), client_ca: Some(ca), inner_ca, header_prefix: None };
+            let accepting =
+                Accepting { filter, tls: Some(cloud), client_ca: Some(ca), inner_ca, ..Accepting::default() };
             return Responder::envoy(accepting).await;
         }
         let Files { cert, key } = &cloud;
