@@ -1,6 +1,7 @@
 //! The short HTTP/1.1 exchange in which an initiator says who it is (reference §2).
 
 mod head;
+mod reason;
 mod rejection;
 mod request;
 mod request_parser;
@@ -8,6 +9,7 @@ mod response;
 mod response_parser;
 
 pub use head::{HeaderNames, MAX_HEADERS};
+pub use reason::{MAX_REASON_BODY_BYTES, REASON_TIMEOUT, Reason};
 pub use rejection::Rejection;
 pub use request::{PATH, RequestHead, is_path};
 pub use request_parser::{MAX_REQUEST_HEAD_BYTES, ParsedRequest, Request, RequestParser, Rules};

@@ -15,9 +15,11 @@
 //! in an exhaustive search, and behaves the same in each.
 //!
 //! Reading order: [`machine`] (how both are driven), [`initiator`], [`responder`], then the bytes: [`address`],
-//! [`identity`], [`binding`], [`token`], [`deny`], [`handshake`], [`rping`], [`h2frame`]; [`idle_timeout`] ends requests that
-//! make no progress, [`rate_limit`] limits log lines that repeat, and [`journal`] is how runs are written down and
-//! replayed.
+//! [`identity`], [`binding`], [`token`], [`deny`], [`handshake`], [`rping`], [`h2frame`]. Small policies beside them: [`hosts`] says
+//! which addresses of a name get tunnels, [`happy_eyeballs`] in which order those of a service are tried, [`keep_alive`]
+//! when a quiet tunnel is probed; [`idle_timeout`] ends requests that make no progress, [`rate_limit`] and [`outage`]
+//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open. [`journal`]
+//! is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;
@@ -26,22 +28,30 @@ pub mod address;
 mod backoff;
 pub mod binding;
 mod canonical;
+pub mod connections;
 pub mod deny;
+pub mod descriptors;
 mod effects;
 pub mod h2frame;
 pub mod handshake;
+pub mod happy_eyeballs;
+pub mod hosts;
 pub mod identity;
 pub mod idle_timeout;
 pub mod initiator;
 pub mod journal;
+pub mod keep_alive;
 pub mod machine;
+pub mod outage;
 pub mod rate_limit;
 pub mod responder;
 pub mod rping;
+pub mod source;
 mod table;
 mod timers;
 pub mod token;
 pub mod tunnel;
+pub mod upstream;
 
 #[doc(hidden)]
 pub use canonical::CANONICAL_NOW;

@@ -29,11 +29,11 @@ mod name_index;
 mod pick;
 mod registry;
 pub mod retry;
+pub mod shutdown;
 mod spec_state;
 mod tunnel;
 mod waiting;
 
-pub use admission::Source;
 #[doc(hidden)]
 pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
@@ -50,6 +50,7 @@ use self::registry::Registry;
 use self::tunnel::{Phase, Tunnel};
 use self::waiting::Waiting;
 use crate::handshake::Rejection;
+pub use crate::source::Source;
 use crate::table::Table;
 use crate::timers::{Alarm, Timers};
 use crate::{Effects, Env, Instant, Machine, TunnelId};

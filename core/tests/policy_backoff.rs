@@ -123,6 +123,35 @@ fn a_tunnel_that_lives_long_enough_resets_the_backoff() {
     }
 }
 
+/// A restart is met within 600 ms; a responder that is down is not knocked at twice a second for days.
+#[test]
+fn dials_that_are_refused_for_long_become_rarer() {
+    let refused = |clock: &mut Clock<Initiator>, tunnel, _| {
+        let _ = clock.tell(initiator::Event::Closed { tunnel, cause: Cause::Refused });
+    };
+    let pauses = pauses(40, refused);
+    assert_eq!(pauses[..3], [0, 500, 600]);
+    assert!(pauses[3..=16].iter().all(|pause| *pause == 600), "{pauses:?}");
+    assert_eq!(pauses[17..22], [1_200, 2_400, 4_800, 5_000, 5_000]);
+    assert!(pauses[22..].iter().all(|pause| *pause == 5_000), "the responder is found again within 5 s: {pauses:?}");
+}
+
+#[test]
+fn the_next_dial_of_a_host_is_known() {
+    let mut clock = wanting(1);
+    assert_eq!(clock.machine.next_dial(HOST), Some(clock.now));
+    let (tunnel, _) = dialled(&mut clock);
+    assert_eq!((clock.machine.next_dial(HOST), clock.machine.is_up(HOST)), (None, false), "one is under way");
+    lose(&mut clock, tunnel);
+    assert_eq!(clock.machine.next_dial(HOST), Some(clock.now.after(Duration::from_millis(500))));
+    let (tunnel, _) = dialled(&mut clock);
+    accept(&mut clock, tunnel);
+    assert_eq!((clock.machine.next_dial(HOST), clock.machine.is_up(HOST)), (None, true));
+    assert_eq!(clock.machine.next_dial(HostId(9)), None);
+    let _ = clock.tell(initiator::Event::GoawayReceived { tunnel });
+    assert!(!clock.machine.is_up(HOST));
+}
+
 #[test]
 fn two_flaps_limit_dials_and_one_does_not() {
     let mut clock = wanting(2);

@@ -33,13 +33,19 @@ impl HostPort {
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
         }
-        if !allow_remote
-            && let Some(remote) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())
-        {
-            let text = format!("{} is another machine, and tunnels to it would not be encrypted", remote.ip());
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
-        }
+        check_reach(&addresses, allow_remote)?;
         Ok(addresses)
+    }
+}
+
+/// Fails with [`io::ErrorKind::PermissionDenied`] if one of `addresses` is on another machine, unless `allow_remote`.
+pub(crate) fn check_reach(addresses: &[SocketAddr], allow_remote: bool) -> io::Result<()> {
+    match addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
+        Some(remote) if !allow_remote => {
+            let text = format!("{} is another machine, and tunnels to it would not be encrypted", remote.ip());
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

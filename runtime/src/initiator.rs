@@ -1,7 +1,7 @@
 //! The initiator: one machine for each `rc://` address, and a task for each tunnel.
 //!
 //! ```text
-//!              Resolved                    Dial, SendHandshake, Deliver, Goaway, Close
+//!             TargetSet                    Dial, SendHandshake, Deliver, Goaway, Close
 //!   hosts ────────────────▶ ┌────────┐ ────────────────────────────────────────────────▶ tunnel ◀──▶ responder
 //!                           │ driver │                                                     │
 //!   handle ──── drain ────▶ └────────┘ ◀────────────────────────────────────────────────    │
@@ -20,7 +20,7 @@ mod driver;
 mod first_use;
 mod handover;
 mod handshake;
-mod hosts;
+mod host_table;
 mod resolve;
 mod serve;
 mod service;
@@ -31,20 +31,22 @@ mod view;
 pub use self::context::Run;
 pub use self::counters::Totals;
 pub use self::handover::TunnelStream;
-pub use self::resolve::Unresolvable;
+pub use self::resolve::ForbiddenEndpoint;
 pub use self::service::TunnelService;
-pub use self::view::TunnelInfo;
+pub use self::view::{EndpointInfo, HostInfo, STAGES, TunnelInfo};
 pub use crate::error::BoxError;
 pub use crate::host_port::{HostPort, HostPortError};
 pub use crate::http::RequestBody;
+pub use revtun_core::initiator::Targets;
 
+use std::future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use revtun_core::Machine;
 use revtun_core::address::Address;
 use revtun_core::handshake::{HeaderNames, PATH};
+use revtun_core::hosts::{self, Hosts};
 use revtun_core::initiator::{Config, Initiator};
 use tokio::sync::{mpsc, watch};
 use tracing::{Instrument, error_span};
@@ -54,8 +56,8 @@ use self::counters::Counters;
 use self::driver::{Driver, State};
 use self::first_use::UseTunnel;
 use self::handover::Handover;
-use self::hosts::{Hosts, Resolved};
-use self::resolve::keep_resolving;
+use self::host_table::HostTable;
+use crate::host_port::check_reach;
 use crate::http::HttpLimits;
 use crate::http::limits::{IDLE_BYTES, STREAMS};
 use crate::pump::pump;
@@ -89,6 +91,8 @@ pub struct InitiatorConfig {
     pub endpoints: Vec<HostPort>,
     /// The configuration of the machine.
     pub core: Config,
+    /// Which addresses of the endpoints' names get tunnels.
+    pub hosts: hosts::Config,
     /// The path of the handshake request (reference §10).
     pub request_path: String,
     /// The names of the headers that carry our identity (reference §2.1).
@@ -117,6 +121,7 @@ impl InitiatorConfig {
             address,
             endpoints,
             core: Config::default(),
+            hosts: hosts::Config::default(),
             request_path: PATH.to_owned(),
             header_names: HeaderNames::default(),
             max_streams: STREAMS,
@@ -130,17 +135,20 @@ impl InitiatorConfig {
     }
 }
 
-/// Resolves the endpoints, then dials and keeps the tunnels up; `service` responds to the requests that come through them.
+/// Dials and keeps the tunnels up; `service` responds to the requests that come through them.
+///
+/// Waits for nothing: names are resolved meanwhile, and tried again for as long as that fails. [`InitiatorHandle::endpoints`]
+/// tells which are not.
 ///
 /// # Errors
-/// If the name of an endpoint cannot be resolved, or a plaintext tunnel to it would leave this machine and must not. A name
-/// that fails to resolve later keeps its last addresses.
+/// If an endpoint is an address on another machine, and plaintext tunnels must not leave this one. Of a name that turns out
+/// later: see [`InitiatorHandle::forbidden`].
 pub async fn start<W: World, S: TunnelService>(
     world: &W,
     config: InitiatorConfig,
     run: Run,
     service: S,
-) -> Result<InitiatorHandle<W>, Unresolvable> {
+) -> Result<InitiatorHandle<W>, ForbiddenEndpoint> {
     start_using(world, config, run, service).await
 }
 
@@ -149,7 +157,7 @@ pub(crate) async fn start_listening<W: World>(
     world: &W,
     config: InitiatorConfig,
     run: Run,
-) -> Result<(InitiatorHandle<W>, mpsc::Receiver<(TunnelStream<W>, SocketAddr)>), Unresolvable> {
+) -> Result<(InitiatorHandle<W>, mpsc::Receiver<(TunnelStream<W>, SocketAddr)>), ForbiddenEndpoint> {
     let (tunnels, accepted) = mpsc::channel(ACCEPTED);
     Ok((start_using(world, config, run, Handover(tunnels)).await?, accepted))
 }
@@ -159,16 +167,25 @@ async fn start_using<W: World, S: UseTunnel<W>>(
     config: InitiatorConfig,
     run: Run,
     service: S,
-) -> Result<InitiatorHandle<W>, Unresolvable> {
-    let InitiatorConfig { address, endpoints, core, request_path, header_names, max_streams, max_idle_bytes, .. } =
-        config;
+) -> Result<InitiatorHandle<W>, ForbiddenEndpoint> {
+    let InitiatorConfig {
+        address,
+        endpoints,
+        core,
+        hosts,
+        request_path,
+        header_names,
+        max_streams,
+        max_idle_bytes,
+        ..
+    } = config;
     let InitiatorConfig { http, upgrade, tls, token, allow_plaintext, .. } = config;
     let allow_remote = tls.is_some() || allow_plaintext;
-    let mut resolved = Vec::with_capacity(endpoints.len());
-    for (endpoint, host_port) in endpoints.iter().enumerate() {
-        match host_port.resolve(world, allow_remote).await {
-            Ok(addresses) => resolved.push(Resolved { endpoint, addresses }),
-            Err(error) => return Err(Unresolvable { endpoint: host_port.clone(), error }),
+    for endpoint in &endpoints {
+        if let Some(Err(error)) = endpoint.literal().map(|address| check_reach(&[address], allow_remote))
+            && let Some(forbidden) = ForbiddenEndpoint::of(endpoint, &error)
+        {
+            return Err(forbidden);
         }
     }
 
@@ -176,7 +193,8 @@ async fn start_using<W: World, S: UseTunnel<W>>(
     let (drains, ordered) = mpsc::channel(DRAINS);
     let machine = Initiator::new(core);
     world.journal().begin(&machine);
-    let (state, watched) = watch::channel(State { machine, hosts: Hosts::default(), drained: false });
+    let table = HostTable::new(Hosts::new(hosts, &core, endpoints.len()), &endpoints);
+    let (state, watched) = watch::channel(State { machine, table, forbidden: None, drained: false });
     let counters = Arc::<Counters>::default();
     let supervisor = Supervisor::default();
     let handle = InitiatorHandle {
@@ -186,7 +204,6 @@ async fn start_using<W: World, S: UseTunnel<W>>(
         counters: Arc::clone(&counters),
         supervisor: supervisor.clone(),
     };
-    let names = endpoints.iter().map(|endpoint| endpoint.host.as_str().into()).collect();
     let context = Arc::new(Context {
         world: world.clone(),
         address,
@@ -200,7 +217,7 @@ async fn start_using<W: World, S: UseTunnel<W>>(
         tls,
         token,
         allow_remote,
-        names,
+        endpoints,
         run,
         service,
         counters,
@@ -210,15 +227,9 @@ async fn start_using<W: World, S: UseTunnel<W>>(
     // Whatever is logged says which listener it is about, by identity and upstream; at whatever level, so the span has the
     // highest.
     let span = error_span!("initiator", address = %context.address);
-    for (index, endpoint) in endpoints.into_iter().enumerate() {
-        let resolving = keep_resolving(Arc::clone(&context), index, endpoint);
-        supervisor.spawn(world, "resolver", resolving.instrument(span.clone()));
-    }
-    let mut driver = Driver::new(Arc::clone(&context), state, received, ordered);
+    let mut driver = Driver::new(Arc::clone(&context), supervisor.clone(), state, received, ordered);
     let driving = async move {
-        for resolved in resolved {
-            driver.resolved(resolved);
-        }
+        driver.begin();
         pump(&context.world, &mut driver).await;
     };
     supervisor.spawn(world, PUMP, driving.instrument(span));
@@ -269,7 +280,7 @@ impl<W: World> InitiatorHandle<W> {
         self.supervisor.check()?;
         let (drained, deadline) = {
             let state = self.state.borrow();
-            (state.drained, state.machine.deadline())
+            (state.drained, state.deadline())
         };
         if drained { Ok(()) } else { in_time(PUMP, deadline, self.world.now(), patience) }
     }
@@ -278,6 +289,40 @@ impl<W: World> InitiatorHandle<W> {
     /// handle, or end the process.
     pub async fn failed(&self) -> TaskPanicked {
         self.supervisor.failed().await
+    }
+
+    /// How many hosts there are, and how many tunnels to them are wanted.
+    #[must_use]
+    pub fn targets(&self) -> Targets {
+        self.state.borrow().machine.targets()
+    }
+
+    /// Waits until an endpoint turns out to be on another machine, by the first answer of the resolver, although plaintext
+    /// tunnels must not leave this one. That is a mistake of whoever configured it; later answers of that kind are failures of
+    /// the resolver.
+    pub async fn forbidden(&self) -> ForbiddenEndpoint {
+        let mut state = self.state.clone();
+        let forbidden = match state.wait_for(|state| state.forbidden.is_some()).await {
+            Ok(state) => state.forbidden.clone(),
+            Err(_) => None,
+        };
+        match forbidden {
+            Some(forbidden) => forbidden,
+            // The pump has ended.
+            None => future::pending().await,
+        }
+    }
+
+    /// Every endpoint that is a name: whether it is resolved.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<EndpointInfo> {
+        view::endpoints(&self.state.borrow(), self.world.now())
+    }
+
+    /// Every host that shall have tunnels: whether it has some, and if not, why.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<HostInfo> {
+        view::hosts(&self.state.borrow(), self.world.now())
     }
 
     /// Every tunnel.

@@ -30,14 +30,15 @@
 //! 1. [`world`]: tasks, time, network: the only interface to the outside; [`pump`]: the loop that drives a machine.
 //! 2. [`initiator`] and [`responder`]: each begins with a picture. `context.rs` is what the tasks of an end share, `task.rs` what
 //!    the task of a tunnel has, `tunnel.rs` the life of a tunnel; `downstream` is how callers come in.
-//! 3. What they share: [`tunnel_io`] (the byte stream of a tunnel in use), [`http`] (limits, bodies, idle timeouts, local replies),
-//!    `prefixed_io`, `keep_alive`, [`tls`], [`token`], [`journal`].
+//! 3. What they share: [`tunnel_io`] (the byte stream of a tunnel in use), [`connections`] (limits of a listener), [`http`]
+//!    (servers, layers, limits, bodies, local replies), `prefixed_io`, [`tls`], [`token`], [`journal`].
 //! 4. [`upstream`]: how requests reach the local service; [`ReverseListener`]: how they reach a server of the user's own choice.
 //!
 //! The `revtun` program is a crate of its own, in `runtime/program`: command line, configuration files, admin pages, logs.
 //! Nothing here knows of it. The feature `jwt` brings JSON Web Tokens, by which initiators may prove who they are; with the feature
 //! `axum` a [`ReverseListener`] is a listener for `axum::serve`.
 
+pub mod connections;
 mod counter;
 mod error;
 mod forward_write;
@@ -46,7 +47,6 @@ mod host_port;
 pub mod http;
 pub mod initiator;
 pub mod journal;
-mod keep_alive;
 mod prefixed_io;
 pub mod pump;
 pub mod responder;

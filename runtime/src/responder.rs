@@ -48,8 +48,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use revtun_core::Machine;
+use revtun_core::connections::ConnectionLimits;
 use revtun_core::handshake::{HeaderNames, MAX_HEADERS, MAX_REQUEST_HEAD_BYTES, PATH, Rules};
-use revtun_core::responder::retry::{LAST_REQUEST_GRACE, TUNNEL_DRAIN_DELAY};
+use revtun_core::responder::shutdown::{self, Shutdown, Stage};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use tokio::sync::watch;
 
@@ -58,6 +59,7 @@ use self::counters::Counters;
 use self::shared::Shared;
 use crate::http::HttpLimits;
 use crate::http::limits::IDLE_BYTES;
+use crate::pump::sleep_until;
 use crate::supervise::{Supervisor, TaskPanicked, Unhealthy, in_time};
 use crate::tls::{Extent, Server, TunnelServer};
 use crate::token::TokenVerifier;
@@ -94,6 +96,10 @@ pub struct ResponderConfig {
     pub max_idle_bytes: u32,
     /// Limits on requests of callers, and on responses of initiators.
     pub http: HttpLimits,
+    /// Connections of callers at the same time.
+    pub max_callers: u32,
+    /// Those of them that come from one [`Source`](revtun_core::source::Source).
+    pub max_callers_per_source: u32,
     /// How long the head of a request may take on an HTTP/1.1 connection, and the interval of keep-alive PINGs on an HTTP/2
     /// connection.
     pub caller_timeout: Duration,
@@ -124,6 +130,8 @@ impl ResponderConfig {
             max_headers: MAX_HEADERS as u32,
             max_idle_bytes: IDLE_BYTES,
             http: HttpLimits::default(),
+            max_callers: 16_384,
+            max_callers_per_source: 4096,
             caller_timeout: Duration::from_secs(300),
             tls: None,
             token: None,
@@ -160,6 +168,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         max_idle_bytes: config.max_idle_bytes as usize,
         http: config.http,
         request_timeout: config.request_timeout,
+        caller_timeout: config.caller_timeout,
         tls: config.tls,
         token: config.token,
         revocation: config.revocation,
@@ -167,7 +176,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         counters: Counters::default(),
         world: world.clone(),
     });
-    let server = downstream::server(&context, config.caller_timeout);
+    let limits = ConnectionLimits { total: config.max_callers, per_source: config.max_callers_per_source };
     let (phase, _) = watch::channel(Phase::Serving);
     let supervisor = Supervisor::default();
     supervisor.spawn(&world, PUMP, tick::until_drained(world.clone(), Arc::clone(&context.shared)));
@@ -178,7 +187,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         let serve = move |stream, peer| spawner.spawn(accept::serve(Arc::clone(&context), stream, peer));
         listen::accept_all(world.clone(), tunnels, phase.subscribe(), pauses, serve)
     });
-    let egress = downstream::listen(Arc::clone(&context), server, callers, phase.subscribe());
+    let egress = downstream::listen(Arc::clone(&context), limits, callers, phase.subscribe());
     supervisor.spawn(&world, "egress listener", egress);
     tracing::info!(tunnel = %tunnel_addr, egress = %egress_addr, "responder listening");
     Ok(ResponderHandle { context, phase, supervisor, tunnel_addr, egress_addr })
@@ -231,34 +240,37 @@ impl<W: World> ResponderHandle<W> {
     /// Drains callers, then tunnels, and returns when nothing is left, or soon after `grace`. There is no way back.
     ///
     /// Callers go first: no new connection is accepted, and requests that are in flight, or on their way over an open
-    /// connection, still find their tunnels. Then, or after [`TUNNEL_DRAIN_DELAY`], the tunnels are drained.
+    /// connection, still find their tunnels. Then the tunnels are drained; [`Shutdown`] says when.
     pub async fn drain(&self, grace: Duration) {
         let world = &self.context.world;
-        let end = world.now().after(grace);
         tracing::info!(?grace, "draining");
         self.advance(Phase::Draining);
-        tokio::select! {
-            biased;
-            () = self.phase.closed() => {}
-            () = world.sleep_until(end.min(world.now().after(TUNNEL_DRAIN_DELAY))) => {}
-        }
-        let grace = end.since(world.now());
-        self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });
-        self.context.shared.drained().await;
-        // A caller whose tunnel was closed at the end of the grace still gets its local reply.
-        tokio::select! {
-            biased;
-            () = self.phase.closed() => {}
-            () = world.sleep_until(end.after(LAST_REQUEST_GRACE)) => {}
+        let mut shutdown = Shutdown::begin(world.now(), grace);
+        let mut callers_gone = false;
+        while shutdown.stage() != Stage::Stopped {
+            let event = tokio::select! {
+                biased;
+                () = self.phase.closed(), if !callers_gone => shutdown::Event::CallersGone,
+                () = self.context.shared.drained(), if shutdown.stage() == Stage::DrainTunnels => shutdown::Event::TunnelsGone,
+                () = sleep_until(world, shutdown.deadline()) => shutdown::Event::Tick,
+            };
+            callers_gone |= event == shutdown::Event::CallersGone;
+            if shutdown.step(world.now(), event) == Some(Stage::DrainTunnels) {
+                let grace = shutdown.grace(world.now());
+                self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });
+            }
         }
         self.advance(Phase::Stopped);
         tracing::info!("drained");
     }
 
     /// Drains some tunnels: they get no new requests, those in flight may finish within `grace`, then they are closed. Does not
-    /// wait. With [`DrainScope::All`] every new tunnel is refused too, from then on.
-    pub fn drain_scope(&self, scope: DrainScope<'_>, grace: Duration) {
+    /// wait. With [`DrainScope::All`] every new tunnel is refused too, from then on. Returns how many tunnels that are, of
+    /// those which were not being drained before.
+    pub fn drain_scope(&self, scope: DrainScope<'_>, grace: Duration) -> usize {
+        let matched = self.context.shared.inspect(|machine, _| machine.drainable(&scope));
         self.context.report(Event::DrainRequested { scope, grace });
+        matched
     }
 
     /// Returns when a drain of everything has closed the last tunnel.

@@ -9,7 +9,7 @@ use revtun_core::address::{Address, AddressError};
 use tokio::sync::mpsc;
 
 use crate::initiator::{
-    HostPort, HostPortError, InitiatorConfig, InitiatorHandle, Run, TunnelStream, Unresolvable, start_listening,
+    ForbiddenEndpoint, HostPort, HostPortError, InitiatorConfig, InitiatorHandle, Run, TunnelStream, start_listening,
 };
 use crate::world::{Tokio, World};
 
@@ -32,11 +32,12 @@ impl ReverseListener {
     /// Dials `upstreams` with the defaults, as `address` says: `rc://node:cluster:tenant@upstream:count`. Each of `upstreams` is a
     /// `host:port`, in whatever form a [`HostPort`] can be made of.
     ///
-    /// Does not wait for tunnels. By default there is no TLS, and so responders on other machines are refused: see
+    /// Does not wait for tunnels, nor for the resolver. By default there is no TLS, and so responders on other machines are refused: see
     /// [`Self::with_config`].
     ///
     /// # Errors
-    /// If `address` or one of `upstreams` cannot be read, there is no upstream, or it must not be dialled or cannot be resolved.
+    /// If `address` or one of `upstreams` cannot be read, there is no upstream, or one is an address that must not
+    /// be dialled.
     pub async fn connect<A, U>(address: A, upstreams: U) -> Result<Self, ConnectError>
     where
         A: TryInto<Address, Error: Into<AddressError>>,
@@ -54,7 +55,7 @@ impl ReverseListener {
     /// Dials as `config` says: with TLS, a token, limits. Those of HTTP do not count, since there is none here.
     ///
     /// # Errors
-    /// If there is no endpoint, or one must not be dialled or cannot be resolved.
+    /// If there is no endpoint, or one is an address that must not be dialled.
     pub async fn with_config(config: InitiatorConfig) -> Result<Self, ConnectError> {
         let world = Tokio::begin();
         Self::start(&world, config, Run::begin(&world)).await
@@ -71,7 +72,7 @@ impl<W: World> ReverseListener<W> {
             return Err(ConnectError::NoUpstream);
         }
         let core = config.core;
-        let (initiator, tunnels) = start_listening(world, config, run).await.map_err(ConnectError::Unresolvable)?;
+        let (initiator, tunnels) = start_listening(world, config, run).await.map_err(ConnectError::Forbidden)?;
         Ok(Self { tunnels, initiator: Arc::new(initiator), config: core })
     }
 
@@ -133,8 +134,8 @@ pub enum ConnectError {
     },
     /// There is no upstream.
     NoUpstream,
-    /// An upstream must not be dialled or cannot be resolved.
-    Unresolvable(Unresolvable),
+    /// An upstream is on another machine, and tunnels to it would not be encrypted.
+    Forbidden(ForbiddenEndpoint),
 }
 
 impl fmt::Display for ConnectError {
@@ -143,7 +144,7 @@ impl fmt::Display for ConnectError {
             Self::Address(error) => error.fmt(f),
             Self::Upstream { index, error } => write!(f, "upstream {index} {error}"),
             Self::NoUpstream => f.write_str("there is no upstream"),
-            Self::Unresolvable(error) => error.fmt(f),
+            Self::Forbidden(error) => error.fmt(f),
         }
     }
 }
@@ -152,7 +153,7 @@ impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Address(_) | Self::Upstream { .. } | Self::NoUpstream => None,
-            Self::Unresolvable(error) => error.source(),
+            Self::Forbidden(error) => Some(error),
         }
     }
 }

@@ -39,7 +39,7 @@ pub use self::maybe_tls::MaybeTlsStream;
 pub use self::proof::Proof;
 pub use self::reload::{CertificateStatus, CertificateStore, Current, Reloadable};
 pub use self::revocation::{ClientVerifier, ClientVerifierFiles, DenyFile, DenyFileError};
-pub use self::server::{Server, TunnelServer};
+pub use self::server::{ClosedUnused, Server, TunnelServer};
 
 /// How much of a tunnel is inside TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -59,6 +59,16 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
         Ok(())
     }
 
+    /// Has reads and writes fail when bytes that were sent on `stream` are not acknowledged for `timeout`; without one, when
+    /// the network gives up. A peer that does not read counts as one that is gone. By default nothing does so.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn limit_unacknowledged(&self, stream: &Self::Stream, timeout: Option<Duration>) -> io::Result<()> {
+        let _ = (stream, timeout);
+        Ok(())
+    }
+
     /// Listens at `at`.
     ///
     /// # Errors

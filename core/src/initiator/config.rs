@@ -25,6 +25,8 @@ pub struct Config {
     pub max_draining: u16,
     /// The longest pause after a failure that a restart of the responder explains: the dial was refused.
     pub refused_cap: Duration,
+    /// The longest pause once more dials in a row were refused than a restart explains.
+    pub down_cap: Duration,
     /// The first step of the pause after any other failure.
     pub backoff_base: Duration,
     /// The longest pause after any other failure.
@@ -52,6 +54,7 @@ impl Default for Config {
             drain_grace: Duration::from_secs(600),
             max_draining: MAX_COUNT,
             refused_cap: Duration::from_millis(600),
+            down_cap: Duration::from_secs(5),
             backoff_base: Duration::from_millis(500),
             backoff_cap: Duration::from_secs(30),
             denied_base: Duration::from_secs(5),

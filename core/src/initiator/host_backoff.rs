@@ -10,6 +10,10 @@ use crate::{Env, Instant};
 /// A tunnel that lived for so long resets the backoff; one that ends sooner may be part of a loop.
 const MIN_LIFETIME: Duration = Duration::from_secs(1);
 
+/// So many refused dials in a row may be a restart: some five seconds of them. Then the pauses grow beyond
+/// [`Config::refused_cap`], up to [`Config::down_cap`].
+const RESTART_DIALS: u32 = 16;
+
 /// Whether the end of a tunnel that lived for `life` counts as a failure of its host.
 pub(super) fn is_flap(proven: bool, life: Duration) -> bool {
     !proven || life < MIN_LIFETIME
@@ -19,7 +23,7 @@ pub(super) fn is_flap(proven: bool, life: Duration) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Failure {
     /// The connection was refused: the host is up and its process is not. A restart, most likely, so it is dialled
-    /// again soon; a refusal is cheap for the host.
+    /// again soon; a refusal is cheap for the host. Less soon when it goes on for longer than a restart.
     ConnectionRefused,
     /// Time-outs, broken answers, 429, 5xx: more load will not help.
     Failing,
@@ -140,8 +144,14 @@ fn pause(env: Env, config: &Config, kind: Failure, in_a_row: u32, retry_after: O
     }
     match kind {
         Failure::ConnectionRefused => {
-            let backoff = Backoff { base: config.backoff_base, cap: config.refused_cap };
-            jitter(backoff.step(in_a_row), env.dice)
+            let backoff = match in_a_row.checked_sub(RESTART_DIALS) {
+                None | Some(0) => Backoff { base: config.backoff_base, cap: config.refused_cap }.step(in_a_row),
+                Some(more) => {
+                    let cap = config.down_cap.max(config.refused_cap);
+                    Backoff { base: config.refused_cap.saturating_mul(2), cap }.step(more)
+                }
+            };
+            jitter(backoff, env.dice)
         }
         Failure::Failing => {
             let backoff = Backoff { base: config.backoff_base, cap: config.backoff_cap };

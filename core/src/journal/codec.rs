@@ -289,6 +289,7 @@ fields!(initiator::Config {
     drain_grace,
     max_draining,
     refused_cap,
+    down_cap,
     backoff_base,
     backoff_cap,
     denied_base,

@@ -1,31 +1,15 @@
 //! Admission of new connections: limits on pending handshakes, in all and per source, and a rate limit.
 
 use alloc::collections::BTreeMap;
-use core::net::IpAddr;
 use core::time::Duration;
 
 use super::Config;
 use crate::Instant;
 use crate::handshake::Rejection;
+use crate::source::Source;
 
 /// The window of the rate limit: as many connections as it allows in this time may come in one burst.
 const SECOND: Duration = Duration::from_secs(1);
-
-/// The source of a connection, as limits see it: an IPv4 address, or the /64 network of an IPv6 address, since whoever
-/// has one address of a /64 usually has all of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source(pub u64);
-
-impl Source {
-    /// The source that `address` belongs to. An IPv4-mapped IPv6 address counts as the IPv4 address.
-    #[must_use]
-    pub const fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self(address.to_bits() as u64),
-            IpAddr::V6(address) => Self((address.to_bits() >> 64) as u64),
-        }
-    }
-}
 
 /// Pending handshakes by source, and the state of the rate limit. Sources without a pending handshake are not kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -85,15 +69,6 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_source_is_an_ipv4_address_or_an_ipv6_slash_64() {
-        let of = |text: &str| Source::of(text.parse().expect("an address"));
-        assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
-        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
-        assert_eq!(of("2001:db8:1:2::7"), of("2001:db8:1:2:ffff::8"));
-        assert_ne!(of("2001:db8:1:2::7"), of("2001:db8:1:3::7"));
-    }
 
     #[test]
     fn the_rate_limit_allows_a_burst_of_one_second_and_then_refills() {

@@ -28,6 +28,13 @@ pub(super) enum DrainStage {
 }
 
 impl Responder {
+    /// How many tunnels a drain of `scope` would begin to drain now. Looks at every tunnel: not to be asked often.
+    #[must_use]
+    pub fn drainable(&self, scope: &DrainScope<'_>) -> usize {
+        let staying = self.tunnels.iter().filter(|(_, tunnel)| tunnel.member().is_some() && !tunnel.is_draining());
+        staying.filter(|(id, tunnel)| *scope == DrainScope::All || self.is_in(*id, tunnel, scope)).count()
+    }
+
     pub(super) fn drain_requested(&mut self, env: Env, scope: &DrainScope<'_>, grace: Duration) -> Effects<Effect> {
         let until = env.now.after(grace);
         if *scope == DrainScope::All {

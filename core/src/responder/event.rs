@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use super::admission::Source;
 use crate::TunnelId;
 use crate::handshake::{Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
+use crate::source::Source;
 
 /// Names one request of a caller; chosen by the runtime, ever growing, only echoed back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

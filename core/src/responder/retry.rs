@@ -41,19 +41,13 @@ pub enum Progress {
     Answered,
 }
 
-/// A request whose tunnel was lost.
+/// How one try of a request ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Attempt {
-    /// How often it left this process, this time included.
-    pub tries: u8,
-    /// How often a tunnel gave it back, this time included.
-    pub unsent: u8,
+pub struct Loss {
     /// How far it had come.
     pub progress: Progress,
     /// Whether all of it can still be sent: it was given back, or has no body.
     pub replayable: bool,
-    /// Whether doing it twice is as good as doing it once (RFC 9110 §9.2.2).
-    pub idempotent: bool,
 }
 
 /// What becomes of a request whose tunnel was lost.
@@ -65,61 +59,100 @@ pub enum Decision {
     GiveUp,
 }
 
-/// Whether a request may go out again after its tunnel was lost: only if all of it is still there, and only if
-/// nobody can have acted on it yet or acting on it twice does no harm.
-#[must_use]
-pub const fn after_loss(attempt: Attempt) -> Decision {
-    let harmless = match attempt.progress {
-        Progress::Unsent | Progress::Refused => true,
-        Progress::Sent => attempt.idempotent,
-        Progress::Answered => false,
-    };
-    let often = attempt.tries < MAX_TRIES && attempt.unsent < MAX_UNSENT;
-    if harmless && attempt.replayable && often { Decision::Retry } else { Decision::GiveUp }
+/// The tries of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Retries {
+    /// How often it left this process.
+    tries: u8,
+    /// How often a tunnel gave it back.
+    unsent: u8,
+    idempotent: bool,
+}
+
+impl Retries {
+    /// Of a request that was not sent so far. `idempotent`: doing it twice is as good as doing it once (RFC 9110 §9.2.2).
+    #[must_use]
+    pub const fn new(idempotent: bool) -> Self {
+        Self { tries: 0, unsent: 0, idempotent }
+    }
+
+    /// Counts a try that was lost, and says whether there may be another: only if all of the request is still there, and only
+    /// if nobody can have acted on it yet or acting on it twice does no harm.
+    pub const fn after_loss(&mut self, loss: Loss) -> Decision {
+        let harmless = match loss.progress {
+            Progress::Unsent | Progress::Refused => true,
+            Progress::Sent => self.idempotent,
+            Progress::Answered => false,
+        };
+        match loss.progress {
+            Progress::Unsent => self.unsent += 1,
+            Progress::Refused | Progress::Sent | Progress::Answered => self.tries += 1,
+        }
+        let often = self.tries < MAX_TRIES && self.unsent < MAX_UNSENT;
+        if harmless && loss.replayable && often { Decision::Retry } else { Decision::GiveUp }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FIRST: Attempt =
-        Attempt { tries: 1, unsent: 0, progress: Progress::Unsent, replayable: true, idempotent: false };
+    /// The decision after the first try.
+    fn first(idempotent: bool, progress: Progress, replayable: bool) -> Decision {
+        Retries::new(idempotent).after_loss(Loss { progress, replayable })
+    }
+
+    /// How many tries of this kind are followed by another.
+    fn retried(progress: Progress) -> usize {
+        let mut retries = Retries::new(true);
+        let loss = Loss { progress, replayable: true };
+        (0..).take_while(|_| retries.after_loss(loss) == Decision::Retry).count()
+    }
 
     #[test]
     fn a_request_that_was_not_processed_is_retried_whatever_its_method() {
         for progress in [Progress::Unsent, Progress::Refused] {
             for idempotent in [false, true] {
-                assert_eq!(after_loss(Attempt { progress, idempotent, ..FIRST }), Decision::Retry);
+                assert_eq!(first(idempotent, progress, true), Decision::Retry);
             }
         }
     }
 
     #[test]
     fn a_request_that_was_sent_is_retried_only_if_idempotent() {
-        assert_eq!(after_loss(Attempt { progress: Progress::Sent, ..FIRST }), Decision::GiveUp);
-        assert_eq!(after_loss(Attempt { progress: Progress::Sent, idempotent: true, ..FIRST }), Decision::Retry);
+        assert_eq!(first(false, Progress::Sent, true), Decision::GiveUp);
+        assert_eq!(first(true, Progress::Sent, true), Decision::Retry);
     }
 
     #[test]
     fn a_request_whose_response_began_is_never_retried() {
-        assert_eq!(after_loss(Attempt { progress: Progress::Answered, idempotent: true, ..FIRST }), Decision::GiveUp);
+        assert_eq!(first(true, Progress::Answered, true), Decision::GiveUp);
     }
 
     #[test]
     fn a_request_whose_body_was_consumed_is_never_retried() {
         for progress in [Progress::Unsent, Progress::Refused, Progress::Sent] {
-            assert_eq!(
-                after_loss(Attempt { progress, replayable: false, idempotent: true, ..FIRST }),
-                Decision::GiveUp
-            );
+            assert_eq!(first(true, progress, false), Decision::GiveUp);
         }
     }
 
     #[test]
     fn retries_are_limited() {
-        assert_eq!(after_loss(Attempt { tries: MAX_TRIES - 1, ..FIRST }), Decision::Retry);
-        assert_eq!(after_loss(Attempt { tries: MAX_TRIES, ..FIRST }), Decision::GiveUp);
-        assert_eq!(after_loss(Attempt { unsent: MAX_UNSENT - 1, ..FIRST }), Decision::Retry);
-        assert_eq!(after_loss(Attempt { unsent: MAX_UNSENT, ..FIRST }), Decision::GiveUp);
+        assert_eq!(retried(Progress::Refused), usize::from(MAX_TRIES) - 1);
+        assert_eq!(retried(Progress::Sent), usize::from(MAX_TRIES) - 1);
+        assert_eq!(retried(Progress::Unsent), usize::from(MAX_UNSENT) - 1);
+    }
+
+    #[test]
+    fn both_limits_hold_together() {
+        let mut retries = Retries::new(false);
+        let refused = Loss { progress: Progress::Refused, replayable: true };
+        let unsent = Loss { progress: Progress::Unsent, replayable: true };
+        for _ in 1..MAX_TRIES {
+            assert_eq!(retries.after_loss(refused), Decision::Retry);
+            assert_eq!(retries.after_loss(unsent), Decision::Retry);
+        }
+        assert_eq!(retries.after_loss(refused), Decision::GiveUp);
+        assert_eq!(retries.after_loss(unsent), Decision::GiveUp);
     }
 }

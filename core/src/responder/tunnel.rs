@@ -2,11 +2,11 @@
 
 use alloc::sync::Arc;
 
-use super::admission::Source;
 use super::registry::{ClusterKey, NodeKey, Registry};
 use super::{CloseReason, Timer};
 use crate::handshake::Instance;
 use crate::identity::{Identity, TenantId};
+use crate::source::Source;
 use crate::timers::Alarm;
 use crate::{Instant, TunnelId};
 

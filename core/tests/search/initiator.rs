@@ -66,6 +66,7 @@ impl Upstream {
             silence: UNIT,
             drain_grace: UNIT,
             refused_cap: UNIT,
+            down_cap: UNIT,
             backoff_base: UNIT,
             backoff_cap: UNIT,
             denied_base: UNIT,

@@ -18,6 +18,9 @@ pub const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
 /// little more. But a frame blocks all other streams, and a tunnel may have to keep one in memory.
 pub const FRAME_BYTES: u32 = 256 * 1024;
 
+/// The largest frame that is accepted from a caller: the default, and the least that is allowed (RFC 9113 §6.5.2), in bytes.
+pub const CALLER_FRAME_BYTES: u32 = 16 * 1024;
+
 /// Bytes of one body that may be buffered before they are sent: the current frame, and the next.
 pub const SEND_BUFFER: usize = 2 * FRAME_BYTES as usize;
 
@@ -25,11 +28,6 @@ pub const SEND_BUFFER: usize = 2 * FRAME_BYTES as usize;
 /// further up to four such chunks are in memory, besides a full [`SEND_BUFFER`]. With 256 KiB a body of 100 MiB takes a tenth
 /// longer.
 pub const READ_BUFFER: usize = 408 * 1024;
-
-/// How long the answer to an HTTP/2 PING on a tunnel may take. This matters only for tunnels that drain: the liveness of all
-/// others is decided earlier by the machines, which know of every sign of life, while a PING waits behind all data queued on a
-/// slow path.
-pub const PING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Streams that a peer may open and reset before they are accepted. One more is a flood, and ends the connection with
 /// ENHANCE_YOUR_CALM.

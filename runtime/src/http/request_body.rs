@@ -1,11 +1,13 @@
 //! The body of a request that comes through a tunnel, over HTTP/1.1 or HTTP/2.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::activity::{Activity, TimeoutBody};
 use super::h2_body::RecvBody;
 use crate::error::BoxError;
 
@@ -14,21 +16,28 @@ use crate::error::BoxError;
 /// It ends without an error only if the request is complete; it fails if the client resets it, or if it is idle for longer
 /// than [`body_timeout`](crate::http::HttpLimits::body_timeout).
 #[derive(Debug)]
-pub struct RequestBody(Protocol);
+pub struct RequestBody(TimeoutBody<Protocol>);
 
 #[derive(Debug)]
 enum Protocol {
     Http1(Incoming),
     Http2(RecvBody),
+    /// There is none.
+    Ended,
 }
 
 impl RequestBody {
-    pub(crate) fn http1(body: Incoming) -> Self {
-        Self(Protocol::Http1(body))
+    pub(crate) fn http1(body: Incoming, activity: &Arc<Activity>) -> Self {
+        Self(TimeoutBody::new(Protocol::Http1(body), activity))
     }
 
-    pub(crate) fn http2(body: RecvBody) -> Self {
-        Self(Protocol::Http2(body))
+    /// No body, for a request that had none.
+    pub(crate) fn ended() -> Self {
+        Self(TimeoutBody::new(Protocol::Ended, &Activity::new()))
+    }
+
+    pub(crate) fn http2(body: RecvBody, activity: &Arc<Activity>) -> Self {
+        Self(TimeoutBody::new(Protocol::Http2(body), activity))
     }
 }
 
@@ -37,23 +46,43 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.0 {
-            Protocol::Http1(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
-            Protocol::Http2(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
+        Pin::new(&mut self.0).poll_frame(task)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl Body for Protocol {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut *self {
+            Self::Http1(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
+            Self::Http2(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
+            Self::Ended => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Protocol::Http1(body) => body.is_end_stream(),
-            Protocol::Http2(body) => body.is_end_stream(),
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+            Self::Ended => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Protocol::Http1(body) => body.size_hint(),
-            Protocol::Http2(body) => body.size_hint(),
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+            Self::Ended => SizeHint::with_exact(0),
         }
     }
 }

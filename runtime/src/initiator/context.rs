@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use revtun_core::TunnelId;
 use revtun_core::address::Address;
-use revtun_core::handshake::{HeaderNames, Instance};
+use revtun_core::handshake::{Answer, HeaderNames, Instance};
 use revtun_core::initiator::{Cause, Config, Event};
 use tokio::sync::mpsc;
 
 use super::counters::Counters;
-use super::hosts::Resolved;
-use crate::http::HttpLimits;
+use super::host_table::Resolved;
+use crate::host_port::HostPort;
+use crate::http::{HttpLimits, IdleTimeout};
 use crate::tls::{self, Extent};
 use crate::token::TokenFile;
 use crate::world::World;
@@ -33,8 +34,7 @@ pub(super) struct Context<W, S> {
     pub(super) token: Option<TokenFile>,
     /// Whether hosts may be on other machines: tunnels are encrypted, or need not be.
     pub(super) allow_remote: bool,
-    /// The host names of the endpoints, as configured.
-    pub(super) names: Vec<Arc<str>>,
+    pub(super) endpoints: Vec<HostPort>,
     pub(super) run: Run,
     pub(super) service: S,
     pub(super) counters: Arc<Counters>,
@@ -48,6 +48,13 @@ impl<W, S> Context<W, S> {
     }
 }
 
+impl<W: World, S> Context<W, S> {
+    /// The idle timeout of the requests that come through tunnels.
+    pub(super) fn idle_timeout(&self) -> IdleTimeout<W> {
+        IdleTimeout::new(&self.world, self.http.body_timeout, &self.counters.idle_timeouts)
+    }
+}
+
 /// Keeps the driver of an initiator running, by keeping the channel for its orders open.
 #[derive(Debug)]
 pub(crate) struct KeepRunning {
@@ -57,11 +64,18 @@ pub(crate) struct KeepRunning {
 /// What the tasks of an initiator report to its driver.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// Any event but the end of a tunnel.
+    /// Any event but an answer and the end of a tunnel.
     Event(Event),
+    /// The responder answered the handshake of a tunnel.
+    Answered {
+        tunnel: TunnelId,
+        answer: Answer,
+        /// Why it refused, in its own words; may be empty.
+        reason: String,
+    },
     /// The connection of a tunnel ended, or could not be established.
     Ended { tunnel: TunnelId, cause: Cause, error: io::Error },
-    /// The addresses of an endpoint.
+    /// An answer of the resolver.
     Resolved(Resolved),
 }
 

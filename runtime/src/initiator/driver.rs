@@ -1,43 +1,57 @@
 //! The machine of an initiator, and what performs its effects.
 
+mod record;
+
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use revtun_core::handshake::Answer;
-use revtun_core::initiator::{Cause, CloseReason, Effect, Event, HostId, Initiator};
-use revtun_core::{Effects, Instant, Machine, TunnelId};
+use revtun_core::hosts;
+use revtun_core::initiator::{Effect, Event, HostId, Initiator};
+use revtun_core::{Effects, Env, Instant, Machine, TunnelId};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info};
 
 use super::command::{COMMANDS, TunnelCommand};
 use super::context::{Context, Input};
-use super::counters::{HandshakeOutcome, TunnelEnd};
 use super::first_use::UseTunnel;
-use super::hosts::{Hosts, Resolved};
+use super::host_table::{Endpoint, HostTable, Resolved};
+use super::resolve::{ForbiddenEndpoint, resolve};
 use super::task::TunnelTask;
 use super::tunnel::Tunnel;
 use crate::pump::Driven;
+use crate::supervise::Supervisor;
 use crate::world::World;
 
 /// What the handle of the initiator may read.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) machine: Initiator,
-    pub(super) hosts: Hosts,
+    pub(super) table: HostTable,
+    /// The first endpoint of which nothing is known but that it must not be dialled.
+    pub(super) forbidden: Option<ForbiddenEndpoint>,
     pub(super) drained: bool,
+}
+
+impl State {
+    /// When the machine or the policy of hosts wants its next tick.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        [self.machine.deadline(), self.table.hosts.deadline()].into_iter().flatten().min()
+    }
 }
 
 /// The machine and its tunnels, driven by the pump.
 pub(super) struct Driver<W, S> {
     context: Arc<Context<W, S>>,
+    supervisor: Supervisor,
     state: watch::Sender<State>,
     inputs: mpsc::Receiver<Input>,
     drains: mpsc::Receiver<Duration>,
     /// By slot.
     tunnels: Vec<Option<TunnelHandle>>,
+    /// Hosts that have a tunnel more or less than when the policy of hosts was told last.
+    changed: Vec<HostId>,
 }
 
 /// Commands a tunnel's task. Dropped, it closes the tunnel at once.
@@ -65,20 +79,20 @@ enum Progress {
 impl<W: World, S: UseTunnel<W>> Driver<W, S> {
     pub(super) fn new(
         context: Arc<Context<W, S>>,
+        supervisor: Supervisor,
         state: watch::Sender<State>,
         inputs: mpsc::Receiver<Input>,
         drains: mpsc::Receiver<Duration>,
     ) -> Self {
-        Self { context, state, inputs, drains, tunnels: Vec::new() }
+        Self { context, supervisor, state, inputs, drains, tunnels: Vec::new(), changed: Vec::new() }
     }
 
-    /// Sets the target count of the hosts that an endpoint resolves to now, and clears that of those it no longer does.
-    pub(super) fn resolved(&mut self, resolved: Resolved) {
-        let mut changes = Vec::new();
-        self.state.send_modify(|state| changes = state.hosts.update(resolved));
-        for (host, wanted) in changes {
-            let count = if wanted { self.context.address.count() } else { 0 };
-            self.step(Event::TargetSet { host, count });
+    /// Names the hosts of the endpoints that are addresses; those that are names are resolved when the pump runs.
+    pub(super) fn begin(&mut self) {
+        for (endpoint, name) in self.context.endpoints.clone().iter().enumerate() {
+            if let Some(address) = name.literal() {
+                self.step_hosts(|table, _| table.hosts.literal(endpoint, address));
+            }
         }
     }
 
@@ -98,8 +112,8 @@ impl<W: World, S: UseTunnel<W>> Driver<W, S> {
             Effect::SendHandshake { tunnel } => self.send(tunnel, TunnelCommand::SendHandshake),
             Effect::Deliver { tunnel } => self.send(tunnel, TunnelCommand::Deliver),
             Effect::Goaway { tunnel } => self.send(tunnel, TunnelCommand::Goaway),
-            Effect::Close { tunnel, reason } => self.close(tunnel, reason),
-            Effect::Forget { host } => self.state.send_modify(|state| state.hosts.forget(host)),
+            Effect::Close { tunnel, reason } => self.record_close(tunnel, reason),
+            Effect::Forget { host } => self.step_hosts(|table, env| table.forgotten(env, host)),
             Effect::Drained => {
                 info!("drained");
                 self.state.send_modify(|state| state.drained = true);
@@ -107,12 +121,59 @@ impl<W: World, S: UseTunnel<W>> Driver<W, S> {
         }
     }
 
+    fn step_hosts(&mut self, step: impl FnOnce(&mut HostTable, Env) -> Vec<hosts::Effect>) {
+        let env = self.context.world.env();
+        let mut effects = Vec::new();
+        self.state.send_modify(|state| effects = step(&mut state.table, env));
+        for effect in effects {
+            match effect {
+                hosts::Effect::Resolve { endpoint } => {
+                    let resolving = resolve(Arc::clone(&self.context), endpoint).in_current_span();
+                    self.supervisor.spawn(&self.context.world, "resolver", resolving);
+                }
+                hosts::Effect::Wanted { host, address } => {
+                    info!(host = %address, "host added");
+                    self.step(Event::TargetSet { host, count: self.context.address.count() });
+                }
+                hosts::Effect::Unwanted { host, address } => {
+                    info!(host = %address, "host removed");
+                    self.step(Event::TargetSet { host, count: 0 });
+                }
+            }
+        }
+    }
+
+    /// Tells the policy of hosts which of them have tunnels.
+    fn report_changed(&mut self) {
+        while let Some(host) = self.changed.pop() {
+            let (is_up, was_up) = {
+                let state = self.state.borrow();
+                (state.machine.is_up(host), state.table.hosts.is_up(host))
+            };
+            if is_up != was_up {
+                let event = if is_up { hosts::Event::Up { host } } else { hosts::Event::Down { host } };
+                self.step_hosts(|table, env| table.hosts.step(env, event));
+            }
+        }
+    }
+
+    /// Takes an answer of the resolver.
+    fn resolved(&mut self, resolved: &Resolved) {
+        let is_first = self.state.borrow().table.endpoints.get(resolved.endpoint).is_some_and(Endpoint::is_unknown);
+        if let (true, Err(error)) = (is_first, &resolved.answer) {
+            let forbidden = ForbiddenEndpoint::of(&self.context.endpoints[resolved.endpoint], error);
+            self.state.send_modify(|state| state.forbidden = state.forbidden.take().or(forbidden));
+        }
+        self.step_hosts(|table, env| table.resolved(env, resolved));
+    }
+
     fn dial(&mut self, tunnel: TunnelId, host: HostId) {
         let now = self.context.world.unix_millis();
-        let (mut peer, mut first_dial_ms) = (None, now);
+        let (mut peer, mut first_dial_ms, mut name) = (None, now, None);
         self.state.send_modify(|state| {
-            peer = state.hosts.address(host);
-            first_dial_ms = state.hosts.first_dial(host, now);
+            peer = state.table.hosts.address(host);
+            first_dial_ms = state.table.hosts.first_dial(host, now);
+            name = state.table.name(host).map(Arc::from);
         });
         let peer = peer.expect("the machine dials only hosts that it was told of and has not forgotten");
         debug!(%tunnel, %peer, "dialling");
@@ -126,7 +187,6 @@ impl<W: World, S: UseTunnel<W>> Driver<W, S> {
         }
         self.tunnels[slot] =
             Some(TunnelHandle { tunnel, host, peer, progress: Progress::Dialling, commands, _alive: alive });
-        let name = self.state.borrow().hosts.endpoint(peer).map(|endpoint| Arc::clone(&self.context.names[endpoint]));
         let task = TunnelTask { context: Arc::clone(&self.context), id: tunnel, commands: received };
         self.context.world.spawn(Tunnel::new(task, peer, name, first_dial_ms).run(closed));
     }
@@ -139,91 +199,14 @@ impl<W: World, S: UseTunnel<W>> Driver<W, S> {
             TunnelCommand::Goaway => {
                 handle.progress = Progress::Draining;
                 info!(%tunnel, peer = %handle.peer, "tunnel draining");
+                let host = handle.host;
+                self.changed.push(host);
             }
         }
+        let Some(handle) = self.handle(tunnel) else { return };
         // There is room for one command of each kind, and the machine gives each once. A task that has ended has reported
         // that, and the machine will process it next.
         let _ = handle.commands.try_send(command);
-    }
-
-    fn close(&mut self, tunnel: TunnelId, reason: CloseReason) {
-        let Some(TunnelHandle { peer, .. }) = self.remove(tunnel) else { return };
-        self.context.counters.ended(TunnelEnd::Closed(reason));
-        let name = TunnelEnd::Closed(reason).name();
-        match reason {
-            CloseReason::ConnectTimeout => warn!(%tunnel, %peer, reason = name, "dial failed"),
-            CloseReason::HandshakeTimeout => {
-                self.context.counters.handshaken(HandshakeOutcome::TimedOut);
-                warn!(%tunnel, %peer, reason = name, "handshake failed");
-            }
-            // The response was logged when it came.
-            CloseReason::Refused(_) | CloseReason::Downgraded | CloseReason::Malformed => {}
-            CloseReason::Silent => warn!(%tunnel, %peer, reason = name, "tunnel closed"),
-            CloseReason::Surplus | CloseReason::Drained => info!(%tunnel, %peer, reason = name, "tunnel closed"),
-        }
-    }
-
-    fn ended(&mut self, tunnel: TunnelId, cause: Cause, error: &io::Error) {
-        let Some(TunnelHandle { peer, progress, .. }) = self.remove(tunnel) else { return };
-        self.context.counters.ended(match cause {
-            Cause::Refused => TunnelEnd::DialRefused,
-            Cause::Lost => TunnelEnd::Lost,
-        });
-        match progress {
-            Progress::Dialling => warn!(%tunnel, %peer, reason = %error, "dial failed"),
-            Progress::Handshaking => {
-                self.context.counters.handshaken(HandshakeOutcome::Lost);
-                warn!(%tunnel, %peer, reason = %error, "handshake failed");
-            }
-            Progress::Answered => info!(%tunnel, %peer, reason = %error, "tunnel lost"),
-            Progress::Draining => info!(%tunnel, %peer, reason = %error, "tunnel closed"),
-        }
-        self.step(Event::Closed { tunnel, cause });
-    }
-
-    /// Logs and counts an event before the machine processes it.
-    fn record(&mut self, event: Event) {
-        match event {
-            Event::Answered { tunnel, answer } => self.record_answer(tunnel, answer),
-            Event::Used { tunnel, protocol } => info!(%tunnel, ?protocol, "tunnel in use"),
-            Event::GoawayReceived { tunnel } => {
-                let Some(handle) = self.handle(tunnel) else { return };
-                handle.progress = Progress::Draining;
-                info!(%tunnel, peer = %handle.peer, "the responder drains the tunnel");
-            }
-            Event::DrainRequested { grace } => info!(?grace, "draining"),
-            Event::TargetSet { .. }
-            | Event::Connected { .. }
-            | Event::Heard { .. }
-            | Event::Closed { .. }
-            | Event::Tick => {}
-        }
-    }
-
-    fn record_answer(&mut self, tunnel: TunnelId, answer: Answer) {
-        let Some(handle) = self.handle(tunnel) else { return };
-        handle.progress = Progress::Answered;
-        let (host, peer) = (handle.host, handle.peer);
-        let outcome = match answer {
-            Answer::Accepted { revtun } => {
-                info!(%tunnel, %peer, revtun, "tunnel up");
-                self.state.send_modify(|state| state.hosts.accepted(host));
-                HandshakeOutcome::Accepted
-            }
-            Answer::Refused { status, retry_after } => {
-                warn!(%tunnel, %peer, status, ?retry_after, "handshake refused");
-                HandshakeOutcome::Status(status)
-            }
-            Answer::Downgraded => {
-                warn!(%tunnel, %peer, "handshake refused by us: the responder would leave TLS after its response");
-                HandshakeOutcome::Downgraded
-            }
-            Answer::Malformed => {
-                warn!(%tunnel, %peer, "handshake failed: the response is no HTTP/1.1");
-                HandshakeOutcome::Malformed
-            }
-        };
-        self.context.counters.handshaken(outcome);
     }
 
     fn handle(&mut self, tunnel: TunnelId) -> Option<&mut TunnelHandle> {
@@ -239,11 +222,23 @@ impl<W: World, S: UseTunnel<W>> Driven for Driver<W, S> {
     type Input = Input;
 
     fn deadline(&self) -> Option<Instant> {
-        self.state.borrow().machine.deadline()
+        self.state.borrow().deadline()
     }
 
     fn tick(&mut self) {
-        self.step(Event::Tick);
+        let now = self.context.world.now();
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let (machine, hosts) = {
+            let state = self.state.borrow();
+            (due(state.machine.deadline()), due(state.table.hosts.deadline()))
+        };
+        if machine {
+            self.step(Event::Tick);
+        }
+        if hosts {
+            self.step_hosts(|table, env| table.hosts.step(env, hosts::Event::Tick));
+        }
+        self.report_changed();
     }
 
     /// None once everything is drained, or the handle was dropped.
@@ -264,8 +259,16 @@ impl<W: World, S: UseTunnel<W>> Driven for Driver<W, S> {
                 self.record(event);
                 self.step(event);
             }
-            Input::Ended { tunnel, cause, error } => self.ended(tunnel, cause, &error),
-            Input::Resolved(resolved) => self.resolved(resolved),
+            Input::Answered { tunnel, answer, reason } => {
+                self.record_answer(tunnel, answer, &reason);
+                self.step(Event::Answered { tunnel, answer });
+            }
+            Input::Ended { tunnel, cause, error } => {
+                self.record_end(tunnel, cause, &error);
+                self.step(Event::Closed { tunnel, cause });
+            }
+            Input::Resolved(resolved) => self.resolved(&resolved),
         }
+        self.report_changed();
     }
 }

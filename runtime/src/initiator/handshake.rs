@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use revtun_core::handshake::{Answer, ParsedResponse, RequestHead, ResponseParser, is_tls};
+use revtun_core::handshake::{Answer, ParsedResponse, REASON_TIMEOUT, Reason, RequestHead, ResponseParser, is_tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::context::Context;
@@ -45,12 +45,21 @@ pub(super) async fn send_request<W: World, S>(
     stream.flush().await
 }
 
-/// The response of `peer`, and the bytes that came behind it.
+/// What a responder said.
+pub(super) struct Response {
+    pub(super) answer: Answer,
+    /// Why it refused; empty if it did not, or gave no reason.
+    pub(super) reason: String,
+    /// What came behind the head of the response.
+    pub(super) rest: Vec<u8>,
+}
+
+/// Reads the response; of a refusal the reason too.
 pub(super) async fn read_response<W: World, S>(
     context: &Context<W, S>,
     stream: &mut MaybeTlsStream<W::Stream>,
     peer: SocketAddr,
-) -> io::Result<(Answer, Vec<u8>)> {
+) -> io::Result<Response> {
     let mut parser = ResponseParser::new(context.upgrade, context.extent() == Some(Extent::Whole));
     let mut bytes = Vec::with_capacity(RESPONSE_READ);
     // A read of more bytes than there are would make TLS look for another record behind the last one.
@@ -66,7 +75,36 @@ pub(super) async fn read_response<W: World, S>(
             if context.tls.is_none() && answer == Answer::Malformed && is_tls(&bytes) {
                 tracing::warn!(%peer, "the responder speaks TLS, and this initiator was not told to (--tls)");
             }
-            return Ok((answer, bytes.split_off(consumed)));
+            let reason = match answer {
+                Answer::Refused { .. } => read_reason(context, stream, &mut bytes, consumed).await,
+                Answer::Accepted { .. } | Answer::Downgraded | Answer::Malformed => String::new(),
+            };
+            return Ok(Response { answer, reason, rest: bytes.split_off(consumed) });
+        }
+    }
+}
+
+/// The words behind the head of a refusal, which is the first `head` of `bytes`: as many as come in time.
+async fn read_reason<W: World, S>(
+    context: &Context<W, S>,
+    stream: &mut MaybeTlsStream<W::Stream>,
+    bytes: &mut Vec<u8>,
+    head: usize,
+) -> String {
+    let deadline = context.world.now().after(REASON_TIMEOUT);
+    loop {
+        let reason = Reason::read(bytes, head);
+        if reason.is_complete {
+            return reason.text;
+        }
+        let mut space = [0; RESPONSE_READ];
+        tokio::select! {
+            biased;
+            read = stream.read(&mut space) => match read {
+                Ok(count @ 1..) => bytes.extend_from_slice(&space[..count]),
+                Ok(0) | Err(_) => return reason.text,
+            },
+            () = context.world.sleep_until(deadline) => return reason.text,
         }
     }
 }

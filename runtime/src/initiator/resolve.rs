@@ -1,69 +1,48 @@
-//! Resolving the endpoints of an upstream, at the start and from time to time.
+//! Asking the resolver for the addresses of an endpoint, when the policy wants to know.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use tracing::warn;
-
 use super::context::{Context, Input};
-use super::hosts::Resolved;
+use super::host_table::Resolved;
 use crate::host_port::HostPort;
 use crate::world::World;
 
-/// An endpoint that cannot be resolved, or must not be dialled, at the start of an initiator.
-#[derive(Debug)]
-pub struct Unresolvable {
+/// An endpoint that must not be dialled: it is on another machine, and tunnels to it would not be encrypted.
+#[derive(Clone, Debug)]
+pub struct ForbiddenEndpoint {
     /// Which endpoint.
     pub endpoint: HostPort,
-    /// The error of the resolver.
-    pub error: io::Error,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
-impl Unresolvable {
-    /// Whether it is on another machine, and plaintext tunnels must not leave this one.
-    #[must_use]
-    pub fn is_forbidden(&self) -> bool {
-        self.error.kind() == io::ErrorKind::PermissionDenied
+impl ForbiddenEndpoint {
+    /// The endpoint, if `error` says that.
+    pub(super) fn of(endpoint: &HostPort, error: &io::Error) -> Option<Self> {
+        let is_forbidden = error.kind() == io::ErrorKind::PermissionDenied;
+        is_forbidden.then(|| Self { endpoint: endpoint.clone(), reason: error.to_string() })
     }
 }
 
-impl fmt::Display for Unresolvable {
+impl fmt::Display for ForbiddenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = if self.is_forbidden() { "will not dial" } else { "cannot resolve" };
-        write!(f, "{what} {}: {}", self.endpoint, self.error)
+        write!(f, "will not dial {}: {}", self.endpoint, self.reason)
     }
 }
 
-impl Error for Unresolvable {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
-    }
-}
+impl Error for ForbiddenEndpoint {}
 
-/// Resolves `endpoint` at intervals, as long as the initiator runs. After an error the last addresses stay.
-pub(super) async fn keep_resolving<W: World, S>(context: Arc<Context<W, S>>, index: usize, endpoint: HostPort) {
-    let mut failing = false;
-    while endpoint.literal().is_none() {
-        let next = context.world.now().after(context.core.resolve_interval);
-        tokio::select! {
-            biased;
-            () = context.inputs.closed() => return,
-            () = context.world.sleep_until(next) => {}
-        }
-        match endpoint.resolve(&context.world, context.allow_remote).await {
-            Ok(addresses) => {
-                failing = false;
-                if context.inputs.send(Input::Resolved(Resolved { endpoint: index, addresses })).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) if !failing => {
-                failing = true;
-                warn!(%endpoint, %error, "cannot resolve an endpoint; its last addresses stay");
-            }
-            Err(_) => {}
-        }
-    }
+/// Resolves an endpoint once, and reports the answer.
+pub(super) async fn resolve<W: World, S>(context: Arc<Context<W, S>>, endpoint: usize) {
+    let Some(name) = context.endpoints.get(endpoint) else { return };
+    let answer = tokio::select! {
+        biased;
+        () = context.inputs.closed() => return,
+        answer = name.resolve(&context.world, context.allow_remote) => answer,
+    };
+    // An error means that the initiator has ended.
+    let _ = context.inputs.send(Input::Resolved(Resolved { endpoint, answer })).await;
 }

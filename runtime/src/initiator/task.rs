@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use revtun_core::TunnelId;
+use revtun_core::handshake::Answer;
 use revtun_core::initiator::Event;
 use tokio::sync::mpsc;
 
@@ -38,6 +39,12 @@ impl<W, S> TunnelTask<W, S> {
     pub(super) async fn report(&self, event: Event) {
         // An error means that the initiator has ended; this task ends with it.
         let _ = self.context.inputs.send(Input::Event(event)).await;
+    }
+
+    /// Reports what the responder answered, and the reason that it gave for a refusal.
+    pub(super) async fn report_answer(&self, answer: Answer, reason: String) {
+        // As above.
+        let _ = self.context.inputs.send(Input::Answered { tunnel: self.id, answer, reason }).await;
     }
 
     /// Reports what the stream of the tunnel noticed.

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::command::TunnelCommand;
 use super::context::Input;
 use super::first_use::{FirstUse, UseTunnel};
-use super::handshake::{read_response, send_request};
+use super::handshake::{Response, read_response, send_request};
 use super::task::{TunnelTask, end_of_stream};
 use crate::supervise::Caught;
 use crate::tls::{self, Extent, MaybeTlsStream};
@@ -99,13 +99,13 @@ impl<W: World, S: UseTunnel<W>> Tunnel<W, S> {
         self.task.report(Event::Connected { tunnel }).await;
         self.task.wait_for(TunnelCommand::SendHandshake).await;
         send_request(&context, &mut stream, self.peer, self.first_dial_ms, token).await?;
-        let (answer, mut rest) = read_response(&context, &mut stream, self.peer).await?;
+        let Response { answer, reason, mut rest } = read_response(&context, &mut stream, self.peer).await?;
         if context.extent().is_some_and(Extent::leaves) {
             let left = stream.leave_tls();
             rest.extend(left.1);
             stream = left.0;
         }
-        self.task.report(Event::Answered { tunnel, answer }).await;
+        self.task.report_answer(answer, reason).await;
         self.task.wait_for(TunnelCommand::Deliver).await;
         let mut first = self.idle(&mut stream, rest).await?;
         if let Some(inner) = context.tls.as_ref().and_then(|tls| tls.inner.clone()) {

@@ -22,6 +22,7 @@ pub(super) struct Context<W: World> {
     pub(super) max_idle_bytes: usize,
     pub(super) http: HttpLimits,
     pub(super) request_timeout: Duration,
+    pub(super) caller_timeout: Duration,
     pub(super) tls: Option<TunnelServer>,
     pub(super) token: Option<TokenVerifier>,
     pub(super) revocation: Revocation,

@@ -9,6 +9,7 @@ use revtun_core::token::TokenError;
 use super::downstream_error::DownstreamError;
 use super::local_reply::LocalReply;
 use super::tunnel_end::TunnelEnd;
+use crate::connections::ConnectionCounts;
 use crate::counter::Counter;
 
 /// What the tasks of a responder count.
@@ -27,6 +28,7 @@ pub(super) struct Counters {
     pub(super) requests_retried: Counter,
     pub(super) idle_timeouts: Arc<Counter>,
     pub(super) accept_pauses: Arc<Counter>,
+    pub(super) downstream_connections: Arc<ConnectionCounts>,
     rejections: [Counter; Rejection::ALL.len()],
     token_faults: [Counter; TokenError::ALL.len()],
     tunnel_ends: [Counter; TunnelEnd::NAMES.len()],
@@ -92,6 +94,9 @@ impl Counters {
             accept_pauses: self.accept_pauses.read(),
             requests_refused: named(REFUSALS.map(|refusal| LocalReply::from(refusal).reason()), &self.refusals),
             local_replies: named(LocalReply::ALL.map(LocalReply::reason), &self.local_replies),
+            downstream_connections: self.downstream_connections.open(),
+            downstream_connections_refused: self.downstream_connections.refused(),
+            downstream_connections_displaced: self.downstream_connections.displaced(),
             downstream_errors: named(DownstreamError::ALL.map(DownstreamError::reason), &self.downstream_errors),
         }
     }
@@ -139,6 +144,12 @@ pub struct Totals {
     pub requests_refused: Vec<(&'static str, u64)>,
     /// Local replies, by `x-revtun-reason`.
     pub local_replies: Vec<(&'static str, u64)>,
+    /// Callers' connections that are open now.
+    pub downstream_connections: u64,
+    /// Callers' connections refused, by reason.
+    pub downstream_connections_refused: Vec<(&'static str, u64)>,
+    /// Callers' connections without a request that were closed since others came in their place.
+    pub downstream_connections_displaced: u64,
     /// Callers' connections that failed, by reason.
     pub downstream_errors: Vec<(&'static str, u64)>,
 }

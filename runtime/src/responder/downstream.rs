@@ -1,136 +1,92 @@
 //! The egress listener: takes requests from callers and sends them through tunnels.
+//!
+//! ```text
+//!   listener ──▶ TLS ──▶ protocol ──▶ http1 or http2 ──▶ respond: one request, through its layers
+//! ```
 
 mod body;
-mod proxy;
+mod caller;
+mod header_limit;
+mod http1;
+mod http2;
+mod local_replies;
+mod proxy_request;
 mod request;
+mod respond;
+mod retry;
+mod route;
+mod send;
 
-pub(super) use self::body::DownstreamBody;
 pub use self::body::LeasedBody;
-pub(super) use self::proxy::proxy;
+pub(super) use self::respond::proxy;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, Version};
-use http_body_util::Either;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::Builder;
-use revtun_core::responder::retry::LAST_REQUEST_GRACE;
+use bytes::{Bytes, BytesMut};
+use revtun_core::connections::ConnectionLimits;
+use revtun_core::h2frame;
+use revtun_core::initiator::Protocol;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
+use self::caller::{Caller, DownstreamIo};
 use super::context::{Context, Phase};
 use super::downstream_error::DownstreamError;
 use super::listen;
-use super::local_reply::{LocalReply, LocalReplyBody};
-use crate::http::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HEADERS, READ_BUFFER, STREAM_WINDOW};
-use crate::http::{Activity, IdleTimeout};
+use crate::connections::ConnectionLimiter;
+use crate::error::BoxError;
+use crate::prefixed_io::PrefixedIo;
 use crate::tls::MaybeTlsStream;
-use crate::world::{Timer, World};
+use crate::world::World;
+
+/// The bytes that are read at once until the protocol is known: a usual head of HTTP/1.1.
+const FIRST_READ: usize = 1024;
 
 /// Accepts connections while the responder serves.
 pub(super) async fn listen<W: World>(
     context: Arc<Context<W>>,
-    server: Builder<IdleTimeout<W>>,
+    limits: ConnectionLimits,
     listener: W::Listener,
     phase: watch::Receiver<Phase>,
 ) {
-    let world = context.world.clone();
-    let server = Arc::new(server);
+    let (world, pauses) = (context.world.clone(), Arc::clone(&context.counters.accept_pauses));
+    let spawner = world.clone();
+    let mut limiter = ConnectionLimiter::new(limits, Arc::clone(&context.counters.downstream_connections));
     let of_connection = phase.clone();
-    let serve = |stream, peer| {
-        let (context, server, phase) = (Arc::clone(&context), Arc::clone(&server), of_connection.clone());
-        let timeout = context.idle_timeout();
-        // An HTTP/1.1 connection has one request at a time, and is dropped with it.
-        world.spawn(async move {
-            timeout.apply(serve_connection(context, server, stream, peer, phase)).await;
+    let serve = move |stream, peer: SocketAddr| {
+        let place = match limiter.admit(peer.ip()) {
+            Ok(place) => place,
+            Err(refusal) => {
+                tracing::warn!(%peer, reason = refusal.name(), "downstream connection refused");
+                return;
+            }
+        };
+        let (context, phase) = (Arc::clone(&context), of_connection.clone());
+        let caller = Arc::new(Caller { context, address: request::address(peer.ip()), place, phase });
+        spawner.spawn(async move {
+            if caller.place.hold(serve_connection(Arc::clone(&caller), stream, peer)).await.is_none() {
+                tracing::debug!(%peer, "downstream connection closed: no request, and others need its place");
+            }
         });
     };
-    let pauses = Arc::clone(&context.counters.accept_pauses);
-    listen::accept_all(world.clone(), listener, phase, pauses, serve).await;
-}
-
-/// HTTP/1.1, and HTTP/2 by prior knowledge; the first bytes decide.
-pub(super) fn server<W: World>(context: &Context<W>, caller_timeout: Duration) -> Builder<IdleTimeout<W>> {
-    let (world, limits) = (&context.world, &context.http);
-    let mut builder = Builder::new(context.idle_timeout());
-    builder
-        .http1()
-        .timer(Timer::new(world))
-        .header_read_timeout(caller_timeout)
-        .max_buf_size(READ_BUFFER)
-        .max_headers(HEADERS)
-        .auto_date_header(false);
-    builder
-        .http2()
-        .timer(Timer::new(world))
-        .keep_alive_interval(caller_timeout)
-        .auto_date_header(false)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(limits.header_bytes)
-        .max_pending_accept_reset_streams(limits.pending_resets as usize)
-        .max_local_error_reset_streams(FAULTY_STREAMS as usize)
-        .max_concurrent_streams(context.config.max_streams);
-    builder
-}
-
-/// What all requests of a connection share.
-struct Caller<W: World> {
-    context: Arc<Context<W>>,
-    /// Its address, as in `x-forwarded-for`.
-    address: HeaderValue,
-    phase: watch::Receiver<Phase>,
+    listen::accept_all(world, listener, phase, pauses, serve).await;
 }
 
 /// Serves one connection of a caller to its end.
-async fn serve_connection<W: World>(
-    context: Arc<Context<W>>,
-    server: Arc<Builder<IdleTimeout<W>>>,
-    stream: W::Stream,
-    peer: SocketAddr,
-    mut phase: watch::Receiver<Phase>,
-) {
-    let world = context.world.clone();
-    let http2 = Arc::new(AtomicBool::new(false));
-    let Some(stream) = secure(&context, stream, peer).await else { return };
-    let caller =
-        Arc::new(Caller { context: Arc::clone(&context), address: request::address(peer.ip()), phase: phase.clone() });
-    let service = service_fn({
-        let http2 = Arc::clone(&http2);
-        move |request: Request<Incoming>| {
-            http2.fetch_or(request.version() == Version::HTTP_2, Ordering::Relaxed);
-            respond(Arc::clone(&caller), request)
-        }
-    });
-    let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => Some(ended),
-        () = shutdown_due(&world, &http2, &mut phase) => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                biased;
-                ended = connection => ended,
-                _ = phase.wait_for(|phase| *phase == Phase::Stopped) => Ok(()),
-            }
-        }
+async fn serve_connection<W: World>(caller: Arc<Caller<W>>, stream: W::Stream, peer: SocketAddr) {
+    let Some(stream) = secure(&caller.context, stream, peer).await else { return };
+    let ended = match detect(&caller, stream).await {
+        Ok(Some((Protocol::Http1, stream))) => http1::serve(&caller, stream).await,
+        Ok(Some((Protocol::Http2, stream))) => http2::serve(&caller, stream).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
     };
     if let Err(error) = ended {
         let class = DownstreamError::classify(&*error);
         let reason = class.reason();
-        context.counters.downstream_error(class);
+        caller.context.counters.downstream_error(class);
         match class {
             DownstreamError::Flood => tracing::warn!(%peer, %error, reason, "downstream connection closed"),
             DownstreamError::Protocol | DownstreamError::Timeout | DownstreamError::ConnectionLost => {
@@ -156,46 +112,33 @@ async fn secure<W: World>(
     secured.inspect_err(|error| tracing::debug!(%peer, %error, "downstream TLS handshake failed")).ok()
 }
 
-/// Ends when a connection is to be shut down gracefully. In HTTP/2 that is when the drain begins: GOAWAY loses no request. In
-/// HTTP/1.1 a request may be on its way on a connection that looks idle, and would be lost with it; so a connection stays
-/// open for a last request, whose response has `connection: close`.
-async fn shutdown_due<W: World>(world: &W, http2: &AtomicBool, phase: &mut watch::Receiver<Phase>) {
-    let stopped = phase.wait_for(|phase| *phase != Phase::Serving).await.is_ok_and(|phase| *phase == Phase::Stopped);
-    if !stopped && !http2.load(Ordering::Relaxed) {
-        tokio::select! {
-            biased;
-            () = world.sleep_until(world.now().after(LAST_REQUEST_GRACE)) => {}
-            _ = phase.wait_for(|phase| *phase == Phase::Stopped) => {}
-        }
-    }
+/// HTTP/1.1, or HTTP/2 by prior knowledge: the first bytes decide, which have to come as soon as the head of a request. None if
+/// the connection ends before, or the responder's drain is over.
+async fn detect<W: World>(
+    caller: &Caller<W>,
+    mut stream: MaybeTlsStream<W::Stream>,
+) -> Result<Option<(Protocol, DownstreamIo<W>)>, BoxError> {
+    let Context { world, caller_timeout, .. } = &*caller.context;
+    let late = world.sleep_until(world.now().after(*caller_timeout));
+    let first = tokio::select! {
+        biased;
+        first = read_first(&mut stream) => first?,
+        () = late => return Err(DownstreamError::Timeout.into()),
+        () = caller.last_request_due() => None,
+    };
+    Ok(first.map(|(protocol, prefix)| (protocol, PrefixedIo::new(stream, prefix))))
 }
 
-/// Responds to one request.
-async fn respond<W: World>(
-    caller: Arc<Caller<W>>,
-    request: Request<Incoming>,
-) -> Result<Response<Either<LocalReplyBody, LeasedBody<W>>>, Infallible> {
-    let Caller { context, address, phase } = &*caller;
-    let http2 = request.version() == Version::HTTP_2;
-    let request = request.map(|body| DownstreamBody::lingering(body, &context.world));
-    let mut proxied = pin!(proxy(context, Some(address), request));
-    let proxied = match Activity::current() {
-        Some(activity) => tokio::select! {
-            biased;
-            proxied = proxied => proxied,
-            () = activity.timed_out() => Err(LocalReply::StreamIdleTimeout),
-        },
-        None => proxied.as_mut().await,
-    };
-    let mut response = match proxied {
-        Ok(response) => response.map(Either::Right),
-        Err(reply) => {
-            context.counters.local_reply(reply);
-            reply.response().map(Either::Left)
+/// Reads until the protocol is known; none if the stream ends before its first byte.
+async fn read_first(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<(Protocol, Bytes)>> {
+    let mut first = BytesMut::with_capacity(FIRST_READ);
+    loop {
+        if stream.read_buf(&mut first).await? == 0 {
+            // What is there of a preface is no request of HTTP/1.1 either; hyper says so.
+            return Ok((!first.is_empty()).then(|| (Protocol::Http1, first.freeze())));
         }
-    };
-    if !http2 && *phase.borrow() != Phase::Serving {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        if let Some(protocol) = h2frame::detect_protocol(&first) {
+            return Ok(Some((protocol, first.freeze())));
+        }
     }
-    Ok(response)
 }

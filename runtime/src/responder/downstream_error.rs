@@ -1,7 +1,9 @@
 //! Why a caller's connection failed.
 
 use std::error::Error;
-use std::iter;
+use std::{fmt, iter};
+
+use crate::http::Http2Error;
 
 /// What ended a downstream connection before it was shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +12,7 @@ pub(super) enum DownstreamError {
     Flood,
     /// A violation of HTTP/1.1 or HTTP/2.
     Protocol,
-    /// The head of a request, or the answer to a keep-alive PING, did not come in time.
+    /// The first byte, the head of a request, or the answer to a keep-alive PING, did not come in time.
     Timeout,
     /// The connection was closed or reset.
     ConnectionLost,
@@ -36,6 +38,12 @@ impl DownstreamError {
     }
 
     fn classify_one(error: &(dyn Error + 'static)) -> Option<Self> {
+        if let Some(class) = error.downcast_ref::<Self>() {
+            return Some(*class);
+        }
+        if let Some(Http2Error::PingTimeout) = error.downcast_ref() {
+            return Some(Self::Timeout);
+        }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return match error.reason() {
                 Some(h2::Reason::ENHANCE_YOUR_CALM) => Some(Self::Flood),
@@ -51,3 +59,11 @@ impl DownstreamError {
         }
     }
 }
+
+impl fmt::Display for DownstreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl Error for DownstreamError {}

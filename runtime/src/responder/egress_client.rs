@@ -13,9 +13,10 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::context::Context;
-use super::downstream::{DownstreamBody, LeasedBody, proxy};
+use super::downstream::{LeasedBody, proxy};
 use super::local_reply::LocalReply;
 use crate::error::BoxError;
+use crate::http::Activity;
 use crate::world::World;
 
 /// Sends requests to nodes and clusters through the tunnels of a responder. Cheap to clone.
@@ -57,11 +58,9 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let context = Arc::clone(&self.0);
         Box::pin(async move {
-            let proxied = async {
-                let request = request.map(|body| DownstreamBody::new(Box::pin(body)));
-                proxy(&context, None, request).await
-            };
-            let proxied = context.idle_timeout().apply(proxied).await;
+            let activity = Activity::new();
+            let proxied = proxy(&context, &activity, request.map(Box::pin));
+            let proxied = context.idle_timeout().apply(Arc::clone(&activity), proxied).await;
             proxied.unwrap_or(Err(LocalReply::StreamIdleTimeout)).map_err(|reply| {
                 context.counters.local_reply(reply);
                 ClientError::LocalReply(reply)

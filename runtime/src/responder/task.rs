@@ -11,6 +11,7 @@ use super::command::TunnelCommand;
 use super::context::Context;
 use super::handle::TunnelHandle;
 use super::tunnel_end::TunnelEnd;
+use crate::tls::ClosedUnused;
 use crate::world::World;
 
 /// Bytes read at once from a tunnel that is not in use: nothing but echoes comes.
@@ -33,13 +34,22 @@ impl<W: World> TunnelTask<W> {
                 command = self.handle.next_command() => if let TunnelCommand::Close(reason) = command {
                     return Err(TunnelEnd::Closed(reason));
                 },
-                secured = handshake.as_mut() => return secured.map_err(|error| {
-                    self.context.counters.tls_failures.add(1);
-                    tracing::warn!(tunnel = %self.id, peer = %self.handle.peer(), %error, "TLS handshake failed");
-                    TunnelEnd::Lost
-                }),
+                secured = handshake.as_mut() => return secured.map_err(|error| self.not_secured(&error)),
             }
         }
+    }
+
+    /// A TLS handshake failed. That a peer only looks whether somebody listens is no failure.
+    fn not_secured(&self, error: &io::Error) -> TunnelEnd {
+        let (tunnel, peer) = (self.id, self.handle.peer());
+        if ClosedUnused::is(error) {
+            self.context.counters.handshakes_abandoned.add(1);
+            tracing::debug!(%tunnel, %peer, "connection closed unused");
+        } else {
+            self.context.counters.tls_failures.add(1);
+            tracing::warn!(%tunnel, %peer, %error, "TLS handshake failed");
+        }
+        TunnelEnd::Lost
     }
 
     /// Reads and discards, until the peer or the machine closes the tunnel.

@@ -18,7 +18,7 @@ use super::context::Context;
 use super::handshake::handshake;
 use super::task::{IDLE_READ, TunnelTask, nonzero};
 use super::tunnel_end::TunnelEnd;
-use crate::keep_alive::KeepAlive;
+use crate::http::KeepAlive;
 use crate::tls::MaybeTlsStream;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::World;
@@ -192,7 +192,9 @@ async fn serve<W: World>(task: &TunnelTask<W>, stream: MaybeTlsStream<W::Stream>
     };
     let Context { world, config, http, .. } = &*task.context;
     let (io, mut notices, goaway) = TunnelIo::requesting(world, stream, echoes);
-    let Ok((client, mut connection)) = TunnelClient::start(io, config.max_streams, http.header_bytes).await else {
+    let peer = io.peer_limits();
+    let Ok((client, mut connection)) = TunnelClient::start(io, peer, config.max_streams, http.header_bytes).await
+    else {
         return TunnelEnd::Lost;
     };
     let pings = connection.ping_pong().expect("nobody took it before");

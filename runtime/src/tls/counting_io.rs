@@ -35,6 +35,11 @@ impl<S> CountingIo<S> {
     }
 
     /// The stream.
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// As [`Self::get_ref`], for good.
     pub(super) fn into_inner(self) -> S {
         self.stream
     }

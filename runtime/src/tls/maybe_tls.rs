@@ -58,6 +58,15 @@ impl<S> MaybeTlsStream<S> {
         session.peer_certificates().unwrap_or_default()
     }
 
+    /// The connection below everything.
+    pub(crate) fn transport(&self) -> &S {
+        match &self.0 {
+            Kind::Plain(stream) => stream.get_ref(),
+            Kind::Tls(stream) => stream.get_ref().0.get_ref().get_ref(),
+            Kind::Inner(stream) => stream.get_ref().0.get_ref().get_ref(),
+        }
+    }
+
     /// The stream, which has to be in the clear.
     pub(super) fn into_plain(self) -> io::Result<S> {
         match self.0 {

@@ -60,7 +60,12 @@ impl<S> RecordReader<S> {
         Self { stream, exact: exact.then(Position::default) }
     }
 
-    /// The stream. If it was read exactly, its next byte is the first behind the last record.
+    /// The stream.
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream, for good. If it was read exactly, its next byte is the first behind the last record.
     pub(super) fn into_inner(self) -> S {
         self.stream
     }

@@ -1,7 +1,8 @@
 //! The accepting end: the tunnel listener and the egress listener.
 
-use std::io;
+use std::error::Error;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use revtun_core::binding::Binding;
@@ -93,12 +94,36 @@ impl TunnelServer {
     /// Does the server's part of a TLS handshake, and says what the client proved by it.
     ///
     /// # Errors
-    /// As [`Server::accept`].
+    /// As [`Server::accept`]; [`ClosedUnused`] within it if the peer closed the connection before it sent anything.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<(MaybeTlsStream<S>, Proof)> {
         let records = CountingIo::new(RecordReader::new(stream, self.extent.leaves()));
-        let stream = self.server.tunnel_acceptor().accept(records).await.map_err(failure::explained)?;
+        let accepted = self.server.tunnel_acceptor().accept(records).into_fallible().await;
+        let stream = accepted.map_err(|(error, records)| match records.byte_counts().received {
+            0 => io::Error::new(error.kind(), ClosedUnused),
+            _ => failure::explained(error),
+        })?;
         let stream = MaybeTlsStream::tls(stream);
         let proof = Proof::new(self.binding.clone(), stream.peer_certificates());
         Ok((stream, proof))
     }
 }
+
+/// The peer has closed a connection without a byte, as the TCP health checks of load balancers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedUnused;
+
+impl ClosedUnused {
+    /// Whether `error` is one.
+    #[must_use]
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
+impl fmt::Display for ClosedUnused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer closed the connection before it sent anything")
+    }
+}
+
+impl Error for ClosedUnused {}

@@ -13,17 +13,14 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::http::RequestBody;
 use crate::http::limits::READ_BUFFER;
-use crate::http::{RequestBody, TimeoutBody};
-
-/// The body of a request to the service.
-pub(super) type UpstreamBody = TimeoutBody<RequestBody>;
 
 /// A connection that was open when it was last polled.
 pub(super) struct PooledConnection<S: AsyncRead + AsyncWrite + Unpin> {
-    requests: SendRequest<UpstreamBody>,
+    requests: SendRequest<RequestBody>,
     /// None once it has ended.
-    connection: Option<Box<Connection<TokioIo<S>, UpstreamBody>>>,
+    connection: Option<Box<Connection<TokioIo<S>, RequestBody>>>,
     user: Arc<User>,
     /// Wakes the user. hyper's connection sees no other waker, whoever the user is.
     waker: Waker,
@@ -52,8 +49,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PooledConnection<S> {
     /// nothing of it was sent.
     pub(super) async fn send(
         &mut self,
-        request: Request<UpstreamBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<UpstreamBody>>> {
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         self.clear_waker();
         let mut response = pin!(self.requests.try_send_request(request));
         poll_fn(|task| {

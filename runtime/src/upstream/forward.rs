@@ -14,12 +14,11 @@ use hyper::service::Service;
 use revtun_core::initiator::Config;
 use tracing::debug;
 
-use super::connection::UpstreamBody;
 use super::connector::Connector;
 use super::pool::{Pool, UpstreamError, UpstreamResponseBody};
 use crate::error::with_sources;
 use crate::host_port::HostPort;
-use crate::http::{RequestBody, TimeoutBody, local_reply, strip_hop_by_hop};
+use crate::http::{RequestBody, local_reply, strip_hop_by_hop};
 use crate::world::World;
 
 /// The body of a forwarded response, or of a local reply.
@@ -28,8 +27,9 @@ pub type ForwardBody<W> = Either<UpstreamResponseBody<W>, Full<Bytes>>;
 /// Forwards to one local service over HTTP/1.1, with a pool of keep-alive connections.
 ///
 /// Bodies stream both ways with backpressure. Trailers are forwarded too; those of a request only if `trailer` announces them,
-/// since HTTP/1.1 has no other way. The service gets the caller's `host`. A request is retried only if the service was closing
-/// the connection and nothing of it was sent. If the service cannot be reached, or closes the connection before it responds,
+/// since HTTP/1.1 has no other way. The service gets the caller's `host`. A request is retried if the service was closing
+/// the connection and nothing of it was sent; and once, on a new connection, if it is idempotent, has no body, and a connection
+/// that had carried others ended without an answer to it. If the service cannot be reached, or closes the connection before it responds,
 /// there is a local reply: 502 with `x-revtun-reason`; a CONNECT gets 501.
 pub struct Forward<W: World> {
     pool: Pool<W>,
@@ -38,18 +38,18 @@ pub struct Forward<W: World> {
 }
 
 impl<W: World> Forward<W> {
-    /// Forwards to `service`, which is resolved for each new connection.
+    /// Forwards to `service`. If it is a name, a task of `world` resolves it every `config.resolve_interval`.
     ///
     /// # Errors
     /// If `service` is neither a name nor an address.
     pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, http::Error> {
         let host = HeaderValue::try_from(service.to_string())?;
-        let connector = Connector::new(world, service, config.service_connect_timeout);
+        let connector = Connector::new(world, service, config);
         Ok(Self { pool: Pool::new(world, connector, config.service_idle), host })
     }
 
     /// The request as one of HTTP/1.1 to the local service.
-    fn upstream_request(&self, request: Request<RequestBody>) -> Request<UpstreamBody> {
+    fn upstream_request(&self, request: Request<RequestBody>) -> Request<RequestBody> {
         let (mut head, body) = request.into_parts();
         strip_hop_by_hop(&mut head.headers);
         // In HTTP/2 the caller's host is `:authority`, which precedes a header (RFC 9113 §8.3.1).
@@ -67,7 +67,7 @@ impl<W: World> Forward<W> {
         let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
         head.uri = path.unwrap_or(PathAndQuery::from_static("/")).into();
         head.version = Version::HTTP_11;
-        Request::from_parts(head, TimeoutBody::new(body))
+        Request::from_parts(head, body)
     }
 }
 

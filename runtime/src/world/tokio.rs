@@ -81,6 +81,14 @@ impl World for Tokio {
         SockRef::from(stream).set_tcp_keepalive(&keep_alive)
     }
 
+    /// TCP_USER_TIMEOUT (RFC 5482), where there is one.
+    fn limit_unacknowledged(&self, stream: &TcpStream, timeout: Option<Duration>) -> io::Result<()> {
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux", target_os = "cygwin"))]
+        SockRef::from(stream).set_tcp_user_timeout(timeout)?;
+        let _ = (stream, timeout);
+        Ok(())
+    }
+
     async fn listen(&self, at: SocketAddr) -> io::Result<TcpListener> {
         let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restarted responder must be able to bind its port at once, whatever connections are in TIME_WAIT.
@@ -142,6 +150,18 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
         world.keep_alive(&stream, Duration::ZERO, Duration::MAX).unwrap();
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), MAX_PROBES);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn unacknowledged_bytes_are_limited_by_the_kernel() {
+        let world = Tokio::begin();
+        let listener = world.listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let stream = world.connect(world.local_addr(&listener).unwrap()).await.unwrap();
+        for timeout in [Some(Duration::from_secs(7)), None] {
+            world.limit_unacknowledged(&stream, timeout).unwrap();
+            assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), timeout);
+        }
     }
 
     #[tokio::test]

@@ -43,6 +43,18 @@ impl FakeResponder {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
     }
 
+    /// Two with the same port, at `::1` and at `127.0.0.1`; none if this machine has no IPv6.
+    pub(crate) async fn listen_at_both_families() -> Option<[Self; 2]> {
+        loop {
+            let v6 = TcpListener::bind("[::1]:0").await.ok()?;
+            let port = v6.local_addr().unwrap().port();
+            // Somebody may have it already.
+            if let Ok(v4) = TcpListener::bind(("127.0.0.1", port)).await {
+                return Some([Self { listener: v6 }, Self { listener: v4 }]);
+            }
+        }
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.listener.local_addr().unwrap()
     }

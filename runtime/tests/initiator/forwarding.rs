@@ -12,22 +12,23 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use revtun::initiator::{HostPort, InitiatorHandle};
+use revtun::initiator::{HostPort, InitiatorHandle, Run, start};
 use revtun::upstream::Forward;
-use revtun::world::{Executor, Tokio};
+use revtun::world::{Executor, Tokio, World};
 use revtun_core::initiator::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 use crate::fake::{FakeResponder, soon};
-use crate::start::{config, quick, serving};
+use crate::start::{config, quick};
 
 pub(crate) type Sent = BoxBody<Bytes, Infallible>;
 
 /// A responder's end of a tunnel whose requests go to `service`.
-pub(crate) struct Caller {
+pub(crate) struct Caller<W = Tokio> {
     requests: SendRequest<Sent>,
-    _initiator: InitiatorHandle<Tokio>,
+    _initiator: InitiatorHandle<W>,
 }
 
 impl Caller {
@@ -36,19 +37,30 @@ impl Caller {
     }
 
     pub(crate) async fn with(service: SocketAddr, core: &Config) -> Self {
-        let world = Tokio::begin();
+        Self::within(&Tokio::begin(), service.into(), core).await
+    }
+}
+
+impl<W: World> Caller<W> {
+    pub(crate) async fn within(world: &W, service: HostPort, core: &Config) -> Self {
         let responder = FakeResponder::listen().await;
-        let place = HostPort { host: service.ip().to_string(), port: service.port() };
-        let forward = Forward::new(&world, place, core).unwrap();
-        let initiator = serving(config(1, &[responder.address()]), forward).await;
+        let forward = Forward::new(world, service, core).unwrap();
+        let initiator = start(world, config(1, &[responder.address()]), Run::begin(world), forward).await.unwrap();
         let io = TokioIo::new(responder.tunnel().await.stream);
-        let (requests, connection) = soon("HTTP/2", http2::handshake(Executor::new(&world), io)).await.unwrap();
+        let (requests, connection) =
+            soon("HTTP/2", http2::handshake(Executor::new(&Tokio::begin()), io)).await.unwrap();
         tokio::spawn(connection);
         Self { requests, _initiator: initiator }
     }
 
     pub(crate) async fn ask(&mut self, request: Request<Sent>) -> Response<Incoming> {
         soon("an answer", self.requests.send_request(request)).await.unwrap()
+    }
+
+    /// The same beside others.
+    pub(crate) fn start_get(&mut self) -> JoinHandle<hyper::Result<Response<Incoming>>> {
+        let request = Request::get("http://caller.example/").body(Empty::new().boxed()).unwrap();
+        tokio::spawn(self.requests.send_request(request))
     }
 
     pub(crate) async fn get(&mut self) -> Response<Incoming> {

@@ -113,3 +113,45 @@ async fn an_answer_in_single_bytes_is_an_answer() {
     peer.expect(b"RPING").await;
     until("ready", || initiator.ready()).await;
 }
+
+#[tokio::test]
+async fn a_host_that_refuses_says_why_and_when_it_is_dialled_again() {
+    let cases: [(&[u8], &str); 4] = [
+        (
+            b"HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\n6\r\nno way\r\n0\r\n\r\n",
+            "the responder answered 403: no way",
+        ),
+        (b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 4\r\n\r\nslow", "the responder answered 429: slow"),
+        (b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n", "the responder answered 503"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "the response is no HTTP/1.1"),
+    ];
+    for (answer, error) in cases {
+        let responder = FakeResponder::listen().await;
+        let mut config = config(1, &[responder.address()]);
+        config.core.backoff_cap = Duration::from_secs(60);
+        config.core.backoff_base = Duration::from_secs(60);
+        config.core.denied_base = Duration::from_secs(60);
+        let initiator = pong(config).await;
+        let mut peer = responder.greeted().await;
+        // The text may come later than the head.
+        let (head, text) = answer.split_at(answer.len() - 4);
+        peer.send(head).await;
+        peer.send(text).await;
+        until("the error", || initiator.hosts()[0].last_error.is_some()).await;
+        until("the next dial", || initiator.hosts()[0].next_dial_ms.is_some() || initiator.totals().dials > 1).await;
+        let host = initiator.hosts().remove(0);
+        assert_eq!((host.address, host.up), (responder.address(), false));
+        assert_eq!(host.last_error.as_deref(), Some(error));
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_that_is_accepted_ends_the_trouble_of_its_host() {
+    let responder = FakeResponder::listen().await;
+    let initiator = pong(config(1, &[responder.address()])).await;
+    responder.greeted().await.send(b"HTTP/1.1 503 No\r\n\r\n").await;
+    until("the error", || initiator.hosts()[0].last_error.is_some()).await;
+    let _tunnel = responder.tunnel().await;
+    until("it is up", || initiator.hosts()[0].up).await;
+    assert_eq!(initiator.hosts()[0].last_error, None);
+}

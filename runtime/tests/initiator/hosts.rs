@@ -1,84 +1,23 @@
 //! Names that resolve to other addresses as time goes by.
 
-use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
-use revtun::initiator::{HostPort, Run, start};
-use revtun::world::{Tokio, World};
-use revtun_core::Instant;
+use revtun::initiator::HostPort;
+use revtun_core::hosts::LookupFamily;
 
 use crate::fake::{A_WHILE, FakeResponder, soon, until};
+use crate::scripted::Scripted;
 use crate::start::{config, pong, pong_in};
 
-/// The real world, but with a resolver that says what a test wants; nothing, and it fails.
-#[derive(Clone, Debug)]
-struct Scripted {
-    real: Tokio,
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
-}
-
-impl Scripted {
-    fn resolving_to(addresses: &[SocketAddr]) -> Self {
-        Self { real: Tokio::begin(), addresses: Arc::new(Mutex::new(addresses.to_vec())) }
-    }
-
-    fn set(&self, addresses: &[SocketAddr]) {
-        *self.addresses.lock().unwrap() = addresses.to_vec();
-    }
-}
-
-impl World for Scripted {
-    type Stream = <Tokio as World>::Stream;
-    type Listener = <Tokio as World>::Listener;
-
-    fn now(&self) -> Instant {
-        self.real.now()
-    }
-
-    fn unix_millis(&self) -> u64 {
-        self.real.unix_millis()
-    }
-
-    fn random(&self) -> u64 {
-        self.real.random()
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.real.spawn(task);
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + Sync {
-        self.real.sleep_until(deadline)
-    }
-
-    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send {
-        self.real.connect(to)
-    }
-
-    fn listen(&self, at: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send {
-        self.real.listen(at)
-    }
-
-    fn local_addr(&self, listener: &Self::Listener) -> io::Result<SocketAddr> {
-        self.real.local_addr(listener)
-    }
-
-    fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send {
-        self.real.accept(listener)
-    }
-
-    async fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
-        let addresses = self.addresses.lock().unwrap().clone();
-        if addresses.is_empty() { Err(io::Error::other("no such name")) } else { Ok(addresses) }
-    }
-}
+/// How long a host with a tunnel has to be missing.
+const REMOVAL_DELAY: Duration = Duration::from_millis(100);
 
 fn by_name() -> revtun::initiator::InitiatorConfig {
     let endpoints = vec![HostPort { host: "responder.example".to_owned(), port: 1 }];
     let mut config = config(2, &[]);
     config.endpoints = endpoints;
+    config.hosts.removal_delay = REMOVAL_DELAY;
     config
 }
 
@@ -117,11 +56,80 @@ async fn a_resolver_that_fails_later_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_resolved_at_the_start_is_an_error() {
+async fn a_name_that_cannot_be_resolved_at_the_start_is_tried_again() {
+    let responder = FakeResponder::listen().await;
     let world = Scripted::resolving_to(&[]);
-    let service = hyper::service::service_fn(|_| async { Ok::<_, io::Error>(http::Response::new(String::new())) });
-    let error = start(&world, by_name(), Run::begin(&world), service).await.unwrap_err();
-    assert_eq!(error.to_string(), "cannot resolve responder.example:1: no such name");
+    let initiator = pong_in(&world, by_name()).await;
+    until("a failure", || initiator.endpoints()[0].last_error.is_some()).await;
+    let endpoint = initiator.endpoints().remove(0);
+    assert_eq!(endpoint.endpoint.to_string(), "responder.example:1");
+    assert_eq!(endpoint.last_error.as_deref(), Some("no such name"));
+    assert!(initiator.health(A_WHILE).is_ok() && !initiator.ready());
+
+    world.set(&[responder.address()]);
+    let _tunnels = [responder.tunnel().await, responder.tunnel().await];
+    until("no error", || initiator.endpoints()[0].last_error.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_wrong_answer_drains_nothing_until_another_host_has_a_tunnel() {
+    let [responder, other] = [FakeResponder::listen().await, FakeResponder::listen().await];
+    let unused = FakeResponder::listen().await.address();
+    let world = Scripted::resolving_to(&[responder.address()]);
+    let initiator = pong_in(&world, by_name()).await;
+    let mut tunnels = [responder.tunnel().await, responder.tunnel().await];
+
+    world.set(&[unused]);
+    until("the wrong host", || initiator.hosts().iter().any(|host| host.address == unused)).await;
+    let refused = || initiator.hosts().iter().any(|host| host.address == unused && host.last_error.is_some());
+    until("a refused dial", refused).await;
+    tokio::time::sleep(2 * REMOVAL_DELAY).await;
+    assert_eq!(initiator.hosts().iter().filter(|host| host.up).count(), 1, "{:?}", initiator.hosts());
+    tunnels[0].stays_quiet().await;
+
+    world.set(&[other.address()]);
+    let _other_tunnels = [other.tunnel().await, other.tunnel().await];
+    for tunnel in &mut tunnels {
+        tunnel.expect_end().await;
+    }
+}
+
+#[tokio::test]
+async fn addresses_of_both_families_get_tunnels_of_one_unless_asked() {
+    let Some([v6, v4]) = FakeResponder::listen_at_both_families().await else { return };
+    let world = Scripted::resolving_to(&[v4.address(), v6.address()]);
+    let mut config = by_name();
+    let initiator = pong_in(&world, config.clone()).await;
+    let _tunnels = [v6.tunnel().await, v6.tunnel().await];
+    v4.stays_alone().await;
+    drop(initiator);
+
+    config.hosts.lookup_family = LookupFamily::All;
+    let _initiator = pong_in(&world, config).await;
+    let _tunnels = [v6.tunnel().await, v6.tunnel().await, v4.tunnel().await, v4.tunnel().await];
+}
+
+#[tokio::test]
+async fn a_family_at_which_nobody_listens_is_passed_over() {
+    let v4 = FakeResponder::listen().await;
+    let refused = SocketAddr::from((Ipv6Addr::LOCALHOST, v4.address().port()));
+    let world = Scripted::resolving_to(&[refused, v4.address()]);
+    let initiator = pong_in(&world, by_name()).await;
+    let _tunnels = [v4.tunnel().await, v4.tunnel().await];
+    until("one family", || initiator.hosts().iter().map(|host| host.address).eq([v4.address()])).await;
+}
+
+#[tokio::test]
+async fn a_name_on_another_machine_is_forbidden_without_tls() {
+    let world = Scripted::resolving_to(&[SocketAddr::from(([192, 0, 2, 1], 1))]);
+    let mut config = by_name();
+    config.allow_plaintext = false;
+    let initiator = pong_in(&world, config).await;
+    let forbidden = soon("the answer", initiator.forbidden()).await;
+    let text =
+        "will not dial responder.example:1: 192.0.2.1 is another machine, and tunnels to it would not be encrypted";
+    assert_eq!(forbidden.to_string(), text);
+    assert_eq!(initiator.totals().dials, 0);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod caller;
 mod drain;
+mod first_bytes;
 mod flow_control;
 mod handshake;
 mod idle;

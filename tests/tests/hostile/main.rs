@@ -1,5 +1,6 @@
 //! Peers that mean harm, or have lost their mind: none may stop, crash or swell either end.
 
+mod callers;
 mod descriptors;
 mod floods;
 mod idle_timeout;

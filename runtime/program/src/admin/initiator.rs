@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 
 use super::certificates;
 use super::drain_query::DrainQuery;
-use super::subject::{HEALTH_PATIENCE, Subject};
+use super::subject::{HEALTH_PATIENCE, Subject, count_of};
 use crate::metrics::Exposition;
-use revtun::initiator::{InitiatorHandle, Totals, TunnelInfo};
+use revtun::initiator::{EndpointInfo, HostInfo, InitiatorHandle, STAGES, Targets, Totals, TunnelInfo};
 use revtun::tls::CertificateStore;
 use revtun::world::World;
+
+/// The most names and hosts of a listener of which `/readyz` tells what is wrong with them.
+const MAX_TROUBLES: usize = 16;
 
 /// An initiator process as the admin listener shows it: every listener of it.
 pub struct InitiatorSubject<W> {
@@ -46,12 +49,12 @@ impl<W: World> Subject for InitiatorSubject<W> {
 
     fn ready(&self) -> Result<(), String> {
         self.healthy()?;
-        let unready = self.listeners.iter().filter(|(address, handle)| address.count() > 0 && !handle.ready());
-        let unready: Vec<_> = unready.map(|(address, _)| address.to_string()).collect();
+        let unready = self.listeners.iter().filter(|(_, handle)| !handle.ready());
+        let unready: Vec<_> = unready.map(|(address, handle)| format!("{address}{}", troubles(handle))).collect();
         if unready.is_empty() {
             Ok(())
         } else {
-            Err(format!("no tunnel was heard recently for {}", unready.join(", ")))
+            Err(format!("no tunnel was heard recently for {}", unready.join("; ")))
         }
     }
 
@@ -61,7 +64,9 @@ impl<W: World> Subject for InitiatorSubject<W> {
             .iter()
             .map(|(address, handle)| {
                 let tunnels: Vec<_> = handle.tunnels().into_iter().map(tunnel).collect();
-                json!({ "address": address.to_string(), "tunnels": tunnels })
+                let hosts: Vec<_> = handle.hosts().into_iter().map(host).collect();
+                let names: Vec<_> = handle.endpoints().into_iter().map(endpoint).collect();
+                json!({ "address": address.to_string(), "names": names, "hosts": hosts, "tunnels": tunnels })
             })
             .collect();
         json!({ "listeners": listeners })
@@ -75,13 +80,23 @@ impl<W: World> Subject for InitiatorSubject<W> {
             "Configured rc:// addresses with a tunnel that was heard recently.",
         )
         .value(ready as u64);
-        let mut stages = BTreeMap::new();
+        let mut stages: BTreeMap<_, u64> = STAGES.into_iter().map(|stage| (stage, 0)).collect();
         for tunnel in self.listeners.iter().flat_map(|(_, handle)| handle.tunnels()) {
             *stages.entry(tunnel.stage).or_insert(0) += 1;
         }
         page.gauge("revtun_initiator_tunnels", "Tunnels, by stage.").by("stage", stages);
+        let targets: Vec<_> = self.listeners.iter().map(|(_, handle)| handle.targets()).collect();
+        let sum = |of: fn(&Targets) -> u32| targets.iter().map(|targets| u64::from(of(targets))).sum();
+        page.gauge("revtun_initiator_hosts", "Addresses of responders that tunnels are wanted to.")
+            .value(sum(|targets| targets.hosts));
+        page.gauge("revtun_initiator_tunnels_wanted", "Tunnels that are wanted, to all hosts.")
+            .value(sum(|targets| targets.tunnels));
         write_totals(self.listeners.iter().map(|(_, handle)| handle.totals()).collect(), page);
         certificates::write(&self.certificates, page);
+    }
+
+    fn everything(&self) -> String {
+        count_of(self.listeners.len(), "listener")
     }
 
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
@@ -94,10 +109,44 @@ impl<W: World> Subject for InitiatorSubject<W> {
         }
         match named.len() {
             0 => Err("no listener has such an identity".to_owned()),
-            1 => Ok("1 listener".to_owned()),
-            many => Ok(format!("{many} listeners")),
+            many => Ok(count_of(many, "listener")),
         }
     }
+}
+
+/// Why a listener has no tunnels: in brackets, what is wrong with each name and host, and when it is tried again.
+fn troubles<W: World>(handle: &InitiatorHandle<W>) -> String {
+    let next = |what: &str, millis: Option<u64>| match millis {
+        Some(millis) => format!("next {what} in {}.{} s", millis / 1000, millis % 1000 / 100),
+        None => format!("{what} under way"),
+    };
+    let names = handle.endpoints().into_iter().filter_map(|name| {
+        let error = format!("cannot resolve {}: {}", name.endpoint, name.last_error?);
+        Some(format!("{error}, {}", next("lookup", name.next_resolve_ms)))
+    });
+    let hosts = handle.hosts().into_iter().filter(|host| !host.up).map(|host| {
+        let error = host.last_error.map_or(String::new(), |error| format!("{error}, "));
+        format!("{}: {error}{}", host.address, next("dial", host.next_dial_ms))
+    });
+    let shown: Vec<_> = names.chain(hosts).take(MAX_TROUBLES).collect();
+    if shown.is_empty() { String::new() } else { format!(" ({})", shown.join("; ")) }
+}
+
+fn host(info: HostInfo) -> Value {
+    json!({
+        "host": info.address,
+        "up": info.up,
+        "last_error": info.last_error,
+        "next_dial_ms": info.next_dial_ms,
+    })
+}
+
+fn endpoint(info: EndpointInfo) -> Value {
+    json!({
+        "name": info.endpoint.to_string(),
+        "last_error": info.last_error,
+        "next_lookup_ms": info.next_resolve_ms,
+    })
 }
 
 fn tunnel(info: TunnelInfo) -> Value {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::certificates;
 use super::drain_query::DrainQuery;
-use super::subject::{HEALTH_PATIENCE, Subject};
+use super::subject::{HEALTH_PATIENCE, Subject, count_of};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
 use revtun::responder::{ResponderHandle, TunnelInfo};
@@ -55,13 +55,17 @@ impl<W: World> Subject for ResponderSubject<W> {
         certificates::write(&self.certificates, page);
     }
 
+    fn everything(&self) -> String {
+        count_of(self.handle.counts().tunnels as usize, "tunnel")
+    }
+
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
         if self.tenant_isolation && query.tenant.is_none() && query.tunnel.is_none() {
             return Err("tenants are isolated, so name the tenant too".to_owned());
         }
         let (scope, what) = scope(query)?;
-        self.handle.drain_scope(scope, query.grace.unwrap_or(self.grace));
-        Ok(what)
+        let matched = self.handle.drain_scope(scope, query.grace.unwrap_or(self.grace));
+        Ok(format!("{what}: {}", count_of(matched, "tunnel")))
     }
 }
 
@@ -157,6 +161,18 @@ fn write_requests<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition) 
         .value(totals.idle_timeouts);
     page.counter("revtun_responder_requests_refused_total", "Requests refused a tunnel, by reason.")
         .by("reason", totals.requests_refused);
+    page.gauge("revtun_responder_downstream_connections", "Connections of callers.")
+        .value(totals.downstream_connections);
+    page.counter(
+        "revtun_responder_downstream_connections_refused_total",
+        "Connections of callers refused because there were too many, by reason.",
+    )
+    .by("reason", totals.downstream_connections_refused);
+    page.counter(
+        "revtun_responder_downstream_connections_displaced_total",
+        "Connections of callers without a request that were closed because others needed their places.",
+    )
+    .value(totals.downstream_connections_displaced);
     page.counter(
         "revtun_responder_downstream_errors_total",
         "Connections of callers that ended with an error, by reason.",

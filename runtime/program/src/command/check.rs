@@ -23,6 +23,6 @@ pub(crate) fn run(given: &Given) -> Result<(), CliError> {
         log::say(&format!("warning: {}", warning.render(Some(file.source()))));
     }
     // Whoever closed our standard output does not want to know.
-    let _unread = writeln!(io::stdout(), "{}: ok", path.display());
+    let _unread = writeln!(io::stdout(), "{}: ok, for {}", path.display(), file.commands());
     Ok(())
 }

@@ -4,12 +4,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
-use revtun::supervise::TaskPanicked;
+use revtun::initiator::{self, ForbiddenEndpoint, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::tls::{self, CertificateStore};
 use revtun::upstream::Forward;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
+use revtun_core::descriptors::DescriptorShares;
 use revtun_program::admin::{self, InitiatorSubject};
 use revtun_program::config::{ConfigError, End, InitiatorSettings};
 use tokio::sync::watch;
@@ -30,7 +30,8 @@ pub(super) fn run(given: &Given) -> Result<(), CliError> {
     let settings = loaded.settings.initiator.clone().unwrap_or_default();
     let plans = settings.plan().map_err(|missing| CliError::diagnostics(&missing, loaded.source()))?;
     let journals = Journals::create(settings.journal.as_deref(), plans.len())?;
-    let outcome = process::on_threads(settings.threads, serve(settings, plans, &journals));
+    let admin = DescriptorShares::of(process::raise_descriptor_limit(), 0, 0, 0).admin;
+    let outcome = process::on_threads(settings.threads, serve(settings, plans, &journals, admin));
     journals.finish();
     outcome
 }
@@ -39,6 +40,7 @@ async fn serve(
     settings: InitiatorSettings,
     plans: Vec<(InitiatorConfig, HostPort)>,
     journals: &Journals,
+    admin_connections: u32,
 ) -> Result<(), CliError> {
     let world = Tokio::begin();
     let signals = Signals::listen(&world).map_err(CliError::own)?;
@@ -46,11 +48,12 @@ async fn serve(
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(CliError::user)?;
     let listeners = Arc::new(start(&world, plans, tls, journals).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
-    let admin = admin::start(&world, settings.admin_listen, Logged(subject)).await;
+    let admin = process::admin(settings.admin_listen, &settings.admin_hosts, admin_connections);
+    let admin = admin::start(&world, admin, Logged(subject)).await;
     let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     process::announce("admin", admin.addr());
     let drained = async {
-        let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
+        let grace = signals.until_drain(&world, &admin, settings.shutdown_delay).await.unwrap_or(settings.drain_grace);
         for (_, listener) in listeners.iter() {
             listener.drain(grace);
         }
@@ -60,20 +63,26 @@ async fn serve(
     };
     tokio::select! {
         biased;
-        panicked = any_failed(&listeners) => Err(CliError::fatal(&panicked)),
+        panicked = any_of(&listeners, |listener| listener.failed()) => Err(CliError::fatal(&panicked)),
+        forbidden = any_of(&listeners, |listener| listener.forbidden()) => Err(refusal(&forbidden)),
         panicked = admin.failed() => Err(CliError::fatal(&panicked)),
         () = drained => Ok(()),
     }
 }
 
-/// Waits for the first listener that dies.
-async fn any_failed(listeners: &Listeners) -> TaskPanicked {
-    let mut failures: Vec<_> = listeners.iter().map(|(_, listener)| Box::pin(listener.failed())).collect();
+/// Waits for the first listener of which `ends` ends.
+async fn any_of<'a, F: Future>(listeners: &'a Listeners, ends: impl Fn(&'a InitiatorHandle<Tokio>) -> F) -> F::Output {
+    let mut waiting: Vec<_> = listeners.iter().map(|(_, listener)| Box::pin(ends(listener))).collect();
     poll_fn(|cx| {
-        let ready = failures.iter_mut().map(|failure| failure.as_mut().poll(cx)).find(Poll::is_ready);
+        let ready = waiting.iter_mut().map(|end| end.as_mut().poll(cx)).find(Poll::is_ready);
         ready.unwrap_or(Poll::Pending)
     })
     .await
+}
+
+/// What to do about an endpoint that must not be dialled.
+fn refusal(forbidden: &ForbiddenEndpoint) -> CliError {
+    CliError::user(format!("{forbidden}; give --tls, or --allow-plaintext if something else encrypts the connection"))
 }
 
 /// Reads the files, if there is to be TLS, and goes on doing so.
@@ -112,13 +121,7 @@ async fn start(
         config.tls.clone_from(&tls);
         let forward = Forward::new(world, service, &config.core).map_err(CliError::user)?;
         let address = config.address.clone();
-        let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| {
-            let remedy = match error.is_forbidden() {
-                true => "give --tls, or --allow-plaintext if something else encrypts the connection",
-                false => "correct the name, or check the resolver",
-            };
-            CliError::user(format!("{error} (upstream {:?}); {remedy}", address.upstream()))
-        })?;
+        let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| refusal(&error))?;
         listeners.push((address, handle));
     }
     Ok(listeners)

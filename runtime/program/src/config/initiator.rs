@@ -5,18 +5,20 @@ pub(super) mod table;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use revtun_core::address::Address;
 use revtun_core::handshake::HeaderNames;
+use revtun_core::hosts;
 use revtun_core::initiator::Config;
 
 use super::bounds::DRAIN_GRACE;
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::files::{errors_of, warnings_of};
+use super::listeners::check_admin;
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::unprotected;
 use revtun::http::HttpLimits;
@@ -29,8 +31,14 @@ use revtun::token::TokenFile;
 pub struct InitiatorSettings {
     /// Where operators and monitoring ask.
     pub admin_listen: SocketAddr,
+    /// The names by which the admin listener may be asked, beside `localhost` and IP addresses.
+    pub admin_hosts: Vec<String>,
+    /// Whether the admin listener may be reached from other machines.
+    pub allow_unauthenticated_admin: bool,
     /// Worker threads; none means one per processor. The number of tunnels does not depend on it.
     pub threads: Option<NonZeroUsize>,
+    /// How long everything is served as before after SIGTERM, while `/readyz` says 503.
+    pub shutdown_delay: Duration,
     /// How long requests may go on after SIGTERM.
     pub drain_grace: Duration,
     /// Where every step of the machines is written to, for `revtun replay`.
@@ -61,6 +69,8 @@ pub struct InitiatorSettings {
     pub allow_plaintext: bool,
     /// Limits and timeouts.
     pub core: Config,
+    /// Which addresses of names get tunnels.
+    pub hosts: hosts::Config,
 }
 
 /// One `rc://` address and the service behind it.
@@ -76,11 +86,23 @@ pub struct Listener {
     pub forward_origin: Origin,
 }
 
+impl Listener {
+    /// Something that is wrong with the address, where it was written.
+    fn diagnostic(&self, what: String, remedy: String) -> Diagnostic {
+        let is_in_file = matches!(self.origin, Origin::File(_));
+        let setting = if is_in_file { "initiator.listener" } else { "" };
+        Diagnostic::new(self.origin.clone(), setting, ConfigError::new(what, remedy))
+    }
+}
+
 impl Default for InitiatorSettings {
     fn default() -> Self {
         Self {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 15091)),
+            admin_hosts: Vec::new(),
+            allow_unauthenticated_admin: false,
             threads: None,
+            shutdown_delay: Duration::ZERO,
             drain_grace: DRAIN_GRACE,
             journal: None,
             listeners: Vec::new(),
@@ -96,6 +118,7 @@ impl Default for InitiatorSettings {
             token_file: None,
             allow_plaintext: false,
             core: Config::default(),
+            hosts: hosts::Config::default(),
         }
     }
 }
@@ -126,7 +149,26 @@ impl InitiatorSettings {
         ];
         let tls =
             errors.into_iter().filter_map(|(setting, error)| Some(Diagnostic::new(Origin::Absent, setting, error?)));
-        tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener))).collect()
+        let twice = self.listeners.iter().enumerate().filter_map(|(index, listener)| self.repeated(index, listener));
+        tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener)))
+            .chain(twice)
+            .chain(self.plaintext_beyond_loopback())
+            .chain(check_admin("initiator.admin_listen", self.admin_listen, self.allow_unauthenticated_admin))
+            .collect()
+    }
+
+    /// Endpoints that would not be dialled because tunnels to them would not be encrypted. Names are judged when they are
+    /// resolved.
+    fn plaintext_beyond_loopback(&self) -> impl Iterator<Item = Diagnostic> + '_ {
+        let is_plaintext = self.tls.is_none() && !self.allow_plaintext;
+        let endpoints = self.upstreams.values().flatten().filter(move |_| is_plaintext);
+        endpoints.filter_map(|endpoint| {
+            let ip = endpoint.host.parse::<IpAddr>().ok().filter(|ip| !ip.to_canonical().is_loopback())?;
+            let what =
+                format!("will not dial {endpoint}: {ip} is another machine, and tunnels to it would not be encrypted");
+            let remedy = "give --tls, or --allow-plaintext if something else encrypts the connection";
+            Some(Diagnostic::new(Origin::Absent, "initiator.upstreams", ConfigError::new(what, remedy)))
+        })
     }
 
     /// What is wrong with the files that the settings name.
@@ -175,6 +217,7 @@ impl InitiatorSettings {
         let endpoints = self.upstreams.get(listener.address.upstream())?;
         let mut config = InitiatorConfig::new(listener.address.clone(), endpoints.clone());
         config.core = self.core;
+        config.hosts = self.hosts;
         config.request_path.clone_from(&self.request_path);
         config.header_names.clone_from(&self.header_names);
         config.max_streams = self.max_streams;
@@ -186,14 +229,31 @@ impl InitiatorSettings {
         Some((config, listener.forward.clone()?))
     }
 
-    fn missing_of(&self, listener: &Listener) -> Vec<Diagnostic> {
-        let diagnostic = |what: String, remedy: String| {
-            let is_in_file = matches!(listener.origin, Origin::File(_));
-            let setting = if is_in_file { "initiator.listener" } else { "" };
-            Diagnostic::new(listener.origin.clone(), setting, ConfigError::new(what, remedy))
+    /// What is wrong with a listener if an earlier one is the same node and dials the same upstream: each would keep its count,
+    /// and the responder could not tell their tunnels apart.
+    fn repeated(&self, index: usize, listener: &Listener) -> Option<Diagnostic> {
+        let key = |listener: &Listener| {
+            let identity = listener.address.identity();
+            let names = [identity.node.as_str(), identity.cluster.as_str(), identity.tenant.as_str()];
+            [names[0], names[1], names[2], listener.address.upstream()].map(str::to_owned)
         };
+        let earlier = self.listeners.iter().take(index).find(|earlier| key(earlier) == key(listener))?;
+        let what = match earlier.address == listener.address {
+            true => format!("{} is given twice", listener.address),
+            false => format!("{} is {} with another count", listener.address, earlier.address),
+        };
+        let remedy = "write each node and upstream once, with the number of tunnels that it shall have in all";
+        Some(listener.diagnostic(what, remedy.to_owned()))
+    }
+
+    fn missing_of(&self, listener: &Listener) -> Vec<Diagnostic> {
+        let diagnostic = |what, remedy| listener.diagnostic(what, remedy);
         let upstream = listener.address.upstream();
         let mut diagnostics = Vec::new();
+        if listener.address.count() == 0 {
+            let what = format!("{} asks for no tunnels", listener.address);
+            diagnostics.push(diagnostic(what, "write a COUNT of 1 or more behind the last colon".to_owned()));
+        }
         if !self.upstreams.contains_key(upstream) {
             let what = format!("unknown upstream {upstream:?} in {}", listener.address);
             let remedy = format!(

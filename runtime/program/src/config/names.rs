@@ -1,6 +1,7 @@
-//! Names in the handshake: its path, its headers, what the responder is called.
+//! Names: the path of the handshake, its headers, what the responder is called, families of addresses.
 
 use revtun_core::handshake::HeaderNames;
+use revtun_core::hosts::LookupFamily;
 
 use super::diagnostic::ConfigError;
 
@@ -16,6 +17,27 @@ pub(super) fn parse_prefix(text: &str) -> Result<HeaderNames, ConfigError> {
     HeaderNames::with_prefix(text).ok_or_else(|| {
         let remedy = "write 1 to 64 letters, digits, - and _, such as x-envoy";
         ConfigError::new(format!("{text:?} is not a valid header name prefix"), remedy)
+    })
+}
+
+/// Reads names of hosts between commas.
+pub(super) fn parse_hosts(text: &str) -> Result<Vec<String>, ConfigError> {
+    let name = |name: &str| {
+        let name = name.trim();
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let remedy = "write names of hosts without ports, with commas between them";
+        let is_name = !name.is_empty() && name.len() <= 253 && name.bytes().all(legal);
+        is_name
+            .then(|| name.strip_suffix('.').unwrap_or(name).to_owned())
+            .ok_or_else(|| ConfigError::new(format!("{name:?} is not the name of a host"), remedy))
+    };
+    text.split(',').map(name).collect()
+}
+
+pub(super) fn parse_lookup_family(text: &str) -> Result<LookupFamily, ConfigError> {
+    LookupFamily::ALL.into_iter().find(|family| family.name() == text).ok_or_else(|| {
+        let names = LookupFamily::ALL.map(LookupFamily::name).join(", ");
+        ConfigError::new(format!("{text:?} is not a family of addresses"), format!("write one of {names}"))
     })
 }
 

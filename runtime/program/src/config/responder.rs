@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::bounds::{DRAIN_GRACE, follow_silence};
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::files::{errors_of, warnings_of};
+use super::listeners::{check_admin, collisions, is_beyond_loopback};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
 use super::token::unprotected;
@@ -23,8 +24,14 @@ use revtun::tls::DenyFile;
 pub struct ResponderSettings {
     /// Where operators and monitoring ask.
     pub admin_listen: SocketAddr,
+    /// The names by which the admin listener may be asked, beside `localhost` and IP addresses.
+    pub admin_hosts: Vec<String>,
+    /// Whether the admin listener may be reached from other machines.
+    pub allow_unauthenticated_admin: bool,
     /// Worker threads; none means one per processor.
     pub threads: Option<NonZeroUsize>,
+    /// How long everything is served as before after SIGTERM, while `/readyz` says 503.
+    pub shutdown_delay: Duration,
     /// How long requests may go on after SIGTERM.
     pub drain_grace: Duration,
     /// Where every step of the machine is written to, for `revtun replay`.
@@ -43,6 +50,8 @@ pub struct ResponderSettings {
     pub deny_list: Option<PathBuf>,
     /// Whether initiators may come from other machines in the clear.
     pub allow_plaintext: bool,
+    /// Whether callers who do not prove who they are may come from other machines.
+    pub allow_unauthenticated_egress: bool,
     /// Everything else that is not about the process. Its TLS is made of the files above.
     pub responder: ResponderConfig,
 }
@@ -52,7 +61,10 @@ impl Default for ResponderSettings {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
             admin_listen: loopback(15090),
+            admin_hosts: Vec::new(),
+            allow_unauthenticated_admin: false,
             threads: None,
+            shutdown_delay: Duration::ZERO,
             drain_grace: DRAIN_GRACE,
             journal: None,
             ping_failure_threshold: None,
@@ -62,6 +74,7 @@ impl Default for ResponderSettings {
             token: TokenSettings::default(),
             deny_list: None,
             allow_plaintext: false,
+            allow_unauthenticated_egress: false,
             responder: ResponderConfig::at(loopback(15443), loopback(15080)),
         }
     }
@@ -77,7 +90,7 @@ impl ResponderSettings {
         let tunnel = self.tls.tunnel(proven);
         let mut diagnostics = Vec::new();
         let at = self.responder.tunnel_listen;
-        if tunnel == Ok(None) && !at.ip().to_canonical().is_loopback() && !self.allow_plaintext {
+        if tunnel == Ok(None) && is_beyond_loopback(at) && !self.allow_plaintext {
             let what = format!("{at} can be reached from other machines, and tunnels would be unencrypted");
             let remedy = "give --tls-cert and --tls-key, or --allow-plaintext if something else encrypts them";
             diagnostics.push(diagnostic("responder.tunnel_listen", ConfigError::new(what, remedy)));
@@ -93,7 +106,25 @@ impl ResponderSettings {
         diagnostics.extend(inner.map(|error| diagnostic("responder.inner_tls", error)));
         diagnostics.extend(tunnel.err().map(|error| diagnostic("responder.tls", error)));
         diagnostics.extend(self.egress_tls.egress().err().map(|error| diagnostic("responder.egress_tls", error)));
+        diagnostics.extend(self.open_egress());
+        diagnostics.extend(check_admin("responder.admin_listen", self.admin_listen, self.allow_unauthenticated_admin));
+        diagnostics.extend(collisions(&[
+            ("responder.tunnel_listen", self.responder.tunnel_listen),
+            ("responder.egress_listen", self.responder.egress_listen),
+            ("responder.admin_listen", self.admin_listen),
+        ]));
         diagnostics
+    }
+
+    /// Callers from other machines have to prove who they are, or somebody has to say that they need not.
+    fn open_egress(&self) -> Option<Diagnostic> {
+        let at = self.responder.egress_listen;
+        let is_authenticated = self.egress_tls.client_ca.is_some();
+        (is_beyond_loopback(at) && !is_authenticated && !self.allow_unauthenticated_egress).then(|| {
+            let what = format!("{at} can be reached from other machines, and callers are not authenticated");
+            let remedy = "listen on 127.0.0.1, require client certificates by client_ca in [responder.egress_tls], or give --allow-unauthenticated-egress if something else authenticates callers";
+            Diagnostic::new(Origin::Absent, "responder.egress_listen", ConfigError::new(what, remedy))
+        })
     }
 
     /// What is wrong with the files that the settings name.

@@ -11,9 +11,10 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use tokio::sync::mpsc;
 
+use super::respond::respond;
 use crate::error::with_sources;
 use crate::http::limits::{HEADERS, READ_BUFFER};
-use crate::http::{RequestBody, TimeoutResponse};
+use crate::http::{Activity, RequestBody, StreamIdle};
 use crate::initiator::command::TunnelCommand;
 use crate::initiator::service::TunnelService;
 use crate::initiator::task::{TunnelTask, end_of_stream};
@@ -28,29 +29,35 @@ pub(super) async fn serve<W: World, S: TunnelService>(
     draining: bool,
 ) -> io::Error {
     let context = Arc::clone(&task.context);
+    // A connection has one request at a time, and is dropped with it.
+    let activity = Activity::new();
     let service = service_fn(|request: Request<Incoming>| {
-        context.counters.requests.add(1);
-        TimeoutResponse::new(context.service.call(request.map(RequestBody::http1)))
+        respond(Arc::clone(&context), Arc::clone(&activity), request.map(|body| RequestBody::http1(body, &activity)))
     });
     let mut server = Builder::new();
     // The time between two requests on a tunnel is not limited.
     server.timer(Timer::new(&context.world)).auto_date_header(false).header_read_timeout(None);
     server.max_headers(HEADERS).max_buf_size(READ_BUFFER);
-    let mut connection = pin!(server.serve_connection(io, service));
+    let connection = server.serve_connection(io, service);
+    let mut connection = pin!(context.idle_timeout().apply(Arc::clone(&activity), connection));
     if draining {
-        connection.as_mut().graceful_shutdown();
+        connection.as_mut().task().graceful_shutdown();
     }
     loop {
         tokio::select! {
             biased;
             command = task.next_command() => match command {
-                TunnelCommand::Goaway => connection.as_mut().graceful_shutdown(),
+                TunnelCommand::Goaway => connection.as_mut().task().graceful_shutdown(),
                 TunnelCommand::SendHandshake | TunnelCommand::Deliver => {}
             },
             Some(notice) = notices.recv() => task.report_notice(notice).await,
             ended = connection.as_mut() => {
                 task.report_notices(&mut notices).await;
-                return ended.map_or_else(|error| io::Error::other(with_sources(&error)), |()| end_of_stream());
+                return match ended {
+                    Some(Ok(())) => end_of_stream(),
+                    Some(Err(error)) => io::Error::other(with_sources(&error)),
+                    None => io::Error::other(StreamIdle),
+                };
             }
         }
     }

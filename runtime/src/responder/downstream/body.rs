@@ -7,11 +7,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use revtun_core::responder::retry::{LINGERING_CLOSE, LINGERING_CLOSE_BYTES};
 
 use crate::error::BoxError;
-use crate::http::{BodyActivity, RecvBody, TimeoutBody};
+use crate::http::{Activity, BodyActivity, RecvBody};
 use crate::responder::shared::Lease;
 use crate::world::World;
 
@@ -24,28 +23,29 @@ pub(in crate::responder) struct DownstreamBody<B: Body> {
     activity: BodyActivity,
 }
 
-impl DownstreamBody<Incoming> {
-    /// Wraps the body of a request on a connection. Dropped before its end, the rest is read for a while by a task of `world`,
-    /// and discarded.
-    pub(super) fn lingering<W: World>(caller: Incoming, world: &W) -> Self {
-        Self::wrap(caller, || {
+impl<B: Body> DownstreamBody<B> {
+    /// The body of a request at the egress listener, which reports to `activity`. Dropped before its end, the rest is read for a
+    /// while by a task of `world`, and discarded.
+    pub(super) fn lingering<W: World>(caller: B, activity: &Arc<Activity>, world: &W) -> Self
+    where
+        B: Body<Data = Bytes> + Unpin + Send + 'static,
+    {
+        Self::wrap(caller, activity, || {
             let world = world.clone();
             Some(Box::new(move |caller| world.spawn(read_and_discard(world.clone(), caller))))
         })
     }
-}
 
-impl<B: Body> DownstreamBody<B> {
-    /// Wraps a body that may be dropped before its end.
-    pub(in crate::responder) fn new(caller: B) -> Self {
-        Self::wrap(caller, || None)
+    /// A body that may be dropped before its end.
+    pub(in crate::responder) fn new(caller: B, activity: &Arc<Activity>) -> Self {
+        Self::wrap(caller, activity, || None)
     }
 
-    fn wrap(caller: B, drain: impl FnOnce() -> Option<Drain<B>>) -> Self {
+    fn wrap(caller: B, activity: &Arc<Activity>, drain: impl FnOnce() -> Option<Drain<B>>) -> Self {
         if caller.is_end_stream() {
             return Self { caller: None, activity: BodyActivity::NONE };
         }
-        let activity = BodyActivity::of(&caller);
+        let activity = BodyActivity::of(&caller, activity);
         Self { caller: Some((caller, drain())), activity }
     }
 }
@@ -83,7 +83,7 @@ impl<B: Body> Drop for DownstreamBody<B> {
 }
 
 /// Reads the rest of a request that has its response already, so that its caller gets to read that.
-async fn read_and_discard<W: World>(world: W, mut caller: Incoming) {
+async fn read_and_discard<W: World>(world: W, mut caller: impl Body<Data = Bytes> + Unpin) {
     let deadline = world.sleep_until(world.now().after(LINGERING_CLOSE));
     let read = async {
         let mut left = LINGERING_CLOSE_BYTES;
@@ -105,16 +105,14 @@ async fn read_and_discard<W: World>(world: W, mut caller: Incoming) {
 /// It ends without an error only if the response is complete.
 // It holds the lease until it ends.
 pub struct LeasedBody<W: World> {
-    body: TimeoutBody<RecvBody>,
-    /// The body failed; the error is returned by the next poll.
-    failure: Option<BoxError>,
+    body: RecvBody,
     _lease: Arc<Lease<W>>,
 }
 
 impl<W: World> LeasedBody<W> {
     /// Wraps `body` from the tunnel of `lease`.
     pub(super) fn new(body: RecvBody, lease: Arc<Lease<W>>) -> Self {
-        Self { body: TimeoutBody::new(body), failure: None, _lease: lease }
+        Self { body, _lease: lease }
     }
 }
 
@@ -123,19 +121,7 @@ impl<W: World> Body for LeasedBody<W> {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(failure) = self.failure.take() {
-            return Poll::Ready(Some(Err(failure)));
-        }
-        match ready!(Pin::new(&mut self.body).poll_frame(task)) {
-            // With an error hyper drops what it has not written yet, which may include the head of the response. The next
-            // poll comes after a write.
-            Some(Err(failure)) => {
-                self.failure = Some(failure);
-                task.waker().wake_by_ref();
-                Poll::Pending
-            }
-            frame => Poll::Ready(frame),
-        }
+        Pin::new(&mut self.body).poll_frame(task).map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -7,7 +7,7 @@ use super::InitiatorSettings;
 use super::addresses::{self, ADDRESSES};
 use super::tls::{CREDENTIALS, INNER_TLS, TLS};
 use crate::config::bounds::{MAX_HEAD_BYTES, MAX_PER_TUNNEL, MAX_RESETS, MAX_THREADS, MIN_HEAD_BYTES};
-use crate::config::names::{parse_path, parse_prefix};
+use crate::config::names::{parse_hosts, parse_lookup_family, parse_path, parse_prefix};
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
 use crate::config::setting::{self, Declaration, Group, Presence};
@@ -79,6 +79,22 @@ const PROCESS: &[Setting] = &[
         Access::Listen(|s| &mut s.admin_listen),
         "Address of the admin listener, with /healthz, /readyz, /tunnels, /metrics and /drain, without authentication",
     ),
+    Setting::new(
+        "admin_hosts",
+        Access::Text {
+            value_name: "NAME,...",
+            example: "revtun.monitoring.example.com",
+            read: |s, text| parse_hosts(text).map(|hosts| s.admin_hosts = hosts),
+            show: |s| (!s.admin_hosts.is_empty()).then(|| s.admin_hosts.join(",")),
+        },
+        "Names by which the admin listener may be asked, in the host header of a request, beside IP addresses and localhost",
+    )
+    .or("none"),
+    Setting::flag(
+        "allow_unauthenticated_admin",
+        Access::Switch(|s| &mut s.allow_unauthenticated_admin),
+        "Let other machines reach the admin listener, because something else keeps strangers from it: it shows identities and drains for whoever asks",
+    ),
     Setting::flag(
         "threads",
         Access::Count {
@@ -90,6 +106,11 @@ const PROCESS: &[Setting] = &[
         "Worker threads; the number of tunnels does not depend on it",
     )
     .or("one per processor"),
+    Setting::flag(
+        "shutdown_delay",
+        Access::Duration(IsOff, |s| &mut s.shutdown_delay),
+        "How long everything is served as before after SIGTERM or SIGINT, while /readyz answers 503 so that load balancers notice; the drain begins then",
+    ),
     Setting::flag(
         "drain_grace",
         Access::Duration(IsOff, |s| &mut s.drain_grace),
@@ -159,7 +180,22 @@ const LIVENESS: &[Setting] = &[
     Setting::new(
         "resolve_interval",
         Access::Duration(IsWrong, |s| &mut s.core.resolve_interval),
-        "How often the names of upstreams are resolved again",
+        "How often the names of upstreams and of the local service are resolved again; while that fails, sooner at first",
+    ),
+    Setting::new(
+        "dns_lookup_family",
+        Access::Text {
+            value_name: "FAMILY",
+            example: "auto",
+            read: |s, text| parse_lookup_family(text).map(|family| s.hosts.lookup_family = family),
+            show: |s| Some(s.hosts.lookup_family.name().to_owned()),
+        },
+        "Which addresses of a name get tunnels: auto, those of IPv6 or of IPv4, whichever has a tunnel first; v4_only; v6_only; all, so that a host with an address of each gets twice as many",
+    ),
+    Setting::new(
+        "removal_delay",
+        Access::Duration(IsOff, |s| &mut s.hosts.removal_delay),
+        "How long a host with tunnels is missing from all answers for its name before they are drained; never before another host of the name has a tunnel",
     ),
 ];
 
@@ -168,6 +204,11 @@ const RETRIES: &[Setting] = &[
         "refused_cap",
         Access::Duration(IsWrong, |s| &mut s.core.refused_cap),
         "Longest pause while connections are refused: the responder restarts",
+    ),
+    Setting::new(
+        "down_cap",
+        Access::Duration(IsWrong, |s| &mut s.core.down_cap),
+        "Longest pause once 16 connections in a row were refused: the responder is down",
     ),
     Setting::new(
         "backoff_base",

@@ -29,6 +29,16 @@ pub(super) const LIMITS: &[Setting] = &[
         "Requests of one tenant that wait for a tunnel",
     ),
     Setting::new(
+        "max_callers",
+        Access::Number(1..=MAX_TABLE, |s| &mut s.responder.max_callers),
+        "Connections of callers; of those without a request, the oldest is closed for a new one",
+    ),
+    Setting::new(
+        "max_callers_per_source",
+        Access::Number(1..=MAX_TABLE, |s| &mut s.responder.max_callers_per_source),
+        "Those from one IPv4 address, or from one /64 of IPv6",
+    ),
+    Setting::new(
         "max_handshakes",
         Access::Number(1..=MAX_TABLE, |s| &mut s.responder.core.max_handshakes),
         "Connections whose handshake is not complete",

@@ -1,0 +1,233 @@
+//! The server of an HTTP/2 connection, on h2 directly: of a tunnel at the initiator, of a caller at the responder.
+//!
+//! hyper's server adds two state machines and a count of all bytes read. Here whoever has the connection accepts its streams, and
+//! a task for each request responds.
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response, StatusCode};
+use hyper::body::Body;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::activity::Activity;
+use super::h2_body::{RecvBody, reset_reason, send_body};
+use super::hop_by_hop::strip_hop_by_hop;
+use super::idle_timeout::IdleTimeout;
+use super::keep_alive::KeepAlive;
+use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, STREAM_WINDOW};
+use super::local_reply::local_reply;
+use super::peer_limits::{PeerLimits, response_list_bytes};
+use crate::error::BoxError;
+use crate::world::World;
+
+/// What a connection may do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Http2Limits {
+    /// Limits that HTTP/1.1 has too.
+    pub(crate) http: HttpLimits,
+    /// Concurrent requests.
+    pub(crate) max_streams: u32,
+    /// The largest frame, in bytes (SETTINGS_MAX_FRAME_SIZE).
+    pub(crate) max_frame_bytes: u32,
+    /// PINGs are sent after this time without a sign of life.
+    pub(crate) ping_interval: Duration,
+}
+
+/// The reason of the local reply in place of a response whose headers are larger than the peer accepts.
+const HEADERS_TOO_LARGE: &str = "response-headers-too-large";
+
+/// A connection on which HTTP/2 has begun.
+pub(crate) struct Http2Server<W, S> {
+    connection: Connection<S, Bytes>,
+    keep_alive: KeepAlive<W>,
+    timeout: IdleTimeout<W>,
+    peer: Arc<PeerLimits>,
+    /// What is taken for the peer's limit unless it announces one.
+    header_bytes: u32,
+    world: W,
+}
+
+/// Why a connection failed.
+#[derive(Debug)]
+pub(crate) enum Http2Error {
+    /// The peer violated HTTP/2, or the connection was lost.
+    Connection(h2::Error),
+    /// A PING was not answered in time.
+    PingTimeout,
+}
+
+impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
+    /// Begins HTTP/2 on `stream`, whose peer announces `peer`.
+    pub(crate) async fn handshake(
+        world: &W,
+        limits: Http2Limits,
+        timeout: IdleTimeout<W>,
+        peer: Arc<PeerLimits>,
+        stream: S,
+    ) -> Result<Self, Http2Error> {
+        let mut connection = Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(limits.max_frame_bytes)
+            .max_concurrent_streams(limits.max_streams)
+            .max_header_list_size(limits.http.header_bytes)
+            .max_pending_accept_reset_streams(limits.http.pending_resets as usize)
+            .max_local_error_reset_streams(Some(FAULTY_STREAMS as usize))
+            .max_send_buffer_size(SEND_BUFFER)
+            .handshake(stream)
+            .await?;
+        let pings = connection.ping_pong().expect("nobody took it before");
+        let keep_alive = KeepAlive::new(world, pings, limits.ping_interval);
+        let header_bytes = limits.http.header_bytes;
+        Ok(Self { connection, keep_alive, timeout, peer, header_bytes, world: world.clone() })
+    }
+
+    /// Sends GOAWAY; the connection ends with the requests in flight.
+    pub(crate) fn graceful_shutdown(&mut self) {
+        self.connection.graceful_shutdown();
+    }
+
+    /// Something came from the peer: a PING can wait.
+    pub(crate) fn heard(&mut self) {
+        self.keep_alive.heard();
+    }
+
+    /// Drives the connection to its end, and has each request answered by `respond`, in a task of its own. Request and response
+    /// report to the [`Activity`]. Cancel safe.
+    pub(crate) async fn serve<F, B>(
+        &mut self,
+        respond: impl FnOnce(Arc<Activity>, Request<RecvBody>) -> F + Clone + Send + 'static,
+    ) -> Result<(), Http2Error>
+    where
+        F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let Self { connection, keep_alive, timeout, peer, header_bytes, world } = self;
+        let accept = poll_fn(|task| {
+            loop {
+                let Some(accepted) = ready!(connection.poll_accept(task)) else { return Poll::Ready(Ok(())) };
+                let (request, sender) = accepted?;
+                let (activity, respond) = (Activity::new(), respond.clone());
+                let (peer, header_bytes) = (Arc::clone(peer), *header_bytes);
+                let reporting = Arc::clone(&activity);
+                // Boxed at once, and begun where it stays: a request has some hundred bytes, and each move copies them.
+                let stream = Box::pin(async move {
+                    let response = pin!(respond(reporting, request_of(request)));
+                    serve_stream(response, sender, &peer, header_bytes).await;
+                });
+                let stream = timeout.apply(activity, stream);
+                world.spawn(async move {
+                    stream.await;
+                });
+            }
+        });
+        tokio::select! {
+            biased;
+            ended = accept => ended,
+            () = keep_alive.timed_out() => Err(Http2Error::PingTimeout),
+        }
+    }
+}
+
+fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
+    let (head, stream) = request.into_parts();
+    let body = RecvBody::new(stream, &head.headers);
+    Request::from_parts(head, body)
+}
+
+/// Sends a response when it is there, unless the stream is reset before.
+async fn serve_stream<B>(
+    mut response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
+    mut sender: SendResponse<Bytes>,
+    peer: &PeerLimits,
+    header_bytes: u32,
+) where
+    B: Body<Data: Send, Error: Into<BoxError>>,
+{
+    let responded = poll_fn(|task| match response.as_mut().poll(task) {
+        Poll::Ready(response) => Poll::Ready(Some(response)),
+        Poll::Pending => sender.poll_reset(task).map(|_reset| None),
+    });
+    let mut response = match responded.await {
+        Some(Ok(response)) => response,
+        Some(Err(error)) => {
+            tracing::debug!(%error, "no response to a request");
+            return sender.send_reset(reset_reason(&*error));
+        }
+        None => return,
+    };
+    strip_hop_by_hop(response.headers_mut());
+    let max = peer.header_list_bytes(header_bytes);
+    let bytes = response_list_bytes(response.headers());
+    if bytes > max {
+        tracing::warn!(bytes, max, "response headers are larger than the peer accepts");
+        let reply = local_reply(StatusCode::BAD_GATEWAY, HEADERS_TOO_LARGE, "The response's headers are too large.\n");
+        return send_response(sender, reply, max).await;
+    }
+    send_response(sender, response, max).await;
+}
+
+/// Sends a response; its trailers may have `max_trailers` bytes.
+async fn send_response<B>(mut sender: SendResponse<Bytes>, response: Response<B>, max_trailers: usize)
+where
+    B: Body<Data: Send, Error: Into<BoxError>>,
+{
+    let (mut head, body) = response.into_parts();
+    let ends = body.is_end_stream();
+    if let (false, Some(length)) = (ends, body.size_hint().exact()) {
+        head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    match sender.send_response(Response::from_parts(head, ()), ends) {
+        Ok(_) if ends => {}
+        Ok(mut stream) => send_body(pin!(body), &mut stream, max_trailers).await,
+        Err(error) => {
+            tracing::debug!(%error, "a response that cannot be sent");
+            sender.send_reset(Reason::INTERNAL_ERROR);
+        }
+    }
+}
+
+impl From<h2::Error> for Http2Error {
+    fn from(error: h2::Error) -> Self {
+        Self::Connection(error)
+    }
+}
+
+/// The error of HTTP/2 itself, or a timeout.
+impl From<Http2Error> for io::Error {
+    fn from(error: Http2Error) -> Self {
+        match error {
+            Http2Error::Connection(error) => Self::other(error),
+            Http2Error::PingTimeout => io::ErrorKind::TimedOut.into(),
+        }
+    }
+}
+
+impl fmt::Display for Http2Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(_) => f.write_str("HTTP/2 connection failed"),
+            Self::PingTimeout => f.write_str("HTTP/2 PING timed out"),
+        }
+    }
+}
+
+impl Error for Http2Error {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Connection(error) => Some(error),
+            Self::PingTimeout => None,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! HTTP/1.1 on a caller's connection, by hyper's server.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context as Task, Poll, ready};
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
+
+use super::caller::{Caller, DownstreamIo};
+use super::respond::{DownstreamResponseBody, respond};
+use crate::error::BoxError;
+use crate::http::Activity;
+use crate::http::limits::{HEADERS, READ_BUFFER};
+use crate::world::{Timer, World};
+
+/// Serves a connection to its end.
+pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamIo<W>) -> Result<(), BoxError> {
+    let context = &caller.context;
+    // A connection has one request at a time, and is dropped with it.
+    let activity = Activity::new();
+    let service = service_fn(|request| serve_request(Arc::clone(caller), Arc::clone(&activity), request));
+    let connection = Builder::new()
+        .timer(Timer::new(&context.world))
+        .header_read_timeout(context.caller_timeout)
+        .max_buf_size(READ_BUFFER)
+        .max_headers(HEADERS)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(context.idle_timeout().apply(Arc::clone(&activity), connection));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => Some(ended),
+        () = caller.last_request_due() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().task().graceful_shutdown();
+            tokio::select! {
+                biased;
+                ended = connection => ended,
+                () = caller.until_stopped() => None,
+            }
+        }
+    };
+    // Without an output the idle timeout ended it, which is counted as such.
+    ended.unwrap_or(Ok(())).map_err(Into::into)
+}
+
+/// One request. The connection closes behind a response to a request that was not read to its end, and while the responder drains.
+async fn serve_request<W: World>(
+    caller: Arc<Caller<W>>,
+    activity: Arc<Activity>,
+    request: Request<Incoming>,
+) -> Result<Response<DeferredErrorBody<DownstreamResponseBody<W>>>, Infallible> {
+    let mut response = respond(&caller, &activity, request).await;
+    let timed_out = response.status() == StatusCode::REQUEST_TIMEOUT && activity.has_timed_out();
+    if timed_out || !caller.is_serving() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| DeferredErrorBody { body, error: None }))
+}
+
+pin_project! {
+    /// A body whose error comes one poll late. With an error hyper drops what it has not written yet, which may include the head of
+    /// the response; the next poll comes after a write.
+    struct DeferredErrorBody<B> {
+        #[pin]
+        body: B,
+        error: Option<BoxError>,
+    }
+}
+
+impl<B: Body<Error = BoxError>> Body for DeferredErrorBody<B> {
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        let this = self.project();
+        if let Some(error) = this.error.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(this.body.poll_frame(task)) {
+            Some(Err(error)) => {
+                *this.error = Some(error);
+                task.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,107 @@
+//! A layer: a request that lost its tunnel is sent again on another one, if the core says so.
+
+use http::Response;
+use revtun_core::TunnelId;
+use revtun_core::responder::retry::{Decision, Loss, Retries};
+
+use super::proxy_request::ProxyBody;
+use super::route::Routed;
+use crate::counter::Counter;
+use crate::http::HttpService;
+use crate::responder::local_reply::LocalReply;
+
+/// Why one try has no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TryError {
+    /// Another try would end no better: there is no tunnel, or the request itself failed on one that goes on.
+    Failed(LocalReply),
+    /// The tunnel was lost, or did not take the request.
+    Lost(TunnelId, Loss),
+}
+
+/// Tries again.
+pub(super) struct Retry<'a, S> {
+    retried: &'a Counter,
+    inner: S,
+}
+
+impl<'a, S> Retry<'a, S> {
+    /// Counts in `retried` how often a request is sent again.
+    pub(super) fn new(retried: &'a Counter, inner: S) -> Self {
+        Self { retried, inner }
+    }
+}
+
+impl<'r, B, S, D> HttpService<Routed<'r, B>> for Retry<'_, S>
+where
+    B: ProxyBody,
+    S: for<'t> HttpService<Routed<'t, B>, Response = Response<D>, Error = TryError>,
+{
+    type Response = Response<D>;
+    type Error = LocalReply;
+
+    async fn call(&self, Routed { target, request }: Routed<'r, B>) -> Result<Response<D>, LocalReply> {
+        let mut retries = Retries::new(request.head.method.is_idempotent());
+        loop {
+            let (tunnel, loss) = match self.inner.call(Routed { target, request: &mut *request }).await {
+                Ok(response) => return Ok(response),
+                Err(TryError::Failed(reply)) => return Err(reply),
+                Err(TryError::Lost(tunnel, loss)) => (tunnel, loss),
+            };
+            match retries.after_loss(loss) {
+                Decision::Retry => {}
+                Decision::GiveUp => return Err(LocalReply::TunnelLost),
+            }
+            self.retried.add(1);
+            tracing::debug!(%tunnel, ?loss, "tunnel lost, request retried");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::future::ready;
+    use std::sync::Mutex;
+
+    use http::Request;
+    use revtun_core::identity::NodeId;
+    use revtun_core::responder::retry::Progress;
+    use revtun_core::responder::{Target, TargetName};
+
+    use super::super::proxy_request::without_body;
+    use super::*;
+    use crate::http::testing::FromFn;
+
+    /// The outcome of a request by `method` whose tries end like this, and how many were retries.
+    async fn outcome(method: &str, tries: &[Result<(), TryError>]) -> (Result<(), LocalReply>, u64) {
+        let mut request = without_body(Request::builder().method(method).uri("/"));
+        let target = Target { tenant: None, name: TargetName::Node(NodeId::new("n").unwrap()) };
+        let left = Mutex::new(RefCell::new(tries.iter().copied()));
+        let inner = FromFn(|_: Routed<'_, _>| {
+            let next = left.lock().unwrap().get_mut().next().expect("no more tries than there are");
+            ready(next.map(Response::new))
+        });
+        let retried = Counter::default();
+        let response = Retry::new(&retried, inner).call(Routed { target, request: &mut request }).await;
+        assert_eq!(left.lock().unwrap().get_mut().next(), None, "every try is made");
+        (response.map(|_| ()), retried.read())
+    }
+
+    fn lost(progress: Progress) -> Result<(), TryError> {
+        Err(TryError::Lost(TunnelId::new(0, 0), Loss { progress, replayable: true }))
+    }
+
+    #[tokio::test]
+    async fn a_lost_request_is_sent_again_if_that_does_no_harm() {
+        assert_eq!(outcome("GET", &[lost(Progress::Sent), Ok(())]).await, (Ok(()), 1));
+        assert_eq!(outcome("POST", &[lost(Progress::Unsent), lost(Progress::Refused), Ok(())]).await, (Ok(()), 2));
+        assert_eq!(outcome("POST", &[lost(Progress::Sent)]).await, (Err(LocalReply::TunnelLost), 0));
+    }
+
+    #[tokio::test]
+    async fn without_a_tunnel_there_is_no_other_try() {
+        let none = Err(TryError::Failed(LocalReply::Saturated));
+        assert_eq!(outcome("GET", &[lost(Progress::Sent), none]).await, (Err(LocalReply::Saturated), 1));
+    }
+}

@@ -1,0 +1,79 @@
+//! A layer: finds out where a request is to go, and makes its head that of a request on a tunnel.
+
+use http::{HeaderValue, Response};
+use revtun_core::responder::Target;
+
+use super::proxy_request::{ProxyBody, ProxyRequest};
+use super::request::{self, TargetHeaders};
+use crate::http::{HttpService, strip_hop_by_hop};
+use crate::responder::local_reply::LocalReply;
+
+/// A request whose target is known.
+pub(super) struct Routed<'r, B: ProxyBody> {
+    pub(super) target: Target<'r>,
+    pub(super) request: &'r mut ProxyRequest<B>,
+}
+
+/// Reads the target from a request's headers.
+pub(super) struct Route<'a, S> {
+    pub(super) tenant_isolation: bool,
+    /// The address of a caller that has one.
+    pub(super) caller: Option<&'a HeaderValue>,
+    /// Whether the caller's connection is inside TLS.
+    pub(super) tls: bool,
+    pub(super) inner: S,
+}
+
+impl<'r, B, S, D> HttpService<&'r mut ProxyRequest<B>> for Route<'_, S>
+where
+    B: ProxyBody,
+    S: for<'t> HttpService<Routed<'t, B>, Response = Response<D>, Error = LocalReply>,
+{
+    type Response = Response<D>;
+    type Error = LocalReply;
+
+    async fn call(&self, request: &'r mut ProxyRequest<B>) -> Result<Response<D>, LocalReply> {
+        let headers = TargetHeaders::read(&request.head.headers, self.tenant_isolation)?;
+        let target = headers.target()?;
+        request::prepare(&mut request.head, self.caller, self.tls)?;
+        let mut response = self.inner.call(Routed { target, request }).await?;
+        strip_hop_by_hop(response.headers_mut());
+        Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use http::Request;
+
+    use super::super::proxy_request::without_body;
+    use super::*;
+    use crate::http::testing::FromFn;
+
+    #[tokio::test]
+    async fn the_target_is_read_before_the_head_changes() {
+        let mut request = without_body(Request::get("/").header("x-node-id", "n").header("host", "h"));
+        let inner = FromFn(|routed: Routed<'_, _>| {
+            assert_eq!(routed.request.head.uri, "http://h/");
+            ready(Ok(Response::builder()
+                .header("keep-alive", "1")
+                .header("x", format!("{:?}", routed.target))
+                .body(())
+                .unwrap()))
+        });
+        let layer = Route { tenant_isolation: false, caller: None, tls: false, inner };
+        let response = layer.call(&mut request).await.unwrap();
+        assert!(response.headers()["x"].to_str().unwrap().contains("\"n\""));
+        assert_eq!(response.headers().len(), 1, "no hop-by-hop headers");
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_target_goes_nowhere() {
+        let inner =
+            FromFn(|_: Routed<'_, _>| -> std::future::Ready<Result<Response<()>, LocalReply>> { unreachable!() });
+        let layer = Route { tenant_isolation: false, caller: None, tls: false, inner };
+        assert_eq!(layer.call(&mut without_body(Request::get("/"))).await.unwrap_err(), LocalReply::NoTarget);
+    }
+}
