@@ -231,11 +231,10 @@ impl Responder {
         let node = known.and_then(|tenant| tenant.node(handshake.identity.node)).map(|node| self.registry.node(node));
         let cluster = known.and_then(|tenant| tenant.cluster(handshake.identity.cluster));
         let crowded = cluster.filter(|key| self.registry.cluster(*key).tunnels >= self.config.max_tunnels_per_cluster);
+        let most_of_tenant = self.config.of_tenant(self.config.max_tunnels_per_tenant);
         let full = if self.counts.tunnels >= self.config.max_tunnels {
             Rejection::ResponderFull
-        } else if known
-            .is_some_and(|tenant| tenant.tunnels >= self.config.of_tenant(self.config.max_tunnels_per_tenant))
-        {
+        } else if known.is_some_and(|tenant| tenant.tunnels >= most_of_tenant) {
             Rejection::TenantFull
         } else if crowded.is_some() {
             Rejection::ClusterFull

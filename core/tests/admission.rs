@@ -1,16 +1,12 @@
 //! Strangers who connect and say nothing keep no honest initiator out, however many they are, from few sources.
 
-#[expect(dead_code, reason = "this story needs no timers of the machine's")]
-mod clock;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clock::Clock;
 use revtun_core::handshake::Instance;
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{CloseReason, Config, Effect, Event, Handshake, Responder, Source, Verdict};
-use revtun_core::{Env, Machine, TunnelId};
+use revtun_core::{Env, Instant, Machine, TunnelId};
 
 /// From the connection of an honest initiator to its request: a long way, and TLS.
 const HANDSHAKE_MILLIS: u64 = 300;
@@ -26,7 +22,9 @@ fn honest(number: u64) -> Source {
 }
 
 struct World {
-    clock: Clock<Responder>,
+    machine: Responder,
+    now: Instant,
+    dice: u64,
     /// What the strangers have open.
     strangers: Vec<TunnelId>,
     dropped: u64,
@@ -42,7 +40,9 @@ struct World {
 impl World {
     fn new(config: Config) -> Self {
         Self {
-            clock: Clock::new(Responder::new(config)),
+            machine: Responder::new(config),
+            now: Instant::from_nanos(100_000_000_000),
+            dice: 0,
             strangers: Vec::new(),
             dropped: 0,
             honest: BTreeMap::new(),
@@ -54,8 +54,7 @@ impl World {
     }
 
     fn connect(&mut self, source: Source) -> Option<TunnelId> {
-        self.clock.dice =
-            self.clock.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         match self.step(Event::Accepted { source })[..] {
             [Effect::Admit { tunnel }] => Some(tunnel),
             [Effect::RefuseConnection { .. }] => None,
@@ -66,17 +65,16 @@ impl World {
     /// A step; the invariants, which look at everything, are asserted behind one in a thousand.
     fn step(&mut self, event: Event<'_>) -> Vec<Effect> {
         self.steps += 1;
-        let Clock { machine, now, dice } = &mut self.clock;
-        let effects = machine.step(Env { now: *now, dice: *dice }, event);
+        let effects = self.machine.step(Env { now: self.now, dice: self.dice }, event);
         if self.steps.is_multiple_of(1000) {
-            machine.check();
+            self.machine.check();
         }
         effects.iter().collect()
     }
 
     /// Whatever is due is done.
     fn tick(&mut self, millis: u64) {
-        while self.clock.machine.deadline().is_some_and(|deadline| deadline <= self.clock.now) {
+        while self.machine.deadline().is_some_and(|deadline| deadline <= self.now) {
             for effect in self.step(Event::Tick) {
                 let Effect::Close { tunnel, reason } = effect else { continue };
                 self.dropped += u64::from(reason == CloseReason::HandshakeDropped);
@@ -120,7 +118,7 @@ impl World {
             assert!(effects.contains(&Effect::Accept { tunnel }), "{effects:?}");
             self.up.push(number);
         }
-        self.clock.pass(1);
+        self.now = self.now.after(Duration::from_millis(1));
     }
 }
 
@@ -139,19 +137,19 @@ fn besieged(config: Config, per_milli: u64, source: impl Fn(u64) -> Source) -> W
         let stranger = world.connect(stranger[0]);
         world.strangers.extend(stranger);
         world.tick(0);
-        world.clock.now = world.clock.now.after(Duration::from_micros(250));
+        world.now = world.now.after(Duration::from_micros(250));
     }
-    let began = world.clock.now;
+    let began = world.now;
     for millis in 0..WITHIN_MILLIS {
         let strangers = wave(per_milli);
         world.pass(millis, &strangers);
-        let machine = world.clock.machine.counts();
+        let machine = world.machine.counts();
         assert!(machine.handshakes <= config.max_handshakes);
         if world.up.len() as u64 == HONEST {
             return world;
         }
     }
-    let passed = world.clock.now.since(began);
+    let passed = world.now.since(began);
     panic!("{} of {HONEST} are up after {passed:?}, {} tries", world.up.len(), world.tries);
 }
 
@@ -200,15 +198,15 @@ fn a_handshake_is_dropped_only_when_there_is_hardly_any_room_and_never_the_only_
         world.tick(0);
         assert_eq!(world.dropped, number);
     }
-    assert_eq!(world.clock.machine.counts().handshakes, 70);
+    assert_eq!(world.machine.counts().handshakes, 70);
 }
 
 #[test]
 fn who_is_dropped_but_quick_gets_its_tunnel_nevertheless() {
     let mut world = World::new(Config { max_handshakes: 8, ..Config::default() });
     let ids: Vec<_> = (0..8).map(|_| world.connect(Source(1)).expect("there is room")).collect();
-    let due = world.clock.machine.deadline().expect("each has a timer");
-    assert!(due <= world.clock.now, "one is dropped");
+    let due = world.machine.deadline().expect("each has a timer");
+    assert!(due <= world.now, "one is dropped");
     for (number, tunnel) in ids.into_iter().enumerate() {
         let name = number.to_string();
         let identity = Identity {
@@ -217,9 +215,9 @@ fn who_is_dropped_but_quick_gets_its_tunnel_nevertheless() {
             tenant: TenantId::new("t").expect("legal"),
         };
         let handshake = Handshake { identity, instance: Some(Instance(1)), verdict: Verdict::Authenticated };
-        let effects = world.clock.tell(Event::HandshakeReceived { tunnel, handshake });
+        let effects = world.step(Event::HandshakeReceived { tunnel, handshake });
         assert!(effects.contains(&Effect::Accept { tunnel }), "{effects:?}");
     }
     world.tick(0);
-    assert_eq!((world.dropped, world.clock.machine.counts().handshakes), (0, 0));
+    assert_eq!((world.dropped, world.machine.counts().handshakes), (0, 0));
 }

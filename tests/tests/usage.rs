@@ -152,7 +152,7 @@ async fn what_a_start_would_refuse_is_seen_by_check() {
         ("[responder]\negress_listen = \"0.0.0.0:0\"\n", "responder", "--allow-unauthenticated-egress"),
         ("[responder]\nadmin_listen = \"0.0.0.0:0\"\n", "responder", "--allow-unauthenticated-admin"),
         ("[responder]\ntunnel_listen = \"0.0.0.0:0\"\n", "responder", "--allow-plaintext"),
-        ("[responder.egress_tls]\ncert = \"/no/cert\"\nkey = \"/dev/null\"\n", "responder", "cannot read /no/cert"),
+        ("[responder.egress_tls]\ncert = \"/no/cert\"\nkey = \"/no/key\"\n", "responder", "cannot read /no/"),
     ] {
         let file = Settings::write(text);
         for command in ["check", command] {
