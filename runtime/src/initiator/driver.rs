@@ -1,7 +1,5 @@
 //! The machine of an initiator, and what performs its effects.
 
-mod record;
-
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +13,6 @@ use revtun_core::{Effects, Env, Instant, Machine, TunnelId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument, debug, info};
 
-use self::record::{TunnelLog, why_closed, why_refused};
 use super::command::{COMMANDS, TunnelCommand};
 use super::context::{Context, Input};
 use super::counters::{HandshakeOutcome, TunnelEnd};
@@ -24,6 +21,7 @@ use super::host_table::{Endpoint, HostTable, Resolved};
 use super::resolve::{ForbiddenEndpoint, resolve};
 use super::task::TunnelTask;
 use super::tunnel::Tunnel;
+use super::tunnel_log::{Progress, TunnelLog, why_closed, why_refused};
 use crate::pump::Driven;
 use crate::supervise::Supervisor;
 use crate::world::World;
@@ -72,18 +70,6 @@ impl TunnelHandle {
     fn log(&self) -> TunnelLog {
         TunnelLog { tunnel: self.tunnel, peer: self.peer }
     }
-}
-
-/// How far a tunnel came, for the log of its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Dialling,
-    /// Connected, and the handshake was sent.
-    Handshaking,
-    /// The handshake was answered.
-    Answered,
-    /// A GOAWAY of either end: the connection may close at any time.
-    Draining,
 }
 
 impl<W: World, S: UseTunnel<W>> Driver<W, S> {

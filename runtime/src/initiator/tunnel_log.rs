@@ -8,8 +8,7 @@ use revtun_core::initiator::CloseReason;
 use revtun_core::outage::Outage;
 use tracing::{debug, info, warn};
 
-use super::Progress;
-use crate::initiator::counters::TunnelEnd;
+use super::counters::TunnelEnd;
 
 /// A line for an operator if it is news, and one for a developer if it is not.
 macro_rules! log_failure {
@@ -39,6 +38,18 @@ pub(super) const fn why_closed(reason: CloseReason) -> Option<&'static str> {
         CloseReason::Refused(_) | CloseReason::Downgraded | CloseReason::Malformed => None,
         CloseReason::Surplus | CloseReason::Drained => None,
     }
+}
+
+/// How far a tunnel came, for the log of its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Dialling,
+    /// Connected, and the handshake was sent.
+    Handshaking,
+    /// The handshake was answered.
+    Answered,
+    /// A GOAWAY of either end: the connection may close at any time.
+    Draining,
 }
 
 /// What the lines are about.
