@@ -136,29 +136,6 @@ impl Initiator {
         self.tunnels.iter().any(|(_, tunnel)| tunnel.is_proven())
     }
 
-    /// Whether the host has a tunnel that was accepted and is not being drained.
-    #[must_use]
-    pub fn is_up(&self, host: HostId) -> bool {
-        self.hosts.get(&host).is_some_and(|host| host.up > 0)
-    }
-
-    /// When the host is dialled next; none while that is not decided: it has what it shall have, or a dial is under way.
-    #[must_use]
-    pub fn next_dial(&self, host: HostId) -> Option<Instant> {
-        match self.hosts.get(&host)?.alarm.get()? {
-            (at, Timer::Dial(_)) => Some(at),
-            (
-                _,
-                Timer::Shed(_)
-                | Timer::ConnectTimeout(_)
-                | Timer::HandshakeTimeout(_)
-                | Timer::Silence(_)
-                | Timer::Grace(_)
-                | Timer::DrainEnd,
-            ) => None,
-        }
-    }
-
     /// How many events were about a tunnel that is no longer known, or came in a stage where they mean nothing.
     #[must_use]
     pub const fn stale(&self) -> u64 {

@@ -10,8 +10,8 @@
 //!                                                                                            └─▶ handover ──▶ ReverseListener
 //! ```
 //!
-//! Reading order: [`context`], [`driver`], [`tunnel`], [`handshake`], [`first_use`], [`serve`], [`handover`]; [`resolve`] is where
-//! hosts come from. The usual [`TunnelService`] is [`upstream::Forward`](crate::upstream::Forward).
+//! Reading order: [`context`], [`driver`], [`tunnel`], [`handshake`], [`first_use`], [`serve`], [`handover`]; [`host_table`] is
+//! where hosts come from, and [`resolve`] asks for their addresses. The usual [`TunnelService`] is [`upstream::Forward`](crate::upstream::Forward).
 
 mod command;
 mod context;
@@ -26,6 +26,7 @@ mod serve;
 mod service;
 mod task;
 mod tunnel;
+mod tunnel_log;
 mod view;
 
 pub use self::context::Run;

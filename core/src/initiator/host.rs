@@ -3,7 +3,8 @@
 use super::host_backoff::HostBackoff;
 use super::ping_interval::PingInterval;
 use super::tunnel::Phase;
-use super::{Initiator, Timer};
+use super::{HostId, Initiator, Timer};
+use crate::Instant;
 use crate::timers::Alarm;
 
 /// What an initiator is to have.
@@ -80,6 +81,31 @@ impl Host {
             Phase::Dialing | Phase::Handshaking => &mut self.pending,
             Phase::Idle { .. } | Phase::InUse { .. } => &mut self.up,
             Phase::Draining => &mut self.draining,
+        }
+    }
+}
+
+impl Initiator {
+    /// Whether the host has a tunnel that was accepted and is not being drained.
+    #[must_use]
+    pub fn is_up(&self, host: HostId) -> bool {
+        self.hosts.get(&host).is_some_and(|host| host.up > 0)
+    }
+
+    /// When the host is dialled next; none while that is not decided: it has what it shall have, or a dial is under way.
+    #[must_use]
+    pub fn next_dial(&self, host: HostId) -> Option<Instant> {
+        match self.hosts.get(&host)?.alarm.get()? {
+            (at, Timer::Dial(_)) => Some(at),
+            (
+                _,
+                Timer::Shed(_)
+                | Timer::ConnectTimeout(_)
+                | Timer::HandshakeTimeout(_)
+                | Timer::Silence(_)
+                | Timer::Grace(_)
+                | Timer::DrainEnd,
+            ) => None,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use revtun_core::initiator::CloseReason;
+use revtun_core::handshake::Answer;
+use revtun_core::initiator::{Cause, CloseReason};
 
 use crate::counter::Counter;
 
@@ -23,6 +24,16 @@ pub(super) enum HandshakeOutcome {
 impl HandshakeOutcome {
     const NAMES: [&'static str; 10] =
         ["accepted", "1xx", "2xx", "3xx", "4xx", "5xx", "malformed", "timed-out", "lost", "downgraded"];
+
+    /// That of an answer.
+    pub(super) const fn of(answer: Answer) -> Self {
+        match answer {
+            Answer::Accepted { .. } => Self::Accepted,
+            Answer::Refused { status, .. } => Self::Status(status),
+            Answer::Downgraded => Self::Downgraded,
+            Answer::Malformed => Self::Malformed,
+        }
+    }
 
     fn index(self) -> usize {
         match self {
@@ -60,6 +71,14 @@ impl TunnelEnd {
         "lost",
         "downgraded",
     ];
+
+    /// That of a connection that ended by itself.
+    pub(super) const fn of(cause: Cause) -> Self {
+        match cause {
+            Cause::Refused => Self::DialRefused,
+            Cause::Lost => Self::Lost,
+        }
+    }
 
     fn index(self) -> usize {
         match self {

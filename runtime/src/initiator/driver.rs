@@ -1,25 +1,27 @@
 //! The machine of an initiator, and what performs its effects.
 
-mod record;
-
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use revtun_core::handshake::Answer;
 use revtun_core::hosts;
-use revtun_core::initiator::{Effect, Event, HostId, Initiator};
+use revtun_core::initiator::{Cause, CloseReason, Effect, Event, HostId, Initiator};
 use revtun_core::{Effects, Env, Instant, Machine, TunnelId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument, debug, info};
 
 use super::command::{COMMANDS, TunnelCommand};
 use super::context::{Context, Input};
+use super::counters::{HandshakeOutcome, TunnelEnd};
 use super::first_use::UseTunnel;
 use super::host_table::{Endpoint, HostTable, Resolved};
 use super::resolve::{ForbiddenEndpoint, resolve};
 use super::task::TunnelTask;
 use super::tunnel::Tunnel;
+use super::tunnel_log::{Progress, TunnelLog, why_closed, why_refused};
 use crate::pump::Driven;
 use crate::supervise::Supervisor;
 use crate::world::World;
@@ -64,16 +66,10 @@ struct TunnelHandle {
     _alive: oneshot::Sender<Infallible>,
 }
 
-/// How far a tunnel came, for the log of its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Dialling,
-    /// Connected, and the handshake was sent.
-    Handshaking,
-    /// The handshake was answered.
-    Answered,
-    /// A GOAWAY of either end: the connection may close at any time.
-    Draining,
+impl TunnelHandle {
+    fn log(&self) -> TunnelLog {
+        TunnelLog { tunnel: self.tunnel, peer: self.peer }
+    }
 }
 
 impl<W: World, S: UseTunnel<W>> Driver<W, S> {
@@ -112,7 +108,7 @@ impl<W: World, S: UseTunnel<W>> Driver<W, S> {
             Effect::SendHandshake { tunnel } => self.send(tunnel, TunnelCommand::SendHandshake),
             Effect::Deliver { tunnel } => self.send(tunnel, TunnelCommand::Deliver),
             Effect::Goaway { tunnel } => self.send(tunnel, TunnelCommand::Goaway),
-            Effect::Close { tunnel, reason } => self.record_close(tunnel, reason),
+            Effect::Close { tunnel, reason } => self.close(tunnel, reason),
             Effect::Forget { host } => self.step_hosts(|table, env| table.forgotten(env, host)),
             Effect::Drained => {
                 info!("drained");
@@ -209,6 +205,83 @@ impl<W: World, S: UseTunnel<W>> Driver<W, S> {
         let _ = handle.commands.try_send(command);
     }
 
+    /// Before the machine processes an event.
+    fn record(&mut self, event: Event) {
+        match event {
+            Event::Used { tunnel, protocol } => info!(%tunnel, ?protocol, "tunnel in use"),
+            Event::GoawayReceived { tunnel } => {
+                let Some(handle) = self.handle(tunnel) else { return };
+                handle.progress = Progress::Draining;
+                let (host, peer) = (handle.host, handle.peer);
+                self.changed.push(host);
+                info!(%tunnel, %peer, "the responder drains the tunnel");
+            }
+            Event::DrainRequested { grace } => {
+                info!(?grace, "draining");
+                self.state.send_modify(|state| state.table.hosts.stop());
+            }
+            Event::TargetSet { .. }
+            | Event::Connected { .. }
+            | Event::Answered { .. }
+            | Event::Heard { .. }
+            | Event::Closed { .. }
+            | Event::Tick => {}
+        }
+    }
+
+    /// The responder answered, and gave a `reason` if it refused.
+    fn answered(&mut self, tunnel: TunnelId, answer: Answer, reason: &str) {
+        if let Some(handle) = self.handle(tunnel) {
+            handle.progress = Progress::Answered;
+            let (host, log) = (handle.host, handle.log());
+            self.context.counters.handshaken(HandshakeOutcome::of(answer));
+            if let Some(why) = why_refused(answer, reason) {
+                log.refused(self.failed(host, &why), answer, &why, reason);
+            } else if let Answer::Accepted { revtun } = answer {
+                let mut outage = None;
+                self.state.send_modify(|state| outage = state.table.accepted(host));
+                self.changed.push(host);
+                log.accepted(revtun, outage.as_ref());
+            }
+        }
+        self.step(Event::Answered { tunnel, answer });
+    }
+
+    /// The machine has closed a tunnel.
+    fn close(&mut self, tunnel: TunnelId, reason: CloseReason) {
+        let Some(handle) = self.remove(tunnel) else { return };
+        self.changed.push(handle.host);
+        self.context.counters.ended(TunnelEnd::Closed(reason));
+        if reason == CloseReason::HandshakeTimeout {
+            self.context.counters.handshaken(HandshakeOutcome::TimedOut);
+        }
+        let is_news = why_closed(reason).is_some_and(|why| self.failed(handle.host, why));
+        handle.log().closed(is_news, reason);
+    }
+
+    /// The connection of a tunnel has ended.
+    fn ended(&mut self, tunnel: TunnelId, cause: Cause, error: &io::Error) {
+        let Some(handle) = self.remove(tunnel) else { return };
+        self.changed.push(handle.host);
+        self.context.counters.ended(TunnelEnd::of(cause));
+        if handle.progress == Progress::Handshaking {
+            self.context.counters.handshaken(HandshakeOutcome::Lost);
+        }
+        let reason = error.to_string();
+        let is_news = handle.progress != Progress::Draining && self.failed(handle.host, &reason);
+        handle.log().ended(is_news, handle.progress, &reason);
+        self.step(Event::Closed { tunnel, cause });
+    }
+
+    /// Notes that a dial, a handshake or a tunnel failed. Returns whether that is news.
+    fn failed(&mut self, host: HostId, reason: &str) -> bool {
+        let now = self.context.world.now();
+        let mut is_news = false;
+        self.state.send_modify(|state| is_news = state.table.failed(now, host, reason));
+        self.step_hosts(|table, env| table.hosts.step(env, hosts::Event::DialFailed { host }));
+        is_news
+    }
+
     fn handle(&mut self, tunnel: TunnelId) -> Option<&mut TunnelHandle> {
         self.tunnels.get_mut(tunnel.slot())?.as_mut().filter(|handle| handle.tunnel == tunnel)
     }
@@ -259,14 +332,8 @@ impl<W: World, S: UseTunnel<W>> Driven for Driver<W, S> {
                 self.record(event);
                 self.step(event);
             }
-            Input::Answered { tunnel, answer, reason } => {
-                self.record_answer(tunnel, answer, &reason);
-                self.step(Event::Answered { tunnel, answer });
-            }
-            Input::Ended { tunnel, cause, error } => {
-                self.record_end(tunnel, cause, &error);
-                self.step(Event::Closed { tunnel, cause });
-            }
+            Input::Answered { tunnel, answer, reason } => self.answered(tunnel, answer, &reason),
+            Input::Ended { tunnel, cause, error } => self.ended(tunnel, cause, &error),
             Input::Resolved(resolved) => self.resolved(&resolved),
         }
         self.report_changed();
