@@ -24,6 +24,7 @@ mod event;
 mod fencing;
 mod invariants;
 mod keepalive;
+mod lapse;
 mod name_index;
 mod pick;
 mod registry;
@@ -37,6 +38,7 @@ mod waiting;
 pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
 pub use event::{CloseReason, DrainScope, Effect, Event, Handshake, Refusal, StreamId, Target, TargetName, Verdict};
+pub use lapse::Lapse;
 pub use registry::{ClusterKey, NodeKey, TargetKey};
 #[doc(hidden)]
 pub use spec_state::{SpecNode, SpecQueue, SpecState, SpecTunnel};
@@ -299,7 +301,7 @@ impl Responder {
             Some(Timer::EchoTimeout(id)) => self.close(id, CloseReason::PingTimeout),
             Some(Timer::Silence(id)) => self.close(id, CloseReason::Silent),
             Some(Timer::Retire(id)) => self.retire(env, id),
-            Some(Timer::Grace(id)) => self.close(id, CloseReason::GraceExpired),
+            Some(Timer::Grace(id)) => self.close(id, self.overdue_reason(id)),
             Some(Timer::Serve(target)) => self.serve(env, target),
             Some(Timer::WaitTimeout(stream)) => self.wait_timeout(stream),
             Some(Timer::Drain) => self.drain_on(env),

@@ -18,6 +18,7 @@ mod client;
 mod command;
 mod context;
 mod counters;
+mod credentials;
 mod downstream;
 mod downstream_error;
 mod egress_client;
@@ -26,6 +27,7 @@ mod handle;
 mod handshake;
 mod listen;
 mod local_reply;
+mod revocation;
 mod shared;
 mod task;
 mod tick;
@@ -38,6 +40,7 @@ pub use self::downstream::LeasedBody;
 pub use self::egress_client::{ClientError, EgressClient};
 pub use self::error::StartError;
 pub use self::local_reply::LocalReply;
+pub use self::revocation::Revocation;
 pub use self::view::TunnelInfo;
 
 use std::net::SocketAddr;
@@ -104,6 +107,8 @@ pub struct ResponderConfig {
     pub tls: Option<TunnelServer>,
     /// Verifies the token of each handshake; none requires no token.
     pub token: Option<TokenVerifier>,
+    /// What counts no more of what initiators prove; tunnels that it is about end when it changes.
+    pub revocation: Revocation,
     /// TLS for callers.
     pub egress_tls: Option<Server>,
 }
@@ -130,6 +135,7 @@ impl ResponderConfig {
             caller_timeout: Duration::from_secs(300),
             tls: None,
             token: None,
+            revocation: Revocation::default(),
             egress_tls: None,
         }
     }
@@ -165,6 +171,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         caller_timeout: config.caller_timeout,
         tls: config.tls,
         token: config.token,
+        revocation: config.revocation,
         egress_tls: config.egress_tls,
         counters: Counters::default(),
         world: world.clone(),

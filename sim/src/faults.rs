@@ -5,4 +5,4 @@ pub mod hostile;
 mod swarm;
 
 pub use self::fault::{CrashKind, Direction, Fault};
-pub use self::swarm::{draw, draw_hostile_peers, draw_later};
+pub use self::swarm::{draw, draw_dns, draw_hostile_peers, draw_later};

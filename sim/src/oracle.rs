@@ -15,6 +15,7 @@ mod isolation;
 mod livelock;
 mod make_before_break;
 mod memory;
+mod names;
 mod panic;
 mod property;
 mod rate_window;
@@ -55,6 +56,7 @@ impl Oracles {
             Box::new(handshake_ends::HandshakeEnds::of(plan)),
             Box::new(drain::DrainEnds::default()),
             Box::new(make_before_break::MakeBeforeBreak::of(plan)),
+            Box::new(names::NamesDrainNothing::of(plan)),
             Box::new(fencing::SupersededGetNoWork::of(plan)),
             Box::new(resource_leak::NoResourceLeak),
             Box::new(memory::BoundedMemory::of(plan)),

@@ -171,6 +171,7 @@ impl Plan {
             draw_peers(&mut plan, span);
             let dice = &mut crate::dice::dice(seed, "later faults");
             plan.faults.extend(faults::draw_later(dice, responders, initiators, span));
+            plan.faults.extend(faults::draw_dns(&mut crate::dice::dice(seed, "name service"), span));
             plan.faults.sort_by_key(|(at, _)| *at);
         }
         plan

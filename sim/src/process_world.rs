@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use revtun::journal::Journal;
@@ -20,18 +20,48 @@ use crate::net::socket::Socket;
 
 /// DNS, the same for every process. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct Dns(Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>);
+pub struct Dns(Arc<Mutex<Names>>);
+
+/// What the resolvers do.
+#[derive(Debug, Default)]
+struct Names {
+    addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// How many faults make them fail.
+    outages: u32,
+    /// What faults make them wait for.
+    delay: Duration,
+}
 
 impl Dns {
     /// From now on `name` has these addresses.
     pub fn set(&self, name: &str, addresses: Vec<IpAddr>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), addresses);
+        self.names().addresses.insert(name.to_owned(), addresses);
     }
 
-    /// The addresses of `name`.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Vec<IpAddr> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default()
+    /// From now on all resolvers fail, once more or once less than before.
+    pub fn fail(&self, more: bool) {
+        let outages = &mut self.names().outages;
+        *outages = if more { *outages + 1 } else { outages.saturating_sub(1) };
+    }
+
+    /// From now on answers take this much longer, or so much less long.
+    pub fn delay(&self, by: Duration, more: bool) {
+        let delay = &mut self.names().delay;
+        *delay = if more { *delay + by } else { delay.saturating_sub(by) };
+    }
+
+    /// The addresses of `name`, and how long the answer takes.
+    fn get(&self, name: &str) -> (io::Result<Vec<IpAddr>>, Duration) {
+        let names = self.names();
+        let answer = match names.outages {
+            0 => Ok(names.addresses.get(name).cloned().unwrap_or_default()),
+            _ => Err(io::Error::other("no name server answers")),
+        };
+        (answer, names.delay)
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -102,7 +132,11 @@ impl World for ProcessWorld {
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        Ok(self.0.dns.get(host).into_iter().map(|address| SocketAddr::new(address, port)).collect())
+        let (answer, delay) = self.0.dns.get(host);
+        if delay > Duration::ZERO {
+            sleep(delay).await;
+        }
+        Ok(answer?.into_iter().map(|address| SocketAddr::new(address, port)).collect())
     }
 
     fn journal(&self) -> &Journal {

@@ -22,7 +22,7 @@ pub struct Scenario {
 }
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "swarm",
         about: "Two minutes of what the seed draws: link conditions, faults of every kind, then a part of the world is healed.",
@@ -48,6 +48,11 @@ pub const SCENARIOS: [Scenario; 11] = [
         name: "node-drain",
         about: "The tunnels of one node after another are drained: new ones replace them, and no request is lost.",
         plan: node_drain,
+    },
+    Scenario {
+        name: "names",
+        about: "The name service fails, lies, leaves out hosts and is slow, also while initiators start: no tunnel is lost by it.",
+        plan: names,
     },
     Scenario {
         name: "fencing",
@@ -193,6 +198,30 @@ fn node_drain(seed: u64) -> Plan {
         drain: SECOND * 43,
         end: SECOND * 58,
         ..plan.times
+    };
+    plan
+}
+
+fn names(seed: u64) -> Plan {
+    let mut plan = good(seed);
+    let mut dice = dice(seed, "names");
+    let mut millis = |range: std::ops::Range<u64>| Duration::from_millis(dice.u64(range));
+    let restarts_at = SECOND * 24 + millis(500..1_000);
+    plan.faults = vec![
+        (Duration::ZERO, Fault::DnsOutage { duration: millis(500..2_000) }),
+        (SECOND * 9 + millis(0..1_000), Fault::DnsLie { duration: millis(6_000..12_000) }),
+        (SECOND * 24, Fault::DnsOutage { duration: millis(4_000..8_000) }),
+        (restarts_at, Fault::Crash { host: HostId::Initiator(0), how: CrashKind::Kill, down: millis(0..1_000) }),
+        (SECOND * 36 + millis(0..1_000), Fault::DnsRemoval { responder: 1, duration: millis(6_000..12_000) }),
+        (SECOND * 50, Fault::DnsDelay { delay: millis(1_000..12_000), duration: SECOND * 8 }),
+    ];
+    plan.times = Times {
+        warm: SECOND * 8,
+        heal: SECOND * 60,
+        converged: SECOND * 61,
+        quiescent: SECOND * 62,
+        drain: SECOND * 63,
+        end: SECOND * 78,
     };
     plan
 }

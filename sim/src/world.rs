@@ -92,6 +92,8 @@ struct SimWorld {
     plan: Arc<Plan>,
     network: Network,
     dns: Dns,
+    /// How many faults have DNS say something else.
+    dns_lies: u32,
     history: History,
     oracles: oracle::Oracles,
     authority: Arc<CertificateAuthority>,
@@ -116,6 +118,7 @@ impl SimWorld {
         let mut world = Self {
             network: Network::new(net.enter(), addresses, plan.link_conditions, dice(plan.seed, "wire")),
             dns: Dns::default(),
+            dns_lies: 0,
             history: History::default(),
             oracles: oracle::Oracles::of(&plan),
             authority: Arc::new(CertificateAuthority::new()),
@@ -212,8 +215,10 @@ impl SimWorld {
             .filter(|(_, host_state)| !host_state.is_removed_from_dns())
             .filter_map(|(_, host_state)| host_state.public);
         let hostile = &self.host_states[&HostId::Hostile];
-        let hostile_responder = hostile.service.as_ref().map(|_| hostile.kernel().1);
-        self.dns.set(CLOUD, named.chain(hostile_responder).collect());
+        let elsewhere = hostile.kernel().1;
+        let hostile_responder = hostile.service.as_ref().map(|_| elsewhere);
+        let addresses = if self.dns_lies > 0 { vec![elsewhere] } else { named.chain(hostile_responder).collect() };
+        self.dns.set(CLOUD, addresses);
     }
 
     fn record_fault(&mut self, fault: Fault) {

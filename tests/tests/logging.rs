@@ -197,21 +197,41 @@ async fn three_hundred_bad_handshakes_are_told_in_a_few_lines() {
 }
 
 #[tokio::test]
-async fn a_site_whose_responder_is_down_does_not_say_so_at_each_dial() {
+async fn a_site_whose_responder_is_down_says_so_once() {
     let flags = ["--upstream", "cloud=127.0.0.1:1", "--forward", "http://127.0.0.1:1"];
     let mut process = begin(&[INITIATOR, &flags].concat(), Stdio::piped());
     let admin = listener(&mut process, "admin").await;
-    until(SOON, "it dials", async || (metrics(admin).await.value("revtun_initiator_dials_total") > 25).then_some(()))
+    until(SOON, "it dials", async || (metrics(admin).await.value("revtun_initiator_dials_total") > 8).then_some(()))
         .await;
     process.signal("TERM");
     assert_eq!(process.end(SOON).await.code(), Some(0));
-    let log = until(SOON, "it is told", async || {
-        let log = process.stderr();
-        log.contains("left out").then_some(log)
+    let log = until(SOON, "it ends", async || Some(process.stderr()).filter(|log| log.contains("drained"))).await;
+    let told: Vec<_> = log.lines().filter(|line| line.contains("dial failed")).collect();
+    assert!(told.len() == 1 && told[0].contains("Connection refused"), "{log}");
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_resolved_ends_nobody_and_is_told_once() {
+    let flags = ["--upstream", "cloud=no-such-host.invalid:1", "--forward", "http://no-such-host.invalid:1"];
+    // Several listeners do not wait for one.
+    let second = ["--address", "rc://edge-2:edge:acme@cloud:1"];
+    let mut process = begin(&[INITIATOR, &second, &flags].concat(), Stdio::piped());
+    let admin = listener(&mut process, "admin").await;
+    until(SOON, "/readyz tells", async || {
+        let answer = get(admin, "/readyz").await.ok()?;
+        let text = answer.text();
+        (answer.status == StatusCode::SERVICE_UNAVAILABLE
+            && text.matches("cannot resolve no-such-host.invalid:1: ").count() == 2)
+            .then_some(())
     })
     .await;
-    let told = log.lines().filter(|line| line.contains("dial failed") && !line.contains("left out")).count();
-    assert!((10..14).contains(&told), "{log}");
+    assert_eq!(get(admin, "/healthz").await.expect("an answer").status, StatusCode::OK);
+    assert_eq!(process.ended(), None);
+    process.signal("TERM");
+    assert_eq!(process.end(SOON).await.code(), Some(0));
+    let log = process.stderr();
+    assert_eq!(log.matches("cannot resolve an endpoint, and will try again").count(), 2, "{log}");
+    assert!(log.matches("cannot resolve the local service, and will try again").count() <= 2, "{log}");
 }
 
 #[tokio::test]

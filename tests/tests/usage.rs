@@ -101,8 +101,11 @@ async fn what_an_initiator_lacks_is_told_in_one_line() {
     mistake(&[INITIATOR, &upstream, &forward].concat(), "--address").await;
     mistake(&[INITIATOR, &address, &forward].concat(), "cloud").await;
     mistake(&[INITIATOR, &address, &upstream].concat(), "--forward").await;
-    let unresolvable = ["--upstream", "cloud=no-such-host.invalid:1"];
-    mistake(&[INITIATOR, &address, &unresolvable, &forward].concat(), "no-such-host.invalid").await;
+    let none = ["--address", "rc://n:c:t@cloud:0"];
+    let nothing = "--address: rc://n:c:t@cloud:0 asks for no tunnels; write a COUNT of 1 or more";
+    mistake(&[INITIATOR, &none, &upstream, &forward].concat(), nothing).await;
+    let twice = "--address: rc://n:c:t@cloud:1 is given twice";
+    mistake(&[INITIATOR, &address, &address, &upstream, &forward].concat(), twice).await;
 }
 
 #[tokio::test]

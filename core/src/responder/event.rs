@@ -147,6 +147,11 @@ pub enum DrainScope<'a> {
     Target(Target<'a>),
     /// This one.
     Tunnel(TunnelId),
+    /// This one, because what proved its identity ends when `grace` does: see [`Lapse`](super::Lapse). A drain that is under way
+    /// ends then at the latest.
+    Expired(TunnelId),
+    /// This one, because what proved its identity counts no more.
+    Revoked(TunnelId),
 }
 
 /// What the runtime is to do.
@@ -259,4 +264,8 @@ pub enum CloseReason {
     Evicted,
     /// The handshake was ended early: too many were under way, and most of them from its source.
     HandshakeDropped,
+    /// What proved its identity has ended.
+    CredentialsExpired,
+    /// What proved its identity was revoked.
+    CredentialsRevoked,
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use revtun::http::HttpLimits;
+use revtun_core::hosts::LookupFamily;
 use revtun_program::config::{Diagnostic, LogFormat, Settings, Source};
 
 /// Every diagnostic of a file, as `revtun check` prints it.
@@ -306,4 +307,41 @@ fn listeners_on_one_port_are_named() {
     let found = diagnostics("[responder]\ntunnel_listen = \"127.0.0.1:15090\"\n");
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("admin_listen: 127.0.0.1:15090 is taken by tunnel_listen"), "{found:?}");
+}
+
+#[test]
+fn an_address_without_tunnels_or_given_twice_is_told_with_its_place() {
+    let text = r#"[initiator]
+listener = [
+    { address = "rc://n:c:t@cloud:1", forward = "http://a" },
+    { address = "rc://n:c:t@other:1", forward = "http://a" },
+    { address = "rc://n:c:t@cloud:1", forward = "http://b" },
+    { address = "rc://n2:c:t@cloud:0", forward = "http://a" },
+    { address = "rc://n:c:t@other:7", forward = "http://a" },
+]
+[initiator.upstreams]
+cloud = ["a:1"]
+other = ["a:1"]
+"#;
+    let mut found = diagnostics(text);
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "f.toml:5:17: initiator.listener: rc://n:c:t@cloud:1 is given twice; write each node and upstream once, with the number of tunnels that it shall have in all",
+            "f.toml:6:17: initiator.listener: rc://n2:c:t@cloud:0 asks for no tunnels; write a COUNT of 1 or more behind the last colon",
+            "f.toml:7:17: initiator.listener: rc://n:c:t@other:7 is rc://n:c:t@other:1 with another count; write each node and upstream once, with the number of tunnels that it shall have in all",
+        ]
+    );
+}
+
+#[test]
+fn which_addresses_of_names_get_tunnels_is_a_setting() {
+    let read = |text: &str| Settings::parse(text).map(|settings| settings.initiator.unwrap().hosts);
+    let hosts = read("[initiator]\ndns_lookup_family = \"v4_only\"\nremoval_delay = \"1m\"\n").unwrap();
+    assert_eq!((hosts.lookup_family, hosts.removal_delay), (LookupFamily::V4Only, Duration::from_secs(60)));
+    assert_eq!(read("[initiator]\n").unwrap().lookup_family, LookupFamily::Auto);
+    let found = diagnostics("[initiator]\ndns_lookup_family = \"v6\"\n");
+    let expected = "f.toml:2:21: initiator.dns_lookup_family: \"v6\" is not a family of addresses; write one of auto, v4_only, v6_only, all";
+    assert_eq!(found[0], expected);
 }

@@ -20,6 +20,8 @@ pub(super) struct Counters {
     pub(super) handshake_timeouts: Counter,
     pub(super) handshakes_dropped: Counter,
     pub(super) tls_failures: Counter,
+    pub(super) credentials_expired: Counter,
+    pub(super) credentials_revoked: Counter,
     pub(super) pings_sent: Counter,
     pub(super) pings_echoed: Counter,
     pub(super) requests_assigned: Counter,
@@ -78,6 +80,10 @@ impl Counters {
             handshake_timeouts: self.handshake_timeouts.read(),
             handshakes_dropped: self.handshakes_dropped.read(),
             tls_failures: self.tls_failures.read(),
+            credentials_ended: vec![
+                ("expired", self.credentials_expired.read()),
+                ("revoked", self.credentials_revoked.read()),
+            ],
             handshakes_rejected: named(Rejection::ALL.map(Rejection::name), &self.rejections),
             tokens_refused: named(TokenError::ALL.map(TokenError::name), &self.token_faults),
             pings_sent: self.pings_sent.read(),
@@ -116,6 +122,8 @@ pub struct Totals {
     pub handshakes_dropped: u64,
     /// Connections at the tunnel listener whose TLS handshake failed.
     pub tls_failures: u64,
+    /// Tunnels that were drained because what proved their identity ended, `expired` or `revoked`.
+    pub credentials_ended: Vec<(&'static str, u64)>,
     /// Handshakes and connections rejected, by [`Rejection::name`].
     pub handshakes_rejected: Vec<(&'static str, u64)>,
     /// Tokens refused, by [`TokenError::name`].

@@ -27,8 +27,12 @@ use crate::world::World;
 pub(super) async fn run<W: World>(task: TunnelTask<W>, stream: W::Stream) {
     // In a box of its own: an idle tunnel does not need the memory of the handshake.
     match Box::pin(handshake(&task, stream)).await {
-        Ok(stream) => {
-            let end = carry(&task, stream).await;
+        Ok((stream, credentials)) => {
+            let end = tokio::select! {
+                biased;
+                end = carry(&task, stream) => end,
+                never = credentials.watch(&task) => match never {},
+            };
             task.context.counters.ended(end);
             log_end(&task, end);
             report_end(&task, end);
@@ -188,7 +192,9 @@ async fn serve<W: World>(task: &TunnelTask<W>, stream: MaybeTlsStream<W::Stream>
     };
     let Context { world, config, http, .. } = &*task.context;
     let (io, mut notices, goaway) = TunnelIo::requesting(world, stream, echoes);
-    let Ok((client, mut connection)) = TunnelClient::start(io, config.max_streams, http.header_bytes).await else {
+    let peer = io.peer_limits();
+    let Ok((client, mut connection)) = TunnelClient::start(io, peer, config.max_streams, http.header_bytes).await
+    else {
         return TunnelEnd::Lost;
     };
     let pings = connection.ping_pong().expect("nobody took it before");

@@ -19,7 +19,7 @@ pub(super) enum TunnelEnd {
 
 impl TunnelEnd {
     /// The reasons of all ends in logs and metrics, by [`Self::index`].
-    pub(super) const NAMES: [&'static str; 13] = [
+    pub(super) const NAMES: [&'static str; 15] = [
         "handshake-timeout",
         "linger-timeout",
         "ping-timeout",
@@ -33,6 +33,8 @@ impl TunnelEnd {
         "lost",
         "unexpected-bytes",
         "echo-flood",
+        "credentials-expired",
+        "credentials-revoked",
     ];
 
     pub(super) fn index(self) -> usize {
@@ -50,6 +52,8 @@ impl TunnelEnd {
             Self::Lost => 10,
             Self::UnexpectedBytes => 11,
             Self::EchoFlood => 12,
+            Self::Closed(CloseReason::CredentialsExpired) => 13,
+            Self::Closed(CloseReason::CredentialsRevoked) => 14,
         }
     }
 

@@ -41,6 +41,12 @@ impl<'a> Certificate<'a> {
         names.filter_map(name).collect()
     }
 
+    /// Its serial number, big-endian.
+    #[must_use]
+    pub fn serial(&self) -> &[u8] {
+        self.0.raw_serial()
+    }
+
     /// The first and the last second in which it is valid, since 1970.
     #[must_use]
     pub fn validity(&self) -> RangeInclusive<u64> {

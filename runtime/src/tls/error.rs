@@ -36,6 +36,11 @@ pub enum TlsFileError {
         /// The file.
         path: PathBuf,
     },
+    /// A file holds no certificate revocation list.
+    NoRevocationList {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file holds a private key that is encrypted, and nobody is there to be asked for its passphrase.
     EncryptedKey {
         /// The file.
@@ -108,6 +113,7 @@ impl fmt::Display for TlsFileError {
             Self::NotPem { path, source } => write!(f, "{} is not valid PEM: {source}", path.display()),
             Self::NoCertificate { path } => write!(f, "{} holds no certificate", path.display()),
             Self::NoPrivateKey { path } => write!(f, "{} holds no private key", path.display()),
+            Self::NoRevocationList { path } => write!(f, "{} holds no certificate revocation list", path.display()),
             Self::EncryptedKey { path } => {
                 write!(f, "{} holds a private key that is encrypted", path.display())
             }
@@ -149,6 +155,7 @@ impl Error for TlsFileError {
             Self::UnusableRoots { source } => Some(source),
             Self::NoCertificate { .. }
             | Self::NoPrivateKey { .. }
+            | Self::NoRevocationList { .. }
             | Self::EncryptedKey { .. }
             | Self::UnsupportedKey { .. }
             | Self::ReadableKey { .. }

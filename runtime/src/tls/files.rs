@@ -7,8 +7,9 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::certificate::Certificate;
@@ -26,6 +27,8 @@ pub struct ServerFiles {
     pub key: PathBuf,
     /// Who may have signed the certificates of clients; with it, each must show one.
     pub client_ca: Option<PathBuf>,
+    /// The certificate revocation lists of those, in PEM (RFC 5280 §5). A certificate whose signer has none there counts.
+    pub crl: Option<PathBuf>,
     /// The protocols to choose from; none to leave that open.
     pub alpn: &'static [&'static [u8]],
 }
@@ -44,7 +47,7 @@ impl ServerFiles {
     /// A certificate and its key. Clients need none, and choose any protocol.
     #[must_use]
     pub fn new(cert: PathBuf, key: PathBuf) -> Self {
-        Self { cert, key, client_ca: None, alpn: &[] }
+        Self { cert, key, client_ca: None, crl: None, alpn: &[] }
     }
 }
 
@@ -53,7 +56,8 @@ impl Reloadable for ServerFiles {
     type Error = TlsFileError;
 
     fn paths(&self) -> Vec<&Path> {
-        [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()].into_iter().flatten().map(AsRef::as_ref).collect()
+        let files = [Some(&self.cert), Some(&self.key), self.client_ca.as_ref(), self.crl.as_ref()];
+        files.into_iter().flatten().map(AsRef::as_ref).collect()
     }
 
     fn certificate_validity(&self) -> Option<RangeInclusive<u64>> {
@@ -69,15 +73,11 @@ impl Reloadable for ServerFiles {
     }
 
     fn load(&self) -> Result<ServerConfig, TlsFileError> {
-        let provider = provider();
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = ServerConfig::builder_with_provider(provider());
         let builder = builder.with_safe_default_protocol_versions().expect("ring speaks TLS 1.2 and 1.3");
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
-            Some(path) => {
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(path)?), provider).build();
-                builder.with_client_cert_verifier(verifier.map_err(|source| TlsFileError::UnusableRoots { source })?)
-            }
+            Some(ca) => builder.with_client_cert_verifier(client_verifier(ca, self.crl.as_deref())?),
         };
         let (chain, key) = own_pair(&self.cert, &self.key)?;
         let mut config = builder
@@ -128,6 +128,22 @@ impl Reloadable for ClientFiles {
             }
         }
     }
+}
+
+/// Takes the certificates that one of `ca` has signed and none of `crl` has revoked.
+pub(super) fn client_verifier(ca: &Path, crl: Option<&Path>) -> Result<Arc<dyn ClientCertVerifier>, TlsFileError> {
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider());
+    if let Some(path) = crl {
+        builder = builder.with_crls(revocation_lists(path)?).allow_unknown_revocation_status();
+    }
+    builder.build().map_err(|source| TlsFileError::UnusableRoots { source })
+}
+
+/// All lists of a file; at least one.
+fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsFileError> {
+    let lists = CertificateRevocationListDer::pem_slice_iter(&read(path)?).collect::<Result<Vec<_>, _>>();
+    let lists = lists.map_err(|source| TlsFileError::NotPem { path: path.to_owned(), source })?;
+    if lists.is_empty() { Err(TlsFileError::NoRevocationList { path: path.to_owned() }) } else { Ok(lists) }
 }
 
 /// The cryptography, the same for everybody.

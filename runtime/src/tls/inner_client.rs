@@ -16,8 +16,8 @@ use super::counting_io::CountingIo;
 use super::failure;
 use super::full_handshake;
 use super::maybe_tls::MaybeTlsStream;
+use super::proof::Proof;
 use super::reload::Current;
-use super::server::Proof;
 use crate::prefixed_io::PrefixedIo;
 
 /// The client within tunnels: a responder, to whom initiators prove themselves a second time.
@@ -53,8 +53,7 @@ impl InnerClient {
 
     /// Whether the initiator within `tunnel` is the one that was accepted outside.
     pub(crate) fn proves<S>(&self, tunnel: &MaybeTlsStream<S>, accepted: &Identity<'_>) -> bool {
-        let proof = Proof::new(self.binding.clone(), tunnel.peer_certificate());
-        proof.judge(accepted) == Verdict::Authenticated
+        Proof::new(self.binding.clone(), tunnel.peer_certificates()).judge(accepted) == Verdict::Authenticated
     }
 
     /// Does the client's part of a TLS handshake within `tunnel`. Late echoes are taken out; `echoes` has seen all that

@@ -48,14 +48,14 @@ impl<S> MaybeTlsStream<S> {
         }
     }
 
-    /// The certificate that the peer has shown, if any.
-    pub(super) fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
+    /// The certificates that the peer has shown: its own first; none if it has shown none.
+    pub(super) fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         let session: &CommonState = match &self.0 {
-            Kind::Plain(_) => return None,
+            Kind::Plain(_) => return &[],
             Kind::Tls(stream) => stream.get_ref().1,
             Kind::Inner(stream) => stream.get_ref().1,
         };
-        session.peer_certificates()?.first()
+        session.peer_certificates().unwrap_or_default()
     }
 
     /// The connection below everything.

@@ -6,20 +6,17 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 use revtun_core::binding::Binding;
-use revtun_core::identity::Identity;
-use revtun_core::responder::Verdict;
 use rustls::ServerConfig;
-use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use super::Extent;
-use super::certificate::Certificate;
 use super::counting_io::CountingIo;
 use super::failure;
 use super::full_handshake;
 use super::inner_client::InnerClient;
 use super::maybe_tls::MaybeTlsStream;
+use super::proof::Proof;
 use super::record_reader::RecordReader;
 use super::reload::Current;
 use crate::prefixed_io::PrefixedIo;
@@ -106,7 +103,7 @@ impl TunnelServer {
             _ => failure::explained(error),
         })?;
         let stream = MaybeTlsStream::tls(stream);
-        let proof = Proof::new(self.binding.clone(), stream.peer_certificate());
+        let proof = Proof::new(self.binding.clone(), stream.peer_certificates());
         Ok((stream, proof))
     }
 }
@@ -130,29 +127,3 @@ impl fmt::Display for ClosedUnused {
 }
 
 impl Error for ClosedUnused {}
-
-/// What a client proved.
-#[derive(Debug, Default)]
-pub struct Proof {
-    binding: Option<Arc<Binding>>,
-    certificate: Option<CertificateDer<'static>>,
-}
-
-impl Proof {
-    pub(super) fn new(binding: Option<Arc<Binding>>, certificate: Option<&CertificateDer<'static>>) -> Self {
-        Self { binding, certificate: certificate.cloned() }
-    }
-
-    /// What to make of a claim. Where nothing has to be proven, everybody is believed.
-    #[must_use]
-    pub fn judge(&self, claim: &Identity<'_>) -> Verdict {
-        match (&self.binding, &self.certificate) {
-            (None, _) => Verdict::Authenticated,
-            (Some(_), None) => Verdict::Unauthenticated,
-            (Some(binding), Some(der)) => match Certificate::parse(der) {
-                Ok(certificate) => binding.verify(&certificate.names(), claim),
-                Err(_) => Verdict::Mismatch,
-            },
-        }
-    }
-}

@@ -6,12 +6,11 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
 use revtun_core::binding::Statement;
 use revtun_core::identity::Identity;
-use revtun_core::responder::Verdict;
-use revtun_core::token::{Claims, Policy, Token, TokenError};
+use revtun_core::token::{CLOCK_SKEW_SECONDS, Claims, Policy, Token, TokenError};
 use serde_json::{Map, Value};
 
 use super::keys::Keys;
-use super::verifier::VerifyToken;
+use super::verifier::{VerifyToken, Vouched};
 use crate::tls::Current;
 
 /// What a responder demands of JSON Web Tokens, and the keys to verify them with.
@@ -33,7 +32,7 @@ impl JwtVerifier {
 }
 
 impl VerifyToken for JwtVerifier {
-    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenError> {
+    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Vouched, TokenError> {
         let keys = Arc::clone(&self.keys.borrow());
         let (kind, said) = verified(&keys, token)?;
         let audiences: Vec<_> = said.get("aud").into_iter().flat_map(texts).collect();
@@ -48,7 +47,9 @@ impl VerifyToken for JwtVerifier {
             needs_key: said.contains_key("cnf"),
             statements: &statements,
         };
-        self.policy.verify(&claims, now, claim)
+        let verdict = self.policy.verify(&claims, now, claim)?;
+        let expires = claims.expires.map(|end| end.saturating_add(CLOCK_SKEW_SECONDS));
+        Ok(Vouched { verdict, expires, id: said.get("jti").and_then(Value::as_str).map(str::to_owned) })
     }
 }
 

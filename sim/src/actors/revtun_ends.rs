@@ -1,7 +1,6 @@
 //! The shipped responder and initiator, started as their processes start them.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use revtun::initiator::{self, HostPort, InitiatorConfig, InitiatorHandle, Run};
 use revtun::responder::{self, ResponderConfig, ResponderHandle};
@@ -13,7 +12,7 @@ use revtun_core::binding::{Binding, Placeholder, Template};
 use super::addresses::{CLOUD, EGRESS, SERVICE, TUNNELS, anywhere};
 use crate::deterministic_tls::CertificateAuthority;
 use crate::plan::Plan;
-use crate::process_world::{ProcessWorld, sleep};
+use crate::process_world::ProcessWorld;
 
 /// The handle of an end, once it has started. Cheap to clone: all clones are one.
 pub struct Slot<H>(Arc<Mutex<Option<Arc<H>>>>);
@@ -46,9 +45,6 @@ impl<H> Clone for Slot<H> {
         Self(Arc::clone(&self.0))
     }
 }
-
-/// The pause before a process that could not start is started again.
-const RESTART: Duration = Duration::from_secs(1);
 
 /// Starts a responder.
 ///
@@ -96,13 +92,7 @@ pub async fn initiator(
     });
     let forward = Forward::new(&world, place("127.0.0.1", SERVICE), &config.core).expect("a legal place");
     let run = Run::begin(&world);
-    loop {
-        match initiator::start(&world, config.clone(), run.clone(), forward.clone()).await {
-            Ok(handle) => return slot.set(handle),
-            // A process manager starts it again.
-            Err(_) => sleep(RESTART).await,
-        }
-    }
+    slot.set(initiator::start(&world, config, run, forward).await.expect("it may dial every machine"));
 }
 
 fn extent(plan: &Plan) -> Extent {

@@ -125,6 +125,23 @@ pub enum Fault {
         /// For how long.
         duration: Duration,
     },
+    /// The resolvers of all hosts fail.
+    DnsOutage {
+        /// For how long.
+        duration: Duration,
+    },
+    /// The responders' DNS name has one address alone, at which nobody listens.
+    DnsLie {
+        /// For how long.
+        duration: Duration,
+    },
+    /// The resolvers of all hosts take their time.
+    DnsDelay {
+        /// How much.
+        delay: Duration,
+        /// For how long.
+        duration: Duration,
+    },
     /// All gauges and counters are read.
     Scrape {
         /// Of whom.
@@ -184,7 +201,7 @@ pub enum CrashKind {
 
 impl Fault {
     /// The names of all kinds. The order decides what a seed draws, so new ones go to the end.
-    pub const KINDS: [&str; 23] = [
+    pub const KINDS: [&str; 26] = [
         "partition",
         "cut-one-direction",
         "flap",
@@ -208,6 +225,9 @@ impl Fault {
         "drain-node",
         "hostile-initiator",
         "hostile-responder",
+        "dns-outage",
+        "dns-lie",
+        "dns-delay",
     ];
 
     /// The name of its kind.
@@ -232,6 +252,9 @@ impl Fault {
             Self::Drain { .. } => "drain-initiator",
             Self::DrainNode { .. } => "drain-node",
             Self::DnsRemoval { .. } => "dns-removal",
+            Self::DnsOutage { .. } => "dns-outage",
+            Self::DnsLie { .. } => "dns-lie",
+            Self::DnsDelay { .. } => "dns-delay",
             Self::Scrape { .. } => "scrape",
             Self::RequestBurst { .. } => "request-burst",
             Self::GarbageClient { .. } => "garbage-client",
@@ -264,6 +287,7 @@ impl Fault {
             | Self::Drain { host, .. }
             | Self::Scrape { host } => vec![host],
             Self::HostileResponder { .. } => vec![HostId::Hostile],
+            Self::DnsOutage { .. } | Self::DnsLie { .. } | Self::DnsDelay { .. } => Vec::new(),
         }
     }
 
@@ -277,6 +301,9 @@ impl Fault {
             | Self::Delay { duration, .. }
             | Self::Freeze { duration, .. }
             | Self::DnsRemoval { duration, .. }
+            | Self::DnsOutage { duration }
+            | Self::DnsLie { duration }
+            | Self::DnsDelay { duration, .. }
             | Self::HostileResponder { duration, .. } => Some(duration),
             Self::Flap { .. }
             | Self::NatRebind { .. }
@@ -303,9 +330,12 @@ impl fmt::Display for Fault {
         match self {
             Self::Partition { direction, duration, .. } => write!(f, " {direction:?} for {duration:?}"),
             Self::Flap { every, times, .. } => write!(f, " {times} times for {every:?}"),
-            Self::SynDrop { duration, .. } | Self::Freeze { duration, .. } | Self::DnsRemoval { duration, .. } => {
-                write!(f, " for {duration:?}")
-            }
+            Self::SynDrop { duration, .. }
+            | Self::Freeze { duration, .. }
+            | Self::DnsRemoval { duration, .. }
+            | Self::DnsOutage { duration }
+            | Self::DnsLie { duration } => write!(f, " for {duration:?}"),
+            Self::DnsDelay { delay, duration } => write!(f, " {delay:?} for {duration:?}"),
             Self::PacketLoss { loss, duration, .. } => write!(f, " {loss}‰ for {duration:?}"),
             Self::Delay { delay, duration, .. } => write!(f, " {delay:?} for {duration:?}"),
             Self::Crash { down, .. } => write!(f, " down for {down:?}"),

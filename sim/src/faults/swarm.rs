@@ -14,7 +14,7 @@ const STARTS_MAX: usize = 5;
 /// what it was before they existed.
 const FIRST_KINDS: usize = 20;
 
-/// Kinds that [`draw`] and [`draw_later`] draw; [`draw_hostile_peers`] draws the rest.
+/// Kinds that [`draw`] and [`draw_later`] draw; [`draw_hostile_peers`] and [`draw_dns`] draw the rest.
 const DRAWN_KINDS: usize = 21;
 
 /// Faults within `span`, in the order of their times.
@@ -100,6 +100,23 @@ pub fn draw_hostile_peers(
         let at = random_time(dice, span);
         let duration = Duration::from_secs(dice.u64(3..30));
         faults.push((at, Fault::HostileResponder { behaviour: HostileResponder::draw(dice), duration }));
+    }
+    faults
+}
+
+/// Trouble with the name service within `span`.
+pub fn draw_dns(dice: &mut fastrand::Rng, span: (Duration, Duration)) -> Vec<(Duration, Fault)> {
+    let mut faults = Vec::new();
+    if chance(dice, 150) {
+        for _ in 0..dice.usize(1..5) {
+            let (at, duration) = (random_time(dice, span), random_duration(dice));
+            let fault = match dice.u8(..3) {
+                0 => Fault::DnsOutage { duration },
+                1 => Fault::DnsLie { duration },
+                _ => Fault::DnsDelay { delay: Duration::from_millis(dice.u64(100..12_000)), duration },
+            };
+            faults.push((at, fault));
+        }
     }
     faults
 }

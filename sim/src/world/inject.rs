@@ -180,6 +180,12 @@ impl SimWorld {
                 self.host_state(HostId::Responder(responder)).dns_removals += 1;
                 self.publish_dns();
             }
+            Fault::DnsOutage { .. } => self.dns.fail(true),
+            Fault::DnsLie { .. } => {
+                self.dns_lies += 1;
+                self.publish_dns();
+            }
+            Fault::DnsDelay { delay, .. } => self.dns.delay(delay, true),
             Fault::Scrape { host } => return self.scrape(host),
             Fault::RequestBurst { responder, requests } => {
                 (0..requests).for_each(|_| self.send_request(Some(responder)))
@@ -261,6 +267,12 @@ impl SimWorld {
                 host_state.dns_removals = host_state.dns_removals.saturating_sub(1);
                 self.publish_dns();
             }
+            Fault::DnsOutage { .. } => self.dns.fail(false),
+            Fault::DnsLie { .. } => {
+                self.dns_lies = self.dns_lies.saturating_sub(1);
+                self.publish_dns();
+            }
+            Fault::DnsDelay { delay, .. } => self.dns.delay(delay, false),
             Fault::HostileResponder { .. } => {
                 if let Some(process) = self.host_state(HostId::Hostile).service.take() {
                     process.kill();

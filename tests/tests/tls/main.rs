@@ -1,9 +1,11 @@
 //! Tunnels and callers inside TLS: what stays secret, who is believed, and what an end refuses.
 
 mod envoys;
+mod lapse;
 mod plaintext;
 mod refusals;
 mod resumption;
+mod suite;
 
 use std::fs;
 use std::net::SocketAddr;

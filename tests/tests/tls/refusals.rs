@@ -8,8 +8,10 @@ use revtun_tests::certificates::{Authority, Files, P521};
 use revtun_tests::issuer::{Paper, now};
 use revtun_tests::revtun;
 use revtun_tests::settings::Settings;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
-use super::TEMPLATE;
+use super::{TEMPLATE, counts, metrics, responder, shows};
 
 #[test]
 fn nothing_leaves_this_machine_in_the_clear_unless_somebody_says_so() {
@@ -123,8 +125,31 @@ fn check_tells_certificates_that_are_not_valid_now_and_keys_that_others_can_read
     assert!(text.lines().all(warns), "{text}");
 }
 
+/// Load balancers connect and close, some with a reset.
+#[tokio::test]
+async fn a_health_check_of_tcp_is_no_tls_failure() {
+    let authority = Authority::new();
+    let server = authority.issue("server", &["127.0.0.1"]);
+    let mut responder = responder(&[&shows(&server)]).await;
+    for closes_with_reset in [false, true] {
+        let check = TcpStream::connect(responder.tunnel()).await.expect("it listens");
+        if closes_with_reset {
+            check.set_zero_linger().expect("a socket");
+        }
+    }
+    counts(responder.admin(), "revtun_responder_handshakes_abandoned_total", 2).await;
+    assert_eq!(metrics(responder.admin()).await.value("revtun_responder_tls_handshake_failures_total"), 0);
+    // Whoever begins and does not go on is one.
+    let mut half = TcpStream::connect(responder.tunnel()).await.expect("it listens");
+    half.write_all(&[22, 3, 1]).await.expect("there is room");
+    drop(half);
+    counts(responder.admin(), "revtun_responder_tls_handshake_failures_total", 1).await;
+    let log = responder.process().stderr();
+    assert_eq!(log.matches("TLS handshake failed").count(), 1, "{log}");
+}
+
 /// Runs a command that must not start anything; its exit code and its last lines.
-fn said(args: &[&str]) -> (Option<i32>, String) {
+pub(super) fn said(args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(revtun::binary()).args(args).output().expect("the binary runs");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }

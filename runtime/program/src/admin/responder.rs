@@ -139,6 +139,11 @@ fn write_handshakes<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition
     page.counter("revtun_responder_tokens_rejected_total", "Bearer tokens rejected, by reason.")
         .by("reason", totals.tokens_refused);
     page.counter(
+        "revtun_responder_credentials_ended_total",
+        "Tunnels drained because what proved their identity expired or was revoked, by reason.",
+    )
+    .by("reason", totals.credentials_ended);
+    page.counter(
         "revtun_responder_accept_pauses_total",
         "Times that a listener stopped accepting for want of file descriptors or memory.",
     )

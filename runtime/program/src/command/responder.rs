@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use revtun::journal::Journal;
 use revtun::responder::{self, ResponderConfig, StartError};
-use revtun::tls::{CertificateStore, InnerClient, Server, TunnelServer};
+use revtun::tls::{CertificateStore, DenyFile, InnerClient, Server, TunnelServer};
 use revtun::token::{JwtVerifier, TokenVerifier};
 use revtun::world::Tokio;
 use revtun_core::descriptors::DescriptorShares;
@@ -67,6 +67,12 @@ fn secure(
     if let Some((keys, policy)) = settings.token.demands()? {
         let keys = certificates.watch(world, "token", keys, hup.clone())?;
         config.token = Some(TokenVerifier::new(JwtVerifier::new(keys, Arc::new(policy))));
+    }
+    if let Some(path) = settings.deny_list.clone() {
+        config.revocation.deny = Some(certificates.watch(world, "deny-list", DenyFile::new(path), hup.clone())?);
+    }
+    if let Some(files) = settings.tls.verifier() {
+        config.revocation.certificates = Some(certificates.watch(world, "revocation", files, hup.clone())?);
     }
     if let Some((files, binding)) = settings.tls.tunnel(config.token.is_some())? {
         let demands_certificates = files.client_ca.is_some();

@@ -1,7 +1,7 @@
 //! What an operator is told about files of certificates, keys and tokens that cannot be used.
 
 use super::diagnostic::ConfigError;
-use revtun::tls::{Reloadable, TlsFileError};
+use revtun::tls::{DenyFileError, Reloadable, TlsFileError};
 use revtun::token::{KeySetFileError, TokenFileError};
 use revtun::world::{Tokio, World};
 
@@ -17,6 +17,7 @@ impl From<TlsFileError> for ConfigError {
             | TlsFileError::NoPrivateKey { .. }
             | TlsFileError::NotX509 { .. }
             | TlsFileError::UnusableRoot { .. } => "give a PEM file made for this",
+            TlsFileError::NoRevocationList { .. } => "give a PEM file with X509 CRL in it",
             TlsFileError::EncryptedKey { .. } => "decrypt it into a file that nobody else can read",
             TlsFileError::UnsupportedKey { .. } => "make a key of one of these kinds, and a certificate for it",
             TlsFileError::ReadableKey { .. } => "take the right to read it from others (chmod o-r)",
@@ -25,6 +26,15 @@ impl From<TlsFileError> for ConfigError {
             _ => "give other files",
         };
         Self::new(error.to_string(), remedy)
+    }
+}
+
+impl From<DenyFileError> for ConfigError {
+    fn from(error: DenyFileError) -> Self {
+        Self::new(
+            error.to_string(),
+            "give a text file with lines such as: serial 0a:1b, san NAME, token ID, node TENANT/CLUSTER/NODE",
+        )
     }
 }
 

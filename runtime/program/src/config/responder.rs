@@ -17,6 +17,7 @@ use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
 use super::token::unprotected;
 use revtun::responder::ResponderConfig;
+use revtun::tls::DenyFile;
 
 /// What an operator may set of a responder. The default listens on loopback only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct ResponderSettings {
     pub egress_tls: ServerTlsSettings,
     /// The tokens of initiators.
     pub token: TokenSettings,
+    /// The file with certificates, tokens and identities that count no more.
+    pub deny_list: Option<PathBuf>,
     /// Whether initiators may come from other machines in the clear.
     pub allow_plaintext: bool,
     /// Whether callers who do not prove who they are may come from other machines.
@@ -69,6 +72,7 @@ impl Default for ResponderSettings {
             inner_tls: None,
             egress_tls: ServerTlsSettings::default(),
             token: TokenSettings::default(),
+            deny_list: None,
             allow_plaintext: false,
             allow_unauthenticated_egress: false,
             responder: ResponderConfig::at(loopback(15443), loopback(15080)),
@@ -137,7 +141,8 @@ impl ResponderSettings {
         let inner = of("responder.inner_tls", errors_of(inner.map(|(files, _)| files)));
         let egress = of("responder.egress_tls", errors_of(egress));
         let token = of("responder.token", errors_of(keys));
-        tls.chain(inner).chain(egress).chain(token).collect()
+        let deny = of("responder.deny_list", errors_of(self.deny_list.clone().map(DenyFile::new)));
+        tls.chain(inner).chain(egress).chain(token).chain(deny).collect()
     }
 
     /// What should be mended about those files, although they can be used.

@@ -6,7 +6,7 @@ use revtun_core::binding::{Binding, Placeholder, Template};
 use rustls::pki_types::ServerName;
 
 use super::diagnostic::ConfigError;
-use revtun::tls::{ClientFiles, Extent, ServerFiles};
+use revtun::tls::{ClientFiles, ClientVerifierFiles, Extent, ServerFiles};
 
 /// What callers may speak inside TLS.
 const EGRESS_ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
@@ -24,6 +24,8 @@ pub struct ServerTlsSettings {
     pub key: Option<PathBuf>,
     /// The file with those who may have signed the certificates of clients.
     pub client_ca: Option<PathBuf>,
+    /// The file with the revocation lists of those.
+    pub crl: Option<PathBuf>,
     /// How much of a tunnel is inside TLS.
     pub extent: Extent,
     /// Where the node id stands in a client's certificate.
@@ -82,6 +84,12 @@ impl ServerTlsSettings {
         }
     }
 
+    /// The files by which the certificates of standing tunnels are judged again; none without revocation lists.
+    #[must_use]
+    pub fn verifier(&self) -> Option<ClientVerifierFiles> {
+        Some(ClientVerifierFiles::new(self.client_ca.clone()?, self.crl.clone()?))
+    }
+
     /// The files of the server within an initiator's tunnels.
     ///
     /// # Errors
@@ -99,10 +107,15 @@ impl ServerTlsSettings {
     }
 
     fn files(&self, alpn: &'static [&'static [u8]]) -> Result<Option<ServerFiles>, ConfigError> {
+        if self.crl.is_some() && self.client_ca.is_none() {
+            let what = "has revocation lists, but does not require client certificates";
+            return Err(ConfigError::new(what, "give client_ca (--tls-client-ca) too"));
+        }
         match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => {
                 let mut files = ServerFiles::new(cert.clone(), key.clone());
                 files.client_ca.clone_from(&self.client_ca);
+                files.crl.clone_from(&self.crl);
                 files.alpn = alpn;
                 Ok(Some(files))
             }
