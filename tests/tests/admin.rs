@@ -73,13 +73,16 @@ async fn said(admin: SocketAddr, request: request::Builder) -> Answer {
     ask(admin, request).await.expect("an answer")
 }
 
+/// Headers of a request, the status of the answer, and the reason that is counted.
+type Row<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
+
 #[tokio::test]
 async fn a_web_page_can_neither_drain_nor_read() {
     let mut responder = Responder::revtun(&[]).await;
     let admin = responder.admin();
     let ours = admin.to_string();
     let own_origin = format!("http://{ours}");
-    let rows: [(&[(&str, &str)], u16, &str); 8] = [
+    let rows: [Row; 8] = [
         (&[("host", "evil.example")], 403, "foreign-host"),
         (&[("host", &ours), ("origin", "http://evil.example")], 403, "foreign-origin"),
         (&[("host", &ours), ("origin", "null")], 403, "foreign-origin"),
