@@ -8,6 +8,7 @@ use revtun::initiator::InitiatorHandle;
 use revtun::responder::ResponderHandle;
 
 use super::SimWorld;
+use super::host::Moment;
 use crate::actors::envoy::state::{EnvoyState, Peer, Stage};
 use crate::history::{Event, InitiatorView, ResponderView};
 use crate::net::HostId;
@@ -24,6 +25,7 @@ const MEMORY_STEP: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Observed {
     next: Duration,
+    moments: BTreeMap<HostId, Moment>,
     initiators: BTreeMap<(HostId, usize), InitiatorView>,
     responders: BTreeMap<HostId, ResponderView>,
     panicked: BTreeSet<HostId>,
@@ -47,6 +49,11 @@ impl SimWorld {
         let Self { host_states, observed, history, plan, memory_changes, .. } = self;
         let publics: Vec<IpAddr> = host_states.values().filter_map(|host_state| host_state.public).collect();
         for (host, host_state) in &*host_states {
+            // Most hosts do nothing between two ticks.
+            let moment = host_state.moment();
+            if observed.moments.insert(*host, moment) == Some(moment) {
+                continue;
+            }
             for process in host_state.process.iter().chain(&host_state.service) {
                 if let Some(said) = process.panic().filter(|_| observed.panicked.insert(*host)) {
                     history.add(Event::Panicked { host: *host, said });
