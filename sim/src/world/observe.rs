@@ -178,3 +178,36 @@ fn view_envoy_responder(envoy: &EnvoyState, plan: &Plan) -> ResponderView {
     }
     view
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::clock;
+    use crate::faults::Fault;
+    use crate::plan::{Overrides, Plan};
+    use crate::scenario::Scenario;
+    use crate::world::in_world;
+
+    /// Plays on while the faults last and looks at everything in each tick, also at what had no turn.
+    fn look_at_everything(plan: &Plan) {
+        in_world(plan, None, async |mut world| {
+            while clock::now() < plan.times.quiescent {
+                assert_eq!(world.tick().await, None);
+                let known = world.history.events().len();
+                world.observed.moments.clear();
+                world.observe(clock::now());
+                assert_eq!(world.history.events().len(), known, "something changed in {:?}", clock::now());
+            }
+            world.finish(None).await
+        });
+    }
+
+    #[test]
+    fn nothing_changes_where_nothing_had_a_turn() {
+        let swarm = Scenario::find("swarm").expect("it is there");
+        (0..4).for_each(|seed| look_at_everything(&swarm.plan(seed, &Overrides::default())));
+        // What an operator orders is done in no task of the process.
+        let drain = Scenario::find("node-drain").expect("it is there").plan(0, &Overrides::default());
+        assert!(drain.faults.iter().any(|(_, fault)| matches!(fault, Fault::DrainNode { .. })));
+        look_at_everything(&drain);
+    }
+}
