@@ -72,6 +72,14 @@ impl Outcome {
 /// Plays a plan to its end, or until a property does not hold.
 #[must_use]
 pub fn play(plan: &Plan, journals: Option<&Journals>) -> Outcome {
+    in_world(plan, journals, async |mut world| {
+        let failure = world.play().await;
+        world.finish(failure).await
+    })
+}
+
+/// What `work` makes of a world at its beginning.
+fn in_world<R>(plan: &Plan, journals: Option<&Journals>, work: impl AsyncFnOnce(SimWorld) -> R) -> R {
     capture_panics();
     deterministic_tls::seed(dice(plan.seed, "secrets"));
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -79,9 +87,7 @@ pub fn play(plan: &Plan, journals: Option<&Journals>) -> Outcome {
     let tasks = LocalSet::new();
     let outcome = runtime.block_on(tasks.run_until(async {
         clock::begin();
-        let mut world = SimWorld::of(plan, journals.cloned());
-        let failure = world.play().await;
-        world.finish(failure).await
+        work(SimWorld::of(plan, journals.cloned())).await
     }));
     drop(tasks);
     outcome

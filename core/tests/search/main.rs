@@ -19,9 +19,12 @@ mod responder;
 mod single;
 mod visited;
 
+use std::collections::BTreeSet;
 use std::env;
+use std::hash::{Hash, Hasher};
 
 use explore::{Size, World, search};
+use fingerprint::fingerprint;
 use initiator::Upstream;
 use responder::{Gate, Peer};
 
@@ -61,6 +64,31 @@ const LARGE_SIZES: &[(&str, Size)] = &[
     ("joiners", Size { states: 419_266, edges: 3_858_768 }),
     ("cluster", Size { states: 420_841, edges: 4_070_891 }),
 ];
+
+/// Each bit of a state counts in both halves of its fingerprint, and so does how long it is.
+#[test]
+fn fingerprints_tell_states_apart() {
+    let state = [0_u64; 32];
+    let of_zeros = fingerprint(&state.as_slice());
+    for bit in 0..state.len() * 64 {
+        let mut other = state;
+        other[bit / 64] ^= 1 << (bit % 64);
+        let difference = fingerprint(&other.as_slice()) ^ of_zeros;
+        let halves = [(difference >> 64) as u64, difference as u64];
+        assert!(halves.iter().all(|half| (10..=54).contains(&half.count_ones())), "bit {bit}: {difference:032x}");
+    }
+    let lengths: BTreeSet<_> = (0..100).map(|length| fingerprint(&Zeros(length))).collect();
+    assert_eq!(lengths.len(), 100);
+}
+
+/// So many bytes, without a word of how many.
+struct Zeros(usize);
+
+impl Hash for Zeros {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (0..self.0).for_each(|_| hasher.write_u8(0));
+    }
+}
 
 fn is_large() -> bool {
     env::var("REVTUN_SEARCH").is_ok_and(|size| size == "large")

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -40,6 +40,7 @@ pub struct Process {
     address: IpAddr,
     /// Tasks that have not ended.
     tasks: AtomicUsize,
+    turns: AtomicU64,
     account: MemoryAccount,
     state: Mutex<State>,
 }
@@ -62,6 +63,7 @@ impl Process {
             kernel,
             address,
             tasks: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
             account: MemoryAccount::default(),
             state: Mutex::default(),
         })
@@ -128,6 +130,12 @@ impl Process {
         self.tasks.load(Ordering::Relaxed)
     }
 
+    /// How often anything was done as this process. While this stands still, nothing in it changes.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
     /// Bytes that its tasks hold.
     #[must_use]
     pub fn memory(&self) -> usize {
@@ -142,6 +150,7 @@ impl Process {
 
     /// Does `work` as this process.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.turns.fetch_add(1, Ordering::Relaxed);
         with_kernel(self.kernel, work)
     }
 

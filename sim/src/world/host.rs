@@ -40,6 +40,15 @@ pub(super) struct HostState {
     pub(super) dns_removals: u32,
 }
 
+/// A moment in the life of a host: which process runs, with which target, and how often it and the service had a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    starts: u64,
+    count: u16,
+    process: Option<u64>,
+    service: Option<u64>,
+}
+
 impl HostState {
     pub(super) fn of(host: HostId, kernels: Vec<(KernelId, IpAddr)>, public: Option<IpAddr>, plan: &Plan) -> Self {
         let count = match host {
@@ -76,6 +85,12 @@ impl HostState {
     /// Boots another kernel, if there is one left.
     pub(super) fn reboot(&mut self) {
         self.booted = (self.booted + 1).min(self.kernels.len() - 1);
+    }
+
+    /// What an observation depends on: if all of this is what it was, so is everything that can be observed.
+    pub(super) fn moment(&self) -> Moment {
+        let turns = |process: &Option<Arc<Process>>| process.as_ref().map(|process| process.turns());
+        Moment { starts: self.starts, count: self.count, process: turns(&self.process), service: turns(&self.service) }
     }
 
     /// Whether the process runs.

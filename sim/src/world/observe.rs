@@ -8,6 +8,7 @@ use revtun::initiator::InitiatorHandle;
 use revtun::responder::ResponderHandle;
 
 use super::SimWorld;
+use super::host::Moment;
 use crate::actors::envoy::state::{EnvoyState, Peer, Stage};
 use crate::history::{Event, InitiatorView, ResponderView};
 use crate::net::HostId;
@@ -24,6 +25,7 @@ const MEMORY_STEP: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Observed {
     next: Duration,
+    moments: BTreeMap<HostId, Moment>,
     initiators: BTreeMap<(HostId, usize), InitiatorView>,
     responders: BTreeMap<HostId, ResponderView>,
     panicked: BTreeSet<HostId>,
@@ -47,6 +49,11 @@ impl SimWorld {
         let Self { host_states, observed, history, plan, memory_changes, .. } = self;
         let publics: Vec<IpAddr> = host_states.values().filter_map(|host_state| host_state.public).collect();
         for (host, host_state) in &*host_states {
+            // Most hosts do nothing between two ticks.
+            let moment = host_state.moment();
+            if observed.moments.insert(*host, moment) == Some(moment) {
+                continue;
+            }
             for process in host_state.process.iter().chain(&host_state.service) {
                 if let Some(said) = process.panic().filter(|_| observed.panicked.insert(*host)) {
                     history.add(Event::Panicked { host: *host, said });
@@ -170,4 +177,43 @@ fn view_envoy_responder(envoy: &EnvoyState, plan: &Plan) -> ResponderView {
         }
     }
     view
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::clock;
+    use crate::faults::Fault;
+    use crate::plan::{Overrides, Plan};
+    use crate::scenario::Scenario;
+    use crate::world::in_world;
+
+    /// Plays while the faults last and looks at everything in each tick, also at what had no turn: when that first showed
+    /// something new.
+    fn unseen_change(plan: &Plan) -> Option<Duration> {
+        in_world(plan, None, async |mut world| {
+            let mut unseen = None;
+            while unseen.is_none() && clock::now() < plan.times.quiescent {
+                let failure = world.tick().await;
+                let known = world.history.events().len();
+                world.observed.moments.clear();
+                world.observe(clock::now());
+                let is_new = failure.is_some() || world.history.events().len() > known;
+                unseen = is_new.then(clock::now);
+            }
+            world.finish(None).await;
+            unseen
+        })
+    }
+
+    #[test]
+    fn nothing_changes_where_nothing_had_a_turn() {
+        let swarm = Scenario::find("swarm").expect("it is there");
+        (0..4).for_each(|seed| assert_eq!(unseen_change(&swarm.plan(seed, &Overrides::default())), None));
+        // What an operator orders is done in no task of the process.
+        let drain = Scenario::find("node-drain").expect("it is there").plan(0, &Overrides::default());
+        assert!(drain.faults.iter().any(|(_, fault)| matches!(fault, Fault::DrainNode { .. })));
+        assert_eq!(unseen_change(&drain), None);
+    }
 }
