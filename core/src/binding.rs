@@ -3,7 +3,10 @@
 //! A template is a text with placeholders. For a certificate it is a SAN: `spiffe://{tenant}/{cluster}/{node}` is a
 //! URI, `{node}.edge.example` a DNS name. For a token it is a claim with its name: `sub={tenant}/{cluster}/{node}`. An
 //! identity is proven if each of its three names stands there as its template says, and everything else that the
-//! template asks for too. What cannot be told apart for certain is not proven.
+//! template asks for too. What cannot be told apart for certain is not proven; two templates that one statement could fit are
+//! refused.
+
+mod overlap;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -31,15 +34,31 @@ pub enum Statement<'a> {
 /// The templates that authenticate an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Binding {
-    /// The template for the node id; has a `{node}`.
-    pub node: Template,
-    /// The template for the cluster id; has a `{cluster}`.
-    pub cluster: Template,
-    /// The template for the tenant id; has a `{tenant}`.
-    pub tenant: Template,
+    node: Template,
+    cluster: Template,
+    tenant: Template,
 }
 
 impl Binding {
+    /// Binds identities by a template for each name; the same one may serve for several.
+    ///
+    /// # Errors
+    /// If a template lacks the name that it is for, or if two that are not the same fit one statement: by
+    /// `spiffe://x/{node}` and `spiffe://x/{tenant}` the node `acme` of any tenant would prove that it is the tenant `acme`.
+    pub fn new(node: Template, cluster: Template, tenant: Template) -> Result<Self, BindingError> {
+        let all = [(Placeholder::Node, &node), (Placeholder::Cluster, &cluster), (Placeholder::Tenant, &tenant)];
+        for (index, (name, template)) in all.into_iter().enumerate() {
+            if !template.pieces.contains(&Piece::Placeholder(name)) {
+                return Err(BindingError::Missing(name));
+            }
+            let mut before = all[..index].iter().filter(|(_, other)| *other != template);
+            if let Some((other, _)) = before.find(|(_, other)| overlap::overlap(other, template)) {
+                return Err(BindingError::Overlap(*other, name));
+            }
+        }
+        Ok(Self { node, cluster, tenant })
+    }
+
     /// What everything that was `statements` makes of a claim. Fails closed: a name that nothing can carry is
     /// contradicted.
     #[must_use]
@@ -50,6 +69,31 @@ impl Binding {
         if proven { Verdict::Authenticated } else { Verdict::Mismatch }
     }
 }
+
+/// Why templates cannot bind identities together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindingError {
+    /// The template for this name has no placeholder for it.
+    Missing(Placeholder),
+    /// One statement could fit the templates for both of these names.
+    Overlap(Placeholder, Placeholder),
+}
+
+impl fmt::Display for BindingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "the template for {} does not contain it", name.as_str()),
+            Self::Overlap(one, other) => write!(
+                f,
+                "the same text could fit the templates for {} and {}, so that one name proves another",
+                one.as_str(),
+                other.as_str()
+            ),
+        }
+    }
+}
+
+impl core::error::Error for BindingError {}
 
 /// A SAN or a claim with placeholders for names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

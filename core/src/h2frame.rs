@@ -1,5 +1,5 @@
 //! As much of HTTP/2 framing as a tunnel needs beside the HTTP/2 library: telling it from HTTP/1.1, seeing
-//! GOAWAY, and finding places where a GOAWAY may be put in (RFC 9113 §3.4, §4.1, §6.8).
+//! GOAWAY and what SETTINGS say of sizes, and finding places where a GOAWAY may be put in (RFC 9113 §3.4, §4.1, §6.5, §6.8).
 
 use crate::initiator::Protocol;
 
@@ -41,6 +41,8 @@ pub const GOAWAY_UNUSED_SERVER: [u8; 9 + 17] = {
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 
 const HEADERS: u8 = 1;
+const SETTINGS_TYPE: u8 = 4;
+const ACK: u8 = 1;
 const PUSH_PROMISE: u8 = 5;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
@@ -63,9 +65,13 @@ pub fn detect_protocol(first: &[u8]) -> Option<Protocol> {
     }
 }
 
+/// Bytes of one setting: its identifier, its value (RFC 9113 §6.5.1).
+const SETTING_BYTES: usize = 6;
+const MAX_HEADER_LIST_SIZE: u16 = 6;
+
 /// Scans one direction of an HTTP/2 connection, frame by frame, however the bytes are segmented.
 ///
-/// It never looks into a payload, so the cost of a call is proportional to the frames in its bytes. It validates
+/// It looks into no payload but that of SETTINGS, so the cost of a call is proportional to the frames in its bytes. It validates
 /// nothing: on a malformed stream its result is arbitrary, and the HTTP/2 library ends the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameScanner {
@@ -75,6 +81,8 @@ pub struct FrameScanner {
     header: [u8; READ_BYTES],
     filled: u8,
     position: Position,
+    /// The setting so far, within the payload of SETTINGS.
+    setting: Option<([u8; SETTING_BYTES], u8)>,
 }
 
 /// What may come next.
@@ -93,6 +101,8 @@ enum Position {
 pub struct Scanned {
     /// GOAWAY frames that began.
     pub goaways: u32,
+    /// The last SETTINGS_MAX_HEADER_LIST_SIZE: the largest list of headers that the sender takes, in bytes, if it said so.
+    pub max_header_list_bytes: Option<u32>,
 }
 
 impl FrameScanner {
@@ -105,7 +115,7 @@ impl FrameScanner {
     /// For what a server sends.
     #[must_use]
     pub const fn server() -> Self {
-        Self { skip: 0, header: [0; READ_BYTES], filled: 0, position: Position::Start }
+        Self { skip: 0, header: [0; READ_BYTES], filled: 0, position: Position::Start, setting: None }
     }
 
     /// Passes over the next bytes of the stream.
@@ -113,8 +123,12 @@ impl FrameScanner {
         let mut scanned = Scanned::default();
         let mut rest = bytes;
         while !rest.is_empty() {
+            let payload = self.skip;
             let (used, begun) = self.advance(rest);
             scanned.goaways += u32::from(begun == Some(GOAWAY));
+            if payload > 0 && self.setting.is_some() {
+                self.read_settings(&rest[..used], &mut scanned);
+            }
             rest = &rest[used..];
         }
         scanned
@@ -166,6 +180,23 @@ impl FrameScanner {
         self.skip = u32::from_be_bytes([0, high, middle, low]);
         let unended = matches!(kind, HEADERS | PUSH_PROMISE | CONTINUATION) && flags & END_HEADERS == 0;
         self.position = if unended { Position::Headers } else { Position::Open };
+        self.setting = (kind == SETTINGS_TYPE && flags & ACK == 0).then_some(([0; SETTING_BYTES], 0));
         kind
+    }
+
+    /// Reads settings in `payload`, the next bytes of a SETTINGS frame.
+    fn read_settings(&mut self, payload: &[u8], scanned: &mut Scanned) {
+        let Some((setting, filled)) = &mut self.setting else { return };
+        for byte in payload {
+            setting[usize::from(*filled)] = *byte;
+            *filled += 1;
+            if usize::from(*filled) == SETTING_BYTES {
+                *filled = 0;
+                let [high, low, value @ ..] = *setting;
+                if u16::from_be_bytes([high, low]) == MAX_HEADER_LIST_SIZE {
+                    scanned.max_header_list_bytes = Some(u32::from_be_bytes(value));
+                }
+            }
+        }
     }
 }

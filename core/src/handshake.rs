@@ -43,6 +43,13 @@ impl fmt::Display for Instance {
     }
 }
 
+/// Whether a peer that was to speak HTTP speaks TLS: its first bytes are the header of a record (RFC 8446 §5.1), a handshake's
+/// from a client, an alert's from a server.
+#[must_use]
+pub fn is_tls(first: &[u8]) -> bool {
+    matches!(first, [0x15 | 0x16, 3, ..])
+}
+
 /// What a responder answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {

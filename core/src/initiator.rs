@@ -32,6 +32,7 @@ mod tunnel;
 pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
 pub use event::{Cause, CloseReason, Effect, Event, HostId, Protocol};
+pub use host::Targets;
 #[doc(hidden)]
 pub use spec_state::{SpecState, SpecTunnel};
 pub use tunnel::{Stage, TunnelView};

@@ -15,7 +15,7 @@
 //! in an exhaustive search, and behaves the same in each.
 //!
 //! Reading order: [`machine`] (how both are driven), [`initiator`], [`responder`], then the bytes: [`address`],
-//! [`identity`], [`binding`], [`token`], [`handshake`], [`rping`], [`h2frame`]. Small policies beside them: [`hosts`] says
+//! [`identity`], [`binding`], [`token`], [`deny`], [`handshake`], [`rping`], [`h2frame`]. Small policies beside them: [`hosts`] says
 //! which addresses of a name get tunnels, [`happy_eyeballs`] in which order those of a service are tried, [`keep_alive`]
 //! when a quiet tunnel is probed; [`idle_timeout`] ends requests that make no progress, [`rate_limit`] and [`outage`]
 //! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open. [`journal`]
@@ -29,6 +29,7 @@ mod backoff;
 pub mod binding;
 mod canonical;
 pub mod connections;
+pub mod deny;
 pub mod descriptors;
 mod effects;
 pub mod h2frame;
@@ -50,6 +51,7 @@ mod table;
 mod timers;
 pub mod token;
 pub mod tunnel;
+pub mod upstream;
 
 #[doc(hidden)]
 pub use canonical::CANONICAL_NOW;

@@ -24,10 +24,12 @@ mod event;
 mod fencing;
 mod invariants;
 mod keepalive;
+mod lapse;
 mod name_index;
 mod pick;
 mod registry;
 pub mod retry;
+pub mod shutdown;
 mod spec_state;
 mod tunnel;
 mod waiting;
@@ -36,6 +38,7 @@ mod waiting;
 pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
 pub use event::{CloseReason, DrainScope, Effect, Event, Handshake, Refusal, StreamId, Target, TargetName, Verdict};
+pub use lapse::Lapse;
 pub use registry::{ClusterKey, NodeKey, TargetKey};
 #[doc(hidden)]
 pub use spec_state::{SpecNode, SpecQueue, SpecState, SpecTunnel};
@@ -153,6 +156,12 @@ impl Responder {
         self.tunnels.iter().map(|(id, tunnel)| tunnel.view(id, &self.registry))
     }
 
+    /// One tunnel; none if it is not known any more.
+    #[must_use]
+    pub fn tunnel(&self, tunnel: TunnelId) -> Option<TunnelView<'_>> {
+        self.tunnels.get(tunnel).map(|known| known.view(tunnel, &self.registry))
+    }
+
     /// How many there are of everything; no walk.
     #[must_use]
     pub const fn counts(&self) -> Counts {
@@ -180,8 +189,18 @@ impl Responder {
         }
         let id = self.tunnels.insert(Tunnel { phase: Phase::Handshaking, source, heard: env.now, alarm: Alarm::OFF });
         self.counts.handshakes += 1;
+        self.admission.enter(source, id);
         self.arm(id, env.now.after(self.config.handshake_timeout), Timer::HandshakeTimeout(id));
+        if let Some(dropped) = self.admission.drop_early(&self.config, env.dice, self.counts.handshakes) {
+            self.end_early(env.now, dropped);
+        }
         Effects::one(Effect::Admit { tunnel: id })
+    }
+
+    /// Lets the timer of a pending handshake be due at once.
+    fn end_early(&mut self, now: Instant, id: TunnelId) {
+        let (_, timer) = self.tunnels.get(id).and_then(|tunnel| tunnel.alarm.get()).expect("it is pending");
+        self.arm(id, now, timer);
     }
 
     fn handshake_received(&mut self, env: Env, id: TunnelId, handshake: &Handshake<'_>) -> Effects<Effect> {
@@ -212,9 +231,10 @@ impl Responder {
         let node = known.and_then(|tenant| tenant.node(handshake.identity.node)).map(|node| self.registry.node(node));
         let cluster = known.and_then(|tenant| tenant.cluster(handshake.identity.cluster));
         let crowded = cluster.filter(|key| self.registry.cluster(*key).tunnels >= self.config.max_tunnels_per_cluster);
+        let most_of_tenant = self.config.of_tenant(self.config.max_tunnels_per_tenant);
         let full = if self.counts.tunnels >= self.config.max_tunnels {
             Rejection::ResponderFull
-        } else if known.is_some_and(|tenant| tenant.tunnels >= self.config.max_tunnels_per_tenant) {
+        } else if known.is_some_and(|tenant| tenant.tunnels >= most_of_tenant) {
             Rejection::TenantFull
         } else if crowded.is_some() {
             Rejection::ClusterFull
@@ -236,7 +256,7 @@ impl Responder {
         let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
         tunnel.phase = Phase::Settling(member);
         tunnel.heard = env.now;
-        self.admission.release(tunnel.source);
+        self.admission.release(tunnel.source, id);
         self.counts.handshakes -= 1;
         self.counts.tunnels += 1;
         self.counts.nodes = self.registry.connected_nodes;
@@ -274,14 +294,14 @@ impl Responder {
     fn tick(&mut self, env: Env) -> Effects<Effect> {
         match self.timers.due(env.now) {
             None => Effects::NONE,
-            Some(Timer::HandshakeTimeout(id)) => self.close(id, CloseReason::HandshakeTimeout),
+            Some(Timer::HandshakeTimeout(id)) => self.close(id, self.admission.timeout_reason(id)),
             Some(Timer::Linger(id)) => self.close(id, self.linger_reason(id)),
             Some(Timer::Settle(id)) => self.settled(env, id),
             Some(Timer::Ping(id)) => self.ping(env, id),
             Some(Timer::EchoTimeout(id)) => self.close(id, CloseReason::PingTimeout),
             Some(Timer::Silence(id)) => self.close(id, CloseReason::Silent),
             Some(Timer::Retire(id)) => self.retire(env, id),
-            Some(Timer::Grace(id)) => self.close(id, CloseReason::GraceExpired),
+            Some(Timer::Grace(id)) => self.close(id, self.overdue_reason(id)),
             Some(Timer::Serve(target)) => self.serve(env, target),
             Some(Timer::WaitTimeout(stream)) => self.wait_timeout(stream),
             Some(Timer::Drain) => self.drain_on(env),
@@ -301,7 +321,7 @@ impl Responder {
         self.timers.clear(&mut tunnel.alarm);
         match tunnel.phase {
             Phase::Handshaking | Phase::Rejected => {
-                self.admission.release(tunnel.source);
+                self.admission.release(tunnel.source, id);
                 self.counts.handshakes -= 1;
             }
             Phase::Settling(member) | Phase::Idle(member, _) | Phase::InUse(member) | Phase::Draining(member, _) => {

@@ -2,18 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 use proptest::prelude::*;
-use revtun_core::binding::{Binding, Placeholder, Statement, Template, TemplateError};
+use revtun_core::binding::{Binding, BindingError, Placeholder, Statement, Template, TemplateError};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict;
 
 const SPIFFE: &str = "spiffe://{tenant}/{cluster}/{node}";
 
 fn binding(node: &str, cluster: &str, tenant: &str) -> Binding {
-    Binding {
-        node: Template::parse(node, Placeholder::Node).unwrap(),
-        cluster: Template::parse(cluster, Placeholder::Cluster).unwrap(),
-        tenant: Template::parse(tenant, Placeholder::Tenant).unwrap(),
-    }
+    bind(node, cluster, tenant).unwrap()
+}
+
+fn bind(node: &str, cluster: &str, tenant: &str) -> Result<Binding, BindingError> {
+    Binding::new(
+        Template::parse(node, Placeholder::Node).unwrap(),
+        Template::parse(cluster, Placeholder::Cluster).unwrap(),
+        Template::parse(tenant, Placeholder::Tenant).unwrap(),
+    )
 }
 
 fn claim<'a>(tenant: &'a str, cluster: &'a str, node: &'a str) -> Identity<'a> {
@@ -109,7 +113,85 @@ fn ambiguous_templates_are_refused() {
     }
 }
 
+#[test]
+fn templates_that_one_statement_could_fit_are_refused_together() {
+    use Placeholder::{Cluster, Node, Tenant};
+    let uri = ["x://n/{node}", "x://c/{cluster}", "x://t/{tenant}"];
+    for ([node, cluster, tenant], outcome) in [
+        (uri, Ok(())),
+        ([SPIFFE; 3], Ok(())),
+        (["{node}.n.example", "{cluster}.c.example", "{tenant}.t.example"], Ok(())),
+        // A dot ends a label, so that no name reaches past it.
+        (["{node}.{cluster}.example", "{node}.{cluster}.example", "{tenant}.example"], Ok(())),
+        (["{node}", "x://c/{cluster}", "x://t/{tenant}"], Ok(())),
+        (["x://{node}", "x://c/{cluster}", "x://t/{tenant}"], Ok(())),
+        // The node acme of somebody's would be the tenant acme.
+        (["x://y/{node}", "x://c/{cluster}", "x://y/{tenant}"], Err(BindingError::Overlap(Node, Tenant))),
+        (["x://y/{node}", "x://y/{cluster}", "x://t/{tenant}"], Err(BindingError::Overlap(Node, Cluster))),
+        (["x://n/{node}", "x://y/{cluster}", "x://y/{tenant}"], Err(BindingError::Overlap(Cluster, Tenant))),
+        (["{node}", "x://c/{cluster}", "{tenant}"], Err(BindingError::Overlap(Node, Tenant))),
+        // Names in another order.
+        (["x://{tenant}/{node}", "x://c/{cluster}/", "x://{node}/{tenant}"], Err(BindingError::Overlap(Node, Tenant))),
+        // One whose text a name of the other can hold.
+        (["x://{tenant}/{node}", "y://c/{cluster}", "x://t/{tenant}"], Err(BindingError::Overlap(Node, Tenant))),
+        (["x://a.{node}", "y://c/{cluster}", "x://{tenant}.b"], Err(BindingError::Overlap(Node, Tenant))),
+        (["x{node}.example", "y://c/{cluster}", "{tenant}x.example"], Err(BindingError::Overlap(Node, Tenant))),
+        (["x://a/{node}", "y://c/{cluster}", "x://{tenant}/b"], Err(BindingError::Overlap(Node, Tenant))),
+        (["x://a/{node}", "y://c/{cluster}", "x://{tenant}/b/"], Ok(())),
+    ] {
+        assert_eq!(bind(node, cluster, tenant).map(|_| ()), outcome, "{node} {cluster} {tenant}");
+    }
+    let claim = |text, name| Template::parse_claim(text, name).unwrap();
+    let claims = |node, cluster, tenant| {
+        Binding::new(claim(node, Node), claim(cluster, Cluster), claim(tenant, Tenant)).map(|_| ())
+    };
+    assert_eq!(claims("n={node}", "c={cluster}", "t={tenant}"), Ok(()));
+    assert_eq!(claims("n={node}", "c={cluster}", "n={tenant}"), Err(BindingError::Overlap(Node, Tenant)));
+    // A template that is for another name.
+    let node = Template::parse("x://{node}", Node).unwrap();
+    assert_eq!(Binding::new(node.clone(), node.clone(), node).map(|_| ()), Err(BindingError::Missing(Cluster)));
+    for (error, told) in [
+        (BindingError::Missing(Cluster), "the template for {cluster} does not contain it"),
+        (
+            BindingError::Overlap(Node, Tenant),
+            "the same text could fit the templates for {node} and {tenant}, so that one name proves another",
+        ),
+    ] {
+        assert_eq!(error.to_string(), told);
+    }
+}
+
 proptest! {
+    /// What one statement proves of one name it proves of no other, whatever the templates of a set look like.
+    #[test]
+    fn no_statement_fits_two_templates_of_a_set(
+        templates in proptest::array::uniform3(prop::sample::select(vec![
+            "x://{}", "x://a/{}", "x://{}/a", "x://a{}", "x://{}a", "x://a.{}.b", "{}", "a{}", "{}.a", "a.{}", "a{}b",
+        ])),
+        names in proptest::array::uniform3("[ab.]{1,3}"),
+    ) {
+        let [node, cluster, tenant] = templates;
+        let written = [node.replace("{}", "{node}"), cluster.replace("{}", "{cluster}"), tenant.replace("{}", "{tenant}")];
+        let Ok(binding) = bind(&written[0], &written[1], &written[2]) else { return Ok(()) };
+        let filled: Vec<_> = templates.iter().zip(&names).map(|(template, name)| template.replace("{}", name)).collect();
+        let statements: Vec<_> = filled
+            .iter()
+            .map(|text| if text.contains("://") { Statement::Uri(text) } else { Statement::Dns(text) })
+            .collect();
+        for left_out in 0..3 {
+            let mut two = statements.clone();
+            two.remove(left_out);
+            // Whoever can be claimed with two of three statements has one that proves two names.
+            for tenant in &names {
+                for cluster in &names {
+                    for node in &names {
+                        prop_assert_ne!(binding.verify(&two, &claim(tenant, cluster, node)), Verdict::Authenticated);
+                    }
+                }
+            }
+        }
+    }
+
     /// One SAN proves at most one identity, whatever the names look like.
     #[test]
     fn no_san_proves_two_identities(

@@ -18,7 +18,7 @@ impl Listener {
     fn admit(&mut self, source: u64) -> ConnectionId {
         match self.0.accepted(Source(source)) {
             Admission::Admit(id) => id,
-            other => panic!("{other:?}"),
+            other @ (Admission::AdmitInPlaceOf(..) | Admission::Refuse(_)) => panic!("{other:?}"),
         }
     }
 
@@ -26,7 +26,7 @@ impl Listener {
     fn displace(&mut self, source: u64) -> ConnectionId {
         match self.0.accepted(Source(source)) {
             Admission::AdmitInPlaceOf(_, displaced) => displaced,
-            other => panic!("{other:?}"),
+            other @ (Admission::Admit(_) | Admission::Refuse(_)) => panic!("{other:?}"),
         }
     }
 }

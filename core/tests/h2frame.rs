@@ -60,6 +60,36 @@ fn payloads_of_any_length_are_skipped() {
     }
 }
 
+/// SETTINGS of these identifiers and values.
+fn settings(flags: u8, of: &[(u16, u32)]) -> Vec<u8> {
+    let mut bytes = frame(SETTINGS, flags, 6 * of.len());
+    bytes.truncate(9);
+    for (identifier, value) in of {
+        bytes.extend_from_slice(&identifier.to_be_bytes());
+        bytes.extend_from_slice(&value.to_be_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn the_largest_list_of_headers_is_read_from_settings_however_they_are_cut() {
+    let stream = [
+        &PREFACE[..],
+        &settings(0, &[(3, 100), (6, 61_440), (4, 6)]),
+        &frame(DATA, 0, 6),
+        &settings(1, &[(6, 1)]),
+        &settings(0, &[(6, 7), (6, 0x0102_0304)]),
+        &settings(0, &[(5, 9)]),
+    ]
+    .concat();
+    for size in [1, 2, 5, 7, 1000] {
+        let mut scanner = FrameScanner::client();
+        let seen: Vec<_> = stream.chunks(size).filter_map(|bytes| scanner.scan(bytes).max_header_list_bytes).collect();
+        let expected = if size == 1000 { &[0x0102_0304][..] } else { &[61_440, 7, 0x0102_0304][..] };
+        assert_eq!(seen, expected, "cut to {size}");
+    }
+}
+
 #[test]
 fn there_is_no_boundary_before_the_first_settings() {
     let mut scanner = FrameScanner::client();

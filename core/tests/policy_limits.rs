@@ -96,3 +96,24 @@ fn a_saturated_tenant_does_not_starve_the_others() {
     assert_eq!(clock.tell(responder::Event::Released { tunnel }), []);
     assert_eq!(open(&mut clock, 7, node("n")), assigned(7, tunnel));
 }
+
+#[test]
+fn without_isolation_tenants_do_not_share_the_limits_of_one() {
+    let limits = responder::Config {
+        max_streams_per_tenant: 1,
+        max_waiting_per_tenant: 1,
+        max_tunnels_per_tenant: 1,
+        ..responder::Config::default()
+    };
+    let mut clock = responder(responder::Config { tenant_isolation: false, ..limits });
+    let (first, _) = greet(&mut clock, "n", instance(1));
+    let (second, effects) = greet(&mut clock, "m", instance(2));
+    assert!(effects.contains(&responder::Effect::Accept { tunnel: second }), "{effects:?}");
+    for stream in 0..3 {
+        assert_eq!(open(&mut clock, stream, node("n")), assigned(stream, first));
+    }
+    for stream in 3..6 {
+        let waits = responder::Effect::Wait { stream: StreamId(stream) };
+        assert_eq!(open(&mut clock, stream, node("nowhere")), waits);
+    }
+}

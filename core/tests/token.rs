@@ -8,7 +8,9 @@ use revtun_core::binding::{Binding, Placeholder, Statement, Template, TemplateEr
 use revtun_core::handshake::{HeaderNames, Instance, PATH, ParsedRequest, RequestHead, RequestParser, Rules};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict::{self, Authenticated, Mismatch, Unauthenticated};
-use revtun_core::token::{CLOCK_SKEW_SECONDS, Claims, MAX_TOKEN_BYTES, Policy, Token, TokenError};
+use revtun_core::token::{
+    CLOCK_SKEW_SECONDS, Claims, MAX_LIFETIME_SECONDS, MAX_TOKEN_BYTES, Policy, Token, TokenError,
+};
 
 const SUBJECT: &str = "sub={tenant}/{cluster}/{node}";
 const NOW: u64 = 1_795_381_085;
@@ -22,12 +24,13 @@ fn claim<'a>(tenant: &'a str, cluster: &'a str, node: &'a str) -> Identity<'a> {
 }
 
 fn policy([node, cluster, tenant]: [&str; 3]) -> Policy {
-    let binding = Binding {
-        node: Template::parse_claim(node, Placeholder::Node).unwrap(),
-        cluster: Template::parse_claim(cluster, Placeholder::Cluster).unwrap(),
-        tenant: Template::parse_claim(tenant, Placeholder::Tenant).unwrap(),
-    };
-    Policy { issuer: "https://issuer.example".into(), audience: "revtun".into(), binding }
+    let binding = Binding::new(
+        Template::parse_claim(node, Placeholder::Node).unwrap(),
+        Template::parse_claim(cluster, Placeholder::Cluster).unwrap(),
+        Template::parse_claim(tenant, Placeholder::Tenant).unwrap(),
+    )
+    .unwrap();
+    Policy::new("https://issuer.example", "revtun", binding)
 }
 
 fn says<'a>(statements: &'a [Statement<'a>]) -> Claims<'a> {
@@ -36,6 +39,8 @@ fn says<'a>(statements: &'a [Statement<'a>]) -> Claims<'a> {
         audiences: &["other", "revtun"],
         expires: Some(NOW + 1),
         not_before: None,
+        kind: None,
+        needs_key: false,
         statements,
     }
 }
@@ -94,7 +99,37 @@ fn the_validity_of_a_token_allows_a_minute_of_clock_skew() {
     assert_eq!(at(NOW, None, None), Err(TokenError::NoExpiry));
     // Nothing overflows at either end of time.
     assert_eq!(at(u64::MAX, Some(u64::MAX), Some(u64::MAX)), Err(TokenError::Expired));
-    assert_eq!(at(0, Some(0), Some(u64::MAX)), Ok(Authenticated));
+    assert_eq!(at(0, Some(0), Some(u64::MAX)), Err(TokenError::LifetimeTooLong));
+}
+
+#[test]
+fn a_token_that_hardly_ever_ends_is_refused() {
+    let mut policy = policy([SUBJECT; 3]);
+    let ends = |policy: &Policy, now, expires| {
+        policy.verify(&Claims { expires: Some(expires), ..says(&NAMED) }, now, &claim("t", "c", "n"))
+    };
+    assert_eq!(ends(&policy, NOW, NOW + MAX_LIFETIME_SECONDS), Ok(Authenticated));
+    assert_eq!(ends(&policy, NOW, NOW + MAX_LIFETIME_SECONDS + 1), Err(TokenError::LifetimeTooLong));
+    policy.max_lifetime = 3600;
+    assert_eq!(ends(&policy, NOW, NOW + 3600), Ok(Authenticated));
+    assert_eq!(ends(&policy, NOW, NOW + 3601), Err(TokenError::LifetimeTooLong));
+    policy.max_lifetime = u64::MAX;
+    assert_eq!(ends(&policy, 1, u64::MAX), Ok(Authenticated));
+}
+
+#[test]
+fn a_token_for_something_else_proves_nothing() {
+    let policy = policy([SUBJECT; 3]);
+    let judge = |claims: Claims<'_>| policy.verify(&claims, NOW, &claim("t", "c", "n"));
+    for kind in ["JWT", "jwt", "application/jwt", "Application/JWT", "at+jwt", "application/at+JWT", "JOSE"] {
+        assert_eq!(judge(Claims { kind: Some(kind), ..says(&NAMED) }), Ok(Authenticated), "{kind}");
+    }
+    for kind in
+        ["", "application/", "dpop+jwt", "logout+jwt", "secevent+jwt", "JWT ", "text/jwt", "ähm", "application/ä"]
+    {
+        assert_eq!(judge(Claims { kind: Some(kind), ..says(&NAMED) }), Err(TokenError::WrongType), "{kind}");
+    }
+    assert_eq!(judge(Claims { needs_key: true, ..says(&NAMED) }), Err(TokenError::NeedsKey));
 }
 
 #[test]

@@ -34,10 +34,11 @@ pub use self::counters::Totals;
 pub use self::handover::TunnelStream;
 pub use self::resolve::ForbiddenEndpoint;
 pub use self::service::TunnelService;
-pub use self::view::{EndpointInfo, HostInfo, TunnelInfo};
+pub use self::view::{EndpointInfo, HostInfo, STAGES, TunnelInfo};
 pub use crate::error::BoxError;
 pub use crate::host_port::{HostPort, HostPortError};
 pub use crate::http::RequestBody;
+pub use revtun_core::initiator::Targets;
 
 use std::future;
 use std::net::SocketAddr;
@@ -289,6 +290,12 @@ impl<W: World> InitiatorHandle<W> {
     /// handle, or end the process.
     pub async fn failed(&self) -> TaskPanicked {
         self.supervisor.failed().await
+    }
+
+    /// How many hosts there are, and how many tunnels to them are wanted.
+    #[must_use]
+    pub fn targets(&self) -> Targets {
+        self.state.borrow().machine.targets()
     }
 
     /// Waits until an endpoint turns out to be on another machine, by the first answer of the resolver, although plaintext

@@ -12,8 +12,8 @@
 //! a journal that is true as far as it goes.
 
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +22,9 @@ use std::thread::{self, JoinHandle};
 
 use revtun_core::journal::{Header, Journaled, Line, TRUNCATED};
 use revtun_core::{Effects, Env};
+
+/// The longest first line of a journal that is looked at.
+const MAX_HEADER_BYTES: u64 = 64 * 1024;
 
 /// Steps that were taken and are not written yet.
 const ROOM: usize = 1 << 14;
@@ -110,12 +113,12 @@ pub struct JournalFile {
 }
 
 impl JournalFile {
-    /// Begins a new file at `path`, in place of whatever is there.
+    /// Begins a new file at `path`, which only its owner may read, in place of another journal if there is one.
     ///
     /// # Errors
-    /// If the file cannot be made.
+    /// If the file cannot be made, or if there is something else than a journal, or a link to one.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = BufWriter::new(File::create(path)?);
+        let file = BufWriter::new(new_file(path)?);
         let (entries, written) = sync_channel(ROOM);
         let writer = Arc::new(JournalWriter { entries, cut_short: AtomicBool::new(false) });
         let name = path.display().to_string();
@@ -140,6 +143,35 @@ impl JournalFile {
         let _gone = self.writer.entries.send(Entry::End);
         let _panicked = self.thread.join();
     }
+}
+
+/// A new file at `path`. Links are not followed, so that nobody who may write into the folder chooses what is written over.
+fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if !is_journal(path)? {
+                let what = "something else than a journal is there already";
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+            }
+            fs::remove_file(path)?;
+            options.open(path)
+        }
+        opened => opened,
+    }
+}
+
+/// Whether there is a file of our making: a journal from its first line on, or one that was not begun yet.
+fn is_journal(path: &Path) -> io::Result<bool> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(false);
+    }
+    let mut first = String::new();
+    let read = BufReader::new(File::open(path)?.take(MAX_HEADER_BYTES)).read_line(&mut first);
+    Ok(read.is_ok() && (first.is_empty() || Header::parse(first.trim_end()).is_ok()))
 }
 
 fn write(mut file: impl Write, entries: &Receiver<Entry>, cut_short: &AtomicBool) -> io::Result<()> {
@@ -200,6 +232,73 @@ mod tests {
         let mut machine = header.machine::<Initiator>().expect("an initiator");
         assert_eq!(replay(&mut machine, &journal), Ok(5));
         assert!(!journal.contains(TRUNCATED));
+    }
+
+    /// A folder of a test's own.
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("revtun-{name}-{}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _left_behind = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn journal_at(path: &Path) -> io::Result<()> {
+        let file = JournalFile::create(path)?;
+        file.journal().begin(&Initiator::new(Config::default()));
+        file.finish();
+        Ok(())
+    }
+
+    #[test]
+    fn a_journal_takes_the_place_of_another_and_of_nothing_else() {
+        let folder = Folder::new("journals");
+        let path = folder.0.join("journal");
+        for _ in 0..2 {
+            journal_at(&path).unwrap();
+            assert!(Header::parse(fs::read_to_string(&path).unwrap().lines().next().unwrap()).is_ok());
+        }
+        fs::write(&path, "").unwrap();
+        journal_at(&path).unwrap();
+        for other in ["not a journal\n", "\u{0}\u{1}", "[Unit]\nDescription=x\n"] {
+            fs::write(&path, other).unwrap();
+            assert_eq!(journal_at(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read_to_string(&path).unwrap(), other, "it is as it was");
+        }
+        assert!(journal_at(&folder.0).is_err(), "a folder");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_journal_follows_no_link_and_is_its_owners_alone() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = Folder::new("links");
+        let (path, aim, link) = (folder.0.join("journal"), folder.0.join("aim"), folder.0.join("link"));
+        journal_at(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // One that others could read, of an earlier version.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        journal_at(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // To nothing, to what is precious, and to a journal.
+        symlink(&aim, &link).unwrap();
+        assert!(journal_at(&link).is_err());
+        assert!(!aim.exists());
+        fs::write(&aim, "precious").unwrap();
+        assert!(journal_at(&link).is_err());
+        assert_eq!(fs::read_to_string(&aim).unwrap(), "precious");
+        journal_at(&path).unwrap();
+        fs::remove_file(&link).unwrap();
+        symlink(&path, &link).unwrap();
+        assert!(journal_at(&link).is_err());
     }
 
     #[test]

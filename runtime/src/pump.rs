@@ -65,7 +65,7 @@ fn run_due_ticks<W: World>(world: &W, driven: &mut impl Driven) {
     }
 }
 
-async fn sleep_until<W: World>(world: &W, deadline: Option<Instant>) {
+pub(crate) async fn sleep_until<W: World>(world: &W, deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => world.sleep_until(deadline).await,
         None => future::pending().await,

@@ -18,6 +18,7 @@ mod client;
 mod command;
 mod context;
 mod counters;
+mod credentials;
 mod downstream;
 mod downstream_error;
 mod egress_client;
@@ -26,6 +27,7 @@ mod handle;
 mod handshake;
 mod listen;
 mod local_reply;
+mod revocation;
 mod shared;
 mod task;
 mod tick;
@@ -38,6 +40,7 @@ pub use self::downstream::LeasedBody;
 pub use self::egress_client::{ClientError, EgressClient};
 pub use self::error::StartError;
 pub use self::local_reply::LocalReply;
+pub use self::revocation::Revocation;
 pub use self::view::TunnelInfo;
 
 use std::net::SocketAddr;
@@ -47,7 +50,7 @@ use std::time::Duration;
 use revtun_core::Machine;
 use revtun_core::connections::ConnectionLimits;
 use revtun_core::handshake::{HeaderNames, MAX_HEADERS, MAX_REQUEST_HEAD_BYTES, PATH, Rules};
-use revtun_core::responder::retry::{LAST_REQUEST_GRACE, TUNNEL_DRAIN_DELAY};
+use revtun_core::responder::shutdown::{self, Shutdown, Stage};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use tokio::sync::watch;
 
@@ -56,6 +59,7 @@ use self::counters::Counters;
 use self::shared::Shared;
 use crate::http::HttpLimits;
 use crate::http::limits::IDLE_BYTES;
+use crate::pump::sleep_until;
 use crate::supervise::{Supervisor, TaskPanicked, Unhealthy, in_time};
 use crate::tls::{Extent, Server, TunnelServer};
 use crate::token::TokenVerifier;
@@ -103,6 +107,8 @@ pub struct ResponderConfig {
     pub tls: Option<TunnelServer>,
     /// Verifies the token of each handshake; none requires no token.
     pub token: Option<TokenVerifier>,
+    /// What counts no more of what initiators prove; tunnels that it is about end when it changes.
+    pub revocation: Revocation,
     /// TLS for callers.
     pub egress_tls: Option<Server>,
 }
@@ -129,6 +135,7 @@ impl ResponderConfig {
             caller_timeout: Duration::from_secs(300),
             tls: None,
             token: None,
+            revocation: Revocation::default(),
             egress_tls: None,
         }
     }
@@ -164,6 +171,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         caller_timeout: config.caller_timeout,
         tls: config.tls,
         token: config.token,
+        revocation: config.revocation,
         egress_tls: config.egress_tls,
         counters: Counters::default(),
         world: world.clone(),
@@ -232,34 +240,37 @@ impl<W: World> ResponderHandle<W> {
     /// Drains callers, then tunnels, and returns when nothing is left, or soon after `grace`. There is no way back.
     ///
     /// Callers go first: no new connection is accepted, and requests that are in flight, or on their way over an open
-    /// connection, still find their tunnels. Then, or after [`TUNNEL_DRAIN_DELAY`], the tunnels are drained.
+    /// connection, still find their tunnels. Then the tunnels are drained; [`Shutdown`] says when.
     pub async fn drain(&self, grace: Duration) {
         let world = &self.context.world;
-        let end = world.now().after(grace);
         tracing::info!(?grace, "draining");
         self.advance(Phase::Draining);
-        tokio::select! {
-            biased;
-            () = self.phase.closed() => {}
-            () = world.sleep_until(end.min(world.now().after(TUNNEL_DRAIN_DELAY))) => {}
-        }
-        let grace = end.since(world.now());
-        self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });
-        self.context.shared.drained().await;
-        // A caller whose tunnel was closed at the end of the grace still gets its local reply.
-        tokio::select! {
-            biased;
-            () = self.phase.closed() => {}
-            () = world.sleep_until(end.after(LAST_REQUEST_GRACE)) => {}
+        let mut shutdown = Shutdown::begin(world.now(), grace);
+        let mut callers_gone = false;
+        while shutdown.stage() != Stage::Stopped {
+            let event = tokio::select! {
+                biased;
+                () = self.phase.closed(), if !callers_gone => shutdown::Event::CallersGone,
+                () = self.context.shared.drained(), if shutdown.stage() == Stage::DrainTunnels => shutdown::Event::TunnelsGone,
+                () = sleep_until(world, shutdown.deadline()) => shutdown::Event::Tick,
+            };
+            callers_gone |= event == shutdown::Event::CallersGone;
+            if shutdown.step(world.now(), event) == Some(Stage::DrainTunnels) {
+                let grace = shutdown.grace(world.now());
+                self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });
+            }
         }
         self.advance(Phase::Stopped);
         tracing::info!("drained");
     }
 
     /// Drains some tunnels: they get no new requests, those in flight may finish within `grace`, then they are closed. Does not
-    /// wait. With [`DrainScope::All`] every new tunnel is refused too, from then on.
-    pub fn drain_scope(&self, scope: DrainScope<'_>, grace: Duration) {
+    /// wait. With [`DrainScope::All`] every new tunnel is refused too, from then on. Returns how many tunnels that are, of
+    /// those which were not being drained before.
+    pub fn drain_scope(&self, scope: DrainScope<'_>, grace: Duration) -> usize {
+        let matched = self.context.shared.inspect(|machine, _| machine.drainable(&scope));
         self.context.report(Event::DrainRequested { scope, grace });
+        matched
     }
 
     /// Returns when a drain of everything has closed the last tunnel.

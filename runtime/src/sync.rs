@@ -1,6 +1,7 @@
 //! Locks, atomics and channels.
 //!
-//! `responder/{shared,handle,command}.rs`, `tls/keep.rs` and `counter.rs` take them from here and from nowhere else. So
+//! `responder/{shared,handle,command}.rs`, `tls/reload.rs`, `counter.rs` and `upstream/pool.rs` take them from here and from
+//! nowhere else. So
 //! `tests/interleavings` can compile the very files that ship against primitives that try every order of threads, by
 //! replacing this module.
 

@@ -18,12 +18,15 @@ mod certificate;
 mod client;
 mod counting_io;
 mod error;
+mod failure;
 mod files;
 mod full_handshake;
 mod inner_client;
 mod maybe_tls;
+mod proof;
 mod record_reader;
 mod reload;
+mod revocation;
 mod server;
 
 pub use self::certificate::{Certificate, NotX509};
@@ -33,8 +36,10 @@ pub use self::error::TlsFileError;
 pub use self::files::{ClientFiles, ServerFiles};
 pub use self::inner_client::InnerClient;
 pub use self::maybe_tls::MaybeTlsStream;
+pub use self::proof::Proof;
 pub use self::reload::{CertificateStatus, CertificateStore, Current, Reloadable};
-pub use self::server::{ClosedUnused, Proof, Server, TunnelServer};
+pub use self::revocation::{ClientVerifier, ClientVerifierFiles, DenyFile, DenyFileError};
+pub use self::server::{ClosedUnused, Server, TunnelServer};
 
 /// How much of a tunnel is inside TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,8 @@
 //!                       authorization ──▶ JwtVerifier ──▶ what it says ──▶ core: is it for us, in time, and who is it?
 //! ```
 
+#[cfg(feature = "jwt")]
+mod curve;
 mod error;
 mod file;
 #[cfg(feature = "jwt")]
@@ -16,6 +18,8 @@ mod keys;
 #[cfg(feature = "jwt")]
 mod provider;
 mod read;
+#[cfg(feature = "jwt")]
+mod rsa;
 mod verifier;
 
 #[cfg(feature = "jwt")]
@@ -26,4 +30,4 @@ pub use self::file::{TokenFile, TokenText};
 pub use self::jwt::JwtVerifier;
 #[cfg(feature = "jwt")]
 pub use self::keys::{JwksFile, Keys};
-pub use self::verifier::{TokenVerifier, VerifyToken};
+pub use self::verifier::{TokenVerifier, VerifyToken, Vouched};

@@ -14,6 +14,7 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use revtun_core::{Instant, responder};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::http::PeerLimits;
 use crate::prefixed_io::PrefixedIo;
 use crate::tls::{ByteCounts, MaybeTlsStream};
 use crate::world::World;
@@ -137,6 +139,11 @@ impl<W: World, S> TunnelIo<W, S> {
         self.stream.get_ref().transport()
     }
 
+    /// The limits that the peer announces on this stream.
+    pub(crate) fn peer_limits(&self) -> Arc<PeerLimits> {
+        Arc::clone(&self.inbound.peer)
+    }
+
     /// Writes by `write`, and notes signs of life.
     fn write_with<T>(
         &mut self,
@@ -217,6 +224,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> 
 struct Inbound {
     /// Present until a GOAWAY came.
     scanner: Option<FrameScanner>,
+    peer: Arc<PeerLimits>,
     heard: Option<Instant>,
     granularity: Duration,
     notices: mpsc::Sender<Notice>,
@@ -225,7 +233,7 @@ struct Inbound {
 impl Inbound {
     fn new(granularity: Duration, scanner: Option<FrameScanner>) -> (Self, mpsc::Receiver<Notice>) {
         let (notices, noticed) = mpsc::channel(NOTICES);
-        (Self { scanner, heard: None, granularity, notices }, noticed)
+        (Self { scanner, peer: Arc::default(), heard: None, granularity, notices }, noticed)
     }
 
     fn scan(&mut self, bytes: &[u8], now: impl Fn() -> Instant) {
@@ -233,7 +241,12 @@ impl Inbound {
             return;
         }
         self.hear(now);
-        if self.scanner.as_mut().is_some_and(|scanner| scanner.scan(bytes).goaways > 0) {
+        let Some(scanner) = &mut self.scanner else { return };
+        let scanned = scanner.scan(bytes);
+        if let Some(max) = scanned.max_header_list_bytes {
+            self.peer.set_header_list_bytes(max);
+        }
+        if scanned.goaways > 0 {
             self.scanner = None;
             // There is a place for it, unless the tunnel's task is gone.
             let _ = self.notices.try_send(Notice::GoawayReceived);

@@ -39,7 +39,7 @@ pub struct Responder {
     flags: Vec<String>,
     accepting: envoy::Accepting,
     settings: Option<Settings>,
-    descriptors: Option<u32>,
+    descriptors: Option<String>,
     process: Option<Process>,
 }
 
@@ -63,7 +63,15 @@ impl Responder {
     /// Starts a revtun responder that may have `most` file descriptors open.
     pub async fn with_descriptors(most: u32) -> Self {
         let mut responder = Self::new(Make::Revtun, &[]);
-        responder.descriptors = Some(most);
+        responder.descriptors = Some(format!("-n {most}"));
+        responder.start_again().await;
+        responder
+    }
+
+    /// Starts a revtun responder that may have `soft` file descriptors open, unless it raises that limit.
+    pub async fn with_soft_descriptors(soft: u32) -> Self {
+        let mut responder = Self::new(Make::Revtun, &[]);
+        responder.descriptors = Some(format!("-S -n {soft}"));
         responder.start_again().await;
         responder
     }
@@ -124,7 +132,7 @@ impl Responder {
                     args.extend([flag.to_owned(), addr.to_string()]);
                 }
                 args.extend(self.flags.iter().cloned());
-                let mut process = revtun::start_with(self.descriptors, &args);
+                let mut process = revtun::start_with(self.descriptors.as_deref(), &args);
                 assert_eq!(revtun::listener(&mut process, "tunnel").await, self.tunnel());
                 assert_eq!(revtun::listener(&mut process, "egress").await, self.egress());
                 assert_eq!(revtun::listener(&mut process, "admin").await, self.admin());

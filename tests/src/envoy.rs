@@ -43,6 +43,8 @@ pub struct Accepting {
     pub inner_ca: Option<String>,
     /// What stands in place of `x-envoy` in the names of headers.
     pub header_prefix: Option<&'static str>,
+    /// Whether it speaks HTTP/1.1 on tunnels, one request at a time, and not HTTP/2.
+    pub http1: bool,
 }
 
 /// An Envoy that dials out and serves what comes back.
@@ -80,7 +82,7 @@ pub struct Dialling {
 impl ResponderConfig {
     /// Starts it and waits until it is live.
     pub async fn start(&self, envoy: &Path) -> Process {
-        let Accepting { filter, tls, client_ca, inner_ca, header_prefix } = &self.accepting;
+        let Accepting { filter, tls, client_ca, inner_ca, header_prefix, http1 } = &self.accepting;
         let mut filter = filter.clone();
         if self.tunnels_per_node > 0 {
             filter.push("enable_connection_limit: true".to_owned());
@@ -98,6 +100,7 @@ impl ResponderConfig {
             .replace("@INNER@", &inner)
             .replace("@TRANSPORT@", &transport)
             .replace("@FILTER@", &filter.join("\n          "))
+            .replace("@PROTOCOL@", if *http1 { "http_protocol_options" } else { "http2_protocol_options" })
             .replace("@CLUSTER@", cluster);
         start(envoy, "envoy responder", &prefixed(text, *header_prefix), self.admin).await
     }

@@ -94,12 +94,17 @@ impl Signer {
     }
 
     /// A token of this key with any header.
+    #[must_use]
+    pub fn sign_as(&self, header: &Value, claims: &Value) -> String {
+        self.sign_text(&message(header, claims))
+    }
+
+    /// A token of this key with any two parts before its signature.
     ///
     /// # Panics
     /// If the system has no randomness.
     #[must_use]
-    pub fn sign_as(&self, header: &Value, claims: &Value) -> String {
-        let message = message(header, claims);
+    pub fn sign_text(&self, message: &str) -> String {
         let signature = match &self.0 {
             Kind::Rs256(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
@@ -148,7 +153,8 @@ fn message(header: &Value, claims: &Value) -> String {
     format!("{}.{}", encode(header.to_string()), encode(claims.to_string()))
 }
 
-fn encode(bytes: impl AsRef<[u8]>) -> String {
+/// As parts of tokens are written: base64url without padding.
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 

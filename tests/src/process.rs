@@ -118,6 +118,29 @@ impl Process {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it is running").count()
     }
 
+    /// Lowers the limit of its file descriptors to `most`, whatever it has open.
+    ///
+    /// # Panics
+    /// If the tool is missing that can do so.
+    pub fn limit_descriptors(&self, most: usize) {
+        let pid = self.child.id().to_string();
+        let limit = format!("--nofile={most}:{most}");
+        let status = Command::new("prlimit").args(["--pid", &pid, &limit]).status().expect("prlimit of util-linux");
+        assert!(status.success());
+    }
+
+    /// The soft limit of its file descriptors, and the hard one.
+    ///
+    /// # Panics
+    /// If the process has ended.
+    #[must_use]
+    pub fn descriptor_limits(&self) -> (String, String) {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).expect("it is running");
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("proc(5)");
+        let mut words = line.split_whitespace().map(str::to_owned);
+        (words.next().expect("proc(5)"), words.next().expect("proc(5)"))
+    }
+
     /// Threads that it runs.
     ///
     /// # Panics

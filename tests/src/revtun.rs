@@ -54,15 +54,15 @@ pub fn start(args: &[String]) -> Process {
     start_with(None, args)
 }
 
-/// The same with at most so many file descriptors.
+/// The same with at most so many file descriptors: the arguments of the shell's `ulimit`.
 #[must_use]
-pub fn start_with(descriptors: Option<u32>, args: &[String]) -> Process {
+pub fn start_with(descriptors: Option<&str>, args: &[String]) -> Process {
     static STARTED: AtomicUsize = AtomicUsize::new(0);
     let mut command = match descriptors {
         None => Command::new(binary()),
         Some(most) => {
             let mut shell = Command::new("sh");
-            shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]).arg(binary());
+            shell.args(["-c", &format!("ulimit {most} && exec \"$0\" \"$@\"")]).arg(binary());
             shell
         }
     };

@@ -102,8 +102,13 @@ fn the_readme_names_every_local_reply() {
     let table: BTreeMap<_, _> = read("README.md").lines().filter_map(row).collect();
     let mut ours: BTreeMap<_, _> =
         LocalReply::ALL.iter().map(|reply| (reply.reason().to_owned(), reply.status().as_u16())).collect();
-    for reason in ["service-unreachable", "service-lost", "request-lost"] {
-        assert!(read("runtime/src/upstream/forward.rs").contains(&format!("\"{reason}\"")), "{reason}");
+    for (reason, file) in [
+        ("service-unreachable", "upstream/forward.rs"),
+        ("service-lost", "upstream/forward.rs"),
+        ("request-lost", "upstream/forward.rs"),
+        ("response-headers-too-large", "http/h2_server.rs"),
+    ] {
+        assert!(read(&format!("runtime/src/{file}")).contains(&format!("\"{reason}\"")), "{reason}");
         ours.insert(reason.to_owned(), 502);
     }
     assert_eq!(table, ours);

@@ -146,6 +146,40 @@ async fn a_mistake_in_a_file_is_told_with_its_place() {
 }
 
 #[tokio::test]
+async fn what_a_start_would_refuse_is_seen_by_check() {
+    for (text, command, about) in [
+        ("[responder]\negress_listen = \"127.0.0.1:15443\"\n", "responder", "is taken by tunnel_listen"),
+        ("[responder]\negress_listen = \"0.0.0.0:0\"\n", "responder", "--allow-unauthenticated-egress"),
+        ("[responder]\nadmin_listen = \"0.0.0.0:0\"\n", "responder", "--allow-unauthenticated-admin"),
+        ("[responder]\ntunnel_listen = \"0.0.0.0:0\"\n", "responder", "--allow-plaintext"),
+        ("[responder.egress_tls]\ncert = \"/no/cert\"\nkey = \"/no/key\"\n", "responder", "cannot read /no/"),
+    ] {
+        let file = Settings::write(text);
+        for command in ["check", command] {
+            let mut process = revtun::start(&[command, "--config", file.path()].map(str::to_owned));
+            let code = process.end(SOON).await.code();
+            let what = format!("{command} names {about:?}");
+            revtun_tests::patience::until(SOON, &what, async || process.stderr().contains(about).then_some(())).await;
+            assert_eq!(code, Some(2), "{what}: {}", process.stderr());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_file_of_the_other_end_is_named_as_such() {
+    let responder = Settings::write("[responder]\n");
+    let initiator = Settings::write(
+        "[[initiator.listener]]\naddress = \"rc://n:c:t@cloud:1\"\nforward = \"http://a:1\"\n[initiator.upstreams]\ncloud = [\"127.0.0.1:1\"]\n",
+    );
+    for (command, file, other) in [("initiator", &responder, "responder"), ("responder", &initiator, "initiator")] {
+        mistake(&[command, "--config", file.path()], &format!("run `revtun {other} --config {}`", file.path())).await;
+        mistake(&["config", command, "--config", file.path()], &format!("configures the {other}")).await;
+        let mut process = revtun::start(&["check", "--config", file.path()].map(str::to_owned));
+        process.line(&format!("{}: ok, for revtun {other}", file.path()), SOON).await;
+    }
+}
+
+#[tokio::test]
 async fn a_sound_file_is_told_to_be_sound() {
     let file = Settings::write("[responder]\nping_interval = \"3s\"\n");
     let mut process = revtun::start(&["check".to_owned(), "--config".to_owned(), file.path().to_owned()]);

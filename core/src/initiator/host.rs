@@ -7,6 +7,25 @@ use super::{HostId, Initiator, Timer};
 use crate::Instant;
 use crate::timers::Alarm;
 
+/// What an initiator is to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Targets {
+    /// Hosts with at least one tunnel.
+    pub hosts: u32,
+    /// Tunnels.
+    pub tunnels: u32,
+}
+
+impl Initiator {
+    /// How many hosts are wanted, and how many tunnels to all of them together. None while everything is drained.
+    #[must_use]
+    pub fn targets(&self) -> Targets {
+        let targets = self.hosts.values().map(|host| u32::from(host.target)).filter(|target| *target > 0);
+        let targets = targets.filter(|_| self.drain.is_none());
+        targets.fold(Targets::default(), |sum, target| Targets { hosts: sum.hosts + 1, tunnels: sum.tunnels + target })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Host {
     pub(super) target: u16,

@@ -260,7 +260,7 @@ variants!(responder::Timer {
 variants!(responder::Stage { Handshaking; Rejected; Settling; Idle; InUse; Draining; });
 variants!(Verdict { Authenticated; Unauthenticated; Mismatch; });
 variants!(TargetName<'a> { Node(node); Cluster(cluster); });
-variants!(DrainScope<'a> { All; Tenant(tenant); Target(target); Tunnel(tunnel); });
+variants!(DrainScope<'a> { All; Tenant(tenant); Target(target); Tunnel(tunnel); Expired(tunnel); Revoked(tunnel); });
 variants!(TargetKey { Node(node); Cluster(cluster); });
 variants!(Refusal { MissingTenant; NoTunnel; Saturated; QueueFull; TenantSaturated; TenantQueueFull; Draining; });
 
@@ -273,6 +273,9 @@ variants!(responder::CloseReason {
     GraceExpired;
     Superseded;
     Evicted;
+    HandshakeDropped;
+    CredentialsExpired;
+    CredentialsRevoked;
 });
 
 fields!(Handshake<'a> { identity, instance, verdict });

@@ -65,7 +65,7 @@ impl Responder {
         });
         let counts = Counts { stale: 0, ..self.counts };
         let waiting = Waiting(callers);
-        let admission = self.admission.canonical();
+        let admission = self.admission.canonical(bare);
         Self { config: self.config, admission, tunnels, registry, waiting, timers: to.timers, drain, counts }
     }
 }

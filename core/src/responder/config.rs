@@ -27,11 +27,11 @@ pub struct Config {
     pub drain_grace: Duration,
     /// Streams that one tunnel carries at the same time.
     pub max_streams: u32,
-    /// Requests of one tenant at the same time, those that wait for a tunnel included.
+    /// Requests of one tenant at the same time, where tenants are isolated; those that wait for a tunnel included.
     pub max_streams_per_tenant: u32,
     /// Callers waiting at the same time.
     pub max_waiting: u32,
-    /// Callers of one tenant waiting at the same time.
+    /// Callers of one tenant waiting at the same time, where tenants are isolated.
     pub max_waiting_per_tenant: u32,
     /// Connections whose handshake is not done.
     pub max_handshakes: u32,
@@ -43,10 +43,19 @@ pub struct Config {
     pub max_tunnels_per_node: u32,
     /// Tunnels of one cluster.
     pub max_tunnels_per_cluster: u32,
-    /// Tunnels of one tenant.
+    /// Tunnels of one tenant, where tenants are isolated.
     pub max_tunnels_per_tenant: u32,
     /// Tunnels in all.
     pub max_tunnels: u32,
+}
+
+impl Config {
+    /// A limit of one tenant, as it applies: without tenant isolation nobody is told apart by tenant, and all together do not
+    /// share what is meant for one.
+    #[must_use]
+    pub const fn of_tenant(&self, limit: u32) -> u32 {
+        if self.tenant_isolation { limit } else { u32::MAX }
+    }
 }
 
 impl Default for Config {

@@ -28,6 +28,13 @@ pub(super) enum DrainStage {
 }
 
 impl Responder {
+    /// How many tunnels a drain of `scope` would begin to drain now. Looks at every tunnel: not to be asked often.
+    #[must_use]
+    pub fn drainable(&self, scope: &DrainScope<'_>) -> usize {
+        let staying = self.tunnels.iter().filter(|(_, tunnel)| tunnel.member().is_some() && !tunnel.is_draining());
+        staying.filter(|(id, tunnel)| *scope == DrainScope::All || self.is_in(*id, tunnel, scope)).count()
+    }
+
     pub(super) fn drain_requested(&mut self, env: Env, scope: &DrainScope<'_>, grace: Duration) -> Effects<Effect> {
         let until = env.now.after(grace);
         if *scope == DrainScope::All {
@@ -36,8 +43,16 @@ impl Responder {
         }
         let affected: alloc::vec::Vec<_> =
             self.tunnels.iter().filter(|(id, tunnel)| self.is_in(*id, tunnel, scope)).map(|(id, _)| id).collect();
+        let cause = match scope {
+            DrainScope::Expired(_) => DrainCause::Expired,
+            DrainScope::Revoked(_) => DrainCause::Revoked,
+            DrainScope::All | DrainScope::Tenant(_) | DrainScope::Target(_) | DrainScope::Tunnel(_) => {
+                DrainCause::Operator
+            }
+        };
         for id in affected {
-            self.start_draining(env.now, id, DrainCause::Operator, until);
+            self.start_draining(env.now, id, cause, until);
+            self.bound_draining(id, cause, until);
         }
         Effects::NONE
     }
@@ -122,8 +137,21 @@ impl Responder {
         if tunnel.member().is_none() || tunnel.is_draining() {
             return;
         }
-        self.enter_draining(id, Draining { cause, until, goaway_sent: false });
+        self.enter_draining(id, Draining { cause, until, overdue: cause.overdue(), goaway_sent: false });
         self.arm(id, now, Timer::Retire(id));
+    }
+
+    /// A tunnel does not outlive what proved its identity, whatever time a drain that began before has left it.
+    fn bound_draining(&mut self, id: TunnelId, cause: DrainCause, until: Instant) {
+        let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
+        let Phase::Draining(member, draining) = &mut tunnel.phase else { return };
+        if !matches!(cause, DrainCause::Expired | DrainCause::Revoked) || until >= draining.until {
+            return;
+        }
+        (draining.until, draining.overdue) = (until, cause.overdue());
+        if draining.goaway_sent && member.streams > 0 {
+            self.arm(id, until, Timer::Grace(id));
+        }
     }
 
     /// Sends GOAWAY to the initiator, which dials a replacement while this tunnel finishes its streams.
@@ -158,11 +186,12 @@ impl Responder {
         if member.streams == 0 {
             return self.close(id, CloseReason::Drained);
         }
-        let until = match self.draining(id) {
-            Some(draining) => draining.until,
-            None => env.now.after(self.config.drain_grace),
+        let cause = DrainCause::PeerGoaway;
+        let (until, overdue) = match self.draining(id) {
+            Some(draining) => (draining.until, draining.overdue),
+            None => (env.now.after(self.config.drain_grace), cause.overdue()),
         };
-        self.enter_draining(id, Draining { cause: DrainCause::PeerGoaway, until, goaway_sent: true });
+        self.enter_draining(id, Draining { cause, until, overdue, goaway_sent: true });
         self.arm(id, until, Timer::Grace(id));
         Effects::NONE
     }
@@ -170,6 +199,11 @@ impl Responder {
     /// Why a tunnel is closed whose peer did not close it in time.
     pub(super) fn linger_reason(&self, id: TunnelId) -> CloseReason {
         self.draining(id).map_or(CloseReason::LingerTimeout, |draining| draining.cause.reason())
+    }
+
+    /// Why a tunnel is closed whose streams have not finished in time.
+    pub(super) fn overdue_reason(&self, id: TunnelId) -> CloseReason {
+        self.draining(id).expect("only draining tunnels have a grace").overdue
     }
 
     fn enter_draining(&mut self, id: TunnelId, draining: Draining) {
@@ -192,7 +226,7 @@ impl Responder {
         let Some(member) = tunnel.member() else { return false };
         match scope {
             DrainScope::All => unreachable!("everything is drained one tunnel a tick"),
-            DrainScope::Tunnel(wanted) => *wanted == id,
+            DrainScope::Tunnel(wanted) | DrainScope::Expired(wanted) | DrainScope::Revoked(wanted) => *wanted == id,
             DrainScope::Tenant(tenant) => *member.tenant == *tenant.as_str(),
             DrainScope::Target(target) => {
                 let named = match target.name {

@@ -147,6 +147,11 @@ pub enum DrainScope<'a> {
     Target(Target<'a>),
     /// This one.
     Tunnel(TunnelId),
+    /// This one, because what proved its identity ends when `grace` does: see [`Lapse`](super::Lapse). A drain that is under way
+    /// ends then at the latest.
+    Expired(TunnelId),
+    /// This one, because what proved its identity counts no more.
+    Revoked(TunnelId),
 }
 
 /// What the runtime is to do.
@@ -257,4 +262,10 @@ pub enum CloseReason {
     Superseded,
     /// It made room for a new tunnel of its node: its ping had been unanswered for the longest time.
     Evicted,
+    /// The handshake was ended early: too many were under way, and most of them from its source.
+    HandshakeDropped,
+    /// What proved its identity has ended.
+    CredentialsExpired,
+    /// What proved its identity was revoked.
+    CredentialsRevoked,
 }

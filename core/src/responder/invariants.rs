@@ -123,20 +123,37 @@ impl Responder {
         let counted = self.registry.tenants.iter().map(|(name, it)| (&**name, (it.tunnels, it.requests, it.waiting)));
         assert_eq!(counted.collect::<BTreeMap<_, _>>(), seen, "a tenant's counts agree");
         for (tunnels, requests, waiting) in seen.into_values() {
-            assert!(tunnels <= self.config.max_tunnels_per_tenant, "a tenant has no more tunnels than it may");
-            assert!(requests <= self.config.max_streams_per_tenant, "a tenant has no more requests than it may");
-            assert!(waiting <= self.config.max_waiting_per_tenant, "no more callers of a tenant wait than may");
+            assert!(
+                tunnels <= self.config.of_tenant(self.config.max_tunnels_per_tenant),
+                "a tenant has no more tunnels than it may"
+            );
+            assert!(
+                requests <= self.config.of_tenant(self.config.max_streams_per_tenant),
+                "a tenant has no more requests than it may"
+            );
+            assert!(
+                waiting <= self.config.of_tenant(self.config.max_waiting_per_tenant),
+                "no more callers of a tenant wait than may"
+            );
         }
     }
 
     fn check_admission(&self) {
-        let mut pending = BTreeMap::new();
-        for (_, tunnel) in self.tunnels.iter().filter(|(_, tunnel)| tunnel.member().is_none()) {
-            *pending.entry(tunnel.source).or_default() += 1;
+        let mut pending = BTreeMap::<_, BTreeSet<TunnelId>>::new();
+        let mut dropped = BTreeSet::new();
+        for (id, tunnel) in self.tunnels.iter().filter(|(_, tunnel)| tunnel.member().is_none()) {
+            if self.admission.dropped.contains(&id) {
+                dropped.insert(id);
+            } else {
+                pending.entry(tunnel.source).or_default().insert(id);
+            }
         }
-        assert_eq!(self.admission.pending, pending, "pending handshakes are counted by source");
-        let most = pending.into_values().max().unwrap_or(0);
-        assert!(most <= self.config.max_handshakes_per_source, "no source has more handshakes under way than it may");
+        assert_eq!(self.admission.pending, pending, "pending handshakes are known by source");
+        assert_eq!(self.admission.dropped, dropped, "whoever is dropped is pending");
+        let most = pending.into_values().map(|ids| ids.len()).max().unwrap_or(0);
+        let limit = self.config.max_handshakes_per_source as usize;
+        assert!(most <= limit, "no source has more handshakes under way than it may");
+        assert!(self.counts.handshakes <= self.config.max_handshakes, "no more handshakes are under way than may be");
     }
 
     fn check_clusters(&self, seen: &BTreeMap<NodeKey, SeenNode>) {

@@ -29,7 +29,7 @@ impl Responder {
         }
         let tenant = target.tenant.map_or(SHARED_TENANT, |tenant| self.tenant_key(tenant));
         let known = self.registry.tenants.get(tenant);
-        if known.is_some_and(|tenant| tenant.requests >= self.config.max_streams_per_tenant) {
+        if known.is_some_and(|tenant| tenant.requests >= self.config.of_tenant(self.config.max_streams_per_tenant)) {
             return Effects::one(Effect::Refuse { stream, refusal: Refusal::TenantSaturated });
         }
         let Some(key) = known.and_then(|tenant| tenant.target(target.name)) else {

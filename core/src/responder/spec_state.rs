@@ -131,11 +131,19 @@ const fn stage(phase: &Phase) -> &'static str {
         Phase::Draining(_, Draining { cause: DrainCause::PeerGoaway, .. }) => "parting",
         Phase::Draining(
             _,
-            Draining { cause: DrainCause::Operator | DrainCause::Superseded, goaway_sent: false, .. },
+            Draining {
+                cause: DrainCause::Operator | DrainCause::Superseded | DrainCause::Expired | DrainCause::Revoked,
+                goaway_sent: false,
+                ..
+            },
         ) => "retiring",
         Phase::Draining(
             _,
-            Draining { cause: DrainCause::Operator | DrainCause::Superseded, goaway_sent: true, .. },
+            Draining {
+                cause: DrainCause::Operator | DrainCause::Superseded | DrainCause::Expired | DrainCause::Revoked,
+                goaway_sent: true,
+                ..
+            },
         ) => "draining",
     }
 }

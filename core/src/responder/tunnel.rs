@@ -55,6 +55,8 @@ pub(super) struct Draining {
     pub(super) cause: DrainCause,
     /// How long streams may go on.
     pub(super) until: Instant,
+    /// Why it is closed if they go on for longer.
+    pub(super) overdue: CloseReason,
     /// Whether GOAWAY was sent, or received from the peer.
     pub(super) goaway_sent: bool,
 }
@@ -67,6 +69,10 @@ pub(super) enum DrainCause {
     Operator,
     /// A newer process of the node has registered.
     Superseded,
+    /// What proved the identity ends.
+    Expired,
+    /// What proved the identity counts no more.
+    Revoked,
 }
 
 impl DrainCause {
@@ -74,6 +80,16 @@ impl DrainCause {
         match self {
             Self::PeerGoaway | Self::Operator => CloseReason::Drained,
             Self::Superseded => CloseReason::Superseded,
+            Self::Expired => CloseReason::CredentialsExpired,
+            Self::Revoked => CloseReason::CredentialsRevoked,
+        }
+    }
+
+    /// Why a tunnel is closed whose streams did not finish in time.
+    pub(super) const fn overdue(self) -> CloseReason {
+        match self {
+            Self::PeerGoaway | Self::Operator | Self::Superseded => CloseReason::GraceExpired,
+            Self::Expired | Self::Revoked => self.reason(),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Responder {
             return Effects::one(Effect::Refuse { stream, refusal: Refusal::QueueFull });
         }
         let of_tenant = self.registry.tenants.get(tenant).map_or(0, |tenant| tenant.waiting);
-        if of_tenant >= self.config.max_waiting_per_tenant {
+        if of_tenant >= self.config.of_tenant(self.config.max_waiting_per_tenant) {
             return Effects::one(Effect::Refuse { stream, refusal: Refusal::TenantQueueFull });
         }
         let target = self.registry.target(tenant, name);

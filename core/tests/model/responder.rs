@@ -148,7 +148,10 @@ impl ResponderModel {
         assert!(up(&|_| true) <= self.config.max_tunnels as usize, "tunnels are limited");
         if self.config.tenant_isolation {
             let tenant = up(&|it| it.tenant == handshake.identity.tenant);
-            assert!(tenant <= self.config.max_tunnels_per_tenant as usize, "a tenant's tunnels are limited");
+            assert!(
+                tenant <= self.config.of_tenant(self.config.max_tunnels_per_tenant) as usize,
+                "a tenant's tunnels are limited"
+            );
         }
     }
 

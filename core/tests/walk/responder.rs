@@ -96,6 +96,8 @@ fn scope(tunnel: TunnelId, luck: &mut Luck) -> DrainScope<'static> {
         0 => DrainScope::All,
         1 => DrainScope::Tenant(tenant(luck)),
         2..5 => DrainScope::Target(target(luck)),
+        5 => DrainScope::Expired(tunnel),
+        6 => DrainScope::Revoked(tunnel),
         _ => DrainScope::Tunnel(tunnel),
     }
 }

@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
         }
     }
     let [Ok(node), Ok(cluster), Ok(tenant)] = parsed else { return };
-    let binding = Binding { node, cluster, tenant };
+    let binding = Binding::new(node, cluster, tenant).expect("one template serves for all names");
     let mut claim = || {
         let names = (NodeId::new(line()).ok()?, ClusterId::new(line()).ok()?, TenantId::new(line()).ok()?);
         Some(Identity { node: names.0, cluster: names.1, tenant: names.2 })

@@ -45,7 +45,10 @@ pub fn run(data: &[u8]) {
         Err(fault) => {
             let fault = fault.to_string();
             assert!(!fault.is_empty() && !fault.contains(char::is_control), "one clear line: {fault:?}");
-            assert!(!plain || expected.is_none(), "{fault}: {expected:?}");
+            // What makes a number a good key is for the tests of the library; here, only what was changed may be none.
+            let changed = |key: &Listed| key.material != HANDS.public(key.algorithm);
+            let refusable = expected.as_ref().is_none_or(|keys| keys.iter().any(changed));
+            assert!(!plain || refusable, "{fault}: {expected:?}");
         }
     }
 }
@@ -182,7 +185,7 @@ fn verifies(keys: Keys, expected: &[Listed], exactly: bool) {
     };
     for Signed { id, algorithm, token } in &*TOKENS {
         let token = Token::new(token).expect("it can be sent");
-        let judged = verifier.verify(token, NOW, &claim);
+        let judged = verifier.verify(token, NOW, &claim).map(|vouched| vouched.verdict);
         let named = match id {
             None => expected.first().filter(|_| expected.len() == 1),
             Some(_) => expected.iter().find(|key| key.id.as_deref() == *id),
@@ -203,12 +206,9 @@ const NOW: u64 = 1_700_000_000;
 static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let template =
         |placeholder| Template::parse_claim("who={tenant}/{cluster}/{node}", placeholder).expect("a template");
-    let binding = Binding {
-        node: template(Placeholder::Node),
-        cluster: template(Placeholder::Cluster),
-        tenant: template(Placeholder::Tenant),
-    };
-    Arc::new(Policy { issuer: "i".into(), audience: "a".into(), binding })
+    let [node, cluster, tenant] = [Placeholder::Node, Placeholder::Cluster, Placeholder::Tenant].map(template);
+    let binding = Binding::new(node, cluster, tenant).expect("one template for all names");
+    Arc::new(Policy::new("i", "a", binding))
 });
 
 /// A token of somebody's that names its key somehow.

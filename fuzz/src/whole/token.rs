@@ -7,7 +7,7 @@ use revtun_core::binding::{Binding, Placeholder, Template};
 use revtun_core::handshake::{PATH, ParsedRequest, RequestParser, Rules};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::Verdict;
-use revtun_core::token::{MAX_TOKEN_BYTES, Policy, Token, TokenError};
+use revtun_core::token::{MAX_LIFETIME_SECONDS, MAX_TOKEN_BYTES, Policy, Token, TokenError};
 use ring::hmac;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -54,6 +54,7 @@ pub fn run(data: &[u8]) {
     let Ok(token) = request.token else { return };
     let judged = VERIFIER.verify(token, NOW, &claim);
     assert_eq!(judged, VERIFIER.verify(token, NOW, &claim), "the same again");
+    let judged = judged.map(|vouched| vouched.verdict);
     match KEYS.get(usize::from(signer)) {
         None => assert!(judged.is_err(), "nobody signed this: {token:?}"),
         Some(key) => is_what_was_agreed(judged, *key, header, claims, &claim),
@@ -108,14 +109,21 @@ fn model(said: &Map<String, Value>, claim: &Identity<'_>) -> Result<Verdict, Tok
         return Err(TokenError::Malformed);
     }
     let now = NOW as f64;
+    if said.contains_key("cnf") {
+        return Err(TokenError::NeedsKey);
+    }
     if !said.get("iss").is_some_and(|issuer| issuer == ISSUER) {
         return Err(TokenError::WrongIssuer);
     }
     if !holds("aud", AUDIENCE) {
         return Err(TokenError::WrongAudience);
     }
-    if expires.ok_or(TokenError::NoExpiry)? + SKEW <= now {
+    let expires = expires.ok_or(TokenError::NoExpiry)?;
+    if expires + SKEW <= now {
         return Err(TokenError::Expired);
+    }
+    if expires > now + MAX_LIFETIME_SECONDS as f64 {
+        return Err(TokenError::LifetimeTooLong);
     }
     if not_before.is_some_and(|begin| begin - SKEW > now) {
         return Err(TokenError::NotYetValid);
@@ -166,11 +174,8 @@ static VERIFIER: LazyLock<JwtVerifier> = LazyLock::new(|| {
     let keys = Keys::parse(keys.to_string().as_bytes()).expect("two keys");
     let template =
         |placeholder| Template::parse_claim("who={tenant}/{cluster}/{node}", placeholder).expect("a template");
-    let binding = Binding {
-        node: template(Placeholder::Node),
-        cluster: template(Placeholder::Cluster),
-        tenant: template(Placeholder::Tenant),
-    };
-    let policy = Policy { issuer: ISSUER.into(), audience: AUDIENCE.into(), binding };
+    let [node, cluster, tenant] = [Placeholder::Node, Placeholder::Cluster, Placeholder::Tenant].map(template);
+    let binding = Binding::new(node, cluster, tenant).expect("one template for all names");
+    let policy = Policy::new(ISSUER, AUDIENCE, binding);
     JwtVerifier::new(watch::channel(Arc::new(keys)).1, Arc::new(policy))
 });

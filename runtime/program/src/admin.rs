@@ -8,11 +8,14 @@
 //! | `GET /metrics` | Prometheus' text format |
 //! | `POST /drain?…` | 202; see [`DrainQuery`] |
 //!
-//! There is no authentication: it listens on loopback unless an operator says otherwise.
+//! HEAD is answered where GET is, OPTIONS everywhere. There is no authentication: it listens on loopback unless an operator
+//! says otherwise, and refuses what a web page in a browser of this machine may have asked for ([`origin`]).
 
 mod certificates;
 mod drain_query;
 mod initiator;
+mod origin;
+mod pages;
 mod responder;
 mod subject;
 
@@ -24,33 +27,54 @@ pub use subject::Subject;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use ::http::{Method, Request, Response, StatusCode};
-use bytes::Bytes;
-use http_body_util::Full;
+use ::http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use revtun_core::connections::ConnectionLimits;
 use revtun_core::responder::retry::ACCEPT_BACKOFF;
-use tokio::sync::{Semaphore, SetOnce};
 
-use crate::metrics::{self, Exposition};
+use self::pages::Pages;
+use revtun::connections::{ConnectionLimiter, ConnectionPlace};
 use revtun::supervise::{Supervisor, TaskPanicked};
-use revtun::world::World;
+use revtun::world::{Timer, World};
 
-/// Admin connections at the same time; more wait in the kernel's queue. A handful of scrapers needs a handful.
-const CONNECTIONS: usize = 32;
-/// How long one admin connection may last, so that those that say nothing cannot crowd out the others.
+/// Admin connections at the same time. A handful of scrapers needs a handful; beyond that, the oldest that has not asked for
+/// anything makes room.
+const CONNECTIONS: u32 = 32;
+/// How long the head of a request may take.
+const HEAD_TIME: Duration = Duration::from_secs(2);
+/// How long one admin connection may last.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
+
+/// Where an admin listener listens, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdminConfig {
+    /// The address.
+    pub listen: SocketAddr,
+    /// The names by which it may be asked, in a request's `host`, beside `localhost` and IP addresses.
+    pub hosts: Vec<String>,
+    /// Connections at the same time.
+    pub max_connections: u32,
+}
+
+impl AdminConfig {
+    /// A listener at `listen`, asked by no names.
+    #[must_use]
+    pub fn at(listen: SocketAddr) -> Self {
+        Self { listen, hosts: Vec::new(), max_connections: CONNECTIONS }
+    }
+}
 
 /// An admin listener that runs.
 #[derive(Debug)]
 pub struct Admin {
     addr: SocketAddr,
-    asked: Arc<SetOnce<Option<Duration>>>,
+    state: Arc<pages::State>,
     supervisor: Supervisor,
 }
 
@@ -64,7 +88,12 @@ impl Admin {
     /// Waits until somebody asks for a drain of everything, and was answered; for how long requests may go on then, if
     /// that was said.
     pub async fn asked_to_drain(&self) -> Option<Duration> {
-        *self.asked.wait().await
+        *self.state.asked.wait().await
+    }
+
+    /// From now on `/readyz` answers 503: load balancers are to stop sending, although everything is still served.
+    pub fn shut_down_soon(&self) {
+        self.state.shut_down_soon();
     }
 
     /// Waits until the listener's task has panicked: nobody is answered any more.
@@ -73,42 +102,40 @@ impl Admin {
     }
 }
 
-/// Listens at `at` and answers about `subject` from now on.
+/// Listens and answers about `subject` from now on.
 ///
 /// # Errors
 /// If the address cannot be listened at; the text names it.
-pub async fn start<W: World>(world: &W, at: SocketAddr, subject: impl Subject) -> io::Result<Admin> {
+pub async fn start<W: World>(world: &W, config: AdminConfig, subject: impl Subject) -> io::Result<Admin> {
+    let AdminConfig { listen, hosts, max_connections } = config;
     let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot bind the admin listener to {at}: {error}"));
-    let listener = world.listen(at).await.map_err(named)?;
+        |error: io::Error| io::Error::new(error.kind(), format!("cannot bind the admin listener to {listen}: {error}"));
+    let listener = world.listen(listen).await.map_err(named)?;
     let addr = world.local_addr(&listener).map_err(named)?;
-    let asked = Arc::new(SetOnce::new());
+    let state = Arc::<pages::State>::default();
+    let limits = ConnectionLimits { total: max_connections, per_source: max_connections };
+    let limiter = ConnectionLimiter::new(limits, Arc::clone(&state.connections));
+    let pages = Arc::new(Pages::new(subject, hosts, Arc::clone(&state)));
     let supervisor = Supervisor::default();
-    let accepting = accept(world.clone(), listener, Arc::new(subject), Arc::clone(&asked));
-    supervisor.spawn(world, "admin listener", accepting);
-    Ok(Admin { addr, asked, supervisor })
+    supervisor.spawn(world, "admin listener", accept(world.clone(), listener, limiter, pages));
+    Ok(Admin { addr, state, supervisor })
 }
 
 async fn accept<W: World>(
     world: W,
     listener: W::Listener,
-    subject: Arc<impl Subject>,
-    asked: Arc<SetOnce<Option<Duration>>>,
+    mut limiter: ConnectionLimiter,
+    pages: Arc<Pages<impl Subject>>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         match world.accept(&listener).await {
-            Ok((stream, _)) => {
-                let (here, subject, asked) = (world.clone(), Arc::clone(&subject), Arc::clone(&asked));
-                world.spawn(async move {
-                    if let Some(grace) = serve(&here, stream, &*subject).await {
-                        // Whoever asked first has set the grace.
-                        let _asked_before = asked.set(grace);
-                    }
-                    drop(place);
-                });
-            }
+            Ok((stream, peer)) => match limiter.admit(peer.ip()) {
+                Ok(place) => {
+                    let (here, pages) = (world.clone(), Arc::clone(&pages));
+                    world.spawn(async move { serve(&here, stream, &pages, &place).await });
+                }
+                Err(refusal) => tracing::warn!(%peer, reason = refusal.name(), "admin connection refused"),
+            },
             Err(error) => {
                 tracing::warn!(%error, "admin listener cannot accept a connection");
                 world.sleep_until(world.now().after(ACCEPT_BACKOFF)).await;
@@ -117,87 +144,25 @@ async fn accept<W: World>(
     }
 }
 
-/// Answers one request; returns the grace if it asked for a drain of everything.
-async fn serve<W: World>(world: &W, stream: W::Stream, subject: &impl Subject) -> Option<Option<Duration>> {
-    let everything = OnceLock::new();
+/// Answers one request.
+async fn serve<W: World>(world: &W, stream: W::Stream, pages: &Pages<impl Subject>, place: &ConnectionPlace) {
     let service = service_fn(|request: Request<Incoming>| {
-        let answer = answer(&request, subject, &everything);
+        place.heard();
+        let answer = pages.answer(&request);
         async { Ok::<_, Infallible>(answer) }
     });
     let mut server = hyper::server::conn::http1::Builder::new();
-    server.keep_alive(false).auto_date_header(false);
+    server.timer(Timer::new(world)).header_read_timeout(HEAD_TIME).keep_alive(false).auto_date_header(false);
     let connection = server.serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        biased;
-        // A client that breaks off has lost interest; there is nobody to tell.
-        _ended = connection => {}
-        () = world.sleep_until(world.now().after(CONNECTION_TIME)) => {}
-    }
-    everything.into_inner()
-}
-
-fn answer<B>(
-    request: &Request<B>,
-    subject: &impl Subject,
-    everything: &OnceLock<Option<Duration>>,
-) -> Response<Full<Bytes>> {
-    let path = request.uri().path();
-    let allowed = match path {
-        "/healthz" | "/readyz" | "/tunnels" | "/metrics" => Method::GET,
-        "/drain" => Method::POST,
-        _ => {
-            let text = "not found; the pages are /healthz, /readyz, /tunnels, /metrics and (by POST) /drain";
-            return plain(StatusCode::NOT_FOUND, text.to_owned());
+    let in_time = async {
+        tokio::select! {
+            biased;
+            // A client that breaks off has lost interest; there is nobody to tell.
+            _ended = connection => {}
+            () = world.sleep_until(world.now().after(CONNECTION_TIME)) => {}
         }
     };
-    if *request.method() != allowed {
-        let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, format!("{path} takes only {allowed}"));
-        let allow = HeaderValue::from_str(allowed.as_str()).expect("a method is a legal header value");
-        refused.headers_mut().insert(ALLOW, allow);
-        return refused;
-    }
-    match path {
-        "/healthz" => match subject.healthy() {
-            Ok(()) => plain(StatusCode::OK, "ok".to_owned()),
-            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("unhealthy: {why}")),
-        },
-        "/readyz" => match subject.ready() {
-            Ok(()) => plain(StatusCode::OK, "ready".to_owned()),
-            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")),
-        },
-        "/tunnels" => page("application/json", format!("{:#}\n", subject.tunnels())),
-        "/metrics" => {
-            let mut text = Exposition::default();
-            text.gauge("revtun_build_info", "Always 1; the version of revtun is the label.")
-                .by("version", [(env!("CARGO_PKG_VERSION"), 1)]);
-            subject.metrics(&mut text);
-            page(metrics::CONTENT_TYPE, text.into_text())
-        }
-        _ => match drain(request.uri().query().unwrap_or(""), subject, everything) {
-            Ok(what) => plain(StatusCode::ACCEPTED, format!("draining {what}")),
-            Err(why) => plain(StatusCode::BAD_REQUEST, why),
-        },
-    }
-}
-
-fn drain(query: &str, subject: &impl Subject, everything: &OnceLock<Option<Duration>>) -> Result<String, String> {
-    let query = DrainQuery::parse(query)?;
-    if !query.is_everything() {
-        return subject.drain(&query);
-    }
-    let _asked_before = everything.set(query.grace);
-    Ok("everything".to_owned())
-}
-
-fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = page("text/plain; charset=utf-8", text + "\n");
-    *response.status_mut() = status;
-    response
-}
-
-fn page(kind: &'static str, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    // Who is displaced asked for nothing.
+    let _displaced = place.hold(in_time).await;
+    pages.answered();
 }

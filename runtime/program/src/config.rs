@@ -13,6 +13,7 @@ mod endpoint;
 mod files;
 mod in_force;
 mod initiator;
+mod listeners;
 mod log;
 mod names;
 mod reference;

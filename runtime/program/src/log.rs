@@ -8,6 +8,7 @@
 //! dropped, counted and told of once lines can be written again. What else goes to standard error, of failures and panics,
 //! goes the same way once the log is started.
 
+mod escape;
 mod limits;
 mod metrics;
 mod note;
@@ -56,11 +57,12 @@ pub(crate) fn start(settings: &LogSettings) -> io::Result<()> {
     let world = Tokio::begin();
     let limits: &'static Limits = Box::leak(Box::new(Limits::new(world.clone())));
     let failed = |error: io::Error| io::Error::new(error.kind(), format!("cannot start the log: {error}"));
-    let queue = Queue::start(world, limits, settings.format).map_err(failed)?;
+    let colours = settings.format == LogFormat::Human && io::stderr().is_terminal();
+    let queue = Queue::start(world, limits, settings.format, colours).map_err(failed)?;
     // Whatever goes wrong within the layer is printed by it unless it is told not to, and a print may panic or wait.
     let lines = fmt::layer().log_internal_errors(false).with_writer(queue.clone());
     let lines = match settings.format {
-        LogFormat::Human => lines.with_ansi(io::stderr().is_terminal()).with_target(false).boxed(),
+        LogFormat::Human => lines.with_ansi(colours).with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed(),
     };
     let subscriber = registry().with(filter).with(limits).with(lines);

@@ -52,7 +52,19 @@ impl Signals {
 
     /// Waits for the first one, or until `admin` was asked to drain everything; returns the grace if that was asked for.
     /// The second signal ends the process at once, with 128 plus its number.
-    pub(crate) async fn until_drain(mut self, world: &Tokio, admin: &Admin) -> Option<Duration> {
+    ///
+    /// For `delay` after that everything is served as before, save that `/readyz` says that it will not be for long.
+    pub(crate) async fn until_drain(self, world: &Tokio, admin: &Admin, delay: Duration) -> Option<Duration> {
+        let grace = self.until_asked(world, admin).await;
+        if !delay.is_zero() {
+            tracing::info!(?delay, "shutting down soon: not ready, but still serving");
+            admin.shut_down_soon();
+            world.sleep_until(world.now().after(delay)).await;
+        }
+        grace
+    }
+
+    async fn until_asked(mut self, world: &Tokio, admin: &Admin) -> Option<Duration> {
         let grace = tokio::select! {
             biased;
             first = self.next() => {

@@ -40,6 +40,12 @@ fn every_key_of_a_responder_is_read() {
         tunnel_listen = "0.0.0.0:1"
         egress_listen = "[::1]:2"
         admin_listen = "127.0.0.1:0"
+        admin_hosts = "a.example, b.example."
+        allow_unauthenticated_admin = true
+        allow_unauthenticated_egress = true
+        shutdown_delay = "3s"
+        max_callers = 12
+        max_callers_per_source = 13
         threads = 3
         drain_grace = "1m"
         request_timeout = "15s"
@@ -80,6 +86,10 @@ fn every_key_of_a_responder_is_read() {
     assert_eq!(responder.responder.tunnel_listen, "0.0.0.0:1".parse().unwrap());
     assert_eq!(responder.responder.egress_listen, "[::1]:2".parse().unwrap());
     assert_eq!(responder.admin_listen, "127.0.0.1:0".parse().unwrap());
+    assert_eq!(responder.admin_hosts, ["a.example", "b.example"]);
+    assert!(responder.allow_unauthenticated_admin && responder.allow_unauthenticated_egress);
+    assert_eq!(responder.shutdown_delay, Duration::from_secs(3));
+    assert_eq!((responder.responder.max_callers, responder.responder.max_callers_per_source), (12, 13));
     assert_eq!(responder.threads.unwrap().get(), 3);
     assert_eq!(responder.drain_grace, Duration::from_secs(60));
     assert_eq!(responder.responder.request_timeout, Duration::from_secs(15));
@@ -257,6 +267,46 @@ fn a_file_that_is_not_complete_says_what_is_missing() {
         )
     );
     assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn nothing_is_open_to_other_machines_unless_somebody_says_so() {
+    let proven = "[responder.egress_tls]\ncert = \"a\"\nkey = \"b\"\n";
+    for (text, what) in [
+        ("[responder]\negress_listen = \"0.0.0.0:2\"\n", Some("--allow-unauthenticated-egress")),
+        (&format!("[responder]\negress_listen = \"10.1.2.3:2\"\n{proven}"), Some("--allow-unauthenticated-egress")),
+        (&format!("[responder]\negress_listen = \"10.1.2.3:2\"\n{proven}client_ca = \"c\"\n"), None),
+        ("[responder]\negress_listen = \"[::]:2\"\nallow_unauthenticated_egress = true\n", None),
+        ("[responder]\nadmin_listen = \"0.0.0.0:2\"\n", Some("--allow-unauthenticated-admin")),
+        ("[responder]\nadmin_listen = \"0.0.0.0:2\"\nallow_unauthenticated_admin = true\n", None),
+        ("[responder]\nadmin_listen = \"127.9.9.9:2\"\negress_listen = \"[::ffff:127.0.0.1]:1\"\n", None),
+    ] {
+        let found = diagnostics(text);
+        assert_eq!(found.len(), usize::from(what.is_some()), "{text}: {found:?}");
+        assert!(
+            what.is_none_or(|what| found[0].contains("can be reached from other machines") && found[0].contains(what))
+        );
+    }
+    let initiator = "[initiator]\nadmin_listen = \"0.0.0.0:1\"\n[[initiator.listener]]\naddress = \"rc://n:c:t@cloud:1\"\nforward = \"http://a:1\"\n[initiator.upstreams]\ncloud = [\"10.1.2.3:4\", \"127.0.0.1:4\", \"cloud.example:4\"]\n";
+    let found = diagnostics(initiator).join("\n");
+    assert_eq!(found.lines().count(), 2, "{found}");
+    assert!(found.contains("will not dial 10.1.2.3:4: 10.1.2.3 is another machine"), "{found}");
+    assert!(found.contains("--allow-unauthenticated-admin"), "{found}");
+}
+
+#[test]
+fn listeners_on_one_port_are_named() {
+    let found = diagnostics("[responder]\ntunnel_listen = \"127.0.0.1:7\"\negress_listen = \"127.0.0.1:7\"\n");
+    assert_eq!(
+        found,
+        [
+            "f.toml: responder.egress_listen: 127.0.0.1:7 is taken by tunnel_listen; give each listener a port of its own"
+        ]
+    );
+    // The default of another one counts as well.
+    let found = diagnostics("[responder]\ntunnel_listen = \"127.0.0.1:15090\"\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("admin_listen: 127.0.0.1:15090 is taken by tunnel_listen"), "{found:?}");
 }
 
 #[test]

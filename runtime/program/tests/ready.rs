@@ -18,7 +18,7 @@ use revtun::initiator::{self, HostPort, InitiatorConfig, RequestBody, Run};
 use revtun::tls::CertificateStore;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
-use revtun_program::admin::{self, InitiatorSubject};
+use revtun_program::admin::{self, AdminConfig, InitiatorSubject};
 use tokio::net::{TcpListener, TcpStream};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -49,7 +49,7 @@ async fn an_initiator_that_is_not_ready_says_what_is_wrong_with_each_name_and_ho
     let handle = initiator::start(&world, config, Run::begin(&world), service_fn(pong)).await.unwrap();
     let listeners = Arc::new(vec![(address, handle)]);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), Duration::ZERO, CertificateStore::default());
-    let admin = admin::start(&world, LOOPBACK, subject).await.unwrap().addr();
+    let admin = admin::start(&world, AdminConfig::at(LOOPBACK), subject).await.unwrap().addr();
 
     let name = format!("cannot resolve {unresolvable}: ");
     let host = format!("{refused}: Connection refused");

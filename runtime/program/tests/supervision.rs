@@ -24,7 +24,7 @@ use revtun::tls::CertificateStore;
 use revtun::world::{Tokio, World};
 use revtun_core::Instant;
 use revtun_core::address::Address;
-use revtun_program::admin::{self, InitiatorSubject, ResponderSubject};
+use revtun_program::admin::{self, AdminConfig, InitiatorSubject, ResponderSubject};
 use revtun_program::config::ResponderSettings;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -175,7 +175,7 @@ async fn pages(
 ) -> (Arc<Vec<(Address, InitiatorHandle<Shaky>)>>, SocketAddr) {
     let listeners = Arc::new(vec![(Address::parse("rc://n:c:t@up:1").unwrap(), handle)]);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), Duration::ZERO, CertificateStore::default());
-    (listeners, admin::start(world, LOOPBACK, subject).await.unwrap().addr())
+    (listeners, admin::start(world, AdminConfig::at(LOOPBACK), subject).await.unwrap().addr())
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn a_responder_whose_machine_panics_is_dead_and_says_so() {
     let handle = Arc::new(responder(&shaky).await);
     let settings = ResponderSettings::default();
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, CertificateStore::default());
-    let admin = admin::start(&world, LOOPBACK, subject).await.unwrap().addr();
+    let admin = admin::start(&world, AdminConfig::at(LOOPBACK), subject).await.unwrap().addr();
     let _initiator = initiator(&world, handle.tunnel_addr()).await;
     assert_eq!((get(admin, "/healthz").await.0, get(admin, "/readyz").await.0), (200, 200));
     shaky.dice_now(PANICS);

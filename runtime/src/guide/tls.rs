@@ -18,11 +18,8 @@
 //! let current = CertificateStore::default().watch(world, "tunnels", files, reloads)?;
 //! let template = |proves| Template::parse("spiffe://{tenant}/{cluster}/{node}", proves);
 //! let mut tls = TunnelServer::new(Server::new(current));
-//! tls.binding = Some(std::sync::Arc::new(Binding {
-//!     node: template(Placeholder::Node)?,
-//!     cluster: template(Placeholder::Cluster)?,
-//!     tenant: template(Placeholder::Tenant)?,
-//! }));
+//! let [node, cluster, tenant] = [Placeholder::Node, Placeholder::Cluster, Placeholder::Tenant].map(template);
+//! tls.binding = Some(std::sync::Arc::new(Binding::new(node?, cluster?, tenant?)?));
 //! config.tls = Some(tls);
 //! # Ok(())
 //! # }

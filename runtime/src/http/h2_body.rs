@@ -14,6 +14,8 @@ use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::yield_now;
 
+use super::hop_by_hop::header_list_bytes;
+
 /// A body received on an HTTP/2 stream.
 #[derive(Debug)]
 pub(crate) struct RecvBody {
@@ -92,9 +94,9 @@ impl Error for BodyError {
     }
 }
 
-/// Sends all of `body` on a stream, as flow control allows. If the body fails, the stream is reset; if the peer resets the
-/// stream, the rest of the body is dropped.
-pub(crate) async fn send_body<B>(mut body: Pin<&mut B>, stream: &mut SendStream<Bytes>)
+/// Sends all of `body` on a stream, as flow control allows. If the body fails, or has more than `max_trailers` bytes of trailers,
+/// the stream is reset; if the peer resets the stream, the rest of the body is dropped.
+pub(crate) async fn send_body<B>(mut body: Pin<&mut B>, stream: &mut SendStream<Bytes>, max_trailers: usize)
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
@@ -111,6 +113,9 @@ where
             Ok(Err(frame)) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
                 stream.reserve_capacity(0);
+                if header_list_bytes(&trailers) > max_trailers {
+                    return stream.send_reset(Reason::INTERNAL_ERROR);
+                }
                 return drop(stream.send_trailers(trailers));
             }
             Err(Stop::BodyFailed(why)) => {

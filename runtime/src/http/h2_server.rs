@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::header::CONTENT_LENGTH;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -26,6 +26,8 @@ use super::hop_by_hop::strip_hop_by_hop;
 use super::idle_timeout::IdleTimeout;
 use super::keep_alive::KeepAlive;
 use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, STREAM_WINDOW};
+use super::local_reply::local_reply;
+use super::peer_limits::{PeerLimits, response_list_bytes};
 use crate::error::BoxError;
 use crate::world::World;
 
@@ -42,11 +44,17 @@ pub(crate) struct Http2Limits {
     pub(crate) ping_interval: Duration,
 }
 
+/// The reason of the local reply in place of a response whose headers are larger than the peer accepts.
+const HEADERS_TOO_LARGE: &str = "response-headers-too-large";
+
 /// A connection on which HTTP/2 has begun.
 pub(crate) struct Http2Server<W, S> {
     connection: Connection<S, Bytes>,
     keep_alive: KeepAlive<W>,
     timeout: IdleTimeout<W>,
+    peer: Arc<PeerLimits>,
+    /// What is taken for the peer's limit unless it announces one.
+    header_bytes: u32,
     world: W,
 }
 
@@ -60,11 +68,12 @@ pub(crate) enum Http2Error {
 }
 
 impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
-    /// Begins HTTP/2 on `stream`.
+    /// Begins HTTP/2 on `stream`, whose peer announces `peer`.
     pub(crate) async fn handshake(
         world: &W,
         limits: Http2Limits,
         timeout: IdleTimeout<W>,
+        peer: Arc<PeerLimits>,
         stream: S,
     ) -> Result<Self, Http2Error> {
         let mut connection = Builder::new()
@@ -80,7 +89,8 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
             .await?;
         let pings = connection.ping_pong().expect("nobody took it before");
         let keep_alive = KeepAlive::new(world, pings, limits.ping_interval);
-        Ok(Self { connection, keep_alive, timeout, world: world.clone() })
+        let header_bytes = limits.http.header_bytes;
+        Ok(Self { connection, keep_alive, timeout, peer, header_bytes, world: world.clone() })
     }
 
     /// Sends GOAWAY; the connection ends with the requests in flight.
@@ -97,21 +107,26 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
     /// report to the [`Activity`]. Cancel safe.
     pub(crate) async fn serve<F, B>(
         &mut self,
-        respond: impl Fn(Arc<Activity>, Request<RecvBody>) -> F,
+        respond: impl FnOnce(Arc<Activity>, Request<RecvBody>) -> F + Clone + Send + 'static,
     ) -> Result<(), Http2Error>
     where
         F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let Self { connection, keep_alive, timeout, world } = self;
+        let Self { connection, keep_alive, timeout, peer, header_bytes, world } = self;
         let accept = poll_fn(|task| {
             loop {
                 let Some(accepted) = ready!(connection.poll_accept(task)) else { return Poll::Ready(Ok(())) };
                 let (request, sender) = accepted?;
-                let activity = Activity::new();
-                let response = respond(Arc::clone(&activity), request_of(request));
-                // Boxed, since it is moved several times until it is a task of its own.
-                let stream = timeout.apply(activity, Box::pin(serve_stream(response, sender)));
+                let (activity, respond) = (Activity::new(), respond.clone());
+                let (peer, header_bytes) = (Arc::clone(peer), *header_bytes);
+                let reporting = Arc::clone(&activity);
+                // Boxed at once, and begun where it stays: a request has some hundred bytes, and each move copies them.
+                let stream = Box::pin(async move {
+                    let response = pin!(respond(reporting, request_of(request)));
+                    serve_stream(response, sender, &peer, header_bytes).await;
+                });
+                let stream = timeout.apply(activity, stream);
                 world.spawn(async move {
                     stream.await;
                 });
@@ -132,34 +147,50 @@ fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
 }
 
 /// Sends a response when it is there, unless the stream is reset before.
-async fn serve_stream<B>(response: impl Future<Output = Result<Response<B>, BoxError>>, mut sender: SendResponse<Bytes>)
-where
+async fn serve_stream<B>(
+    mut response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
+    mut sender: SendResponse<Bytes>,
+    peer: &PeerLimits,
+    header_bytes: u32,
+) where
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
-    let response = {
-        let mut response = pin!(response);
-        poll_fn(|task| match response.as_mut().poll(task) {
-            Poll::Ready(response) => Poll::Ready(Some(response)),
-            Poll::Pending => sender.poll_reset(task).map(|_reset| None),
-        })
-        .await
-    };
-    let (mut head, body) = match response {
-        Some(Ok(response)) => response.into_parts(),
+    let responded = poll_fn(|task| match response.as_mut().poll(task) {
+        Poll::Ready(response) => Poll::Ready(Some(response)),
+        Poll::Pending => sender.poll_reset(task).map(|_reset| None),
+    });
+    let mut response = match responded.await {
+        Some(Ok(response)) => response,
         Some(Err(error)) => {
             tracing::debug!(%error, "no response to a request");
             return sender.send_reset(reset_reason(&*error));
         }
         None => return,
     };
-    strip_hop_by_hop(&mut head.headers);
+    strip_hop_by_hop(response.headers_mut());
+    let max = peer.header_list_bytes(header_bytes);
+    let bytes = response_list_bytes(response.headers());
+    if bytes > max {
+        tracing::warn!(bytes, max, "response headers are larger than the peer accepts");
+        let reply = local_reply(StatusCode::BAD_GATEWAY, HEADERS_TOO_LARGE, "The response's headers are too large.\n");
+        return send_response(sender, reply, max).await;
+    }
+    send_response(sender, response, max).await;
+}
+
+/// Sends a response; its trailers may have `max_trailers` bytes.
+async fn send_response<B>(mut sender: SendResponse<Bytes>, response: Response<B>, max_trailers: usize)
+where
+    B: Body<Data: Send, Error: Into<BoxError>>,
+{
+    let (mut head, body) = response.into_parts();
     let ends = body.is_end_stream();
     if let (false, Some(length)) = (ends, body.size_hint().exact()) {
         head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
     }
     match sender.send_response(Response::from_parts(head, ()), ends) {
         Ok(_) if ends => {}
-        Ok(mut stream) => send_body(pin!(body), &mut stream).await,
+        Ok(mut stream) => send_body(pin!(body), &mut stream, max_trailers).await,
         Err(error) => {
             tracing::debug!(%error, "a response that cannot be sent");
             sender.send_reset(Reason::INTERNAL_ERROR);

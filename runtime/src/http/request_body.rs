@@ -22,11 +22,18 @@ pub struct RequestBody(TimeoutBody<Protocol>);
 enum Protocol {
     Http1(Incoming),
     Http2(RecvBody),
+    /// There is none.
+    Ended,
 }
 
 impl RequestBody {
     pub(crate) fn http1(body: Incoming, activity: &Arc<Activity>) -> Self {
         Self(TimeoutBody::new(Protocol::Http1(body), activity))
+    }
+
+    /// No body, for a request that had none.
+    pub(crate) fn ended() -> Self {
+        Self(TimeoutBody::new(Protocol::Ended, &Activity::new()))
     }
 
     pub(crate) fn http2(body: RecvBody, activity: &Arc<Activity>) -> Self {
@@ -59,6 +66,7 @@ impl Body for Protocol {
         match &mut *self {
             Self::Http1(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
             Self::Http2(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
+            Self::Ended => Poll::Ready(None),
         }
     }
 
@@ -66,6 +74,7 @@ impl Body for Protocol {
         match self {
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
+            Self::Ended => true,
         }
     }
 
@@ -73,6 +82,7 @@ impl Body for Protocol {
         match self {
             Self::Http1(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
+            Self::Ended => SizeHint::with_exact(0),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use revtun_core::handshake::{Answer, ParsedResponse, REASON_TIMEOUT, Reason, RequestHead, ResponseParser};
+use revtun_core::handshake::{Answer, ParsedResponse, REASON_TIMEOUT, Reason, RequestHead, ResponseParser, is_tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::context::Context;
@@ -58,6 +58,7 @@ pub(super) struct Response {
 pub(super) async fn read_response<W: World, S>(
     context: &Context<W, S>,
     stream: &mut MaybeTlsStream<W::Stream>,
+    peer: SocketAddr,
 ) -> io::Result<Response> {
     let mut parser = ResponseParser::new(context.upgrade, context.extent() == Some(Extent::Whole));
     let mut bytes = Vec::with_capacity(RESPONSE_READ);
@@ -71,6 +72,9 @@ pub(super) async fn read_response<W: World, S>(
         }
         bytes.extend_from_slice(&space[..count]);
         if let ParsedResponse::Complete { answer, consumed } = parser.parse(&bytes) {
+            if context.tls.is_none() && answer == Answer::Malformed && is_tls(&bytes) {
+                tracing::warn!(%peer, "the responder speaks TLS, and this initiator was not told to (--tls)");
+            }
             let reason = match answer {
                 Answer::Refused { .. } => read_reason(context, stream, &mut bytes, consumed).await,
                 Answer::Accepted { .. } | Answer::Downgraded | Answer::Malformed => String::new(),

@@ -23,8 +23,9 @@ impl<W: World, S: TunnelService> UseTunnel<W> for S {
 
     async fn carry(task: &mut TunnelTask<W, S>, stream: MaybeTlsStream<W::Stream>, first: FirstUse) -> io::Error {
         let (io, notices) = TunnelIo::serving(&task.context.world, stream, first.protocol, first.prefix);
+        let peer = io.peer_limits();
         match first.protocol {
-            Protocol::Http2 => http2::serve(task, io, notices, first.draining).await,
+            Protocol::Http2 => http2::serve(task, io, peer, notices, first.draining).await,
             Protocol::Http1 => {
                 let core = &task.context.core;
                 match AckLimitIo::new(&task.context.world, io, core.probe_interval, core.silence) {

@@ -99,7 +99,7 @@ impl<W: World, S: UseTunnel<W>> Tunnel<W, S> {
         self.task.report(Event::Connected { tunnel }).await;
         self.task.wait_for(TunnelCommand::SendHandshake).await;
         send_request(&context, &mut stream, self.peer, self.first_dial_ms, token).await?;
-        let Response { answer, reason, mut rest } = read_response(&context, &mut stream).await?;
+        let Response { answer, reason, mut rest } = read_response(&context, &mut stream, self.peer).await?;
         if context.extent().is_some_and(Extent::leaves) {
             let left = stream.leave_tls();
             rest.extend(left.1);

@@ -23,6 +23,9 @@ pub struct TunnelInfo {
     pub heard_ms_ago: u64,
 }
 
+/// Every stage that a tunnel can be in, as [`TunnelInfo::stage`] names it.
+pub const STAGES: [&str; 5] = ["dialing", "handshaking", "idle", "in-use", "draining"];
+
 /// One host that shall have tunnels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -3,27 +3,34 @@
 //! hyper's client puts a queue, a task and three channels between a request and its stream. Here the request's own task
 //! opens the stream and is woken by it, and the tunnel's task drives the connection.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{Error, SendStream};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::http::PeerLimits;
 use crate::http::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, SEND_BUFFER, STREAM_WINDOW};
 
 /// Sends requests on a tunnel in use.
 #[derive(Clone, Debug)]
-pub(super) struct TunnelClient(SendRequest<Bytes>);
+pub(super) struct TunnelClient {
+    requests: SendRequest<Bytes>,
+    peer: Arc<PeerLimits>,
+}
 
 impl TunnelClient {
-    /// Starts HTTP/2 on `stream`, for `max_streams` concurrent requests, whose responses have at most `header_bytes` of headers.
+    /// Starts HTTP/2 on `stream`, whose peer announces `peer`, for `max_streams` concurrent requests, whose responses have at most `header_bytes` of headers.
     /// The connection has to be polled for anything to happen.
     pub(super) async fn start<S: AsyncRead + AsyncWrite + Unpin>(
         stream: S,
+        peer: Arc<PeerLimits>,
         max_streams: u32,
         header_bytes: u32,
     ) -> Result<(Self, Connection<S, Bytes>), Error> {
-        let (client, connection) = Builder::new()
+        let (requests, connection) = Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -35,17 +42,23 @@ impl TunnelClient {
             .max_concurrent_reset_streams(max_streams as usize)
             .handshake(stream)
             .await?;
-        Ok((Self(client), connection))
+        Ok((Self { requests, peer }, connection))
     }
 
     /// Ready once the tunnel takes a request; none if it takes no more.
     pub(super) async fn ready(self) -> Option<Self> {
-        self.0.ready().await.ok().map(Self)
+        let Self { requests, peer } = self;
+        requests.ready().await.ok().map(|requests| Self { requests, peer })
+    }
+
+    /// The largest list of headers that the initiator takes, in bytes; `default` if it did not say.
+    pub(super) fn max_header_list_bytes(&self, default: u32) -> usize {
+        self.peer.header_list_bytes(default)
     }
 
     /// Sends the head of a request, which `ends` with it or has a body. Dropping both halves of what is returned resets the
     /// stream.
     pub(super) fn send(&mut self, head: Request<()>, ends: bool) -> Result<(ResponseFuture, SendStream<Bytes>), Error> {
-        self.0.send_request(head, ends)
+        self.requests.send_request(head, ends)
     }
 }

@@ -73,7 +73,7 @@ impl CommandQueue {
 
 impl TunnelCommand {
     /// Every command, at the index of its byte minus one.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Ping,
         Self::Start,
         Self::Goaway,
@@ -85,6 +85,9 @@ impl TunnelCommand {
         Self::Close(CloseReason::GraceExpired),
         Self::Close(CloseReason::Superseded),
         Self::Close(CloseReason::Evicted),
+        Self::Close(CloseReason::HandshakeDropped),
+        Self::Close(CloseReason::CredentialsExpired),
+        Self::Close(CloseReason::CredentialsRevoked),
     ];
 
     fn byte(self) -> u8 {
@@ -100,6 +103,9 @@ impl TunnelCommand {
             Self::Close(CloseReason::GraceExpired) => 9,
             Self::Close(CloseReason::Superseded) => 10,
             Self::Close(CloseReason::Evicted) => 11,
+            Self::Close(CloseReason::HandshakeDropped) => 12,
+            Self::Close(CloseReason::CredentialsExpired) => 13,
+            Self::Close(CloseReason::CredentialsRevoked) => 14,
         }
     }
 

@@ -7,6 +7,7 @@ use revtun_core::handshake::Rules;
 use revtun_core::responder::{Config, Event};
 
 use super::counters::Counters;
+use super::revocation::Revocation;
 use super::shared::Shared;
 use crate::http::{HttpLimits, IdleTimeout};
 use crate::tls::{Server, TunnelServer};
@@ -24,6 +25,7 @@ pub(super) struct Context<W: World> {
     pub(super) caller_timeout: Duration,
     pub(super) tls: Option<TunnelServer>,
     pub(super) token: Option<TokenVerifier>,
+    pub(super) revocation: Revocation,
     pub(super) egress_tls: Option<Server>,
     pub(super) shared: Arc<Shared<W>>,
     pub(super) counters: Counters,

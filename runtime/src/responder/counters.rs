@@ -18,7 +18,10 @@ pub(super) struct Counters {
     pub(super) handshakes_accepted: Counter,
     pub(super) handshakes_abandoned: Counter,
     pub(super) handshake_timeouts: Counter,
+    pub(super) handshakes_dropped: Counter,
     pub(super) tls_failures: Counter,
+    pub(super) credentials_expired: Counter,
+    pub(super) credentials_revoked: Counter,
     pub(super) pings_sent: Counter,
     pub(super) pings_echoed: Counter,
     pub(super) requests_assigned: Counter,
@@ -75,7 +78,12 @@ impl Counters {
             handshakes_accepted: self.handshakes_accepted.read(),
             handshakes_abandoned: self.handshakes_abandoned.read(),
             handshake_timeouts: self.handshake_timeouts.read(),
+            handshakes_dropped: self.handshakes_dropped.read(),
             tls_failures: self.tls_failures.read(),
+            credentials_ended: vec![
+                ("expired", self.credentials_expired.read()),
+                ("revoked", self.credentials_revoked.read()),
+            ],
             handshakes_rejected: named(Rejection::ALL.map(Rejection::name), &self.rejections),
             tokens_refused: named(TokenError::ALL.map(TokenError::name), &self.token_faults),
             pings_sent: self.pings_sent.read(),
@@ -110,8 +118,12 @@ pub struct Totals {
     pub handshakes_abandoned: u64,
     /// Connections closed since no complete handshake came in time.
     pub handshake_timeouts: u64,
+    /// Connections closed before their time since too many handshakes were under way, most of them from their network.
+    pub handshakes_dropped: u64,
     /// Connections at the tunnel listener whose TLS handshake failed.
     pub tls_failures: u64,
+    /// Tunnels that were drained because what proved their identity ended, `expired` or `revoked`.
+    pub credentials_ended: Vec<(&'static str, u64)>,
     /// Handshakes and connections rejected, by [`Rejection::name`].
     pub handshakes_rejected: Vec<(&'static str, u64)>,
     /// Tokens refused, by [`TokenError::name`].

@@ -40,17 +40,27 @@ pub enum LocalReply {
     Draining,
     /// The tunnel was lost before a response came, and the request is not safe to retry.
     TunnelLost,
+    /// The initiator reset the request's stream before a response came; the tunnel goes on.
+    UpstreamReset,
+    /// The response violates HTTP/2, or its headers are larger than allowed; the tunnel goes on.
+    UpstreamProtocolError,
     /// No response head came within the request timeout.
     Timeout,
     /// The request's headers are larger than allowed.
     HeadersTooLarge,
+    /// The request's headers are larger than the initiator accepts.
+    HeadersTooLargeForNode,
+    /// The request cannot be sent over HTTP/2.
+    MalformedRequest,
+    /// The request's body broke off, or violates HTTP.
+    RequestBodyFailed,
     /// A body of the request or response was idle for longer than the stream idle timeout.
     StreamIdleTimeout,
 }
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
@@ -63,8 +73,13 @@ impl LocalReply {
         Self::TenantWaiting,
         Self::Draining,
         Self::TunnelLost,
+        Self::UpstreamReset,
+        Self::UpstreamProtocolError,
         Self::Timeout,
         Self::HeadersTooLarge,
+        Self::HeadersTooLargeForNode,
+        Self::MalformedRequest,
+        Self::RequestBodyFailed,
         Self::StreamIdleTimeout,
     ];
 
@@ -84,8 +99,13 @@ impl LocalReply {
             Self::TenantWaiting => "tenant-waiting",
             Self::Draining => "draining",
             Self::TunnelLost => "tunnel-lost",
+            Self::UpstreamReset => "upstream-reset",
+            Self::UpstreamProtocolError => "upstream-protocol-error",
             Self::Timeout => "timeout",
             Self::HeadersTooLarge => "headers-too-large",
+            Self::HeadersTooLargeForNode => "headers-too-large-for-node",
+            Self::MalformedRequest => "malformed-request",
+            Self::RequestBodyFailed => "request-body-failed",
             Self::StreamIdleTimeout => "stream-idle-timeout",
         }
     }
@@ -94,13 +114,18 @@ impl LocalReply {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::NoTarget | Self::IllegalTarget | Self::NoTenant | Self::IllegalHost => StatusCode::BAD_REQUEST,
+            Self::NoTarget
+            | Self::IllegalTarget
+            | Self::NoTenant
+            | Self::IllegalHost
+            | Self::MalformedRequest
+            | Self::RequestBodyFailed => StatusCode::BAD_REQUEST,
             Self::ConnectUnsupported => StatusCode::NOT_IMPLEMENTED,
             Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TunnelLost => StatusCode::BAD_GATEWAY,
+            Self::TunnelLost | Self::UpstreamReset | Self::UpstreamProtocolError => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadersTooLarge | Self::HeadersTooLargeForNode => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::StreamIdleTimeout => StatusCode::REQUEST_TIMEOUT,
         }
     }
@@ -120,8 +145,13 @@ impl LocalReply {
             Self::TenantWaiting => "Too many requests of this tenant wait for a tunnel.\n",
             Self::Draining => "This responder is draining.\n",
             Self::TunnelLost => "The tunnel was lost before a response came.\n",
+            Self::UpstreamReset => "The initiator ended the request before a response came.\n",
+            Self::UpstreamProtocolError => "The response is malformed, or its headers are too large.\n",
             Self::Timeout => "No response came in time.\n",
             Self::HeadersTooLarge => "The request's headers are too large.\n",
+            Self::HeadersTooLargeForNode => "The request's headers are larger than the node accepts.\n",
+            Self::MalformedRequest => "The request cannot be sent on.\n",
+            Self::RequestBodyFailed => "The request's body broke off.\n",
             Self::StreamIdleTimeout => "The stream was idle for too long.\n",
         }
     }

@@ -1,4 +1,4 @@
-//! The responder's machine, stepped by every task that has an event for it. The only file with a lock.
+//! The responder's machine, stepped by every task that has an event for it. The only lock of a responder is here.
 //!
 //! A step is short and never waits: the lock is taken, the machine stepped, what its effects refer to looked up, the lock
 //! released, and only then are the effects performed.

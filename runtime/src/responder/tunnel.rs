@@ -7,6 +7,7 @@
 //! ```
 
 use revtun_core::h2frame::{GOAWAY_UNUSED_CLIENT, GOAWAY_UNUSED_SERVER};
+use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{CloseReason, Event};
 use revtun_core::rping::{PING, PingFilter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,8 +27,12 @@ use crate::world::World;
 pub(super) async fn run<W: World>(task: TunnelTask<W>, stream: W::Stream) {
     // In a box of its own: an idle tunnel does not need the memory of the handshake.
     match Box::pin(handshake(&task, stream)).await {
-        Ok(stream) => {
-            let end = carry(&task, stream).await;
+        Ok((stream, credentials)) => {
+            let end = tokio::select! {
+                biased;
+                end = carry(&task, stream) => end,
+                never = credentials.watch(&task) => match never {},
+            };
             task.context.counters.ended(end);
             log_end(&task, end);
             report_end(&task, end);
@@ -149,8 +154,34 @@ async fn inner_stream<W: World>(
 ) -> Result<(MaybeTlsStream<W::Stream>, PingFilter), TunnelEnd> {
     match task.context.tls.as_ref().and_then(|tls| tls.inner.clone()) {
         None => Ok((stream, echoes)),
-        Some(inner) => Ok((task.secure(inner.connect(stream, echoes)).await?, PingFilter::new())),
+        Some(inner) => {
+            let mut stream = task.secure(inner.connect(stream, echoes)).await?;
+            let Some([node, cluster, tenant]) = accepted_names(task) else {
+                return Err(task.read_to_end(&mut stream).await);
+            };
+            let legal = "it was a name when the tunnel was accepted";
+            let accepted = Identity {
+                node: NodeId::new(&node).expect(legal),
+                cluster: ClusterId::new(&cluster).expect(legal),
+                tenant: TenantId::new(&tenant).expect(legal),
+            };
+            if inner.proves(&stream, &accepted) {
+                return Ok((stream, PingFilter::new()));
+            }
+            task.context.counters.tls_failures.add(1);
+            let (tunnel, peer, identity) = (task.id, task.handle.peer(), task.handle.identity());
+            tracing::warn!(%tunnel, %peer, identity, "the certificate within the tunnel does not prove the identity that was accepted");
+            Err(TunnelEnd::Lost)
+        }
     }
+}
+
+/// The names that the machine has accepted; none if it has closed the tunnel meanwhile.
+fn accepted_names<W: World>(task: &TunnelTask<W>) -> Option<[String; 3]> {
+    task.context.shared.inspect(|machine, _| {
+        let Identity { node, cluster, tenant } = machine.tunnel(task.id)?.identity?;
+        Some([node.as_str(), cluster.as_str(), tenant.as_str()].map(str::to_owned))
+    })
 }
 
 /// Requests and responses.
@@ -161,7 +192,9 @@ async fn serve<W: World>(task: &TunnelTask<W>, stream: MaybeTlsStream<W::Stream>
     };
     let Context { world, config, http, .. } = &*task.context;
     let (io, mut notices, goaway) = TunnelIo::requesting(world, stream, echoes);
-    let Ok((client, mut connection)) = TunnelClient::start(io, config.max_streams, http.header_bytes).await else {
+    let peer = io.peer_limits();
+    let Ok((client, mut connection)) = TunnelClient::start(io, peer, config.max_streams, http.header_bytes).await
+    else {
         return TunnelEnd::Lost;
     };
     let pings = connection.ping_pong().expect("nobody took it before");
@@ -225,6 +258,10 @@ fn end_rejected<W: World>(task: &TunnelTask<W>, end: TunnelEnd) {
         TunnelEnd::Closed(CloseReason::HandshakeTimeout) => {
             task.context.counters.handshake_timeouts.add(1);
             tracing::warn!(%tunnel, %peer, reason = end.name(), "connection closed: no complete handshake came in time");
+        }
+        TunnelEnd::Closed(CloseReason::HandshakeDropped) => {
+            task.context.counters.handshakes_dropped.add(1);
+            tracing::warn!(%tunnel, %peer, reason = end.name(), "connection closed: too many handshakes, most of them from its network");
         }
         TunnelEnd::Closed(_) => {}
         TunnelEnd::ClosedByPeer | TunnelEnd::Lost | TunnelEnd::UnexpectedBytes | TunnelEnd::EchoFlood => {

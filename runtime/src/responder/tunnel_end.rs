@@ -19,7 +19,7 @@ pub(super) enum TunnelEnd {
 
 impl TunnelEnd {
     /// The reasons of all ends in logs and metrics, by [`Self::index`].
-    pub(super) const NAMES: [&'static str; 12] = [
+    pub(super) const NAMES: [&'static str; 15] = [
         "handshake-timeout",
         "linger-timeout",
         "ping-timeout",
@@ -28,10 +28,13 @@ impl TunnelEnd {
         "grace-expired",
         "superseded",
         "evicted",
+        "handshake-dropped",
         "peer-closed",
         "lost",
         "unexpected-bytes",
         "echo-flood",
+        "credentials-expired",
+        "credentials-revoked",
     ];
 
     pub(super) fn index(self) -> usize {
@@ -44,10 +47,13 @@ impl TunnelEnd {
             Self::Closed(CloseReason::GraceExpired) => 5,
             Self::Closed(CloseReason::Superseded) => 6,
             Self::Closed(CloseReason::Evicted) => 7,
-            Self::ClosedByPeer => 8,
-            Self::Lost => 9,
-            Self::UnexpectedBytes => 10,
-            Self::EchoFlood => 11,
+            Self::Closed(CloseReason::HandshakeDropped) => 8,
+            Self::ClosedByPeer => 9,
+            Self::Lost => 10,
+            Self::UnexpectedBytes => 11,
+            Self::EchoFlood => 12,
+            Self::Closed(CloseReason::CredentialsExpired) => 13,
+            Self::Closed(CloseReason::CredentialsRevoked) => 14,
         }
     }
 

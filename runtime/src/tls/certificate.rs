@@ -1,11 +1,13 @@
 //! What stands in a certificate.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use revtun_core::binding::Statement;
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::time::ASN1Time;
 
 /// A certificate that was taken apart.
 #[derive(Debug)]
@@ -39,10 +41,17 @@ impl<'a> Certificate<'a> {
         names.filter_map(name).collect()
     }
 
-    /// The last second in which it is valid, since 1970.
+    /// Its serial number, big-endian.
     #[must_use]
-    pub fn expires(&self) -> u64 {
-        u64::try_from(self.0.validity().not_after.timestamp()).unwrap_or(0)
+    pub fn serial(&self) -> &[u8] {
+        self.0.raw_serial()
+    }
+
+    /// The first and the last second in which it is valid, since 1970.
+    #[must_use]
+    pub fn validity(&self) -> RangeInclusive<u64> {
+        let second = |time: ASN1Time| u64::try_from(time.timestamp()).unwrap_or(0);
+        second(self.0.validity().not_before)..=second(self.0.validity().not_after)
     }
 }
 

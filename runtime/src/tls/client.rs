@@ -10,6 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Extent;
 use super::counting_io::CountingIo;
+use super::failure;
 use super::full_handshake;
 use super::maybe_tls::MaybeTlsStream;
 use super::record_reader::RecordReader;
@@ -52,7 +53,10 @@ impl Client {
         };
         let connector = TlsConnector::from(Arc::new(full_handshake::of_client(&self.config.borrow())));
         Ok(MaybeTlsStream::tls(
-            connector.connect(name, CountingIo::new(RecordReader::new(stream, self.extent.leaves()))).await?,
+            connector
+                .connect(name, CountingIo::new(RecordReader::new(stream, self.extent.leaves())))
+                .await
+                .map_err(failure::explained)?,
         ))
     }
 }

@@ -36,6 +36,40 @@ pub enum TlsFileError {
         /// The file.
         path: PathBuf,
     },
+    /// A file holds no certificate revocation list.
+    NoRevocationList {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file holds a private key that is encrypted, and nobody is there to be asked for its passphrase.
+    EncryptedKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file holds a private key of a kind or curve that cannot be used.
+    UnsupportedKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Everybody on this machine can read a private key.
+    ReadableKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate is not valid any more.
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// Which of its certificates, counted from one.
+        number: usize,
+    },
+    /// A certificate is not valid yet.
+    NotYetValid {
+        /// The file.
+        path: PathBuf,
+        /// Which of its certificates, counted from one.
+        number: usize,
+    },
     /// A file says that it holds a certificate, and what it holds is not an X.509 certificate.
     NotX509 {
         /// The file.
@@ -79,6 +113,24 @@ impl fmt::Display for TlsFileError {
             Self::NotPem { path, source } => write!(f, "{} is not valid PEM: {source}", path.display()),
             Self::NoCertificate { path } => write!(f, "{} holds no certificate", path.display()),
             Self::NoPrivateKey { path } => write!(f, "{} holds no private key", path.display()),
+            Self::NoRevocationList { path } => write!(f, "{} holds no certificate revocation list", path.display()),
+            Self::EncryptedKey { path } => {
+                write!(f, "{} holds a private key that is encrypted", path.display())
+            }
+            Self::UnsupportedKey { path } => write!(
+                f,
+                "{} holds a private key of a kind that is not supported; RSA, ECDSA with P-256 or P-384, and Ed25519 are",
+                path.display()
+            ),
+            Self::ReadableKey { path } => {
+                write!(f, "{} holds a private key that everybody on this machine can read", path.display())
+            }
+            Self::Expired { path, number } => {
+                write!(f, "{} holds a certificate that has expired (certificate number {number})", path.display())
+            }
+            Self::NotYetValid { path, number } => {
+                write!(f, "{} holds a certificate that is not valid yet (certificate number {number})", path.display())
+            }
             Self::NotX509 { path } => {
                 write!(f, "{} holds something that is not an X.509 certificate", path.display())
             }
@@ -101,7 +153,16 @@ impl Error for TlsFileError {
             Self::NotPem { source, .. } => Some(source),
             Self::UnusableRoot { source, .. } | Self::KeyMismatch { source, .. } => Some(source),
             Self::UnusableRoots { source } => Some(source),
-            Self::NoCertificate { .. } | Self::NoPrivateKey { .. } | Self::NotX509 { .. } | Self::NoSystemRoots => None,
+            Self::NoCertificate { .. }
+            | Self::NoPrivateKey { .. }
+            | Self::NoRevocationList { .. }
+            | Self::EncryptedKey { .. }
+            | Self::UnsupportedKey { .. }
+            | Self::ReadableKey { .. }
+            | Self::Expired { .. }
+            | Self::NotYetValid { .. }
+            | Self::NotX509 { .. }
+            | Self::NoSystemRoots => None,
         }
     }
 }

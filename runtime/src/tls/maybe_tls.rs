@@ -4,6 +4,8 @@ use std::io::{self, BufRead, IoSlice, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::CommonState;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
@@ -44,6 +46,16 @@ impl<S> MaybeTlsStream<S> {
             Kind::Tls(stream) => stream.get_ref().0.byte_counts(),
             Kind::Inner(stream) => stream.get_ref().0.byte_counts(),
         }
+    }
+
+    /// The certificates that the peer has shown: its own first; none if it has shown none.
+    pub(super) fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        let session: &CommonState = match &self.0 {
+            Kind::Plain(_) => return &[],
+            Kind::Tls(stream) => stream.get_ref().1,
+            Kind::Inner(stream) => stream.get_ref().1,
+        };
+        session.peer_certificates().unwrap_or_default()
     }
 
     /// The connection below everything.

@@ -1,6 +1,7 @@
 //! Files that are read again when they change, without a restart and without dropping a tunnel.
 
 use std::error::Error;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +30,9 @@ pub trait Reloadable: Clone + Send + Sync + 'static {
     /// All of them.
     fn paths(&self) -> Vec<&Path>;
 
-    /// The last second, since 1970, in which the certificate among them is valid; none if there is none, or it cannot be
-    /// read.
-    fn certificate_expiry(&self) -> Option<u64> {
+    /// The seconds since 1970 in which the certificate among them is valid, with all between it and a root; none if there is
+    /// none, or it cannot be read.
+    fn certificate_validity(&self) -> Option<RangeInclusive<u64>> {
         None
     }
 
@@ -41,9 +42,16 @@ pub trait Reloadable: Clone + Send + Sync + 'static {
     /// If one cannot be read, or they do not fit together.
     fn load(&self) -> Result<Self::Config, Self::Error>;
 
-    /// Everything that is wrong with them that can be told at once; nothing if [`Self::load`] succeeds.
-    fn errors(&self) -> Vec<Self::Error> {
+    /// Everything that is wrong with them that can be told at once, `now` being in seconds since 1970: why [`Self::load`] fails,
+    /// or that peers will not take what it loads.
+    fn errors(&self, now: u64) -> Vec<Self::Error> {
+        let _timeless = now;
         self.load().err().into_iter().collect()
+    }
+
+    /// What an operator should mend, although everything works.
+    fn warnings(&self) -> Vec<Self::Error> {
+        Vec::new()
     }
 }
 
@@ -93,8 +101,9 @@ impl CertificateStore {
         let (sender, current) = watch::channel(Arc::new(files.load()?));
         let status = Arc::<Status>::default();
         self.0.push((name, Arc::clone(&status)));
-        let mut reloader = Reloader { world: world.clone(), name, files, contents, sender, status, warned: 0 };
-        reloader.note_expiry();
+        let mut reloader =
+            Reloader { world: world.clone(), name, files, contents, sender, status, begins: 0, warned: 0 };
+        reloader.note_validity();
         world.spawn(reloader.run(hup));
         Ok(current)
     }
@@ -119,6 +128,8 @@ struct Reloader<W, F: Reloadable> {
     contents: Vec<Option<Vec<u8>>>,
     sender: watch::Sender<Arc<F::Config>>,
     status: Arc<Status>,
+    /// The first second in which the certificate is valid.
+    begins: u64,
     /// When a warning was written, in seconds since 1970.
     warned: u64,
 }
@@ -149,7 +160,7 @@ impl<W: World, F: Reloadable> Reloader<W, F> {
                 self.sender.send_replace(Arc::new(config));
                 self.status.reloads.add(1);
                 self.warned = 0;
-                self.note_expiry();
+                self.note_validity();
                 info!(what = self.name, "certificates and keys reloaded");
             }
             Err(error) => {
@@ -159,19 +170,27 @@ impl<W: World, F: Reloadable> Reloader<W, F> {
         }
     }
 
-    fn note_expiry(&mut self) {
-        self.status.expiry.store(self.files.certificate_expiry().unwrap_or(0), Ordering::Relaxed);
+    fn note_validity(&mut self) {
+        let validity = self.files.certificate_validity().unwrap_or(0..=0);
+        self.begins = *validity.start();
+        self.status.expiry.store(*validity.end(), Ordering::Relaxed);
+        for warning in self.files.warnings() {
+            warn!(what = self.name, "{warning}");
+        }
         self.warn();
     }
 
-    /// Once a day, from fourteen days before the end on.
+    /// Once a day, before the certificate begins, and from fourteen days before its end on.
     fn warn(&mut self) {
         let (now, expiry) = (self.world.unix_millis() / 1000, self.status.expiry.load(Ordering::Relaxed));
-        if expiry == 0 || now + WARN_BEFORE < expiry || now < self.warned + DAY {
+        let (early, late) = (now < self.begins, now + WARN_BEFORE >= expiry);
+        if expiry == 0 || !(early || late) || now < self.warned + DAY {
             return;
         }
         self.warned = now;
-        if now > expiry {
+        if early {
+            error!(what = self.name, "the certificate is not valid yet");
+        } else if now > expiry {
             error!(what = self.name, "the certificate has expired");
         } else {
             warn!(what = self.name, days = (expiry - now) / DAY, "the certificate expires soon");

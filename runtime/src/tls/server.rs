@@ -6,18 +6,17 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 use revtun_core::binding::Binding;
-use revtun_core::identity::Identity;
-use revtun_core::responder::Verdict;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use super::Extent;
-use super::certificate::Certificate;
 use super::counting_io::CountingIo;
+use super::failure;
 use super::full_handshake;
 use super::inner_client::InnerClient;
 use super::maybe_tls::MaybeTlsStream;
+use super::proof::Proof;
 use super::record_reader::RecordReader;
 use super::reload::Current;
 use crate::prefixed_io::PrefixedIo;
@@ -49,7 +48,8 @@ impl Server {
     /// certificate, which only a configuration that was not made by [`ServerFiles`](super::ServerFiles) can let it do.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<MaybeTlsStream<S>> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
-        let stream = acceptor.accept(CountingIo::new(RecordReader::new(stream, false))).await?;
+        let accepted = acceptor.accept(CountingIo::new(RecordReader::new(stream, false))).await;
+        let stream = accepted.map_err(failure::explained)?;
         full_handshake::demand(stream.get_ref().1)?;
         Ok(MaybeTlsStream::tls(stream))
     }
@@ -60,7 +60,8 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
-        Ok(MaybeTlsStream::inner(self.tunnel_acceptor().accept(CountingIo::new(PrefixedIo::new(stream, first))).await?))
+        let accepted = self.tunnel_acceptor().accept(CountingIo::new(PrefixedIo::new(stream, first))).await;
+        Ok(MaybeTlsStream::inner(accepted.map_err(failure::explained)?))
     }
 
     /// For tunnels, which live for long and prove identities: nothing is resumed.
@@ -99,11 +100,11 @@ impl TunnelServer {
         let accepted = self.server.tunnel_acceptor().accept(records).into_fallible().await;
         let stream = accepted.map_err(|(error, records)| match records.byte_counts().received {
             0 => io::Error::new(error.kind(), ClosedUnused),
-            _ => error,
+            _ => failure::explained(error),
         })?;
-        let own = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let proof = Proof { binding: self.binding.clone(), certificate: own.map(|own| own.clone().into_owned()) };
-        Ok((MaybeTlsStream::tls(stream), proof))
+        let stream = MaybeTlsStream::tls(stream);
+        let proof = Proof::new(self.binding.clone(), stream.peer_certificates());
+        Ok((stream, proof))
     }
 }
 
@@ -126,25 +127,3 @@ impl fmt::Display for ClosedUnused {
 }
 
 impl Error for ClosedUnused {}
-
-/// What a client proved.
-#[derive(Debug, Default)]
-pub struct Proof {
-    binding: Option<Arc<Binding>>,
-    certificate: Option<rustls::pki_types::CertificateDer<'static>>,
-}
-
-impl Proof {
-    /// What to make of a claim. Where nothing has to be proven, everybody is believed.
-    #[must_use]
-    pub fn judge(&self, claim: &Identity<'_>) -> Verdict {
-        match (&self.binding, &self.certificate) {
-            (None, _) => Verdict::Authenticated,
-            (Some(_), None) => Verdict::Unauthenticated,
-            (Some(binding), Some(der)) => match Certificate::parse(der) {
-                Ok(certificate) => binding.verify(&certificate.names(), claim),
-                Err(_) => Verdict::Mismatch,
-            },
-        }
-    }
-}

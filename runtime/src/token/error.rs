@@ -109,6 +109,8 @@ pub enum KeySetError {
         number: usize,
         /// What it would be for: `RS256`, `ES256` or `EdDSA`.
         algorithm: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// Two keys have the same `kid`, or none.
     DuplicateKid {
@@ -125,8 +127,8 @@ impl fmt::Display for KeySetError {
         match self {
             Self::Malformed(error) => write!(f, "is not a JSON Web Key Set: {error}"),
             Self::TooManyKeys { limit } => write!(f, "holds more than {limit} keys"),
-            Self::UnusableKey { number, algorithm } => {
-                write!(f, "holds a key that cannot be used for {algorithm} (key number {number})")
+            Self::UnusableKey { number, algorithm, why } => {
+                write!(f, "holds a key that cannot be used for {algorithm} (key number {number}): {why}")
             }
             Self::DuplicateKid { number } => {
                 write!(f, "holds a key with the kid of another one, or none (key number {number})")

@@ -6,12 +6,11 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
 use revtun_core::binding::Statement;
 use revtun_core::identity::Identity;
-use revtun_core::responder::Verdict;
-use revtun_core::token::{Claims, Policy, Token, TokenError};
+use revtun_core::token::{CLOCK_SKEW_SECONDS, Claims, Policy, Token, TokenError};
 use serde_json::{Map, Value};
 
 use super::keys::Keys;
-use super::verifier::VerifyToken;
+use super::verifier::{VerifyToken, Vouched};
 use crate::tls::Current;
 
 /// What a responder demands of JSON Web Tokens, and the keys to verify them with.
@@ -33,9 +32,9 @@ impl JwtVerifier {
 }
 
 impl VerifyToken for JwtVerifier {
-    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenError> {
+    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Vouched, TokenError> {
         let keys = Arc::clone(&self.keys.borrow());
-        let said = verified(&keys, token)?;
+        let (kind, said) = verified(&keys, token)?;
         let audiences: Vec<_> = said.get("aud").into_iter().flat_map(texts).collect();
         let named = |(name, value)| texts(value).map(move |value| Statement::Claim { name, value });
         let statements: Vec<_> = said.iter().map(|(name, value)| (name.as_str(), value)).flat_map(named).collect();
@@ -44,14 +43,18 @@ impl VerifyToken for JwtVerifier {
             audiences: &audiences,
             expires: said.get("exp").map(seconds).transpose()?,
             not_before: said.get("nbf").map(seconds).transpose()?,
+            kind: kind.as_deref(),
+            needs_key: said.contains_key("cnf"),
             statements: &statements,
         };
-        self.policy.verify(&claims, now, claim)
+        let verdict = self.policy.verify(&claims, now, claim)?;
+        let expires = claims.expires.map(|end| end.saturating_add(CLOCK_SKEW_SECONDS));
+        Ok(Vouched { verdict, expires, id: said.get("jti").and_then(Value::as_str).map(str::to_owned) })
     }
 }
 
-/// What stands in a token that was signed by one of the keys, with the algorithm that this key is for.
-fn verified(keys: &Keys, token: Token<'_>) -> Result<Map<String, Value>, TokenError> {
+/// What stands in a token that was signed by one of the keys, with the algorithm that this key is for, and its `typ`.
+fn verified(keys: &Keys, token: Token<'_>) -> Result<(Option<String>, Map<String, Value>), TokenError> {
     let header = decode_header(token.as_str()).map_err(|_| TokenError::Malformed)?;
     // Names extensions without which the token must not be understood (RFC 7515 §4.1.11). We know none.
     if header.crit.is_some() {
@@ -66,7 +69,7 @@ fn verified(keys: &Keys, token: Token<'_>) -> Result<Map<String, Value>, TokenEr
     signature_alone.validate_exp = false;
     signature_alone.validate_aud = false;
     match decode(token.as_str(), &key.public, &signature_alone) {
-        Ok(token) => Ok(token.claims),
+        Ok(token) => Ok((header.typ, token.claims)),
         Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Err(TokenError::WrongSignature),
         Err(_) => Err(TokenError::Malformed),
     }

@@ -6,16 +6,13 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgo
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 
 use super::error::{KeySetError, KeySetFileError};
-use super::provider;
 use super::read::read;
+use super::{curve, provider, rsa};
 use crate::tls::Reloadable;
 
 /// The longest file that is read, and the most keys in it.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
 const MAX_KEYS: usize = 64;
-
-/// Bytes of the modulus of an RSA key: 2048 to 8192 bits.
-const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 
 /// The path of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +68,8 @@ impl Keys {
         for (index, jwk) in set.keys.iter().enumerate() {
             let Some(algorithm) = algorithm(jwk) else { continue };
             let number = index + 1;
-            let public = public_key(jwk).ok_or(KeySetError::UnusableKey { number, algorithm: name(algorithm) })?;
+            let unusable = |why| KeySetError::UnusableKey { number, algorithm: name(algorithm), why };
+            let public = public_key(jwk, algorithm).map_err(unusable)?;
             let id = jwk.common.key_id.clone();
             if keys.iter().any(|key| key.id == id) {
                 return Err(KeySetError::DuplicateKid { number });
@@ -122,17 +120,25 @@ fn name(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// The key, if it is as long as it has to be.
-fn public_key(jwk: &Jwk) -> Option<DecodingKey> {
-    let public = DecodingKey::from_jwk(jwk).ok()?;
-    let sound = match (public.kind(), algorithm(jwk)?) {
-        (DecodingKeyKind::RsaModulusExponent { n, e }, _) => {
-            RSA_BYTES.contains(&n.len()) && n[0] != 0 && e.first().is_some_and(|first| *first != 0)
+/// The key, or why nothing that it verifies would be worth anything.
+fn public_key(jwk: &Jwk, algorithm: Algorithm) -> Result<DecodingKey, &'static str> {
+    let public = DecodingKey::from_jwk(jwk).map_err(|_| "a number in it is not written in base64url")?;
+    let weakness = match (public.kind(), algorithm) {
+        (DecodingKeyKind::RsaModulusExponent { n, e }, _) => rsa::weakness(n, e),
+        (DecodingKeyKind::SecretOrDer(point), Algorithm::ES256) => {
+            (!is_cut_in_the_middle(jwk) || !is_p256(point)).then_some("it is not a point of P-256")
         }
-        (DecodingKeyKind::SecretOrDer(point), Algorithm::ES256) => point.len() == 65 && is_cut_in_the_middle(jwk),
-        (DecodingKeyKind::SecretOrDer(point), _) => point.len() == 32,
+        (DecodingKeyKind::SecretOrDer(point), _) => {
+            (!curve::is_ed25519(point)).then_some("it is not a point of Ed25519, or one of small order")
+        }
     };
-    sound.then_some(public)
+    weakness.map_or(Ok(public), Err)
+}
+
+/// An uncompressed point (SEC 1 §2.3.3).
+fn is_p256(point: &[u8]) -> bool {
+    let coordinates = point.strip_prefix(&[4]).and_then(|both| both.split_at_checked(32));
+    coordinates.is_some_and(|(x, y)| curve::is_p256(x, y))
 }
 
 /// Whether `x` and `y` of a point are of the same length: together they could be right, and either of them not.

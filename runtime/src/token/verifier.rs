@@ -14,7 +14,18 @@ pub trait VerifyToken: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it proves nothing.
-    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenError>;
+    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Vouched, TokenError>;
+}
+
+/// What a token says that is sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// What it makes of the claim.
+    pub verdict: Verdict,
+    /// The last second, since 1970, in which it counts; the tunnel ends then. None if it always does.
+    pub expires: Option<u64>,
+    /// What a deny list may name it by, its `jti`.
+    pub id: Option<String>,
 }
 
 /// What a responder verifies tokens with. Equal to its clones alone.
@@ -32,7 +43,7 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// Why the token proves nothing.
-    pub fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Verdict, TokenError> {
+    pub fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Vouched, TokenError> {
         self.0.verify(token, now, claim)
     }
 }

@@ -27,8 +27,9 @@ pub type ForwardBody<W> = Either<UpstreamResponseBody<W>, Full<Bytes>>;
 /// Forwards to one local service over HTTP/1.1, with a pool of keep-alive connections.
 ///
 /// Bodies stream both ways with backpressure. Trailers are forwarded too; those of a request only if `trailer` announces them,
-/// since HTTP/1.1 has no other way. The service gets the caller's `host`. A request is retried only if the service was closing
-/// the connection and nothing of it was sent. If the service cannot be reached, or closes the connection before it responds,
+/// since HTTP/1.1 has no other way. The service gets the caller's `host`. A request is retried if the service was closing
+/// the connection and nothing of it was sent; and once, on a new connection, if it is idempotent, has no body, and a connection
+/// that had carried others ended without an answer to it. If the service cannot be reached, or closes the connection before it responds,
 /// there is a local reply: 502 with `x-revtun-reason`; a CONNECT gets 501.
 pub struct Forward<W: World> {
     pool: Pool<W>,

@@ -4,24 +4,26 @@
 //! look-up by name, a race between the pool and a dial that is never made, and a task that waits for the connection to be
 //! ready again. Here a connection does not even have a task of its own: that of the request drives it.
 
+use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_queue::ArrayQueue;
-use http::{Request, Response};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use revtun_core::Instant;
+use revtun_core::upstream::{IdlePool, Unanswered};
 use tokio::sync::Notify;
 
 use super::connection::PooledConnection;
 use super::connector::Connector;
 use crate::http::RequestBody;
 use crate::http::limits::STREAMS;
+use crate::sync::{Mutex, MutexGuard};
 use crate::world::World;
 
 /// The most idle connections: as many as one tunnel can have in use.
@@ -44,19 +46,13 @@ struct Inner<W: World> {
     connector: Connector<W>,
     /// How long an idle connection is kept.
     idle_timeout: Duration,
-    /// Taken from the front and returned to the back, so that all are used alike.
-    idle: ArrayQueue<IdleConnection<W>>,
+    /// Locked for as long as it takes to take one or put one back.
+    idle: Mutex<IdlePool<PooledConnection<W::Stream>>>,
     /// Whether the reaper's task was spawned.
     has_reaper: AtomicBool,
     reaper: Arc<Reaper>,
     /// Wakes the reaper, for every idle connection.
     waker: Waker,
-}
-
-/// A connection that is ready for a request.
-struct IdleConnection<W: World> {
-    connection: PooledConnection<W::Stream>,
-    since: Instant,
 }
 
 /// Wakes the reaper's task.
@@ -71,33 +67,44 @@ impl Wake for Reaper {
 
 impl<W: World> Pool<W> {
     pub(super) fn new(world: &W, connector: Connector<W>, idle_timeout: Duration) -> Self {
-        let (world, idle, has_reaper) = (world.clone(), ArrayQueue::new(MAX_IDLE), AtomicBool::new(false));
+        let (world, idle, has_reaper) =
+            (world.clone(), Mutex::new(IdlePool::new(MAX_IDLE, idle_timeout)), AtomicBool::new(false));
         let reaper = Arc::<Reaper>::default();
         let waker = Waker::from(Arc::clone(&reaper));
         Self(Arc::new(Inner { world, connector, idle_timeout, idle, has_reaper, reaper, waker }))
     }
 
     /// Sends a request. If the service was closing the connection, and nothing of the request was sent, it is retried on the
-    /// next one.
+    /// next one. If it was sent and the connection ended without an answer, it may be repeated on a new one.
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
     ) -> Result<Response<UpstreamResponseBody<W>>, UpstreamError> {
         let has_body = !request.body().is_end_stream();
+        let mut was_repeated = false;
         loop {
-            let idle = self.0.idle.pop();
-            let is_new = idle.is_none();
+            let idle = if was_repeated { None } else { self.0.idle().take() };
+            let was_reused = idle.is_some();
+            let unanswered =
+                Unanswered { is_idempotent: request.method().is_idempotent(), has_body, was_reused, was_repeated };
+            let copy = unanswered.is_repeated().then(|| Head::of(&request));
             let mut connection = match idle {
-                Some(idle) => idle.connection,
+                Some(idle) => idle,
                 None => self.connect().await?,
             };
             let mut error = match connection.send(request).await {
                 Ok(response) => return Ok(response.map(|body| self.response_body(body, connection, has_body))),
                 Err(error) => error,
             };
-            request = match error.take_message() {
-                Some(request) if !is_new => request,
-                Some(_) | None => return Err(UpstreamError::Proxy(error.into_error())),
+            let given_back = error.take_message();
+            let error = error.into_error();
+            request = match (given_back, copy) {
+                (Some(request), _) if was_reused => request,
+                (None, Some(copy)) if has_ended(&error) => {
+                    was_repeated = true;
+                    copy.into_request()
+                }
+                (Some(_) | None, _) => return Err(UpstreamError::Proxy(error)),
             };
         }
     }
@@ -134,28 +141,67 @@ impl<W: World> Clone for Pool<W> {
 }
 
 impl<W: World> Inner<W> {
+    fn idle(&self) -> MutexGuard<'_, IdlePool<PooledConnection<W::Stream>>> {
+        // Nothing that is done under the lock can panic halfway.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns a connection that is ready. If it was closed since it was last polled, the reaper finds out.
     fn put(&self, connection: PooledConnection<W::Stream>) {
         connection.set_waker(&self.waker);
-        // If the pool is full, this drops the connection that is idle for the longest time.
-        drop(self.idle.force_push(IdleConnection { connection, since: self.world.now() }));
+        let displaced = self.idle().put(self.world.now(), connection);
+        drop(displaced);
     }
 
     /// Drops connections that are idle for too long, or that the service has closed. Returns when to reap next.
     fn reap(&self) -> Instant {
         let now = self.world.now();
-        let mut next = now.after(self.idle_timeout);
-        for _ in 0..self.idle.len() {
-            let Some(mut idle) = self.idle.pop() else { break };
-            idle.connection.poll_progress(&Context::from_waker(&self.waker));
-            let end = idle.since.after(self.idle_timeout);
-            if idle.connection.is_open() && end > now {
-                next = next.min(end);
-                drop(self.idle.force_push(idle));
+        loop {
+            let expired = self.idle().expired(now);
+            if expired.is_none() {
+                break;
             }
         }
-        next
+        let mut last = None;
+        loop {
+            let next = self.idle().take_next(last);
+            let Some((ticket, mut connection)) = next else { break };
+            last = Some(ticket);
+            connection.poll_progress(&Context::from_waker(&self.waker));
+            if connection.is_open() {
+                self.idle().put_back(ticket, connection);
+            }
+        }
+        self.idle().deadline().unwrap_or(now.after(self.idle_timeout))
     }
+}
+
+/// The head of a request without a body, to be sent once more.
+struct Head {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Head {
+    fn of(request: &Request<RequestBody>) -> Self {
+        let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+        Self { method, uri, headers }
+    }
+
+    fn into_request(self) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::ended());
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        request
+    }
+}
+
+/// Whether the connection has ended before an answer: the service, or what lies between, has closed or reset it.
+fn has_ended(error: &hyper::Error) -> bool {
+    let is_io = error.source().is_some_and(|source| source.is::<io::Error>());
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || is_io
 }
 
 /// Drives a connection until it is ready for the next request.

@@ -18,6 +18,7 @@ use revtun::world::{Executor, Tokio, World};
 use revtun_core::initiator::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 use crate::fake::{FakeResponder, soon};
 use crate::start::{config, quick};
@@ -54,6 +55,12 @@ impl<W: World> Caller<W> {
 
     pub(crate) async fn ask(&mut self, request: Request<Sent>) -> Response<Incoming> {
         soon("an answer", self.requests.send_request(request)).await.unwrap()
+    }
+
+    /// The same beside others.
+    pub(crate) fn start_get(&mut self) -> JoinHandle<hyper::Result<Response<Incoming>>> {
+        let request = Request::get("http://caller.example/").body(Empty::new().boxed()).unwrap();
+        tokio::spawn(self.requests.send_request(request))
     }
 
     pub(crate) async fn get(&mut self) -> Response<Incoming> {

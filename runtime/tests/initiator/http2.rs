@@ -30,6 +30,7 @@ async fn outspoken(request: Request<RequestBody>) -> Result<Response<Full<Bytes>
             }
         }
         "/own-length" => drop(answer.headers_mut().insert("content-length", "4".parse().unwrap())),
+        "/long" => drop(answer.headers_mut().insert("x-long", "x".repeat(2000).parse().unwrap())),
         "/broken" => return Err("no answer today".into()),
         _ => {}
     }
@@ -100,4 +101,24 @@ async fn a_responder_is_told_at_once_what_it_may_do() {
     };
     // RFC 9113 §6.9.2: what every connection begins with.
     assert_eq!(u32::from_be_bytes(update.try_into().unwrap()), CONNECTION_WINDOW - 65_535);
+}
+
+#[tokio::test]
+async fn an_answer_that_the_responder_does_not_take_is_answered_for_and_hurts_no_other() {
+    let responder = FakeResponder::listen().await;
+    let _initiator = serving(config(1, &[responder.address()]), service_fn(outspoken)).await;
+    let mut client = h2::client::Builder::new();
+    let stream = responder.tunnel().await.stream;
+    let (mut requests, connection) =
+        soon("HTTP/2", client.max_header_list_size(1000).handshake::<_, Bytes>(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for (path, status, reason) in
+        [("/long", 502, "response-headers-too-large"), ("/", 200, ""), ("/long", 502, "response-headers-too-large")]
+    {
+        let request = Request::get(format!("http://service.example{path}")).body(()).unwrap();
+        let (answer, _) = requests.send_request(request, true).unwrap();
+        let answer = soon("an answer", answer).await.unwrap();
+        let named = answer.headers().get(revtun::http::REASON).map_or("", |reason| reason.to_str().unwrap());
+        assert_eq!((answer.status().as_u16(), named), (status, reason), "{path}");
+    }
 }

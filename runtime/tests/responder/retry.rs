@@ -100,6 +100,69 @@ async fn a_refused_request_is_repeated_whatever_it_is_but_not_for_ever() {
 }
 
 #[tokio::test]
+async fn a_request_whose_stream_is_reset_fails_alone_and_is_not_repeated() {
+    let responder = responder(|_| {}).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&asked);
+    serve_by_hand(tunnel(responder.tunnel_addr(), "n").await, move |earlier, request, mut answering| {
+        seen.store(earlier + 1, Ordering::Relaxed);
+        if request.uri().path() == "/fine" {
+            answering.send_response(Response::new(()), true).unwrap();
+        } else {
+            answering.send_reset(Reason::INTERNAL_ERROR);
+        }
+    });
+    let answer = get(responder.egress_addr(), to_node("n")).await;
+    assert_eq!((answer.status, answer.reason()), (502, "upstream-reset"));
+    assert_eq!(get(responder.egress_addr(), to_node("n").uri("/fine")).await.status, 200);
+    assert_eq!((asked.load(Ordering::Relaxed), responder.totals().requests_retried), (2, 0));
+    assert_eq!(responder.counts().tunnels, 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_taken_fails_alone_and_is_not_repeated() {
+    let responder = responder(|config| config.http.header_bytes = 1024).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&asked);
+    serve_by_hand(tunnel(responder.tunnel_addr(), "n").await, move |earlier, request, mut answering| {
+        seen.store(earlier + 1, Ordering::Relaxed);
+        let length = if request.uri().path() == "/fine" { 100 } else { 2000 };
+        let answer = Response::builder().header("x-long", "x".repeat(length)).body(()).unwrap();
+        answering.send_response(answer, true).unwrap();
+    });
+    let answer = get(responder.egress_addr(), to_node("n")).await;
+    assert_eq!((answer.status, answer.reason()), (502, "upstream-protocol-error"));
+    assert_eq!(get(responder.egress_addr(), to_node("n").uri("/fine")).await.status, 200);
+    assert_eq!((asked.load(Ordering::Relaxed), responder.totals().requests_retried), (2, 0));
+}
+
+#[tokio::test]
+async fn headers_that_the_initiator_does_not_take_are_not_sent_to_it() {
+    let responder = responder(|_| {}).await;
+    let mut stream = tunnel(responder.tunnel_addr(), "n").await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&asked);
+    tokio::spawn(async move {
+        assert!(echo_until_used(&mut stream).await);
+        let mut server = h2::server::Builder::new();
+        let mut server = server.max_header_list_size(1000).handshake::<_, Bytes>(stream).await.unwrap();
+        while let Some(Ok((_, mut answering))) = server.accept().await {
+            seen.fetch_add(1, Ordering::Relaxed);
+            answering.send_response(Response::new(()), true).unwrap();
+        }
+    });
+    let long = |length: usize| to_node("n").header("x-long", "x".repeat(length));
+    // The first answer comes behind the initiator's SETTINGS.
+    assert_eq!(get(responder.egress_addr(), long(100)).await.status, 200);
+    for method in ["GET", "POST"] {
+        let answer = get(responder.egress_addr(), long(1000).method(method)).await;
+        assert_eq!((answer.status, answer.reason()), (431, "headers-too-large-for-node"));
+    }
+    assert_eq!(get(responder.egress_addr(), long(100)).await.status, 200);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_with_its_tunnel_breaks_off_for_the_caller() {
     let responder = responder(|_| {}).await;
     let served = serve(tunnel(responder.tunnel_addr(), "n").await, |_| async {

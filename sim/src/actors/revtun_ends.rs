@@ -109,9 +109,6 @@ fn binding() -> Binding {
     let template = |placeholder| {
         Template::parse("spiffe://{tenant}/{cluster}/{node}", placeholder).expect("it has all placeholders")
     };
-    Binding {
-        node: template(Placeholder::Node),
-        cluster: template(Placeholder::Cluster),
-        tenant: template(Placeholder::Tenant),
-    }
+    Binding::new(template(Placeholder::Node), template(Placeholder::Cluster), template(Placeholder::Tenant))
+        .expect("one template for all names")
 }

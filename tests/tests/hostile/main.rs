@@ -1,5 +1,6 @@
 //! Peers that mean harm, or have lost their mind: none may stop, crash or swell either end.
 
+mod callers;
 mod descriptors;
 mod floods;
 mod idle_timeout;
@@ -8,6 +9,7 @@ mod names;
 mod scene;
 mod smuggling;
 mod soak;
+mod strangers;
 
 use std::time::Duration;
 

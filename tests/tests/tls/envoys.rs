@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use revtun_tests::certificates::{Authority, Files};
-use revtun_tests::client::post;
+use revtun_tests::client::{post, to_node};
 use revtun_tests::ends::{Dialling, Initiator, Make, Responder};
 use revtun_tests::envoy::{self, Accepting};
 use revtun_tests::patience::{SOON, throughout, until};
@@ -21,6 +21,8 @@ struct Envoys {
     authority: Authority,
     cloud: Files,
     site: Files,
+    /// What the initiator shows in the second TLS.
+    within: Files,
     settings: Vec<Settings>,
 }
 
@@ -40,7 +42,8 @@ impl Envoys {
     fn with_site(names: &[&str]) -> Self {
         let authority = Authority::new();
         let (cloud, site) = (authority.issue("cloud", &["127.0.0.1"]), authority.issue("site", names));
-        Self { authority, cloud, site, settings: Vec::new() }
+        let within = site.clone();
+        Self { authority, cloud, site, within, settings: Vec::new() }
     }
 
     async fn responder(&mut self, make: Make, behind: Behind) -> Option<Responder> {
@@ -49,7 +52,8 @@ impl Envoys {
         if make == Make::Envoy {
             let filter = vec!["validation: {node_id_format: \"%DOWNSTREAM_PEER_DNS_SAN%\"}".to_owned()];
             let inner_ca = (behind == Behind::InnerTls).then(|| ca.clone());
-            let accepting = Accepting { filter, tls: Some(cloud), client_ca: Some(ca), inner_ca, header_prefix: None };
+            let accepting =
+                Accepting { filter, tls: Some(cloud), client_ca: Some(ca), inner_ca, ..Accepting::default() };
             return Responder::envoy(accepting).await;
         }
         let Files { cert, key } = &cloud;
@@ -63,11 +67,12 @@ impl Envoys {
     async fn initiator(&mut self, make: Make, behind: Behind, dialling: Dialling<'_>) -> Option<Initiator> {
         let ca = self.authority.ca();
         let site = self.site.clone();
-        let Files { cert, key } = &site;
+        let second = self.within.clone();
+        let Files { cert, key } = &second;
         let within = format!("[initiator.inner_tls]\ncert = {cert:?}\nkey = {key:?}\nclient_ca = {ca:?}\n");
         let extent = self.extent("initiator", behind, &within);
         let flags = [&["--tls-ca", &ca][..], &shows(&site), &extent].concat();
-        let inner = (behind == Behind::InnerTls).then(|| site.clone());
+        let inner = (behind == Behind::InnerTls).then(|| second.clone());
         let own = Some(site.clone());
         let theirs = envoy::Dialling { ca: Some(ca.clone()), own, inner, ..envoy::Dialling::default() };
         Initiator::start(Dialling { make, flags: &flags, envoy: Some(&theirs), ..dialling }).await
@@ -145,6 +150,39 @@ async fn is_refused(initiator: Make, responder: Make) {
         counts(dialler.admin(), "revtun_initiator_handshakes_total{outcome=\"4xx\"}", 1).await;
     }
     assert_eq!(end.ask_node(NODE, "/").await.status, 503);
+}
+
+/// The identity that was accepted outside is the one that has to answer: another tenant's certificate within the tunnel, as of a
+/// relay that has got hold of one, sees no request.
+async fn nobody_else_answers_within(initiator: Make) {
+    let mut envoys = Envoys::new();
+    envoys.within = envoys.authority.issue("other", &["127.0.0.1", NODE, "spiffe://tenant-b/cluster-a/node-a"]);
+    let mut end = envoys.responder(Make::Revtun, Behind::InnerTls).await.expect("revtun can always be had");
+    let service = Service::start("backend").await;
+    let hosts = [end.tunnel()];
+    let dialling = Dialling::from_revtun(&hosts, service.addr());
+    let Some(_dialler) = envoys.initiator(initiator, Behind::InnerTls, dialling).await else { return };
+    end.has_within(SOON, NODE, 1).await;
+    // It may be tried on one tunnel after the other: the initiator comes back each time.
+    let request = to_node(NODE, "/").header("authorization", "a-word-for-node-a-alone");
+    tokio::select! {
+        answer = end.ask(request) => assert!(answer.status.is_server_error(), "{}", answer.status),
+        () = counts(end.admin(), "revtun_responder_tls_handshake_failures_total", 2) => {}
+    }
+    assert!(service.seen().is_empty(), "no request went through");
+    counts(end.admin(), "revtun_responder_tls_handshake_failures_total", 1).await;
+    let told = "the certificate within the tunnel does not prove the identity that was accepted";
+    until(SOON, told, async || end.process().stderr().contains(told).then_some(())).await;
+}
+
+#[tokio::test]
+async fn nobody_but_the_accepted_identity_answers_within_a_second_tls() {
+    nobody_else_answers_within(Make::Revtun).await;
+}
+
+#[tokio::test]
+async fn no_envoy_but_the_accepted_identity_answers_within_a_second_tls() {
+    nobody_else_answers_within(Make::Envoy).await;
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! Tunnels and callers inside TLS: what stays secret, who is believed, and what an end refuses.
 
 mod envoys;
+mod lapse;
+mod plaintext;
 mod refusals;
 mod resumption;
+mod suite;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use http::{Request, Version};
@@ -201,12 +205,13 @@ async fn a_certificate_that_ends_soon_is_warned_about() {
     const DAY: u64 = 24 * 60 * 60;
     let authority = Authority::new();
     // One of long ago initiators do not take, but its owner has to hear of it.
-    for (end, told) in [
-        (now() + 12 * DAY + DAY / 2, Some("the certificate expires soon what=\"tunnel\" days=12")),
-        (now() - 2000 * DAY, Some("the certificate has expired")),
-        (now() + 15 * DAY, None),
+    for (valid, told) in [
+        (0..=now() + 12 * DAY + DAY / 2, Some("the certificate expires soon what=\"tunnel\" days=12")),
+        (0..=now() - 2000 * DAY, Some("the certificate has expired")),
+        (now() + DAY..=now() + 2000 * DAY, Some("the certificate is not valid yet")),
+        (0..=now() + 15 * DAY, None),
     ] {
-        let server = authority.issue_to("server", &["127.0.0.1"], end);
+        let server = authority.issue_for("server", &["127.0.0.1"], valid);
         let mut end = responder(&[&shows(&server)]).await;
         match told {
             Some(told) => until(SOON, told, async || end.process().stderr().contains(told).then_some(())).await,
@@ -217,6 +222,16 @@ async fn a_certificate_that_ends_soon_is_warned_about() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_key_that_others_can_read_is_warned_about() {
+    let authority = Authority::new();
+    let server = authority.issue("server", &["127.0.0.1"]);
+    fs::set_permissions(&server.key, fs::Permissions::from_mode(0o644)).expect("it is ours");
+    let mut end = responder(&[&shows(&server)]).await;
+    let told = "holds a private key that everybody on this machine can read what=\"tunnel\"";
+    until(SOON, told, async || end.process().stderr().contains(told).then_some(())).await;
 }
 
 #[tokio::test]
@@ -259,6 +274,29 @@ async fn a_peer_that_knows_nothing_newer_is_served_with_tls_1_2() {
     assert_eq!(caller.send(request).await.expect("an answer").status(), 503);
 }
 
+/// Whoever speaks something else than we do has come to the wrong place, or was sent there (RFC 7301 §3.2).
+#[tokio::test]
+async fn a_client_that_offers_only_other_protocols_is_refused() {
+    let authority = Authority::new();
+    let server = authority.issue("server", &["127.0.0.1"]);
+    let Files { cert, key } = &server;
+    let end = responder(&[&shows(&server), &["--egress-tls-cert", cert, "--egress-tls-key", key]]).await;
+    for listener in [end.tunnel(), end.egress()] {
+        for version in [&TLS13, &TLS12] {
+            for foreign in [&b"smtp"[..], b"h3", b"h2c", b"HTTP/1.1"] {
+                let refused = secured(listener, &authority, &[foreign], &[version]).await.expect_err("it is refused");
+                assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
+            }
+            for (offered, chosen) in
+                [(&[&b"smtp"[..], b"h2"][..], Some(&b"h2"[..])), (&[b"http/1.1"], Some(b"http/1.1")), (&[], None)]
+            {
+                let stream = secured(listener, &authority, offered, &[version]).await.expect("it is taken");
+                assert_eq!(stream.get_ref().1.alpn_protocol(), chosen);
+            }
+        }
+    }
+}
+
 /// A client of the listener at `to`, which wants one of `versions` and `alpn`.
 async fn tls_to(
     to: SocketAddr,
@@ -266,6 +304,20 @@ async fn tls_to(
     alpn: Option<&[u8]>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let offered: Vec<&[u8]> = alpn.into_iter().collect();
+    let stream = secured(to, authority, &offered, versions).await.expect("TLS");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), alpn);
+    assert_eq!(stream.get_ref().1.protocol_version(), versions.first().map(|version| version.version));
+    stream
+}
+
+/// The same, which may be refused.
+async fn secured(
+    to: SocketAddr,
+    authority: &Authority,
+    alpn: &[&[u8]],
+    versions: &[&'static SupportedProtocolVersion],
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(authority.ca()).expect("a certificate")).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -275,8 +327,5 @@ async fn tls_to(
     let stream = TcpStream::connect(to).await.expect("a connection");
     let name = ServerName::try_from("127.0.0.1").expect("an address");
     let secured = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream);
-    let stream = within(SOON, "TLS", secured).await.expect("TLS");
-    assert_eq!(stream.get_ref().1.alpn_protocol(), alpn);
-    assert_eq!(stream.get_ref().1.protocol_version(), versions.first().map(|version| version.version));
-    stream
+    within(SOON, "TLS", secured).await
 }

@@ -1,6 +1,7 @@
 //! Bearer tokens: who is believed, who is not, and by which name each refusal is known.
 
 mod ends;
+mod suite;
 
 use std::net::SocketAddr;
 

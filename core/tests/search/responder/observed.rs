@@ -70,7 +70,10 @@ impl Observed {
             };
             let node = of(|a, b| a.tenant == b.tenant && a.node == b.node).filter(|it| it.stage != Stage::Draining);
             assert!(node.count() <= config.max_tunnels_per_node as usize, "NodeCap");
-            assert!(of(|a, b| a.tenant == b.tenant).count() <= config.max_tunnels_per_tenant as usize, "TenantCap");
+            assert!(
+                of(|a, b| a.tenant == b.tenant).count() <= config.of_tenant(config.max_tunnels_per_tenant) as usize,
+                "TenantCap"
+            );
             assert!(tunnel.streams <= config.max_streams, "StreamsFit");
         }
         assert!(members().count() <= config.max_tunnels as usize, "tunnels are limited");

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::certificates;
 use super::drain_query::DrainQuery;
-use super::subject::{HEALTH_PATIENCE, Subject};
+use super::subject::{HEALTH_PATIENCE, Subject, count_of};
 use crate::metrics::Exposition;
-use revtun::initiator::{EndpointInfo, HostInfo, InitiatorHandle, Totals, TunnelInfo};
+use revtun::initiator::{EndpointInfo, HostInfo, InitiatorHandle, STAGES, Targets, Totals, TunnelInfo};
 use revtun::tls::CertificateStore;
 use revtun::world::World;
 
@@ -80,13 +80,23 @@ impl<W: World> Subject for InitiatorSubject<W> {
             "Configured rc:// addresses with a tunnel that was heard recently.",
         )
         .value(ready as u64);
-        let mut stages = BTreeMap::new();
+        let mut stages: BTreeMap<_, u64> = STAGES.into_iter().map(|stage| (stage, 0)).collect();
         for tunnel in self.listeners.iter().flat_map(|(_, handle)| handle.tunnels()) {
             *stages.entry(tunnel.stage).or_insert(0) += 1;
         }
         page.gauge("revtun_initiator_tunnels", "Tunnels, by stage.").by("stage", stages);
+        let targets: Vec<_> = self.listeners.iter().map(|(_, handle)| handle.targets()).collect();
+        let sum = |of: fn(&Targets) -> u32| targets.iter().map(|targets| u64::from(of(targets))).sum();
+        page.gauge("revtun_initiator_hosts", "Addresses of responders that tunnels are wanted to.")
+            .value(sum(|targets| targets.hosts));
+        page.gauge("revtun_initiator_tunnels_wanted", "Tunnels that are wanted, to all hosts.")
+            .value(sum(|targets| targets.tunnels));
         write_totals(self.listeners.iter().map(|(_, handle)| handle.totals()).collect(), page);
         certificates::write(&self.certificates, page);
+    }
+
+    fn everything(&self) -> String {
+        count_of(self.listeners.len(), "listener")
     }
 
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
@@ -99,8 +109,7 @@ impl<W: World> Subject for InitiatorSubject<W> {
         }
         match named.len() {
             0 => Err("no listener has such an identity".to_owned()),
-            1 => Ok("1 listener".to_owned()),
-            many => Ok(format!("{many} listeners")),
+            many => Ok(count_of(many, "listener")),
         }
     }
 }

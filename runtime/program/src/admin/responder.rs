@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::certificates;
 use super::drain_query::DrainQuery;
-use super::subject::{HEALTH_PATIENCE, Subject};
+use super::subject::{HEALTH_PATIENCE, Subject, count_of};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
 use revtun::responder::{ResponderHandle, TunnelInfo};
@@ -55,13 +55,17 @@ impl<W: World> Subject for ResponderSubject<W> {
         certificates::write(&self.certificates, page);
     }
 
+    fn everything(&self) -> String {
+        count_of(self.handle.counts().tunnels as usize, "tunnel")
+    }
+
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
         if self.tenant_isolation && query.tenant.is_none() && query.tunnel.is_none() {
             return Err("tenants are isolated, so name the tenant too".to_owned());
         }
         let (scope, what) = scope(query)?;
-        self.handle.drain_scope(scope, query.grace.unwrap_or(self.grace));
-        Ok(what)
+        let matched = self.handle.drain_scope(scope, query.grace.unwrap_or(self.grace));
+        Ok(format!("{what}: {}", count_of(matched, "tunnel")))
     }
 }
 
@@ -125,10 +129,20 @@ fn write_handshakes<W: World>(handle: &ResponderHandle<W>, page: &mut Exposition
         "Connections closed because their handshake took too long.",
     )
     .value(totals.handshake_timeouts);
+    page.counter(
+        "revtun_responder_handshakes_dropped_total",
+        "Connections closed early because too many handshakes were in progress, most of them from their network.",
+    )
+    .value(totals.handshakes_dropped);
     page.counter("revtun_responder_tls_handshake_failures_total", "TLS handshakes at the tunnel listener that failed.")
         .value(totals.tls_failures);
     page.counter("revtun_responder_tokens_rejected_total", "Bearer tokens rejected, by reason.")
         .by("reason", totals.tokens_refused);
+    page.counter(
+        "revtun_responder_credentials_ended_total",
+        "Tunnels drained because what proved their identity expired or was revoked, by reason.",
+    )
+    .by("reason", totals.credentials_ended);
     page.counter(
         "revtun_responder_accept_pauses_total",
         "Times that a listener stopped accepting for want of file descriptors or memory.",

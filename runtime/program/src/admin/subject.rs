@@ -30,9 +30,17 @@ pub trait Subject: Send + Sync + 'static {
     /// Writes every metric.
     fn metrics(&self, page: &mut Exposition);
 
-    /// Begins the drain of the part that `query` names, which is not everything; says what that is, for people.
+    /// What a drain of everything is about, with its number, for people.
+    fn everything(&self) -> String;
+
+    /// Begins the drain of the part that `query` names, which is not everything; says what that is, with its number, for people.
     ///
     /// # Errors
     /// If this end cannot drain that: why, for people.
     fn drain(&self, query: &DrainQuery) -> Result<String, String>;
+}
+
+/// `1 tunnel`, `3 tunnels`.
+pub(super) fn count_of(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -9,6 +9,7 @@ use revtun::tls::{self, CertificateStore};
 use revtun::upstream::Forward;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
+use revtun_core::descriptors::DescriptorShares;
 use revtun_program::admin::{self, InitiatorSubject};
 use revtun_program::config::{ConfigError, End, InitiatorSettings};
 use tokio::sync::watch;
@@ -29,7 +30,8 @@ pub(super) fn run(given: &Given) -> Result<(), CliError> {
     let settings = loaded.settings.initiator.clone().unwrap_or_default();
     let plans = settings.plan().map_err(|missing| CliError::diagnostics(&missing, loaded.source()))?;
     let journals = Journals::create(settings.journal.as_deref(), plans.len())?;
-    let outcome = process::on_threads(settings.threads, serve(settings, plans, &journals));
+    let admin = DescriptorShares::of(process::raise_descriptor_limit(), 0, 0, 0).admin;
+    let outcome = process::on_threads(settings.threads, serve(settings, plans, &journals, admin));
     journals.finish();
     outcome
 }
@@ -38,6 +40,7 @@ async fn serve(
     settings: InitiatorSettings,
     plans: Vec<(InitiatorConfig, HostPort)>,
     journals: &Journals,
+    admin_connections: u32,
 ) -> Result<(), CliError> {
     let world = Tokio::begin();
     let signals = Signals::listen(&world).map_err(CliError::own)?;
@@ -45,11 +48,12 @@ async fn serve(
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(CliError::user)?;
     let listeners = Arc::new(start(&world, plans, tls, journals).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
-    let admin = admin::start(&world, settings.admin_listen, Logged(subject)).await;
+    let admin = process::admin(settings.admin_listen, &settings.admin_hosts, admin_connections);
+    let admin = admin::start(&world, admin, Logged(subject)).await;
     let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     process::announce("admin", admin.addr());
     let drained = async {
-        let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
+        let grace = signals.until_drain(&world, &admin, settings.shutdown_delay).await.unwrap_or(settings.drain_grace);
         for (_, listener) in listeners.iter() {
             listener.drain(grace);
         }

@@ -7,11 +7,15 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use revtun_program::admin::AdminConfig;
 use revtun_program::config::{Diagnostic, End, Settings, Source, override_by};
 use tokio::runtime::Builder;
 
 use crate::cli::Given;
 use crate::error::CliError;
+
+/// The limit of file descriptors that most systems set, for one that does not tell.
+const USUAL_DESCRIPTORS: u64 = 1024;
 
 /// A configuration file that is sound, as far as it goes.
 pub(super) struct File {
@@ -33,6 +37,31 @@ impl File {
         Ok(Self { path: path.to_owned(), text, settings })
     }
 
+    /// The commands that it is for.
+    pub(super) fn commands(&self) -> String {
+        let commands: Vec<_> = self.ends().into_iter().map(|end| format!("revtun {}", end.name())).collect();
+        commands.join(" and ")
+    }
+
+    fn ends(&self) -> Vec<End> {
+        let Settings { responder, initiator, .. } = &self.settings;
+        let there = [(End::Responder, responder.is_some()), (End::Initiator, initiator.is_some())];
+        there.into_iter().filter(|(_, is_there)| *is_there).map(|(end, _)| end).collect()
+    }
+
+    /// A file for the other end was given by mistake.
+    fn check_end(&self, end: End) -> Result<(), CliError> {
+        match self.ends()[..] {
+            [other] if other != end => {
+                let (path, other, end) = (self.path.display(), other.name(), end.name());
+                Err(CliError::user(format!(
+                    "{path} configures the {other}, not the {end}: it has a table [{other}] and no table [{end}]; run `revtun {other} --config {path}`, or give the {end}'s file"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Where the settings came from, to say where mistakes in them are.
     pub(super) fn source(&self) -> Source<'_> {
         Source { path: &self.path, text: &self.text }
@@ -49,6 +78,9 @@ impl Loaded {
     /// Reads everything that `end` is set by; of no end, the log alone beside the file.
     pub(super) fn read(given: &Given, end: Option<End>) -> Result<Self, CliError> {
         let file = given.config().map(|path| File::read(&path)).transpose()?;
+        if let (Some(file), Some(end)) = (&file, end) {
+            file.check_end(end)?;
+        }
         let mut settings = file.as_ref().map(|file| file.settings.clone()).unwrap_or_default();
         let overridden = given.with_sources(|sources| override_by(&mut settings, sources, end));
         let source = file.as_ref().map(File::source);
@@ -65,6 +97,24 @@ impl Loaded {
     pub(super) fn check(&self, missing: &[Diagnostic]) -> Result<(), CliError> {
         if missing.is_empty() { Ok(()) } else { Err(CliError::diagnostics(missing, self.source())) }
     }
+}
+
+/// Raises the limit of file descriptors as far as the system lets us; returns it.
+pub(super) fn raise_descriptor_limit() -> u32 {
+    let raised = rlimit::increase_nofile_limit(u64::MAX);
+    let limit = raised.or_else(|error| {
+        tracing::warn!(%error, "cannot raise the limit of file descriptors");
+        rlimit::Resource::NOFILE.get_soft()
+    });
+    u32::try_from(limit.unwrap_or(USUAL_DESCRIPTORS)).unwrap_or(u32::MAX)
+}
+
+/// How the admin listener is to be started.
+pub(super) fn admin(listen: SocketAddr, hosts: &[String], connections: u32) -> AdminConfig {
+    let mut config = AdminConfig::at(listen);
+    config.hosts = hosts.to_owned();
+    config.max_connections = connections;
+    config
 }
 
 /// Runs `process` on `threads` workers, one per processor by default.

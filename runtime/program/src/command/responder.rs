@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use revtun::journal::Journal;
 use revtun::responder::{self, ResponderConfig, StartError};
-use revtun::tls::{CertificateStore, InnerClient, Server, TunnelServer};
+use revtun::tls::{CertificateStore, DenyFile, InnerClient, Server, TunnelServer};
 use revtun::token::{JwtVerifier, TokenVerifier};
 use revtun::world::Tokio;
+use revtun_core::descriptors::DescriptorShares;
 use revtun_program::admin::{self, ResponderSubject};
 use revtun_program::config::{ConfigError, End, ResponderSettings};
 use tokio::sync::watch;
@@ -22,13 +23,37 @@ use crate::signals::Signals;
 pub(super) fn run(given: &Given) -> Result<(), CliError> {
     let loaded = Loaded::read(given, Some(End::Responder))?;
     log::start(&loaded.settings.log).map_err(CliError::own)?;
-    let settings = loaded.settings.responder.clone().unwrap_or_default();
+    let mut settings = loaded.settings.responder.clone().unwrap_or_default();
     loaded.check(&settings.missing())?;
+    let shares = share_descriptors(&mut settings, process::raise_descriptor_limit());
     let journals = Journals::create(settings.journal.as_deref(), 1)?;
     let journal = journals.of(0);
-    let outcome = process::on_threads(settings.threads, serve(settings, journal));
+    let outcome = process::on_threads(settings.threads, serve(settings, journal, shares.admin));
     journals.finish();
     outcome
+}
+
+/// Lowers the limits of `settings` to what `limit` file descriptors are enough for, so that neither callers nor initiators
+/// can take those of the others.
+fn share_descriptors(settings: &mut ResponderSettings, limit: u32) -> DescriptorShares {
+    let config = &mut settings.responder;
+    let shares = DescriptorShares::of(limit, config.max_callers, config.core.max_handshakes, config.core.max_tunnels);
+    let DescriptorShares { admin, callers, handshakes, tunnels } = shares;
+    let fits = callers == config.max_callers && tunnels == config.core.max_tunnels;
+    if fits && handshakes == config.core.max_handshakes {
+        tracing::info!(limit, "file descriptors are enough for all connections that the settings allow");
+    } else {
+        tracing::info!(
+            limit,
+            callers,
+            handshakes,
+            tunnels,
+            admin,
+            "file descriptors are enough for fewer connections than the settings allow; raise their hard limit for more"
+        );
+    }
+    (config.max_callers, config.core.max_handshakes, config.core.max_tunnels) = (callers, handshakes, tunnels);
+    shares
 }
 
 /// Reads the files of both listeners, and goes on doing so.
@@ -43,25 +68,35 @@ fn secure(
         let keys = certificates.watch(world, "token", keys, hup.clone())?;
         config.token = Some(TokenVerifier::new(JwtVerifier::new(keys, Arc::new(policy))));
     }
+    if let Some(path) = settings.deny_list.clone() {
+        config.revocation.deny = Some(certificates.watch(world, "deny-list", DenyFile::new(path), hup.clone())?);
+    }
+    if let Some(files) = settings.tls.verifier() {
+        config.revocation.certificates = Some(certificates.watch(world, "revocation", files, hup.clone())?);
+    }
     if let Some((files, binding)) = settings.tls.tunnel(config.token.is_some())? {
-        let anybody = files.client_ca.is_none() && config.token.is_none();
+        let demands_certificates = files.client_ca.is_some();
+        let anybody = !demands_certificates && config.token.is_none();
         let server = Server::new(certificates.watch(world, "tunnel", files, hup.clone())?);
         if anybody {
             tracing::warn!(
                 "initiators are not authenticated: neither a client CA nor a key set for tokens is configured"
             );
         }
+        let binding = binding.map(Arc::new);
         let inner = match &settings.inner_tls {
             None => None,
             Some(inner) => {
                 let (files, server_name) = inner.inner()?;
                 let config = certificates.watch(world, "inner", files, hup.clone())?;
-                Some(InnerClient::new(config, server_name))
+                let mut inner = InnerClient::new(config, server_name);
+                inner.binding.clone_from(&binding);
+                Some(inner)
             }
         };
         let mut tls = TunnelServer::new(server);
         tls.extent = settings.tls.extent;
-        tls.binding = binding.map(Arc::new);
+        tls.binding = binding.filter(|_| demands_certificates);
         tls.inner = inner;
         config.tls = Some(tls);
     }
@@ -78,20 +113,21 @@ fn not_started(error: &StartError) -> CliError {
     }
 }
 
-async fn serve(settings: ResponderSettings, journal: Journal) -> Result<(), CliError> {
+async fn serve(settings: ResponderSettings, journal: Journal, admin_connections: u32) -> Result<(), CliError> {
     let world = Tokio::begin();
     let signals = Signals::listen(&world).map_err(CliError::own)?;
     let (config, certificates) = secure(&world, &settings, &signals.hangups()).map_err(CliError::user)?;
     let handle = responder::start(world.with_journal(journal), config).await;
     let handle = Arc::new(handle.map_err(|error| not_started(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);
-    let admin = admin::start(&world, settings.admin_listen, Logged(subject)).await;
+    let admin = process::admin(settings.admin_listen, &settings.admin_hosts, admin_connections);
+    let admin = admin::start(&world, admin, Logged(subject)).await;
     let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     process::announce("tunnel", handle.tunnel_addr());
     process::announce("egress", handle.egress_addr());
     process::announce("admin", admin.addr());
     let drained = async {
-        let grace = signals.until_drain(&world, &admin).await.unwrap_or(settings.drain_grace);
+        let grace = signals.until_drain(&world, &admin, settings.shutdown_delay).await.unwrap_or(settings.drain_grace);
         handle.drain(grace).await;
     };
     tokio::select! {

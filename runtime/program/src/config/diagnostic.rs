@@ -80,10 +80,11 @@ impl Diagnostic {
             (Origin::File(_) | Origin::Follows(_) | Origin::Absent, None) => String::new(),
         };
         let setting = if self.setting.is_empty() { String::new() } else { format!("{}: ", self.setting) };
-        // A value may be quoted in the error; a control character in it must not break the line.
+        // A value may be quoted in the error; nothing in it must break the line, or turn the order of what is shown.
+        let is_hidden = |c: char| c.is_control() || (!c.is_ascii() && c.escape_debug().len() > 1);
         format!("{place}{setting}{}", self.error)
             .chars()
-            .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+            .map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c })
             .collect()
     }
 }
@@ -139,12 +140,12 @@ mod tests {
         let diagnostic = Diagnostic::new(
             Origin::File(0..1),
             "responder.x",
-            ConfigError::new("\"a\nb\" is no number", "write a number"),
+            ConfigError::new("\"a\nb\u{202e}\" is no number", "write a number"),
         );
         let source = Source { path: Path::new("f.toml"), text: "x" };
         assert_eq!(
             diagnostic.render(Some(source)),
-            "f.toml:1:1: responder.x: \"a\u{fffd}b\" is no number; write a number"
+            "f.toml:1:1: responder.x: \"a\u{fffd}b\u{fffd}\" is no number; write a number"
         );
     }
 }

@@ -5,7 +5,7 @@ pub(super) mod table;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use revtun_core::initiator::Config;
 
 use super::bounds::DRAIN_GRACE;
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
-use super::files::errors_of;
+use super::files::{errors_of, warnings_of};
+use super::listeners::check_admin;
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::unprotected;
 use revtun::http::HttpLimits;
@@ -30,8 +31,14 @@ use revtun::token::TokenFile;
 pub struct InitiatorSettings {
     /// Where operators and monitoring ask.
     pub admin_listen: SocketAddr,
+    /// The names by which the admin listener may be asked, beside `localhost` and IP addresses.
+    pub admin_hosts: Vec<String>,
+    /// Whether the admin listener may be reached from other machines.
+    pub allow_unauthenticated_admin: bool,
     /// Worker threads; none means one per processor. The number of tunnels does not depend on it.
     pub threads: Option<NonZeroUsize>,
+    /// How long everything is served as before after SIGTERM, while `/readyz` says 503.
+    pub shutdown_delay: Duration,
     /// How long requests may go on after SIGTERM.
     pub drain_grace: Duration,
     /// Where every step of the machines is written to, for `revtun replay`.
@@ -92,7 +99,10 @@ impl Default for InitiatorSettings {
     fn default() -> Self {
         Self {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 15091)),
+            admin_hosts: Vec::new(),
+            allow_unauthenticated_admin: false,
             threads: None,
+            shutdown_delay: Duration::ZERO,
             drain_grace: DRAIN_GRACE,
             journal: None,
             listeners: Vec::new(),
@@ -140,7 +150,25 @@ impl InitiatorSettings {
         let tls =
             errors.into_iter().filter_map(|(setting, error)| Some(Diagnostic::new(Origin::Absent, setting, error?)));
         let twice = self.listeners.iter().enumerate().filter_map(|(index, listener)| self.repeated(index, listener));
-        tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener))).chain(twice).collect()
+        tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener)))
+            .chain(twice)
+            .chain(self.plaintext_beyond_loopback())
+            .chain(check_admin("initiator.admin_listen", self.admin_listen, self.allow_unauthenticated_admin))
+            .collect()
+    }
+
+    /// Endpoints that would not be dialled because tunnels to them would not be encrypted. Names are judged when they are
+    /// resolved.
+    fn plaintext_beyond_loopback(&self) -> impl Iterator<Item = Diagnostic> + '_ {
+        let is_plaintext = self.tls.is_none() && !self.allow_plaintext;
+        let endpoints = self.upstreams.values().flatten().filter(move |_| is_plaintext);
+        endpoints.filter_map(|endpoint| {
+            let ip = endpoint.host.parse::<IpAddr>().ok().filter(|ip| !ip.to_canonical().is_loopback())?;
+            let what =
+                format!("will not dial {endpoint}: {ip} is another machine, and tunnels to it would not be encrypted");
+            let remedy = "give --tls, or --allow-plaintext if something else encrypts the connection";
+            Some(Diagnostic::new(Origin::Absent, "initiator.upstreams", ConfigError::new(what, remedy)))
+        })
     }
 
     /// What is wrong with the files that the settings name.
@@ -156,6 +184,17 @@ impl InitiatorSettings {
             .chain(of("initiator.inner_tls", errors_of(inner)))
             .chain(of("initiator.token_file", token.into_iter().map(ConfigError::from).collect()))
             .collect()
+    }
+
+    /// What should be mended about those files, although they can be used.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let tls = self.tls.as_ref().and_then(|tls| tls.files().ok());
+        let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok());
+        let of = |setting: &'static str, warnings: Vec<ConfigError>| {
+            warnings.into_iter().map(move |warning| Diagnostic::new(Origin::Absent, setting, warning))
+        };
+        of("initiator.tls", warnings_of(tls)).chain(of("initiator.inner_tls", warnings_of(inner))).collect()
     }
 
     /// The token that proves who we are.

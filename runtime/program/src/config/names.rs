@@ -20,6 +20,20 @@ pub(super) fn parse_prefix(text: &str) -> Result<HeaderNames, ConfigError> {
     })
 }
 
+/// Reads names of hosts between commas.
+pub(super) fn parse_hosts(text: &str) -> Result<Vec<String>, ConfigError> {
+    let name = |name: &str| {
+        let name = name.trim();
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let remedy = "write names of hosts without ports, with commas between them";
+        let is_name = !name.is_empty() && name.len() <= 253 && name.bytes().all(legal);
+        is_name
+            .then(|| name.strip_suffix('.').unwrap_or(name).to_owned())
+            .ok_or_else(|| ConfigError::new(format!("{name:?} is not the name of a host"), remedy))
+    };
+    text.split(',').map(name).collect()
+}
+
 pub(super) fn parse_lookup_family(text: &str) -> Result<LookupFamily, ConfigError> {
     LookupFamily::ALL.into_iter().find(|family| family.name() == text).ok_or_else(|| {
         let names = LookupFamily::ALL.map(LookupFamily::name).join(", ");

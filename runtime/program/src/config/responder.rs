@@ -11,19 +11,27 @@ use std::time::Duration;
 
 use super::bounds::{DRAIN_GRACE, follow_silence};
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
-use super::files::errors_of;
+use super::files::{errors_of, warnings_of};
+use super::listeners::{check_admin, collisions, is_beyond_loopback};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
 use super::token::unprotected;
 use revtun::responder::ResponderConfig;
+use revtun::tls::DenyFile;
 
 /// What an operator may set of a responder. The default listens on loopback only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponderSettings {
     /// Where operators and monitoring ask.
     pub admin_listen: SocketAddr,
+    /// The names by which the admin listener may be asked, beside `localhost` and IP addresses.
+    pub admin_hosts: Vec<String>,
+    /// Whether the admin listener may be reached from other machines.
+    pub allow_unauthenticated_admin: bool,
     /// Worker threads; none means one per processor.
     pub threads: Option<NonZeroUsize>,
+    /// How long everything is served as before after SIGTERM, while `/readyz` says 503.
+    pub shutdown_delay: Duration,
     /// How long requests may go on after SIGTERM.
     pub drain_grace: Duration,
     /// Where every step of the machine is written to, for `revtun replay`.
@@ -38,8 +46,12 @@ pub struct ResponderSettings {
     pub egress_tls: ServerTlsSettings,
     /// The tokens of initiators.
     pub token: TokenSettings,
+    /// The file with certificates, tokens and identities that count no more.
+    pub deny_list: Option<PathBuf>,
     /// Whether initiators may come from other machines in the clear.
     pub allow_plaintext: bool,
+    /// Whether callers who do not prove who they are may come from other machines.
+    pub allow_unauthenticated_egress: bool,
     /// Everything else that is not about the process. Its TLS is made of the files above.
     pub responder: ResponderConfig,
 }
@@ -49,7 +61,10 @@ impl Default for ResponderSettings {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
             admin_listen: loopback(15090),
+            admin_hosts: Vec::new(),
+            allow_unauthenticated_admin: false,
             threads: None,
+            shutdown_delay: Duration::ZERO,
             drain_grace: DRAIN_GRACE,
             journal: None,
             ping_failure_threshold: None,
@@ -57,7 +72,9 @@ impl Default for ResponderSettings {
             inner_tls: None,
             egress_tls: ServerTlsSettings::default(),
             token: TokenSettings::default(),
+            deny_list: None,
             allow_plaintext: false,
+            allow_unauthenticated_egress: false,
             responder: ResponderConfig::at(loopback(15443), loopback(15080)),
         }
     }
@@ -73,7 +90,7 @@ impl ResponderSettings {
         let tunnel = self.tls.tunnel(proven);
         let mut diagnostics = Vec::new();
         let at = self.responder.tunnel_listen;
-        if tunnel == Ok(None) && !at.ip().to_canonical().is_loopback() && !self.allow_plaintext {
+        if tunnel == Ok(None) && is_beyond_loopback(at) && !self.allow_plaintext {
             let what = format!("{at} can be reached from other machines, and tunnels would be unencrypted");
             let remedy = "give --tls-cert and --tls-key, or --allow-plaintext if something else encrypts them";
             diagnostics.push(diagnostic("responder.tunnel_listen", ConfigError::new(what, remedy)));
@@ -89,7 +106,25 @@ impl ResponderSettings {
         diagnostics.extend(inner.map(|error| diagnostic("responder.inner_tls", error)));
         diagnostics.extend(tunnel.err().map(|error| diagnostic("responder.tls", error)));
         diagnostics.extend(self.egress_tls.egress().err().map(|error| diagnostic("responder.egress_tls", error)));
+        diagnostics.extend(self.open_egress());
+        diagnostics.extend(check_admin("responder.admin_listen", self.admin_listen, self.allow_unauthenticated_admin));
+        diagnostics.extend(collisions(&[
+            ("responder.tunnel_listen", self.responder.tunnel_listen),
+            ("responder.egress_listen", self.responder.egress_listen),
+            ("responder.admin_listen", self.admin_listen),
+        ]));
         diagnostics
+    }
+
+    /// Callers from other machines have to prove who they are, or somebody has to say that they need not.
+    fn open_egress(&self) -> Option<Diagnostic> {
+        let at = self.responder.egress_listen;
+        let is_authenticated = self.egress_tls.client_ca.is_some();
+        (is_beyond_loopback(at) && !is_authenticated && !self.allow_unauthenticated_egress).then(|| {
+            let what = format!("{at} can be reached from other machines, and callers are not authenticated");
+            let remedy = "listen on 127.0.0.1, require client certificates by client_ca in [responder.egress_tls], or give --allow-unauthenticated-egress if something else authenticates callers";
+            Diagnostic::new(Origin::Absent, "responder.egress_listen", ConfigError::new(what, remedy))
+        })
     }
 
     /// What is wrong with the files that the settings name.
@@ -106,7 +141,21 @@ impl ResponderSettings {
         let inner = of("responder.inner_tls", errors_of(inner.map(|(files, _)| files)));
         let egress = of("responder.egress_tls", errors_of(egress));
         let token = of("responder.token", errors_of(keys));
-        tls.chain(inner).chain(egress).chain(token).collect()
+        let deny = of("responder.deny_list", errors_of(self.deny_list.clone().map(DenyFile::new)));
+        tls.chain(inner).chain(egress).chain(token).chain(deny).collect()
+    }
+
+    /// What should be mended about those files, although they can be used.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let tunnel = self.tls.tunnel(true).ok().flatten().map(|(files, _)| files);
+        let inner = self.inner_tls.as_ref().and_then(|inner| inner.inner().ok()).map(|(files, _)| files);
+        let egress = self.egress_tls.egress().ok().flatten();
+        let of = |setting: &'static str, warnings: Vec<ConfigError>| {
+            warnings.into_iter().map(move |warning| Diagnostic::new(Origin::Absent, setting, warning))
+        };
+        let tls = of("responder.tls", warnings_of(tunnel)).chain(of("responder.inner_tls", warnings_of(inner)));
+        tls.chain(of("responder.egress_tls", warnings_of(egress))).collect()
     }
 
     /// Sets the ping interval and, if silence was not set on its own, the window that follows from it.

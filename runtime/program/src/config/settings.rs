@@ -77,6 +77,13 @@ impl Settings {
         of_responder.chain(self.initiator.iter().flat_map(InitiatorSettings::unusable)).collect()
     }
 
+    /// What should be mended about those files, although they can be used.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let of_responder = self.responder.iter().flat_map(ResponderSettings::warnings);
+        of_responder.chain(self.initiator.iter().flat_map(InitiatorSettings::warnings)).collect()
+    }
+
     fn read(root: &mut Section<'_>, folder: &Path) -> Self {
         let mut settings = Self::default();
         if let Some(mut table) = root.table("log") {

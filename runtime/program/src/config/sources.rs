@@ -17,6 +17,17 @@ pub enum End {
     Initiator,
 }
 
+impl End {
+    /// Its subcommand, and its table of the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Responder => "responder",
+            Self::Initiator => "initiator",
+        }
+    }
+}
+
 /// What an operator gives beside a file.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {

@@ -6,10 +6,14 @@ use revtun_core::binding::{Binding, Placeholder, Template};
 use rustls::pki_types::ServerName;
 
 use super::diagnostic::ConfigError;
-use revtun::tls::{ClientFiles, Extent, ServerFiles};
+use revtun::tls::{ClientFiles, ClientVerifierFiles, Extent, ServerFiles};
 
 /// What callers may speak inside TLS.
 const EGRESS_ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// What initiators may say that they speak: the handshake is HTTP/1.1, and what follows is HTTP/2, which is what an Envoy may be
+/// configured to say (reference §8). Most say nothing.
+const TUNNEL_ALPN: &[&[u8]] = &[b"http/1.1", b"h2"];
 
 /// What an operator may set of a listener's TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct ServerTlsSettings {
     pub key: Option<PathBuf>,
     /// The file with those who may have signed the certificates of clients.
     pub client_ca: Option<PathBuf>,
+    /// The file with the revocation lists of those.
+    pub crl: Option<PathBuf>,
     /// How much of a tunnel is inside TLS.
     pub extent: Extent,
     /// Where the node id stands in a client's certificate.
@@ -39,15 +45,20 @@ impl ServerTlsSettings {
     }
 
     /// The files of a tunnel listener, and what initiators have to prove by certificates; none for tunnels in the clear.
-    /// Where identities are `proven` in another way, certificates need not do it.
+    /// Where identities are `proven` in another way, certificates need not do it, save those within tunnels.
     ///
     /// # Errors
     /// If something is missing beside what is there.
     pub fn tunnel(&self, proven: bool) -> Result<Option<(ServerFiles, Option<Binding>)>, ConfigError> {
-        let Some(files) = self.files(&[])? else { return Ok(None) };
+        let Some(files) = self.files(TUNNEL_ALPN)? else { return Ok(None) };
         let binding = match (&self.node_san, &self.cluster_san, &self.tenant_san) {
             (Some(node), Some(cluster), Some(tenant)) => {
-                Some(Binding { node: node.clone(), cluster: cluster.clone(), tenant: tenant.clone() })
+                let binding = Binding::new(node.clone(), cluster.clone(), tenant.clone()).map_err(|error| {
+                    let remedy =
+                        "give one template for all three names, or texts that differ before or behind the names";
+                    ConfigError::new(error.to_string(), remedy)
+                });
+                Some(binding?)
             }
             (None, None, None) => None,
             (_, _, _) => {
@@ -55,8 +66,9 @@ impl ServerTlsSettings {
                 return Err(ConfigError::new("sets some of node_san, cluster_san and tenant_san, but not all", remedy));
             }
         };
+        let inner = self.extent == Extent::Inner;
         match (&files.client_ca, &binding) {
-            (None, Some(_)) => Err(ConfigError::new(
+            (None, Some(_)) if !inner => Err(ConfigError::new(
                 "binds client certificates to identities, but does not require client certificates",
                 "give client_ca (--tls-client-ca) too",
             )),
@@ -64,8 +76,18 @@ impl ServerTlsSettings {
                 "requires client certificates, but lets each of them claim any identity",
                 "set where a certificate proves its identity (--tls-identity), or accept any with allow_any_identity (--allow-any-identity)",
             )),
+            (_, None) if inner && proven && !self.allow_any_identity => Err(ConfigError::new(
+                "lets the certificate within a tunnel be that of any identity, whoever a token has proven outside",
+                "set where a certificate proves its identity (--tls-identity), or accept any with allow_any_identity (--allow-any-identity)",
+            )),
             (_, _) => Ok(Some((files, binding))),
         }
+    }
+
+    /// The files by which the certificates of standing tunnels are judged again; none without revocation lists.
+    #[must_use]
+    pub fn verifier(&self) -> Option<ClientVerifierFiles> {
+        Some(ClientVerifierFiles::new(self.client_ca.clone()?, self.crl.clone()?))
     }
 
     /// The files of the server within an initiator's tunnels.
@@ -73,7 +95,7 @@ impl ServerTlsSettings {
     /// # Errors
     /// If something is missing.
     pub fn inner(&self) -> Result<ServerFiles, ConfigError> {
-        self.files(&[])?.ok_or_else(|| ConfigError::new("has no certificate", "give cert and key"))
+        self.files(TUNNEL_ALPN)?.ok_or_else(|| ConfigError::new("has no certificate", "give cert and key"))
     }
 
     /// The files of an egress listener; none for callers in the clear.
@@ -85,10 +107,15 @@ impl ServerTlsSettings {
     }
 
     fn files(&self, alpn: &'static [&'static [u8]]) -> Result<Option<ServerFiles>, ConfigError> {
+        if self.crl.is_some() && self.client_ca.is_none() {
+            let what = "has revocation lists, but does not require client certificates";
+            return Err(ConfigError::new(what, "give client_ca (--tls-client-ca) too"));
+        }
         match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => {
                 let mut files = ServerFiles::new(cert.clone(), key.clone());
                 files.client_ca.clone_from(&self.client_ca);
+                files.crl.clone_from(&self.crl);
                 files.alpn = alpn;
                 Ok(Some(files))
             }

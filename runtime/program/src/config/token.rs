@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use revtun_core::binding::{Binding, Placeholder, Template};
-use revtun_core::token::Policy;
+use revtun_core::token::{MAX_LIFETIME_SECONDS, Policy};
 
 use super::diagnostic::ConfigError;
 use revtun::token::JwksFile;
 
+/// Seconds.
+const DAY: u64 = 24 * 60 * 60;
+
 /// What an operator may set of the tokens that a responder takes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSettings {
     /// The file with the public keys of those who issue them.
     pub jwks: Option<PathBuf>,
@@ -23,6 +26,22 @@ pub struct TokenSettings {
     pub cluster_claim: Option<Template>,
     /// Where the tenant id stands.
     pub tenant_claim: Option<Template>,
+    /// How many days they may be valid from now on.
+    pub max_lifetime_days: u32,
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        Self {
+            jwks: None,
+            issuer: None,
+            audience: None,
+            node_claim: None,
+            cluster_claim: None,
+            tenant_claim: None,
+            max_lifetime_days: u32::try_from(MAX_LIFETIME_SECONDS / DAY).expect("a year or so"),
+        }
+    }
 }
 
 impl TokenSettings {
@@ -56,8 +75,12 @@ impl TokenSettings {
             let remedy = "give node_claim, cluster_claim and tenant_claim, or one for all three by --token-identity";
             return Err(missing("has no templates for node, cluster and tenant", remedy));
         };
-        let binding = Binding { node: node.clone(), cluster: cluster.clone(), tenant: tenant.clone() };
-        Ok(Some((JwksFile::new(jwks), Policy { issuer: issuer.into(), audience: audience.into(), binding })))
+        let binding = Binding::new(node.clone(), cluster.clone(), tenant.clone()).map_err(|error| {
+            ConfigError::new(error.to_string(), "give one template for all three names, or each a claim of its own")
+        })?;
+        let mut policy = Policy::new(issuer, audience, binding);
+        policy.max_lifetime = u64::from(self.max_lifetime_days) * DAY;
+        Ok(Some((JwksFile::new(jwks), policy)))
     }
 }
 

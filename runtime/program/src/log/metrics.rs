@@ -35,6 +35,10 @@ impl<S: Subject> Subject for Logged<S> {
             .value(PANICS.load(Ordering::Relaxed));
     }
 
+    fn everything(&self) -> String {
+        self.0.everything()
+    }
+
     fn drain(&self, query: &DrainQuery) -> Result<String, String> {
         self.0.drain(query)
     }

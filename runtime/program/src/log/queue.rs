@@ -18,6 +18,7 @@ use revtun_program::config::LogFormat;
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::escape::escaped;
 use super::limits::Limits;
 use super::note::Note;
 
@@ -38,6 +39,9 @@ const RETRY: Duration = Duration::from_millis(10);
 pub(super) struct Queue {
     entries: SyncSender<Entry>,
     account: Arc<Account>,
+    format: LogFormat,
+    /// Whether a terminal is told of colours.
+    colours: bool,
 }
 
 enum Entry {
@@ -64,9 +68,10 @@ impl Queue {
     ///
     /// It has a descriptor of its own: the standard library's has a lock, which everybody who prints would wait for
     /// with it.
-    pub(super) fn start(world: Tokio, limits: &'static Limits, format: LogFormat) -> io::Result<Self> {
+    pub(super) fn start(world: Tokio, limits: &'static Limits, format: LogFormat, colours: bool) -> io::Result<Self> {
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         let (queue, entries) = Self::with_room_for(LINES);
+        let queue = Self { format, colours, ..queue };
         let writer = Writer::new(stderr, Arc::clone(&queue.account), format);
         thread::Builder::new().name("log".to_owned()).spawn(move || run(&world, limits, writer, &entries))?;
         Ok(queue)
@@ -74,7 +79,7 @@ impl Queue {
 
     fn with_room_for(lines: usize) -> (Self, Receiver<Entry>) {
         let (entries, taken) = sync_channel(lines);
-        (Self { entries, account: Arc::default() }, taken)
+        (Self { entries, account: Arc::default(), format: LogFormat::Human, colours: false }, taken)
     }
 
     /// Takes a line, or drops and counts it. Never waits.
@@ -129,7 +134,8 @@ pub(super) struct Line<'a>(&'a Queue);
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.push(line);
+        let Queue { format, colours, .. } = *self.0;
+        self.0.push(&escaped(line, format, colours));
         Ok(line.len())
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::respond::respond;
 use crate::http::limits::FRAME_BYTES;
-use crate::http::{Activity, Http2Limits, Http2Server, RecvBody, RequestBody};
+use crate::http::{Activity, Http2Limits, Http2Server, PeerLimits, RecvBody, RequestBody};
 use crate::initiator::command::TunnelCommand;
 use crate::initiator::service::TunnelService;
 use crate::initiator::task::{TunnelTask, end_of_stream};
@@ -21,6 +21,7 @@ use crate::world::World;
 pub(super) async fn serve<W: World, S: TunnelService>(
     task: &mut TunnelTask<W, S>,
     io: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Arc<PeerLimits>,
     mut notices: mpsc::Receiver<Notice>,
     mut draining: bool,
 ) -> io::Error {
@@ -31,7 +32,7 @@ pub(super) async fn serve<W: World, S: TunnelService>(
         max_frame_bytes: FRAME_BYTES,
         ping_interval: context.core.probe_interval,
     };
-    let mut handshake = pin!(Http2Server::handshake(&context.world, limits, context.idle_timeout(), io));
+    let mut handshake = pin!(Http2Server::handshake(&context.world, limits, context.idle_timeout(), peer, io));
     let mut server = loop {
         tokio::select! {
             biased;
@@ -49,9 +50,10 @@ pub(super) async fn serve<W: World, S: TunnelService>(
     if draining {
         server.graceful_shutdown();
     }
-    let respond = |activity: Arc<Activity>, request: Request<RecvBody>| {
+    let of_request = Arc::clone(&context);
+    let respond = move |activity: Arc<Activity>, request: Request<RecvBody>| {
         let request = request.map(|body| RequestBody::http2(body, &activity));
-        respond(Arc::clone(&context), activity, request)
+        respond(of_request, activity, request)
     };
     loop {
         tokio::select! {
@@ -66,7 +68,7 @@ pub(super) async fn serve<W: World, S: TunnelService>(
                 }
                 task.report_notice(notice).await;
             }
-            ended = server.serve(respond) => {
+            ended = server.serve(respond.clone()) => {
                 task.report_notices(&mut notices).await;
                 return ended.map_or_else(Into::into, |()| end_of_stream());
             }

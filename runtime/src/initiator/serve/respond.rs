@@ -27,7 +27,9 @@ impl<S: TunnelService> HttpService<Request<RequestBody>> for ToService<'_, S> {
     type Response = Response<S::ResponseBody>;
     type Error = BoxError;
 
-    async fn call(&self, request: Request<RequestBody>) -> Result<Self::Response, BoxError> {
-        self.0.call(request).await.map_err(Into::into)
+    fn call(&self, request: Request<RequestBody>) -> impl Future<Output = Result<Self::Response, BoxError>> + Send {
+        // Called at once: the request need not be kept for the first poll.
+        let response = self.0.call(request);
+        async move { response.await.map_err(Into::into) }
     }
 }

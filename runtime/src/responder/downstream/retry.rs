@@ -13,9 +13,9 @@ use crate::responder::local_reply::LocalReply;
 /// Why one try has no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TryError {
-    /// There is no tunnel for it.
-    NoTunnel(LocalReply),
-    /// The tunnel, or the stream on it, was lost before a response came.
+    /// Another try would end no better: there is no tunnel, or the request itself failed on one that goes on.
+    Failed(LocalReply),
+    /// The tunnel was lost, or did not take the request.
     Lost(TunnelId, Loss),
 }
 
@@ -45,7 +45,7 @@ where
         loop {
             let (tunnel, loss) = match self.inner.call(Routed { target, request: &mut *request }).await {
                 Ok(response) => return Ok(response),
-                Err(TryError::NoTunnel(reply)) => return Err(reply),
+                Err(TryError::Failed(reply)) => return Err(reply),
                 Err(TryError::Lost(tunnel, loss)) => (tunnel, loss),
             };
             match retries.after_loss(loss) {
@@ -101,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_tunnel_there_is_no_other_try() {
-        let none = Err(TryError::NoTunnel(LocalReply::Saturated));
+        let none = Err(TryError::Failed(LocalReply::Saturated));
         assert_eq!(outcome("GET", &[lost(Progress::Sent), none]).await, (Err(LocalReply::Saturated), 1));
     }
 }

@@ -16,8 +16,9 @@ use super::body::{DownstreamBody, LeasedBody};
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::retry::TryError;
 use super::route::Routed;
-use crate::http::{HttpService, RecvBody, send_body};
+use crate::http::{HttpService, RecvBody, request_list_bytes, send_body};
 use crate::responder::context::Context;
+use crate::responder::local_reply::LocalReply;
 use crate::responder::shared::{Acquire, Lease};
 use crate::world::World;
 
@@ -31,11 +32,13 @@ impl<'r, W: World, B: ProxyBody> HttpService<Routed<'r, B>> for SendOnTunnel<'_,
     async fn call(&self, Routed { target, request }: Routed<'r, B>) -> Result<Self::Response, TryError> {
         let lease = acquire(self.0, target).await?;
         let tunnel = lease.tunnel();
-        send_on_tunnel(self.0, lease, request).await.map_err(|lost| {
-            if lost.tunnel_closed {
+        send_on_tunnel(self.0, lease, request).await.map_err(|failure| match failure {
+            Failure::Request(reply) => TryError::Failed(reply),
+            Failure::Refused { replayable } => TryError::Lost(tunnel, Loss { progress: Progress::Refused, replayable }),
+            Failure::Tunnel(loss) => {
                 self.0.report(Event::GoawayReceived { tunnel });
+                TryError::Lost(tunnel, loss)
             }
-            TryError::Lost(tunnel, lost.loss)
         })
     }
 }
@@ -56,21 +59,44 @@ async fn acquire<W: World>(context: &Context<W>, target: Target<'_>) -> Result<L
         }
         Err(refusal) => {
             context.counters.refused(refusal);
-            Err(TryError::NoTunnel(refusal.into()))
+            Err(TryError::Failed(refusal.into()))
         }
     }
 }
 
-/// How a request lost its tunnel before a response came.
-struct Lost {
-    loss: Loss,
-    /// Whether the tunnel takes no more requests.
-    tunnel_closed: bool,
+/// Why there is no response.
+enum Failure {
+    /// The request's stream failed, and nothing else: the tunnel goes on.
+    Request(LocalReply),
+    /// The initiator did nothing about the request, and the tunnel goes on.
+    Refused { replayable: bool },
+    /// The tunnel takes no more requests.
+    Tunnel(Loss),
 }
 
-impl Lost {
+impl Failure {
     /// The tunnel did not take the request.
-    const UNSENT: Self = Self { loss: Loss { progress: Progress::Unsent, replayable: true }, tunnel_closed: true };
+    const UNSENT: Self = Self::Tunnel(Loss { progress: Progress::Unsent, replayable: true });
+
+    /// The stream ended with `error` before a response came. `replayable`: all of the request can be sent again.
+    fn of(error: &h2::Error, replayable: bool) -> Self {
+        let reason = error.reason();
+        if error.is_go_away() || error.is_io() {
+            // Only streams beyond the last one that the peer processes end with its GOAWAY (RFC 9113 §6.8).
+            let not_processed = error.is_go_away() && error.is_remote() && reason == Some(h2::Reason::NO_ERROR);
+            let progress = if not_processed { Progress::Refused } else { Progress::Sent };
+            Self::Tunnel(Loss { progress, replayable })
+        } else if error.is_remote() && reason == Some(h2::Reason::REFUSED_STREAM) {
+            Self::Refused { replayable }
+        } else if error.is_remote() {
+            Self::Request(LocalReply::UpstreamReset)
+        } else if error.is_library() {
+            Self::Request(LocalReply::UpstreamProtocolError)
+        } else {
+            // We have reset the stream ourselves, since the caller's body failed.
+            Self::Request(LocalReply::RequestBodyFailed)
+        }
+    }
 }
 
 /// Sends `request`, and takes its body.
@@ -78,23 +104,24 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     context: &Context<W>,
     lease: Lease<W>,
     request: &mut ProxyRequest<B>,
-) -> Result<Response<LeasedBody<W>>, Lost> {
-    let Some(client) = lease.handle().client().await else { return Err(Lost::UNSENT) };
-    let Some(mut client) = client.ready().await else { return Err(Lost::UNSENT) };
+) -> Result<Response<LeasedBody<W>>, Failure> {
+    let Some(client) = lease.handle().client().await else { return Err(Failure::UNSENT) };
+    let Some(mut client) = client.ready().await else { return Err(Failure::UNSENT) };
+    let max_header_bytes = client.max_header_list_bytes(context.http.header_bytes);
+    if request_list_bytes(&request.head) > max_header_bytes {
+        return Err(Failure::Request(LocalReply::HeadersTooLargeForNode));
+    }
     let ends = request.body.is_none();
     let spare = clone_head(&request.head);
     let head = mem::replace(&mut request.head, spare);
     let (mut response, stream) = match client.send(Request::from_parts(head, ()), ends) {
         Ok(sent) => sent,
         // The tunnel has ended since.
-        Err(error) if is_closed(&error) => return Err(Lost::UNSENT),
+        Err(error) if is_closed(&error) => return Err(Failure::UNSENT),
         // No tunnel takes this request.
-        Err(_) => {
-            let loss = Loss { progress: Progress::Unsent, replayable: false };
-            return Err(Lost { loss, tunnel_closed: false });
-        }
+        Err(_) => return Err(Failure::Request(LocalReply::MalformedRequest)),
     };
-    let mut upload = request.body.take().map(|body| Box::pin(upload(body, stream)));
+    let mut upload = request.body.take().map(|body| Box::pin(upload(body, stream, max_header_bytes)));
     let responded = poll_fn(|task| {
         // How it ends does not matter: if it fails, so does the stream.
         let _sent = upload.take_if(|upload| upload.as_mut().poll(task).is_ready());
@@ -102,10 +129,7 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     });
     let response = match responded.await {
         Ok(response) => response,
-        Err(error) => {
-            let loss = Loss { progress: progress(&error), replayable: ends };
-            return Err(Lost { loss, tunnel_closed: is_closed(&error) });
-        }
+        Err(error) => return Err(Failure::of(&error, ends)),
     };
     let lease = Arc::new(lease);
     if let Some(upload) = upload {
@@ -121,8 +145,8 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     Ok(Response::from_parts(head, body))
 }
 
-async fn upload<B: ProxyBody>(mut body: DownstreamBody<B>, mut stream: SendStream<Bytes>) {
-    send_body(Pin::new(&mut body), &mut stream).await;
+async fn upload<B: ProxyBody>(mut body: DownstreamBody<B>, mut stream: SendStream<Bytes>, max_trailers: usize) {
+    send_body(Pin::new(&mut body), &mut stream, max_trailers).await;
 }
 
 /// Clones the head of a request, without its extensions.
@@ -133,14 +157,6 @@ fn clone_head(head: &Parts) -> Parts {
     copy.version = head.version;
     copy.headers.clone_from(&head.headers);
     copy
-}
-
-/// How far a request came whose stream failed.
-fn progress(lost: &h2::Error) -> Progress {
-    let refused = lost.is_reset() && lost.reason() == Some(h2::Reason::REFUSED_STREAM);
-    // Only streams beyond the last one that the peer processes end with its GOAWAY (RFC 9113 §6.8).
-    let not_processed = lost.is_go_away() && lost.reason() == Some(h2::Reason::NO_ERROR);
-    if lost.is_remote() && (refused || not_processed) { Progress::Refused } else { Progress::Sent }
 }
 
 /// Whether the tunnel ended, not only this request's stream.

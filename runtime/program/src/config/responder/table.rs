@@ -9,7 +9,7 @@ use super::ResponderSettings;
 use super::limits::LIMITS;
 use super::tls::{EGRESS_TLS, INNER_TLS, PLAINTEXT, TLS, TOKEN};
 use crate::config::bounds::{MAX_HEAD_BYTES, MAX_MISSES, MAX_THREADS, MIN_HEAD_BYTES, MIN_HEADERS};
-use crate::config::names::{parse_name, parse_path, parse_prefix};
+use crate::config::names::{parse_hosts, parse_name, parse_path, parse_prefix};
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
 use crate::config::setting::{self, Declaration, Group, Presence};
@@ -89,9 +89,30 @@ const LISTENERS: &[Setting] = &[
         "Address of the listener for callers, whose requests carry x-node-id or x-cluster-id",
     ),
     Setting::flag(
+        "allow_unauthenticated_egress",
+        Access::Switch(|s| &mut s.allow_unauthenticated_egress),
+        "Let callers from other machines reach every node without a client certificate, because something else authenticates them",
+    ),
+    Setting::flag(
         "admin_listen",
         Access::Listen(|s| &mut s.admin_listen),
         "Address of the admin listener, with /healthz, /readyz, /tunnels, /metrics and /drain, without authentication",
+    ),
+    Setting::new(
+        "admin_hosts",
+        Access::Text {
+            value_name: "NAME,...",
+            example: "revtun.monitoring.example.com",
+            read: |s, text| parse_hosts(text).map(|hosts| s.admin_hosts = hosts),
+            show: |s| (!s.admin_hosts.is_empty()).then(|| s.admin_hosts.join(",")),
+        },
+        "Names by which the admin listener may be asked, in the host header of a request, beside IP addresses and localhost",
+    )
+    .or("none"),
+    Setting::flag(
+        "allow_unauthenticated_admin",
+        Access::Switch(|s| &mut s.allow_unauthenticated_admin),
+        "Let other machines reach the admin listener, because something else keeps strangers from it: it shows identities and drains for whoever asks",
     ),
 ];
 
@@ -107,6 +128,11 @@ const PROCESS: &[Setting] = &[
         "Worker threads",
     )
     .or("one per processor"),
+    Setting::flag(
+        "shutdown_delay",
+        Access::Duration(IsOff, |s| &mut s.shutdown_delay),
+        "How long everything is served as before after SIGTERM or SIGINT, while /readyz answers 503 so that load balancers notice; the drain begins then",
+    ),
     Setting::flag(
         "drain_grace",
         Access::Duration(IsOff, |s| &mut s.drain_grace),

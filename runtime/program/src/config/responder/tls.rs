@@ -13,11 +13,19 @@ type S = ResponderSettings;
 type Access = setting::Access<ResponderSettings>;
 type Setting = setting::Setting<ResponderSettings>;
 
-pub(super) const PLAINTEXT: &[Setting] = &[Setting::flag(
-    "allow_plaintext",
-    Access::Switch(|s| &mut s.allow_plaintext),
-    "Accept unencrypted tunnels from other machines, because something else encrypts the connection",
-)];
+pub(super) const PLAINTEXT: &[Setting] = &[
+    Setting::flag(
+        "allow_plaintext",
+        Access::Switch(|s| &mut s.allow_plaintext),
+        "Accept unencrypted tunnels from other machines, because something else encrypts the connection",
+    ),
+    Setting::flag(
+        "deny_list",
+        Access::File { what: "file", example: "denied.txt", slot: |s| &mut s.deny_list },
+        "A file with what counts no more, an entry a line: serial HEX, san NAME, token ID (jti), node TENANT/CLUSTER/NODE; tunnels that one is about are closed",
+    )
+    .read_again(),
+];
 
 pub(super) const TLS: &[Setting] = &[
     Setting::flag(
@@ -32,6 +40,12 @@ pub(super) const TLS: &[Setting] = &[
         "client_ca",
         pem("sites.pem", |s| &mut s.tls.client_ca),
         "The CA of the certificates of initiators; with it, each initiator must present one",
+    )
+    .read_again(),
+    Setting::flag(
+        "crl",
+        pem("sites.crl", |s| &mut s.tls.crl),
+        "The certificate revocation lists of that CA and of those below it, in PEM; tunnels of a revoked certificate are closed",
     )
     .read_again(),
     Setting::flag(
@@ -166,6 +180,11 @@ pub(super) const TOKEN: &[Setting] = &[
         },
         "The claim by which it proves the tenant",
     ),
+    Setting::flag(
+        "max_lifetime_days",
+        Access::Number(1..=3660, |s| &mut s.token.max_lifetime_days),
+        "The most days that a token may still be valid",
+    ),
 ];
 
 pub(super) const EGRESS_TLS: &[Setting] = &[
@@ -181,6 +200,12 @@ pub(super) const EGRESS_TLS: &[Setting] = &[
         "client_ca",
         pem("callers.pem", |s| &mut s.egress_tls.client_ca),
         "The CA of the certificates of callers; with it, each caller must present one",
+    )
+    .read_again(),
+    Setting::new(
+        "crl",
+        pem("callers.crl", |s| &mut s.egress_tls.crl),
+        "The certificate revocation lists of that CA and of those below it, in PEM",
     )
     .read_again(),
 ];

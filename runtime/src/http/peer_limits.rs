@@ -1,0 +1,80 @@
+//! What the other end of an HTTP/2 connection takes, as it announces in SETTINGS.
+//!
+//! The HTTP/2 library sends whatever it is given. A list of headers that is too large for the peer fails its stream at best; an
+//! end that has to read too many frames of it ends the connection, with all requests on it (RFC 9113 §10.5.1).
+
+use http::HeaderMap;
+use http::request;
+
+use super::hop_by_hop::header_list_bytes;
+use crate::sync::{AtomicU64, Ordering};
+
+/// What a header counts besides its name and value (RFC 9113 §6.5.2).
+const HEADER_OVERHEAD: usize = 32;
+
+/// Not announced.
+const UNKNOWN: u64 = u64::MAX;
+
+/// The limits of one peer. Every change counts from when it is read.
+#[derive(Debug)]
+pub(crate) struct PeerLimits {
+    header_list_bytes: AtomicU64,
+}
+
+impl Default for PeerLimits {
+    fn default() -> Self {
+        Self { header_list_bytes: AtomicU64::new(UNKNOWN) }
+    }
+}
+
+impl PeerLimits {
+    /// The peer announced the largest list of headers that it takes.
+    pub(crate) fn set_header_list_bytes(&self, max: u32) {
+        self.header_list_bytes.store(max.into(), Ordering::Relaxed);
+    }
+
+    /// The largest list of headers that the peer takes; `default` if it did not say.
+    pub(crate) fn header_list_bytes(&self, default: u32) -> usize {
+        let announced = self.header_list_bytes.load(Ordering::Relaxed);
+        u32::try_from(announced).unwrap_or(default) as usize
+    }
+}
+
+/// The size of a request's list of headers, as HTTP/2 counts it.
+pub(crate) fn request_list_bytes(head: &request::Parts) -> usize {
+    let field = |name: &str, value: usize| name.len() + value + HEADER_OVERHEAD;
+    let authority = head.uri.authority().map_or(0, |authority| field(":authority", authority.as_str().len()));
+    let scheme = head.uri.scheme_str().map_or(0, |scheme| field(":scheme", scheme.len()));
+    let path = head.uri.path_and_query().map_or(0, |path| field(":path", path.as_str().len()));
+    field(":method", head.method.as_str().len()) + authority + scheme + path + header_list_bytes(&head.headers)
+}
+
+/// The size of a response's list of headers, as HTTP/2 counts it.
+pub(crate) fn response_list_bytes(headers: &HeaderMap) -> usize {
+    ":status".len() + 3 + HEADER_OVERHEAD + header_list_bytes(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn what_is_announced_last_counts() {
+        let limits = PeerLimits::default();
+        assert_eq!(limits.header_list_bytes(7), 7);
+        limits.set_header_list_bytes(100);
+        limits.set_header_list_bytes(90);
+        assert_eq!(limits.header_list_bytes(7), 90);
+    }
+
+    #[test]
+    fn pseudo_headers_count_as_headers_do() {
+        let (head, ()) = Request::get("http://a/b").header("c", "d").body(()).unwrap().into_parts();
+        let pairs = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/b"), ("c", "d")];
+        let bytes = pairs.iter().map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD).sum::<usize>();
+        assert_eq!(request_list_bytes(&head), bytes);
+        assert_eq!(response_list_bytes(&head.headers), 7 + 3 + 32 + 1 + 1 + 32);
+    }
+}
