@@ -47,10 +47,13 @@ impl Oracle for NamesDrainNothing {
         match event {
             Event::Phase(Phase::Faults) => self.warm = true,
             Event::Phase(Phase::Draining) => self.applies = false,
-            Event::Initiator { host, to, view } if self.applies && self.warm && !self.exempt.contains(host) => {
-                if view.up < view.target || view.target == 0 {
-                    return Err(format!("{host} has {view:?} at responder-{to}"));
-                }
+            Event::Initiator { host, to, view }
+                if (view.up < view.target || view.target == 0)
+                    && self.applies
+                    && self.warm
+                    && !self.exempt.contains(host) =>
+            {
+                return Err(format!("{host} has {view:?} at responder-{to}"));
             }
             _ => {}
         }
