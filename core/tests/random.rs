@@ -78,6 +78,8 @@ fn a_responder_holds_its_invariants_and_model() {
         "GraceExpired",
         "Superseded",
         "Evicted",
+        "CredentialsExpired",
+        "CredentialsRevoked",
     ];
     reaches(
         &tally,
