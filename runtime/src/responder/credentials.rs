@@ -59,6 +59,7 @@ impl TunnelCredentials {
         // In a box of its own: most of it is the timer.
         Box::pin(async {
             tokio::select! {
+                biased;
                 never = expire(task, self.lasts) => never,
                 never = revoke(task, self.revocable) => never,
             }

@@ -59,6 +59,7 @@ impl Revocation {
             }
         }
         tokio::select! {
+            biased;
             () = changed(self.deny.as_mut()) => {}
             () = changed(self.certificates.as_mut()) => {}
         }
