@@ -16,16 +16,17 @@ use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::header::CONTENT_LENGTH;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::activity::Activity;
 use super::h2_body::{RecvBody, reset_reason, send_body};
-use super::hop_by_hop::strip_hop_by_hop;
+use super::hop_by_hop::{expects_continue, header_list_bytes, strip_hop_by_hop};
 use super::idle_timeout::IdleTimeout;
 use super::keep_alive::KeepAlive;
 use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, STREAM_WINDOW};
+use super::local_reply::local_reply;
 use crate::error::BoxError;
 use crate::world::World;
 
@@ -34,6 +35,8 @@ use crate::world::World;
 pub(crate) struct Http2Limits {
     /// Limits that HTTP/1.1 has too.
     pub(crate) http: HttpLimits,
+    /// The largest list of headers of a response, counted as in RFC 9113 §6.5.2.
+    pub(crate) max_response_header_bytes: u32,
     /// Concurrent requests.
     pub(crate) max_streams: u32,
     /// The largest frame, in bytes (SETTINGS_MAX_FRAME_SIZE).
@@ -48,6 +51,7 @@ pub(crate) struct Http2Server<W, S> {
     keep_alive: KeepAlive<W>,
     timeout: IdleTimeout<W>,
     world: W,
+    max_header_bytes: usize,
 }
 
 /// Why a connection failed.
@@ -80,7 +84,8 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
             .await?;
         let pings = connection.ping_pong().expect("nobody took it before");
         let keep_alive = KeepAlive::new(world, pings, limits.ping_interval);
-        Ok(Self { connection, keep_alive, timeout, world: world.clone() })
+        let max_header_bytes = limits.max_response_header_bytes as usize;
+        Ok(Self { connection, keep_alive, timeout, world: world.clone(), max_header_bytes })
     }
 
     /// Sends GOAWAY; the connection ends with the requests in flight.
@@ -103,15 +108,18 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
         F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let Self { connection, keep_alive, timeout, world } = self;
+        let Self { connection, keep_alive, timeout, world, max_header_bytes } = self;
         let accept = poll_fn(|task| {
             loop {
                 let Some(accepted) = ready!(connection.poll_accept(task)) else { return Poll::Ready(Ok(())) };
                 let (request, sender) = accepted?;
+                let expects = expects_continue(request.headers()) && !request.body().is_end_stream();
                 let activity = Activity::new();
                 let response = respond(Arc::clone(&activity), request_of(request));
+                let continues = expects.then(|| Arc::clone(&activity));
                 // Boxed, since it is moved several times until it is a task of its own.
-                let stream = timeout.apply(activity, Box::pin(serve_stream(response, sender)));
+                let stream =
+                    timeout.apply(activity, Box::pin(serve_stream(response, sender, continues, *max_header_bytes)));
                 world.spawn(async move {
                     stream.await;
                 });
@@ -125,6 +133,12 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
     }
 }
 
+fn proceed() -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::CONTINUE;
+    response
+}
+
 fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
     let (head, stream) = request.into_parts();
     let body = RecvBody::new(stream, &head.headers);
@@ -132,15 +146,25 @@ fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
 }
 
 /// Sends a response when it is there, unless the stream is reset before.
-async fn serve_stream<B>(response: impl Future<Output = Result<Response<B>, BoxError>>, mut sender: SendResponse<Bytes>)
-where
+async fn serve_stream<B>(
+    response: impl Future<Output = Result<Response<B>, BoxError>>,
+    mut sender: SendResponse<Bytes>,
+    mut continues: Option<Arc<Activity>>,
+    max_header_bytes: usize,
+) where
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
     let response = {
         let mut response = pin!(response);
         poll_fn(|task| match response.as_mut().poll(task) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
-            Poll::Pending => sender.poll_reset(task).map(|_reset| None),
+            Poll::Pending => {
+                if continues.take_if(|activity| activity.is_body_wanted()).is_some() {
+                    // An error means that the stream was reset meanwhile.
+                    drop(sender.send_informational(proceed()));
+                }
+                sender.poll_reset(task).map(|_reset| None)
+            }
         })
         .await
     };
@@ -153,18 +177,31 @@ where
         None => return,
     };
     strip_hop_by_hop(&mut head.headers);
+    if header_list_bytes(&head.headers) > max_header_bytes {
+        tracing::debug!("the headers of a response are larger than the peer takes");
+        return refuse_headers(sender);
+    }
     let ends = body.is_end_stream();
     if let (false, Some(length)) = (ends, body.size_hint().exact()) {
         head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
     }
     match sender.send_response(Response::from_parts(head, ()), ends) {
         Ok(_) if ends => {}
-        Ok(mut stream) => send_body(pin!(body), &mut stream).await,
+        Ok(mut stream) => {
+            send_body(pin!(body), &mut stream).await;
+        }
         Err(error) => {
             tracing::debug!(%error, "a response that cannot be sent");
             sender.send_reset(Reason::INTERNAL_ERROR);
         }
     }
+}
+
+/// A local reply in place of a response that would fail: with its headers many peers end the connection, and all streams with it.
+fn refuse_headers(mut sender: SendResponse<Bytes>) {
+    let reply = local_reply(StatusCode::BAD_GATEWAY, "response-headers-too-large", Bytes::new());
+    // An error means that the stream was reset meanwhile.
+    drop(sender.send_response(reply.map(|_| ()), true));
 }
 
 impl From<h2::Error> for Http2Error {

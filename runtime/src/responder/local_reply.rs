@@ -10,6 +10,10 @@ use revtun_core::responder::Refusal;
 
 use crate::http::{DeadlineExceeded, StreamIdle, local_reply};
 
+/// An extension of a response behind which an HTTP/1.1 connection ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CloseConnection;
+
 /// The body of a local reply.
 pub(super) type LocalReplyBody = Full<Bytes>;
 
@@ -22,8 +26,18 @@ pub enum LocalReply {
     IllegalTarget,
     /// Tenants are isolated and the request names none.
     NoTenant,
-    /// `host` is no authority, or there are several.
+    /// The host is missing, is no name or address, or there are several.
     IllegalHost,
+    /// The request target is neither a path nor a URL, or is `*` and the method is not OPTIONS.
+    IllegalPath,
+    /// The body has a transfer coding other than chunked.
+    CodingUnsupported,
+    /// The request asks for another protocol than HTTP on its connection.
+    UpgradeUnsupported,
+    /// `max-forwards` says that the request goes no further.
+    NoMoreForwards,
+    /// The request broke off, or its body was no legal HTTP.
+    RequestIncomplete,
     /// The method is CONNECT.
     ConnectUnsupported,
     /// There is no tunnel to the node or cluster, and none came up in time.
@@ -40,6 +54,8 @@ pub enum LocalReply {
     Draining,
     /// The tunnel was lost before a response came, and the request is not safe to retry.
     TunnelLost,
+    /// The stream of the request failed while its tunnel lives: the initiator gave up on it.
+    StreamReset,
     /// No response head came within the request timeout.
     Timeout,
     /// The request's headers are larger than allowed.
@@ -50,11 +66,16 @@ pub enum LocalReply {
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
         Self::IllegalHost,
+        Self::IllegalPath,
+        Self::CodingUnsupported,
+        Self::UpgradeUnsupported,
+        Self::NoMoreForwards,
+        Self::RequestIncomplete,
         Self::ConnectUnsupported,
         Self::NoTunnel,
         Self::Saturated,
@@ -63,6 +84,7 @@ impl LocalReply {
         Self::TenantWaiting,
         Self::Draining,
         Self::TunnelLost,
+        Self::StreamReset,
         Self::Timeout,
         Self::HeadersTooLarge,
         Self::StreamIdleTimeout,
@@ -76,6 +98,11 @@ impl LocalReply {
             Self::IllegalTarget => "illegal-target",
             Self::NoTenant => "no-tenant",
             Self::IllegalHost => "illegal-host",
+            Self::IllegalPath => "illegal-path",
+            Self::CodingUnsupported => "transfer-coding-unsupported",
+            Self::UpgradeUnsupported => "upgrade-unsupported",
+            Self::NoMoreForwards => "max-forwards",
+            Self::RequestIncomplete => "request-incomplete",
             Self::ConnectUnsupported => "connect-unsupported",
             Self::NoTunnel => "no-tunnel",
             Self::Saturated => "saturated",
@@ -84,6 +111,7 @@ impl LocalReply {
             Self::TenantWaiting => "tenant-waiting",
             Self::Draining => "draining",
             Self::TunnelLost => "tunnel-lost",
+            Self::StreamReset => "stream-reset",
             Self::Timeout => "timeout",
             Self::HeadersTooLarge => "headers-too-large",
             Self::StreamIdleTimeout => "stream-idle-timeout",
@@ -94,11 +122,18 @@ impl LocalReply {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::NoTarget | Self::IllegalTarget | Self::NoTenant | Self::IllegalHost => StatusCode::BAD_REQUEST,
-            Self::ConnectUnsupported => StatusCode::NOT_IMPLEMENTED,
+            Self::NoTarget
+            | Self::IllegalTarget
+            | Self::NoTenant
+            | Self::IllegalHost
+            | Self::IllegalPath
+            | Self::RequestIncomplete => StatusCode::BAD_REQUEST,
+            Self::ConnectUnsupported | Self::CodingUnsupported | Self::UpgradeUnsupported | Self::NoMoreForwards => {
+                StatusCode::NOT_IMPLEMENTED
+            }
             Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TunnelLost => StatusCode::BAD_GATEWAY,
+            Self::TunnelLost | Self::StreamReset => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::StreamIdleTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -111,7 +146,12 @@ impl LocalReply {
             Self::NoTarget => "Name a node in x-node-id or a cluster in x-cluster-id.\n",
             Self::IllegalTarget => "x-node-id, x-cluster-id and x-tenant-id take 1 to 255 bytes of text, once.\n",
             Self::NoTenant => "Name the tenant in x-tenant-id.\n",
-            Self::IllegalHost => "The host header is not a host.\n",
+            Self::IllegalHost => "The request names no host, or none that is legal.\n",
+            Self::IllegalPath => "The request target is neither a path nor a URL.\n",
+            Self::CodingUnsupported => "No transfer coding but chunked is supported.\n",
+            Self::UpgradeUnsupported => "Upgrades are not supported.\n",
+            Self::NoMoreForwards => "max-forwards is zero.\n",
+            Self::RequestIncomplete => "The request is not complete.\n",
             Self::ConnectUnsupported => "CONNECT is not supported.\n",
             Self::NoTunnel => "No tunnel to this node or cluster.\n",
             Self::Saturated => "Every tunnel to this node or cluster has as many requests as it may.\n",
@@ -120,14 +160,23 @@ impl LocalReply {
             Self::TenantWaiting => "Too many requests of this tenant wait for a tunnel.\n",
             Self::Draining => "This responder is draining.\n",
             Self::TunnelLost => "The tunnel was lost before a response came.\n",
+            Self::StreamReset => "The request failed at the other end of its tunnel.\n",
             Self::Timeout => "No response came in time.\n",
             Self::HeadersTooLarge => "The request's headers are too large.\n",
             Self::StreamIdleTimeout => "The stream was idle for too long.\n",
         }
     }
 
+    /// Whether an HTTP/1.1 connection has to end behind it, since what else comes on it is not known to be a request.
+    const fn closes_connection(self) -> bool {
+        matches!(self, Self::CodingUnsupported | Self::RequestIncomplete | Self::StreamIdleTimeout)
+    }
+
     pub(super) fn response(self) -> Response<LocalReplyBody> {
         let mut response = local_reply(self.status(), self.reason(), self.text());
+        if self.closes_connection() {
+            response.extensions_mut().insert(CloseConnection);
+        }
         if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
             // A lost tunnel is redialled within a second.
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -100,6 +100,21 @@ async fn a_refused_request_is_repeated_whatever_it_is_but_not_for_ever() {
 }
 
 #[tokio::test]
+async fn a_request_whose_stream_fails_has_its_answer() {
+    let responder = responder(|_| {}).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&asked);
+    serve_by_hand(tunnel(responder.tunnel_addr(), "n").await, move |earlier, _, mut answering| {
+        seen.store(earlier + 1, Ordering::Relaxed);
+        answering.send_reset(Reason::INTERNAL_ERROR);
+    });
+    let answer = get(responder.egress_addr(), to_node("n")).await;
+    assert_eq!((answer.status, answer.reason()), (502, "stream-reset"));
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert_eq!(responder.totals().requests_retried, 0);
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_with_its_tunnel_breaks_off_for_the_caller() {
     let responder = responder(|_| {}).await;
     let served = serve(tunnel(responder.tunnel_addr(), "n").await, |_| async {

@@ -27,6 +27,7 @@ pub(super) async fn serve<W: World, S: TunnelService>(
     let context = Arc::clone(&task.context);
     let limits = Http2Limits {
         http: context.http,
+        max_response_header_bytes: context.http.header_bytes,
         max_streams: context.max_streams,
         max_frame_bytes: FRAME_BYTES,
         ping_interval: context.core.probe_interval,

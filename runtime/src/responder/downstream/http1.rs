@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -19,6 +19,7 @@ use super::respond::{DownstreamResponseBody, respond};
 use crate::error::BoxError;
 use crate::http::Activity;
 use crate::http::limits::{HEADERS, READ_BUFFER};
+use crate::responder::local_reply::CloseConnection;
 use crate::world::{Timer, World};
 
 /// Serves a connection to its end.
@@ -33,6 +34,8 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
         .max_buf_size(READ_BUFFER)
         .max_headers(HEADERS)
         .auto_date_header(false)
+        // A caller may end its side behind its request (RFC 9112 §9.6).
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(context.idle_timeout().apply(Arc::clone(&activity), connection));
     let ended = tokio::select! {
@@ -62,8 +65,8 @@ async fn serve_request<W: World>(
     request: Request<Incoming>,
 ) -> Result<Response<DeferredErrorBody<DownstreamResponseBody<W>>>, Infallible> {
     let mut response = respond(&caller, &activity, request).await;
-    let timed_out = response.status() == StatusCode::REQUEST_TIMEOUT && activity.has_timed_out();
-    if timed_out || !caller.is_serving() {
+    let closes = response.extensions().get::<CloseConnection>().is_some();
+    if closes || !caller.is_serving() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| DeferredErrorBody { body, error: None }))

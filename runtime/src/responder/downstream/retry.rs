@@ -2,7 +2,7 @@
 
 use http::Response;
 use revtun_core::TunnelId;
-use revtun_core::responder::retry::{Decision, Loss, Retries};
+use revtun_core::responder::retry::{Decision, Loss, Progress, Retries};
 
 use super::proxy_request::ProxyBody;
 use super::route::Routed;
@@ -17,6 +17,8 @@ pub(super) enum TryError {
     NoTunnel(LocalReply),
     /// The tunnel, or the stream on it, was lost before a response came.
     Lost(TunnelId, Loss),
+    /// The caller did not send all of the request.
+    Incomplete,
 }
 
 /// Tries again.
@@ -46,10 +48,12 @@ where
             let (tunnel, loss) = match self.inner.call(Routed { target, request: &mut *request }).await {
                 Ok(response) => return Ok(response),
                 Err(TryError::NoTunnel(reply)) => return Err(reply),
+                Err(TryError::Incomplete) => return Err(LocalReply::RequestIncomplete),
                 Err(TryError::Lost(tunnel, loss)) => (tunnel, loss),
             };
             match retries.after_loss(loss) {
                 Decision::Retry => {}
+                Decision::GiveUp if loss.progress == Progress::Failed => return Err(LocalReply::StreamReset),
                 Decision::GiveUp => return Err(LocalReply::TunnelLost),
             }
             self.retried.add(1);
@@ -66,7 +70,6 @@ mod tests {
 
     use http::Request;
     use revtun_core::identity::NodeId;
-    use revtun_core::responder::retry::Progress;
     use revtun_core::responder::{Target, TargetName};
 
     use super::super::proxy_request::without_body;
@@ -97,6 +100,12 @@ mod tests {
         assert_eq!(outcome("GET", &[lost(Progress::Sent), Ok(())]).await, (Ok(()), 1));
         assert_eq!(outcome("POST", &[lost(Progress::Unsent), lost(Progress::Refused), Ok(())]).await, (Ok(()), 2));
         assert_eq!(outcome("POST", &[lost(Progress::Sent)]).await, (Err(LocalReply::TunnelLost), 0));
+    }
+
+    #[tokio::test]
+    async fn what_failed_while_the_tunnel_lives_is_answered() {
+        assert_eq!(outcome("GET", &[lost(Progress::Failed)]).await, (Err(LocalReply::StreamReset), 0));
+        assert_eq!(outcome("GET", &[Err(TryError::Incomplete)]).await, (Err(LocalReply::RequestIncomplete), 0));
     }
 
     #[tokio::test]

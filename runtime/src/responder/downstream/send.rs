@@ -4,20 +4,23 @@ use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context as Task, Poll};
 
 use bytes::Bytes;
 use h2::SendStream;
+use h2::client::ResponseFuture;
 use http::request::Parts;
-use http::{Request, Response};
-use revtun_core::responder::retry::{Loss, Progress};
+use http::{Request, Response, StatusCode};
+use revtun_core::responder::retry::{CONTINUE_TIMEOUT, Loss, Progress};
 use revtun_core::responder::{Event, Target};
 
 use super::body::{DownstreamBody, LeasedBody};
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::retry::TryError;
 use super::route::Routed;
-use crate::http::{HttpService, RecvBody, send_body};
+use crate::http::{HttpService, RecvBody, Sent, expects_continue, send_body};
 use crate::responder::context::Context;
+use crate::responder::local_reply::CloseConnection;
 use crate::responder::shared::{Acquire, Lease};
 use crate::world::World;
 
@@ -31,11 +34,14 @@ impl<'r, W: World, B: ProxyBody> HttpService<Routed<'r, B>> for SendOnTunnel<'_,
     async fn call(&self, Routed { target, request }: Routed<'r, B>) -> Result<Self::Response, TryError> {
         let lease = acquire(self.0, target).await?;
         let tunnel = lease.tunnel();
-        send_on_tunnel(self.0, lease, request).await.map_err(|lost| {
-            if lost.tunnel_closed {
-                self.0.report(Event::GoawayReceived { tunnel });
+        send_on_tunnel(self.0, lease, request).await.map_err(|unanswered| match unanswered {
+            Unanswered::Lost { loss, tunnel_closed } => {
+                if tunnel_closed {
+                    self.0.report(Event::GoawayReceived { tunnel });
+                }
+                TryError::Lost(tunnel, loss)
             }
-            TryError::Lost(tunnel, lost.loss)
+            Unanswered::Incomplete => TryError::Incomplete,
         })
     }
 }
@@ -61,16 +67,22 @@ async fn acquire<W: World>(context: &Context<W>, target: Target<'_>) -> Result<L
     }
 }
 
-/// How a request lost its tunnel before a response came.
-struct Lost {
-    loss: Loss,
-    /// Whether the tunnel takes no more requests.
-    tunnel_closed: bool,
+/// Why there is no response.
+enum Unanswered {
+    /// The tunnel was lost before it came, or the stream on it.
+    Lost {
+        loss: Loss,
+        /// Whether the tunnel takes no more requests.
+        tunnel_closed: bool,
+    },
+    /// The caller did not send all of the request.
+    Incomplete,
 }
 
-impl Lost {
+impl Unanswered {
     /// The tunnel did not take the request.
-    const UNSENT: Self = Self { loss: Loss { progress: Progress::Unsent, replayable: true }, tunnel_closed: true };
+    const UNSENT: Self =
+        Self::Lost { loss: Loss { progress: Progress::Unsent, replayable: true }, tunnel_closed: true };
 }
 
 /// Sends `request`, and takes its body.
@@ -78,33 +90,46 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     context: &Context<W>,
     lease: Lease<W>,
     request: &mut ProxyRequest<B>,
-) -> Result<Response<LeasedBody<W>>, Lost> {
-    let Some(client) = lease.handle().client().await else { return Err(Lost::UNSENT) };
-    let Some(mut client) = client.ready().await else { return Err(Lost::UNSENT) };
+) -> Result<Response<LeasedBody<W>>, Unanswered> {
+    let Some(client) = lease.handle().client().await else { return Err(Unanswered::UNSENT) };
+    let Some(mut client) = client.ready().await else { return Err(Unanswered::UNSENT) };
     let ends = request.body.is_none();
+    let expects = !ends && expects_continue(&request.head.headers);
     let spare = clone_head(&request.head);
     let head = mem::replace(&mut request.head, spare);
     let (mut response, stream) = match client.send(Request::from_parts(head, ()), ends) {
         Ok(sent) => sent,
         // The tunnel has ended since.
-        Err(error) if is_closed(&error) => return Err(Lost::UNSENT),
+        Err(error) if is_closed(&error) => return Err(Unanswered::UNSENT),
         // No tunnel takes this request.
         Err(_) => {
-            let loss = Loss { progress: Progress::Unsent, replayable: false };
-            return Err(Lost { loss, tunnel_closed: false });
+            let loss = Loss { progress: Progress::Failed, replayable: false };
+            return Err(Unanswered::Lost { loss, tunnel_closed: false });
         }
     };
-    let mut upload = request.body.take().map(|body| Box::pin(upload(body, stream)));
+    let mut body = request.body.take().map(|body| (body, stream));
+    let mut upload = None;
+    let mut waiting = expects.then(|| Box::pin(context.world.sleep_until(context.world.now().after(CONTINUE_TIMEOUT))));
+    let mut incomplete = false;
     let responded = poll_fn(|task| {
-        // How it ends does not matter: if it fails, so does the stream.
-        let _sent = upload.take_if(|upload| upload.as_mut().poll(task).is_ready());
+        waiting.take_if(|late| told_to_continue(&mut response, task) || late.as_mut().poll(task).is_ready());
+        if waiting.is_none()
+            && let Some((body, stream)) = body.take()
+        {
+            upload = Some(Box::pin(upload_to(body, stream)));
+        }
+        if let Some(Poll::Ready(sent)) = upload.as_mut().map(|upload| upload.as_mut().poll(task)) {
+            upload = None;
+            incomplete = sent == Sent::Incomplete;
+        }
         Pin::new(&mut response).poll(task)
     });
     let response = match responded.await {
         Ok(response) => response,
+        Err(_) if incomplete => return Err(Unanswered::Incomplete),
         Err(error) => {
             let loss = Loss { progress: progress(&error), replayable: ends };
-            return Err(Lost { loss, tunnel_closed: is_closed(&error) });
+            return Err(Unanswered::Lost { loss, tunnel_closed: is_closed(&error) });
         }
     };
     let lease = Arc::new(lease);
@@ -116,13 +141,28 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
             drop(held);
         });
     }
-    let (head, stream) = response.into_parts();
+    let (mut head, stream) = response.into_parts();
+    if let Some((body, _)) = body {
+        // The caller may send the body all the same, or never.
+        body.discard();
+        head.extensions.insert(CloseConnection);
+    }
     let body = LeasedBody::new(RecvBody::new(stream, &head.headers), lease);
     Ok(Response::from_parts(head, body))
 }
 
-async fn upload<B: ProxyBody>(mut body: DownstreamBody<B>, mut stream: SendStream<Bytes>) {
-    send_body(Pin::new(&mut body), &mut stream).await;
+/// Whether 100 Continue came.
+fn told_to_continue(response: &mut ResponseFuture, task: &mut Task<'_>) -> bool {
+    while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(task) {
+        if interim.status() == StatusCode::CONTINUE {
+            return true;
+        }
+    }
+    false
+}
+
+async fn upload_to<B: ProxyBody>(mut body: DownstreamBody<B>, mut stream: SendStream<Bytes>) -> Sent {
+    send_body(Pin::new(&mut body), &mut stream).await
 }
 
 /// Clones the head of a request, without its extensions.
@@ -140,7 +180,13 @@ fn progress(lost: &h2::Error) -> Progress {
     let refused = lost.is_reset() && lost.reason() == Some(h2::Reason::REFUSED_STREAM);
     // Only streams beyond the last one that the peer processes end with its GOAWAY (RFC 9113 §6.8).
     let not_processed = lost.is_go_away() && lost.reason() == Some(h2::Reason::NO_ERROR);
-    if lost.is_remote() && (refused || not_processed) { Progress::Refused } else { Progress::Sent }
+    if lost.is_remote() && (refused || not_processed) {
+        Progress::Refused
+    } else if is_closed(lost) {
+        Progress::Sent
+    } else {
+        Progress::Failed
+    }
 }
 
 /// Whether the tunnel ended, not only this request's stream.
