@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -34,8 +34,6 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
         .max_buf_size(READ_BUFFER)
         .max_headers(HEADERS)
         .auto_date_header(false)
-        // A caller may end its side behind its request (RFC 9112 §9.6).
-        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(context.idle_timeout().apply(Arc::clone(&activity), connection));
     let ended = tokio::select! {
@@ -64,8 +62,10 @@ async fn serve_request<W: World>(
     activity: Arc<Activity>,
     request: Request<Incoming>,
 ) -> Result<Response<DeferredErrorBody<DownstreamResponseBody<W>>>, Infallible> {
+    // An HTTP/1.0 caller that is not told otherwise waits for the end of the connection (RFC 9112 §9.3).
+    let old = request.version() <= Version::HTTP_10;
     let mut response = respond(&caller, &activity, request).await;
-    let closes = response.extensions().get::<CloseConnection>().is_some();
+    let closes = old || response.extensions().get::<CloseConnection>().is_some();
     if closes || !caller.is_serving() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

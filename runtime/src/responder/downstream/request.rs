@@ -97,7 +97,14 @@ pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool)
     // ByteCounts: the first clone would allocate.
     let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
     let mut uri = http::uri::Parts::default();
-    uri.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
+    uri.path_and_query = Some(match path {
+        None => PathAndQuery::from_static("/"),
+        // A URL may have a query and no path (RFC 9112 §3.2.1).
+        Some(path) if path.as_str().starts_with('?') => {
+            PathAndQuery::try_from(format!("/{}", path.as_str())).map_err(|_| LocalReply::IllegalPath)?
+        }
+        Some(path) => path,
+    });
     head.version = Version::HTTP_2;
     uri.scheme = Some(Scheme::HTTP);
     uri.authority = Some(authority);
@@ -241,6 +248,7 @@ mod tests {
         assert_eq!(head.uri, "http://shop.example:81/a?b=c");
         assert_eq!(head.version, Version::HTTP_2);
         assert!(!head.headers.contains_key(HOST));
+        assert_eq!(prepared(get("http://a.example?b").header(HOST, "a")).uri, "http://a.example/?b");
         let absolute = prepared(get("https://a.example/").header(HOST, "b.example"));
         assert_eq!(absolute.uri, "http://a.example/");
     }

@@ -132,6 +132,7 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
             return Err(Unanswered::Lost { loss, tunnel_closed: is_closed(&error) });
         }
     };
+    let unsent = expects && (body.is_some() || upload.is_some());
     let lease = Arc::new(lease);
     if let Some(upload) = upload {
         // The service responds before it has the complete request.
@@ -142,10 +143,12 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
         });
     }
     let (mut head, stream) = response.into_parts();
-    if let Some((body, _)) = body {
+    if unsent {
         // The caller may send the body all the same, or never.
-        body.discard();
         head.extensions.insert(CloseConnection);
+    }
+    if let Some((body, _)) = body {
+        body.discard();
     }
     let body = LeasedBody::new(RecvBody::new(stream, &head.headers), lease);
     Ok(Response::from_parts(head, body))
