@@ -99,7 +99,9 @@ impl<W: World> Service<Request<RequestBody>> for Forward<W> {
             Ok(match pool.send(request).await {
                 Ok(mut response) => match check_response(&mut response) {
                     Ok(()) => response.map(Either::Left),
-                    Err(reply) => reply.map(Either::Right),
+                    Err(BadResponse { reason, text }) => {
+                        local_reply(StatusCode::BAD_GATEWAY, reason, text).map(Either::Right)
+                    }
                 },
                 Err(error) => reply_to_error(&error).map(Either::Right),
             })
@@ -120,17 +122,23 @@ fn pass_on_continue(request: &mut Request<RequestBody>) {
     });
 }
 
+/// Why a response cannot be passed on: the local reply in its place.
+struct BadResponse {
+    reason: &'static str,
+    text: &'static str,
+}
+
 /// Makes the head of a response one that can be passed on, or else says why it cannot.
-fn check_response<B>(response: &mut Response<B>) -> Result<(), Response<Full<Bytes>>> {
+fn check_response<B>(response: &mut Response<B>) -> Result<(), BadResponse> {
     let status = response.status();
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(local_reply(StatusCode::BAD_GATEWAY, "service-switched", "the local service switched protocols\n"));
+        return Err(BadResponse { reason: "service-switched", text: "the local service switched protocols\n" });
     }
     let headers = response.headers_mut();
     let is_coded = headers.contains_key(TRANSFER_ENCODING);
     if is_coded && !is_only_chunked(headers) {
         let text = "the local service used a transfer coding other than chunked\n";
-        return Err(local_reply(StatusCode::BAD_GATEWAY, "service-coding", text));
+        return Err(BadResponse { reason: "service-coding", text });
     }
     // Chunks have precedence (RFC 9112 §6.3), and 204 has no body (RFC 9110 §8.6).
     if is_coded || status == StatusCode::NO_CONTENT {
@@ -138,7 +146,7 @@ fn check_response<B>(response: &mut Response<B>) -> Result<(), Response<Full<Byt
     }
     if single_length(headers).is_err() {
         let text = "the local service gave its response two lengths\n";
-        return Err(local_reply(StatusCode::BAD_GATEWAY, "service-lengths", text));
+        return Err(BadResponse { reason: "service-lengths", text });
     }
     strip_hop_by_hop(headers);
     Ok(())
