@@ -36,6 +36,7 @@ pub mod h2frame;
 pub mod handshake;
 pub mod happy_eyeballs;
 pub mod hosts;
+pub mod http;
 pub mod identity;
 pub mod idle_timeout;
 pub mod initiator;

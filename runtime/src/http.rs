@@ -15,8 +15,9 @@ mod service;
 
 pub(crate) use self::activity::{Activity, BodyActivity, TimeoutBody};
 pub(crate) use self::deadline::{Deadline, DeadlineExceeded};
-pub(crate) use self::h2_body::{RecvBody, send_body};
+pub(crate) use self::h2_body::{RecvBody, Sent, send_body};
 pub(crate) use self::h2_server::{Http2Error, Http2Limits, Http2Server};
+pub(crate) use self::hop_by_hop::{expects_continue, is_only_chunked, join_cookies, single_length, tokens};
 pub use self::hop_by_hop::{header_list_bytes, strip_hop_by_hop};
 pub(crate) use self::idle_timeout::{CancelIdle, IdleTimeout, StreamIdle};
 pub(crate) use self::keep_alive::KeepAlive;

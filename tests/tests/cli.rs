@@ -102,13 +102,18 @@ fn the_readme_names_every_local_reply() {
     let table: BTreeMap<_, _> = read("README.md").lines().filter_map(row).collect();
     let mut ours: BTreeMap<_, _> =
         LocalReply::ALL.iter().map(|reply| (reply.reason().to_owned(), reply.status().as_u16())).collect();
-    for (reason, file) in [
-        ("service-unreachable", "upstream/forward.rs"),
-        ("service-lost", "upstream/forward.rs"),
-        ("request-lost", "upstream/forward.rs"),
-        ("response-headers-too-large", "http/h2_server.rs"),
-    ] {
-        assert!(read(&format!("runtime/src/{file}")).contains(&format!("\"{reason}\"")), "{reason}");
+    let of_service = [
+        "service-unreachable",
+        "service-lost",
+        "request-lost",
+        "service-coding",
+        "service-lengths",
+        "service-switched",
+    ];
+    let elsewhere = of_service.map(|reason| ("runtime/src/upstream/forward.rs", reason));
+    for (file, reason) in [&elsewhere[..], &[("runtime/src/http/h2_server.rs", "response-headers-too-large")]].concat()
+    {
+        assert!(read(file).contains(&format!("\"{reason}\"")), "{reason}");
         ours.insert(reason.to_owned(), 502);
     }
     assert_eq!(table, ours);

@@ -27,6 +27,10 @@ pub const LINGERING_CLOSE: Duration = Duration::from_secs(5);
 /// See [`LINGERING_CLOSE`].
 pub const LINGERING_CLOSE_BYTES: usize = 1 << 20;
 
+/// How long a request that expects 100 Continue waits for it before its body is sent without (RFC 9110 §10.1.1): the service
+/// may not know what is expected of it.
+pub const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How far a request had come when its tunnel was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Progress {
@@ -35,8 +39,10 @@ pub enum Progress {
     /// The peer said that it did nothing about it: REFUSED_STREAM, or a GOAWAY that names an earlier stream as the
     /// last (RFC 9113 §8.7).
     Refused,
-    /// It left, and nobody knows how far it came.
+    /// It left, its connection was lost, and nobody knows how far it came.
     Sent,
+    /// Its stream failed while the connection lives: that is the peer's answer to it (RFC 9113 §5.4.2).
+    Failed,
     /// An answer to it has begun.
     Answered,
 }
@@ -82,11 +88,11 @@ impl Retries {
         let harmless = match loss.progress {
             Progress::Unsent | Progress::Refused => true,
             Progress::Sent => self.idempotent,
-            Progress::Answered => false,
+            Progress::Failed | Progress::Answered => false,
         };
         match loss.progress {
             Progress::Unsent => self.unsent += 1,
-            Progress::Refused | Progress::Sent | Progress::Answered => self.tries += 1,
+            Progress::Refused | Progress::Sent | Progress::Failed | Progress::Answered => self.tries += 1,
         }
         let often = self.tries < MAX_TRIES && self.unsent < MAX_UNSENT;
         if harmless && loss.replayable && often { Decision::Retry } else { Decision::GiveUp }
@@ -125,8 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn a_request_whose_response_began_is_never_retried() {
-        assert_eq!(first(true, Progress::Answered, true), Decision::GiveUp);
+    fn a_request_that_has_an_answer_is_never_retried() {
+        for progress in [Progress::Answered, Progress::Failed] {
+            assert_eq!(first(true, progress, true), Decision::GiveUp);
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) struct Activity {
     open_bodies: AtomicU64,
     progress: AtomicBool,
     timed_out: AtomicBool,
+    body_wanted: AtomicBool,
 }
 
 impl Activity {
@@ -49,6 +50,16 @@ impl Activity {
         self.timed_out.load(Ordering::Relaxed)
     }
 
+    /// Whoever expects 100 Continue may send the body.
+    pub(crate) fn want_body(&self) {
+        self.body_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it may. The task that serves the request is the one that changes this.
+    pub(super) fn is_body_wanted(&self) -> bool {
+        self.body_wanted.load(Ordering::Relaxed)
+    }
+
     /// Ends when it has timed out.
     pub(crate) async fn timed_out(&self) {
         future::poll_fn(|_| if self.has_timed_out() { Poll::Ready(()) } else { Poll::Pending }).await;
@@ -70,6 +81,13 @@ impl BodyActivity {
         }
         activity.open_bodies.fetch_add(1, Ordering::Relaxed);
         Self(Some(Arc::clone(activity)))
+    }
+
+    /// Somebody reads the body.
+    pub(crate) fn want_body(&self) {
+        if let Some(activity) = &self.0 {
+            activity.want_body();
+        }
     }
 
     /// A frame came.

@@ -14,7 +14,7 @@ use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::yield_now;
 
-use super::hop_by_hop::header_list_bytes;
+use super::hop_by_hop::{header_list_bytes, strip_trailers};
 
 /// A body received on an HTTP/2 stream.
 #[derive(Debug)]
@@ -54,7 +54,10 @@ impl Body for RecvBody {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         Poll::Ready(match ready!(self.stream.poll_trailers(task)?) {
-            Some(trailers) => Some(Ok(Frame::trailers(trailers))),
+            Some(mut trailers) => {
+                strip_trailers(&mut trailers);
+                Some(Ok(Frame::trailers(trailers)))
+            }
             // A message is complete only with END_STREAM.
             None if self.stream.is_end_stream() => None,
             None => Some(Err(BodyError(None))),
@@ -94,9 +97,18 @@ impl Error for BodyError {
     }
 }
 
+/// What became of a body that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// All of it was sent, or the peer wanted no more.
+    Whole,
+    /// It failed before its end.
+    Incomplete,
+}
+
 /// Sends all of `body` on a stream, as flow control allows. If the body fails, or has more than `max_trailers` bytes of trailers,
 /// the stream is reset; if the peer resets the stream, the rest of the body is dropped.
-pub(crate) async fn send_body<B>(mut body: Pin<&mut B>, stream: &mut SendStream<Bytes>, max_trailers: usize)
+pub(crate) async fn send_body<B>(mut body: Pin<&mut B>, stream: &mut SendStream<Bytes>, max_trailers: usize) -> Sent
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
@@ -107,27 +119,35 @@ where
                 let data = data.copy_to_bytes(data.remaining());
                 let capacity = poll_fn(|task| poll_send_capacity(data.len(), stream, task)).await;
                 if capacity.is_none() || stream.send_data(data, last).is_err() || last {
-                    return;
+                    return Sent::Whole;
                 }
             }
             Ok(Err(frame)) => {
-                let trailers = frame.into_trailers().unwrap_or_default();
+                let mut trailers = frame.into_trailers().unwrap_or_default();
+                strip_trailers(&mut trailers);
                 stream.reserve_capacity(0);
                 if header_list_bytes(&trailers) > max_trailers {
-                    return stream.send_reset(Reason::INTERNAL_ERROR);
+                    stream.send_reset(Reason::INTERNAL_ERROR);
+                    return Sent::Incomplete;
                 }
-                return drop(stream.send_trailers(trailers));
+                // An error means that the stream was reset meanwhile, or that these are no legal trailers.
+                if stream.send_trailers(trailers).is_err() {
+                    stream.send_reset(Reason::PROTOCOL_ERROR);
+                }
+                return Sent::Whole;
             }
             Err(Stop::BodyFailed(why)) => {
                 // With a reset h2 drops what it has not written yet, and that may be the head of the message.
                 yield_now().await;
-                return stream.send_reset(why);
+                stream.send_reset(why);
+                return Sent::Incomplete;
             }
-            Err(Stop::StreamReset) => return,
+            Err(Stop::StreamReset) => return Sent::Whole,
         }
     }
     // An error means that the stream was reset meanwhile.
     drop(stream.send_data(Bytes::new(), true));
+    Sent::Whole
 }
 
 /// Why the rest of a body is not sent.

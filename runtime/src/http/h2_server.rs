@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::activity::Activity;
 use super::h2_body::{RecvBody, reset_reason, send_body};
-use super::hop_by_hop::strip_hop_by_hop;
+use super::hop_by_hop::{expects_continue, strip_hop_by_hop};
 use super::idle_timeout::IdleTimeout;
 use super::keep_alive::KeepAlive;
 use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, STREAM_WINDOW};
@@ -118,13 +118,15 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
             loop {
                 let Some(accepted) = ready!(connection.poll_accept(task)) else { return Poll::Ready(Ok(())) };
                 let (request, sender) = accepted?;
+                let expects = expects_continue(request.headers()) && !request.body().is_end_stream();
                 let (activity, respond) = (Activity::new(), respond.clone());
                 let (peer, header_bytes) = (Arc::clone(peer), *header_bytes);
                 let reporting = Arc::clone(&activity);
+                let continues = expects.then(|| Arc::clone(&activity));
                 // Boxed at once, and begun where it stays: a request has some hundred bytes, and each move copies them.
                 let stream = Box::pin(async move {
                     let response = pin!(respond(reporting, request_of(request)));
-                    serve_stream(response, sender, &peer, header_bytes).await;
+                    serve_stream(response, sender, continues, &peer, header_bytes).await;
                 });
                 let stream = timeout.apply(activity, stream);
                 world.spawn(async move {
@@ -140,6 +142,12 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
     }
 }
 
+fn proceed() -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::CONTINUE;
+    response
+}
+
 fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
     let (head, stream) = request.into_parts();
     let body = RecvBody::new(stream, &head.headers);
@@ -150,6 +158,7 @@ fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
 async fn serve_stream<B>(
     mut response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
     mut sender: SendResponse<Bytes>,
+    mut continues: Option<Arc<Activity>>,
     peer: &PeerLimits,
     header_bytes: u32,
 ) where
@@ -157,7 +166,13 @@ async fn serve_stream<B>(
 {
     let responded = poll_fn(|task| match response.as_mut().poll(task) {
         Poll::Ready(response) => Poll::Ready(Some(response)),
-        Poll::Pending => sender.poll_reset(task).map(|_reset| None),
+        Poll::Pending => {
+            if continues.take_if(|activity| activity.is_body_wanted()).is_some() {
+                // An error means that the stream was reset meanwhile.
+                drop(sender.send_informational(proceed()));
+            }
+            sender.poll_reset(task).map(|_reset| None)
+        }
     });
     let mut response = match responded.await {
         Some(Ok(response)) => response,
@@ -190,7 +205,9 @@ where
     }
     match sender.send_response(Response::from_parts(head, ()), ends) {
         Ok(_) if ends => {}
-        Ok(mut stream) => send_body(pin!(body), &mut stream, max_trailers).await,
+        Ok(mut stream) => {
+            send_body(pin!(body), &mut stream, max_trailers).await;
+        }
         Err(error) => {
             tracing::debug!(%error, "a response that cannot be sent");
             sender.send_reset(Reason::INTERNAL_ERROR);

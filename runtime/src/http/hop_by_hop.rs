@@ -1,15 +1,17 @@
 //! Headers that concern one connection only, and must not pass from one to the next.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+};
+use revtun_core::http::may_be_trailer;
 
-/// Whether headers of this name concern one connection only. `proxy-status` does not: it is for the client.
+/// Whether headers of this name concern one connection only. `proxy-status` and `proxy-authenticate` do not: they are for the client.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     // Matching text compares lengths first; comparing eight `HeaderName`s would not.
     matches!(
         name.as_str(),
         "connection"
             | "keep-alive"
-            | "proxy-authenticate"
             | "proxy-authorization"
             | "proxy-connection"
             | "te"
@@ -38,6 +40,52 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether the client sends its body only if it is told to, or after a while (RFC 9110 §10.1.1).
+pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Whether chunked is the one transfer coding, of those that are named.
+pub(crate) fn is_only_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = tokens(headers, TRANSFER_ENCODING);
+    codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) && codings.next().is_none()
+}
+
+/// Headers that say different things of a body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
+
+/// Makes one of several equal content-lengths (RFC 9110 §8.6).
+pub(crate) fn single_length(headers: &mut HeaderMap) -> Result<(), Ambiguous> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).into_iter();
+    let (Some(first), Some(second)) = (lengths.next(), lengths.next()) else { return Ok(()) };
+    if first != second || lengths.any(|length| length != first) {
+        return Err(Ambiguous);
+    }
+    let length = first.clone();
+    headers.insert(CONTENT_LENGTH, length);
+    Ok(())
+}
+
+/// Removes what may not stand behind a body.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    let illegal: Vec<_> = trailers.keys().filter(|name| !may_be_trailer(name.as_str())).cloned().collect();
+    for name in illegal {
+        trailers.remove(name);
+    }
+}
+
+/// Joins cookies that HTTP/2 had in several headers (RFC 9113 §8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(COOKIE).into_iter();
+    if cookies.next().is_none() || cookies.next().is_none() {
+        return;
+    }
+    let all: Vec<_> = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&all.join(&b"; "[..])).expect("header values joined are a header value");
+    headers.insert(COOKIE, joined);
+}
+
 /// The size of a list of headers as HTTP/2 counts it (RFC 9113 §6.5.2).
 #[must_use]
 pub fn header_list_bytes(headers: &HeaderMap) -> usize {
@@ -55,7 +103,8 @@ fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+/// The elements of the list that all headers of this name make (RFC 9110 §5.6.1).
+pub(crate) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim_ascii).filter(|token| !token.is_empty())
 }
@@ -95,6 +144,38 @@ mod tests {
             ("accept", "*/*"),
         ]);
         assert_eq!(kept, pairs(&[("accept", "*/*")]));
+    }
+
+    fn several(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name.clone(), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn equal_lengths_are_one() {
+        let mut equal = several(CONTENT_LENGTH, &["5", "5", "5"]);
+        assert_eq!(single_length(&mut equal), Ok(()));
+        assert_eq!(equal, several(CONTENT_LENGTH, &["5"]));
+        assert_eq!(single_length(&mut several(CONTENT_LENGTH, &["5", "5", "4"])), Err(Ambiguous));
+        assert_eq!(single_length(&mut several(CONTENT_LENGTH, &["5", "05"])), Err(Ambiguous));
+    }
+
+    #[test]
+    fn cookies_are_joined() {
+        let mut cookies = several(COOKIE, &["a=1; b=2", "c=3", "d"]);
+        join_cookies(&mut cookies);
+        assert_eq!(cookies, several(COOKIE, &["a=1; b=2; c=3; d"]));
+    }
+
+    #[test]
+    fn trailers_are_only_what_may_be_one() {
+        let mut trailers = several(CONTENT_LENGTH, &["5"]);
+        trailers.insert("x-sum", HeaderValue::from_static("1"));
+        strip_trailers(&mut trailers);
+        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
     }
 
     #[test]

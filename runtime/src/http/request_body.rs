@@ -16,7 +16,11 @@ use crate::error::BoxError;
 /// It ends without an error only if the request is complete; it fails if the client resets it, or if it is idle for longer
 /// than [`body_timeout`](crate::http::HttpLimits::body_timeout).
 #[derive(Debug)]
-pub struct RequestBody(TimeoutBody<Protocol>);
+pub struct RequestBody {
+    body: TimeoutBody<Protocol>,
+    /// Of a body that may be read before its client has leave to send it.
+    continues: Option<Arc<Activity>>,
+}
 
 #[derive(Debug)]
 enum Protocol {
@@ -28,16 +32,23 @@ enum Protocol {
 
 impl RequestBody {
     pub(crate) fn http1(body: Incoming, activity: &Arc<Activity>) -> Self {
-        Self(TimeoutBody::new(Protocol::Http1(body), activity))
+        // hyper sends 100 Continue when the body is read.
+        Self { body: TimeoutBody::new(Protocol::Http1(body), activity), continues: None }
     }
 
     /// No body, for a request that had none.
     pub(crate) fn ended() -> Self {
-        Self(TimeoutBody::new(Protocol::Ended, &Activity::new()))
+        Self { body: TimeoutBody::new(Protocol::Ended, &Activity::new()), continues: None }
     }
 
     pub(crate) fn http2(body: RecvBody, activity: &Arc<Activity>) -> Self {
-        Self(TimeoutBody::new(Protocol::Http2(body), activity))
+        let continues = Some(Arc::clone(activity));
+        Self { body: TimeoutBody::new(Protocol::Http2(body), activity), continues }
+    }
+
+    /// From now on it is not reading that gives the client leave to send the body, but what is returned here.
+    pub(crate) fn defer_continue(&mut self) -> Option<Arc<Activity>> {
+        self.continues.take()
     }
 }
 
@@ -46,15 +57,18 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.0).poll_frame(task)
+        if let Some(activity) = &self.continues {
+            activity.want_body();
+        }
+        Pin::new(&mut self.body).poll_frame(task)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
 }
 

@@ -10,6 +10,10 @@ use revtun_core::responder::Refusal;
 
 use crate::http::{DeadlineExceeded, StreamIdle, local_reply};
 
+/// An extension of a response behind which an HTTP/1.1 connection ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CloseConnection;
+
 /// The body of a local reply.
 pub(super) type LocalReplyBody = Full<Bytes>;
 
@@ -22,8 +26,18 @@ pub enum LocalReply {
     IllegalTarget,
     /// Tenants are isolated and the request names none.
     NoTenant,
-    /// `host` is no authority, or there are several.
+    /// The host is missing, is no name or address, or there are several.
     IllegalHost,
+    /// The request target is neither a path nor a URL, or is `*` and the method is not OPTIONS.
+    IllegalPath,
+    /// The body has a transfer coding other than chunked.
+    CodingUnsupported,
+    /// The request asks for another protocol than HTTP on its connection.
+    UpgradeUnsupported,
+    /// `max-forwards` says that the request goes no further.
+    NoMoreForwards,
+    /// The request broke off, or its body was no legal HTTP.
+    RequestIncomplete,
     /// The method is CONNECT.
     ConnectUnsupported,
     /// There is no tunnel to the node or cluster, and none came up in time.
@@ -40,8 +54,8 @@ pub enum LocalReply {
     Draining,
     /// The tunnel was lost before a response came, and the request is not safe to retry.
     TunnelLost,
-    /// The initiator reset the request's stream before a response came; the tunnel goes on.
-    UpstreamReset,
+    /// The stream of the request failed while its tunnel lives: the initiator gave up on it.
+    StreamReset,
     /// The response violates HTTP/2, or its headers are larger than allowed; the tunnel goes on.
     UpstreamProtocolError,
     /// No response head came within the request timeout.
@@ -52,19 +66,22 @@ pub enum LocalReply {
     HeadersTooLargeForNode,
     /// The request cannot be sent over HTTP/2.
     MalformedRequest,
-    /// The request's body broke off, or violates HTTP.
-    RequestBodyFailed,
     /// A body of the request or response was idle for longer than the stream idle timeout.
     StreamIdleTimeout,
 }
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
         Self::IllegalHost,
+        Self::IllegalPath,
+        Self::CodingUnsupported,
+        Self::UpgradeUnsupported,
+        Self::NoMoreForwards,
+        Self::RequestIncomplete,
         Self::ConnectUnsupported,
         Self::NoTunnel,
         Self::Saturated,
@@ -73,13 +90,12 @@ impl LocalReply {
         Self::TenantWaiting,
         Self::Draining,
         Self::TunnelLost,
-        Self::UpstreamReset,
+        Self::StreamReset,
         Self::UpstreamProtocolError,
         Self::Timeout,
         Self::HeadersTooLarge,
         Self::HeadersTooLargeForNode,
         Self::MalformedRequest,
-        Self::RequestBodyFailed,
         Self::StreamIdleTimeout,
     ];
 
@@ -91,6 +107,11 @@ impl LocalReply {
             Self::IllegalTarget => "illegal-target",
             Self::NoTenant => "no-tenant",
             Self::IllegalHost => "illegal-host",
+            Self::IllegalPath => "illegal-path",
+            Self::CodingUnsupported => "transfer-coding-unsupported",
+            Self::UpgradeUnsupported => "upgrade-unsupported",
+            Self::NoMoreForwards => "max-forwards",
+            Self::RequestIncomplete => "request-incomplete",
             Self::ConnectUnsupported => "connect-unsupported",
             Self::NoTunnel => "no-tunnel",
             Self::Saturated => "saturated",
@@ -99,13 +120,12 @@ impl LocalReply {
             Self::TenantWaiting => "tenant-waiting",
             Self::Draining => "draining",
             Self::TunnelLost => "tunnel-lost",
-            Self::UpstreamReset => "upstream-reset",
+            Self::StreamReset => "stream-reset",
             Self::UpstreamProtocolError => "upstream-protocol-error",
             Self::Timeout => "timeout",
             Self::HeadersTooLarge => "headers-too-large",
             Self::HeadersTooLargeForNode => "headers-too-large-for-node",
             Self::MalformedRequest => "malformed-request",
-            Self::RequestBodyFailed => "request-body-failed",
             Self::StreamIdleTimeout => "stream-idle-timeout",
         }
     }
@@ -118,12 +138,15 @@ impl LocalReply {
             | Self::IllegalTarget
             | Self::NoTenant
             | Self::IllegalHost
+            | Self::IllegalPath
             | Self::MalformedRequest
-            | Self::RequestBodyFailed => StatusCode::BAD_REQUEST,
-            Self::ConnectUnsupported => StatusCode::NOT_IMPLEMENTED,
+            | Self::RequestIncomplete => StatusCode::BAD_REQUEST,
+            Self::ConnectUnsupported | Self::CodingUnsupported | Self::UpgradeUnsupported | Self::NoMoreForwards => {
+                StatusCode::NOT_IMPLEMENTED
+            }
             Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TunnelLost | Self::UpstreamReset | Self::UpstreamProtocolError => StatusCode::BAD_GATEWAY,
+            Self::TunnelLost | Self::StreamReset | Self::UpstreamProtocolError => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::HeadersTooLarge | Self::HeadersTooLargeForNode => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::StreamIdleTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -136,7 +159,12 @@ impl LocalReply {
             Self::NoTarget => "Name a node in x-node-id or a cluster in x-cluster-id.\n",
             Self::IllegalTarget => "x-node-id, x-cluster-id and x-tenant-id take 1 to 255 bytes of text, once.\n",
             Self::NoTenant => "Name the tenant in x-tenant-id.\n",
-            Self::IllegalHost => "The host header is not a host.\n",
+            Self::IllegalHost => "The request names no host, or none that is legal.\n",
+            Self::IllegalPath => "The request target is neither a path nor a URL.\n",
+            Self::CodingUnsupported => "No transfer coding but chunked is supported.\n",
+            Self::UpgradeUnsupported => "Upgrades are not supported.\n",
+            Self::NoMoreForwards => "max-forwards is zero.\n",
+            Self::RequestIncomplete => "The request is not complete.\n",
             Self::ConnectUnsupported => "CONNECT is not supported.\n",
             Self::NoTunnel => "No tunnel to this node or cluster.\n",
             Self::Saturated => "Every tunnel to this node or cluster has as many requests as it may.\n",
@@ -145,19 +173,26 @@ impl LocalReply {
             Self::TenantWaiting => "Too many requests of this tenant wait for a tunnel.\n",
             Self::Draining => "This responder is draining.\n",
             Self::TunnelLost => "The tunnel was lost before a response came.\n",
-            Self::UpstreamReset => "The initiator ended the request before a response came.\n",
+            Self::StreamReset => "The request failed at the other end of its tunnel.\n",
             Self::UpstreamProtocolError => "The response is malformed, or its headers are too large.\n",
             Self::Timeout => "No response came in time.\n",
             Self::HeadersTooLarge => "The request's headers are too large.\n",
             Self::HeadersTooLargeForNode => "The request's headers are larger than the node accepts.\n",
             Self::MalformedRequest => "The request cannot be sent on.\n",
-            Self::RequestBodyFailed => "The request's body broke off.\n",
             Self::StreamIdleTimeout => "The stream was idle for too long.\n",
         }
     }
 
+    /// Whether an HTTP/1.1 connection has to end behind it, since what else comes on it is not known to be a request.
+    const fn closes_connection(self) -> bool {
+        matches!(self, Self::CodingUnsupported | Self::RequestIncomplete | Self::StreamIdleTimeout)
+    }
+
     pub(super) fn response(self) -> Response<LocalReplyBody> {
         let mut response = local_reply(self.status(), self.reason(), self.text());
+        if self.closes_connection() {
+            response.extensions_mut().insert(CloseConnection);
+        }
         if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
             // A lost tunnel is redialled within a second.
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -10,6 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
 use hyper::body::Body;
+use hyper::ext::on_informational;
 use hyper::service::Service;
 use revtun_core::initiator::Config;
 use tracing::debug;
@@ -18,7 +19,9 @@ use super::connector::Connector;
 use super::pool::{Pool, UpstreamError, UpstreamResponseBody};
 use crate::error::with_sources;
 use crate::host_port::HostPort;
-use crate::http::{RequestBody, local_reply, strip_hop_by_hop};
+use crate::http::{
+    RequestBody, expects_continue, is_only_chunked, join_cookies, local_reply, single_length, strip_hop_by_hop,
+};
 use crate::world::World;
 
 /// The body of a forwarded response, or of a local reply.
@@ -59,8 +62,10 @@ impl<W: World> Forward<W> {
         } else {
             head.headers.entry(HOST).or_insert_with(|| self.host.clone());
         }
-        // In HTTP/1.1 trailers need the chunked coding.
-        if !body.is_end_stream() && head.headers.contains_key(TRAILER) {
+        join_cookies(&mut head.headers);
+        // In HTTP/1.1 trailers need the chunked coding, and so does a body of unknown length, even that of a GET.
+        let has_length = head.headers.contains_key(CONTENT_LENGTH);
+        if !body.is_end_stream() && (!has_length || head.headers.contains_key(TRAILER)) {
             head.headers.remove(CONTENT_LENGTH);
             head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
@@ -87,18 +92,64 @@ impl<W: World> Service<Request<RequestBody>> for Forward<W> {
             let reply = local_reply(StatusCode::NOT_IMPLEMENTED, "connect-unsupported", "CONNECT is not supported.\n");
             return Box::pin(ready(Ok(reply.map(Either::Right))));
         }
-        let request = self.upstream_request(request);
+        let mut request = self.upstream_request(request);
+        pass_on_continue(&mut request);
         let pool = self.pool.clone();
         Box::pin(async move {
             Ok(match pool.send(request).await {
-                Ok(mut response) => {
-                    strip_hop_by_hop(response.headers_mut());
-                    response.map(Either::Left)
-                }
+                Ok(mut response) => match check_response(&mut response) {
+                    Ok(()) => response.map(Either::Left),
+                    Err(BadResponse { reason, text }) => {
+                        local_reply(StatusCode::BAD_GATEWAY, reason, text).map(Either::Right)
+                    }
+                },
                 Err(error) => reply_to_error(&error).map(Either::Right),
             })
         })
     }
+}
+
+/// Has the service say when a body is sent whose client expects 100 Continue.
+fn pass_on_continue(request: &mut Request<RequestBody>) {
+    if !expects_continue(request.headers()) {
+        return;
+    }
+    let Some(activity) = request.body_mut().defer_continue() else { return };
+    on_informational(request, move |response| {
+        if response.status() == StatusCode::CONTINUE {
+            activity.want_body();
+        }
+    });
+}
+
+/// Why a response cannot be passed on: the local reply in its place.
+struct BadResponse {
+    reason: &'static str,
+    text: &'static str,
+}
+
+/// Makes the head of a response one that can be passed on, or else says why it cannot.
+fn check_response<B>(response: &mut Response<B>) -> Result<(), BadResponse> {
+    let status = response.status();
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(BadResponse { reason: "service-switched", text: "the local service switched protocols\n" });
+    }
+    let headers = response.headers_mut();
+    let is_coded = headers.contains_key(TRANSFER_ENCODING);
+    if is_coded && !is_only_chunked(headers) {
+        let text = "the local service used a transfer coding other than chunked\n";
+        return Err(BadResponse { reason: "service-coding", text });
+    }
+    // Chunks have precedence (RFC 9112 §6.3), and 204 has no body (RFC 9110 §8.6).
+    if is_coded || status == StatusCode::NO_CONTENT {
+        headers.remove(CONTENT_LENGTH);
+    }
+    if single_length(headers).is_err() {
+        let text = "the local service gave its response two lengths\n";
+        return Err(BadResponse { reason: "service-lengths", text });
+    }
+    strip_hop_by_hop(headers);
+    Ok(())
 }
 
 fn reply_to_error(error: &UpstreamError) -> Response<Full<Bytes>> {

@@ -94,7 +94,7 @@ async fn a_refused_request_is_repeated_whatever_it_is_but_not_for_ever() {
     assert_eq!(get(responder.egress_addr(), to_node("n").method("POST")).await.status, 200);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
     let answer = get(responder.egress_addr(), to_node("n").method("POST")).await;
-    assert_eq!((answer.status, answer.reason()), (502, "tunnel-lost"));
+    assert_eq!((answer.status, answer.reason()), (502, "stream-reset"));
     assert_eq!(asked.load(Ordering::Relaxed), 6);
     assert_eq!(responder.totals().requests_retried, 4);
 }
@@ -113,7 +113,7 @@ async fn a_request_whose_stream_is_reset_fails_alone_and_is_not_repeated() {
         }
     });
     let answer = get(responder.egress_addr(), to_node("n")).await;
-    assert_eq!((answer.status, answer.reason()), (502, "upstream-reset"));
+    assert_eq!((answer.status, answer.reason()), (502, "stream-reset"));
     assert_eq!(get(responder.egress_addr(), to_node("n").uri("/fine")).await.status, 200);
     assert_eq!((asked.load(Ordering::Relaxed), responder.totals().requests_retried), (2, 0));
     assert_eq!(responder.counts().tunnels, 1);

@@ -1,6 +1,6 @@
 //! Asks what a row says, and looks at what comes of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::caller::{Answer, End, Followed, http1, http2};
 use crate::pair::Pair;
@@ -9,8 +9,12 @@ use crate::row::{Ask, Expected, Next, Part, Row, Version};
 /// What the service is sent of a request that its caller has an answer to is there by then.
 const SETTLED: Duration = Duration::from_millis(20);
 
+/// A row that takes longer is named in the output.
+const SLOW: Duration = Duration::from_millis(900);
+
 /// How what happened differs from what the row expects, first of all for others; none if it does not.
 pub(crate) async fn run(pair: &mut Pair, row: &Row) -> Option<String> {
+    let begun = Instant::now();
     pair.ready().await;
     let honest = pair.begin_honest().await;
     pair.service.play(&row.script);
@@ -20,6 +24,9 @@ pub(crate) async fn run(pair: &mut Pair, row: &Row) -> Option<String> {
     let seen = pair.service.seen();
     if std::env::var_os("REVTUN_ROWS").is_some() {
         eprintln!("{}: {answer:#?}\n{seen:#?}\n{followed:?}", row.name);
+    }
+    if begun.elapsed() > SLOW {
+        eprintln!("{:?} for {:?} {}, next {followed:?}", begun.elapsed(), row.ask.version, row.name);
     }
     if !unharmed {
         return Some("another request on the tunnel is cut off".to_owned());

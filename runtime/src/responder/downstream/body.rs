@@ -50,15 +50,24 @@ impl<B: Body> DownstreamBody<B> {
     }
 }
 
+impl<B: Body> DownstreamBody<B> {
+    /// Drops a body that its caller has no leave to send.
+    pub(super) fn discard(mut self) {
+        self.caller = None;
+    }
+}
+
 impl<B: Body<Data = Bytes> + Unpin> Body for DownstreamBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match &mut self.caller {
+        let Self { caller, activity } = &mut *self;
+        match caller {
             Some((caller, _)) => {
+                activity.want_body();
                 let frame = ready!(Pin::new(caller).poll_frame(task));
-                self.activity.progress();
+                activity.progress();
                 Poll::Ready(frame)
             }
             None => Poll::Ready(None),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -19,6 +19,7 @@ use super::respond::{DownstreamResponseBody, respond};
 use crate::error::BoxError;
 use crate::http::Activity;
 use crate::http::limits::{HEADERS, READ_BUFFER};
+use crate::responder::local_reply::CloseConnection;
 use crate::world::{Timer, World};
 
 /// Serves a connection to its end.
@@ -61,9 +62,11 @@ async fn serve_request<W: World>(
     activity: Arc<Activity>,
     request: Request<Incoming>,
 ) -> Result<Response<DeferredErrorBody<DownstreamResponseBody<W>>>, Infallible> {
+    // An HTTP/1.0 caller that is not told otherwise waits for the end of the connection (RFC 9112 §9.3).
+    let old = request.version() <= Version::HTTP_10;
     let mut response = respond(&caller, &activity, request).await;
-    let timed_out = response.status() == StatusCode::REQUEST_TIMEOUT && activity.has_timed_out();
-    if timed_out || !caller.is_serving() {
+    let closes = old || response.extensions().get::<CloseConnection>().is_some();
+    if closes || !caller.is_serving() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| DeferredErrorBody { body, error: None }))

@@ -16,6 +16,7 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
     let context = &caller.context;
     let limits = Http2Limits {
         http: context.http,
+        // What comes through a tunnel has a limit already.
         max_streams: context.config.max_streams,
         max_frame_bytes: CALLER_FRAME_BYTES,
         ping_interval: context.caller_timeout,

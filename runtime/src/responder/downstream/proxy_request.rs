@@ -1,7 +1,7 @@
 //! A request on its way from its caller to a tunnel.
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request};
 use http_body::Body;
@@ -29,6 +29,9 @@ impl<B: ProxyBody> ProxyRequest<B> {
     pub(in crate::responder) fn new(request: Request<DownstreamBody<B>>) -> Self {
         let (mut head, body) = request.into_parts();
         let body = (!body.is_end_stream()).then_some(body);
+        if body.is_none() {
+            head.headers.remove(EXPECT);
+        }
         let usually_has_body = ![Method::GET, Method::HEAD, Method::DELETE].contains(&head.method);
         if body.is_none() && usually_has_body {
             head.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));

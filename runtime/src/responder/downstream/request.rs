@@ -2,20 +2,23 @@
 
 use std::net::IpAddr;
 
-use http::header::{EXPECT, HOST, HeaderMap, HeaderName};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Version};
+use revtun_core::http::is_host;
 use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
 use revtun_core::responder::{Target, TargetName};
 
-use crate::http::strip_hop_by_hop;
+use crate::http::{is_only_chunked, single_length, strip_hop_by_hop, tokens};
 use crate::responder::local_reply::LocalReply;
 
 const NODE: HeaderName = HeaderName::from_static("x-node-id");
 const CLUSTER: HeaderName = HeaderName::from_static("x-cluster-id");
 const TENANT: HeaderName = HeaderName::from_static("x-tenant-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The host of a request of HTTP/1.0 that names none.
+const NO_HOST: &str = "localhost";
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The target of a request, as header values: cheap to keep while the request itself is sent.
@@ -76,13 +79,16 @@ pub(super) fn address(caller: IpAddr) -> HeaderValue {
 /// Makes the head of a request from `caller` that of a request on a tunnel: hop-by-hop headers are removed, `x-forwarded-*`
 /// added if the caller has an address, all else stays.
 pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool) -> Result<(), LocalReply> {
-    if head.method == Method::CONNECT {
-        return Err(LocalReply::ConnectUnsupported);
-    }
+    refuse_unsupported(head)?;
     let authority = authority(head)?;
+    check_path(head)?;
+    count_forwards(head)?;
+    single_length(&mut head.headers).map_err(|_| LocalReply::RequestIncomplete)?;
     head.headers.remove(HOST);
-    // We send the caller its 100 Continue, as soon as the tunnel takes the body.
-    head.headers.remove(EXPECT);
+    // In HTTP/1.0 nobody expects anything (RFC 9110 §10.1.1).
+    if head.version <= Version::HTTP_10 {
+        head.headers.remove(EXPECT);
+    }
     strip_hop_by_hop(&mut head.headers);
     if let Some(caller) = caller {
         append_forwarded_for(&mut head.headers, caller);
@@ -91,26 +97,82 @@ pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool)
     // ByteCounts: the first clone would allocate.
     let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
     let mut uri = http::uri::Parts::default();
-    uri.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
-    // A request of HTTP/1.0 may have no host. Only as one of HTTP/1 does h2 send it without an authority.
-    head.version = if authority.is_some() { Version::HTTP_2 } else { Version::HTTP_11 };
-    uri.scheme = authority.is_some().then_some(Scheme::HTTP);
-    uri.authority = authority;
+    uri.path_and_query = Some(match path {
+        None => PathAndQuery::from_static("/"),
+        // A URL may have a query and no path (RFC 9112 §3.2.1).
+        Some(path) if path.as_str().starts_with('?') => {
+            PathAndQuery::try_from(format!("/{}", path.as_str())).map_err(|_| LocalReply::IllegalPath)?
+        }
+        Some(path) => path,
+    });
+    head.version = Version::HTTP_2;
+    uri.scheme = Some(Scheme::HTTP);
+    uri.authority = Some(authority);
     head.uri = Uri::from_parts(uri).map_err(|_| LocalReply::IllegalHost)?;
     Ok(())
 }
 
-/// The host: that of the request target, or else of the header (RFC 9112 §3.2.2).
-fn authority(head: &Parts) -> Result<Option<Authority>, LocalReply> {
+/// Refuses what is not carried. An upgrade to h2c is ignored, as it is by every server that speaks HTTP/2 otherwise
+/// (RFC 9113 §3.1): clients offer it without need.
+fn refuse_unsupported(head: &Parts) -> Result<(), LocalReply> {
+    if head.method == Method::CONNECT {
+        return Err(LocalReply::ConnectUnsupported);
+    }
+    if head.headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(&head.headers) {
+        return Err(LocalReply::CodingUnsupported);
+    }
+    let is_upgrade = tokens(&head.headers, CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"));
+    let mut protocols = tokens(&head.headers, UPGRADE);
+    if is_upgrade && protocols.any(|protocol| !protocol.eq_ignore_ascii_case("h2c")) {
+        return Err(LocalReply::UpgradeUnsupported);
+    }
+    Ok(())
+}
+
+/// The host: that of the request target, or else of the header (RFC 9112 §3.2.2). Only a request of HTTP/1.0 may have none.
+fn authority(head: &Parts) -> Result<Authority, LocalReply> {
     let mut hosts = head.headers.get_all(HOST).into_iter();
-    let host = hosts.next().filter(|host| !host.is_empty());
-    if hosts.next().is_some() {
+    let host = hosts.next();
+    if hosts.next().is_some() || (host.is_none() && head.version == Version::HTTP_11) {
         return Err(LocalReply::IllegalHost);
     }
-    if let Some(authority) = head.uri.authority() {
-        return Ok(Some(authority.clone()));
+    let old = head.version <= Version::HTTP_10;
+    let bytes = match (head.uri.authority(), host.filter(|host| !(old && host.is_empty()))) {
+        (Some(authority), _) => authority.as_str().as_bytes(),
+        (None, Some(host)) => host.as_bytes(),
+        (None, None) if old => return Ok(Authority::from_static(NO_HOST)),
+        (None, None) => return Err(LocalReply::IllegalHost),
+    };
+    if !is_host(bytes) {
+        return Err(LocalReply::IllegalHost);
     }
-    host.map(|host| Authority::try_from(host.as_bytes()).map_err(|_| LocalReply::IllegalHost)).transpose()
+    match head.uri.authority() {
+        Some(authority) => Ok(authority.clone()),
+        None => Authority::try_from(bytes).map_err(|_| LocalReply::IllegalHost),
+    }
+}
+
+/// A path, or a URL, or `*` for OPTIONS (RFC 9112 §3.2).
+fn check_path(head: &Parts) -> Result<(), LocalReply> {
+    let is_authority_form = head.uri.scheme().is_none() && head.uri.authority().is_some();
+    let asterisk = head.uri.path() == "*";
+    if is_authority_form || (asterisk && head.method != Method::OPTIONS) {
+        return Err(LocalReply::IllegalPath);
+    }
+    Ok(())
+}
+
+/// Counts down how often OPTIONS and TRACE may be forwarded (RFC 9110 §7.6.2).
+fn count_forwards(head: &mut Parts) -> Result<(), LocalReply> {
+    if ![Method::OPTIONS, Method::TRACE].contains(&head.method) {
+        return Ok(());
+    }
+    let Some(value) = head.headers.get(MAX_FORWARDS) else { return Ok(()) };
+    // What is no number is for the service to judge.
+    let Some(left) = value.to_str().ok().and_then(|value| value.parse::<u64>().ok()) else { return Ok(()) };
+    let left = left.checked_sub(1).ok_or(LocalReply::NoMoreForwards)?;
+    head.headers.insert(MAX_FORWARDS, left.into());
+    Ok(())
 }
 
 fn append_forwarded_for(headers: &mut HeaderMap, caller: &HeaderValue) {
@@ -138,6 +200,10 @@ mod tests {
 
     fn get(uri: &str) -> http::request::Builder {
         http::Request::get(uri)
+    }
+
+    fn rejection(request: http::request::Builder) -> LocalReply {
+        prepare(&mut head(request), Some(&address(CALLER)), false).unwrap_err()
     }
 
     fn prepared(request: http::request::Builder) -> Parts {
@@ -182,14 +248,20 @@ mod tests {
         assert_eq!(head.uri, "http://shop.example:81/a?b=c");
         assert_eq!(head.version, Version::HTTP_2);
         assert!(!head.headers.contains_key(HOST));
+        assert_eq!(prepared(get("http://a.example?b").header(HOST, "a")).uri, "http://a.example/?b");
         let absolute = prepared(get("https://a.example/").header(HOST, "b.example"));
         assert_eq!(absolute.uri, "http://a.example/");
     }
 
     #[test]
-    fn an_http10_request_may_have_no_host() {
-        let head = prepared(get("/a"));
-        assert_eq!((head.uri.to_string().as_str(), head.version), ("/a", Version::HTTP_11));
+    fn only_http10_may_have_no_host() {
+        for request in [get("/a"), get("/a").header(HOST, "")] {
+            assert_eq!(prepared(request.version(Version::HTTP_10)).uri, "http://localhost/a");
+        }
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            assert_eq!(rejection(get("/").version(version)), LocalReply::IllegalHost);
+        }
+        assert_eq!(rejection(get("http://a/").version(Version::HTTP_11)), LocalReply::IllegalHost);
     }
 
     #[test]
@@ -200,8 +272,20 @@ mod tests {
 
     #[test]
     fn requests_that_cannot_be_forwarded_are_rejected() {
-        let rejection = |request| prepare(&mut head(request), Some(&address(CALLER)), false).unwrap_err();
-        assert_eq!(rejection(get("/").header(HOST, "a b")), LocalReply::IllegalHost);
+        for host in ["a b", "", "me@a", ":80", "a:b"] {
+            assert_eq!(rejection(get("/").header(HOST, host)), LocalReply::IllegalHost, "{host}");
+        }
+        assert_eq!(rejection(get("http://me@a/").header(HOST, "a")), LocalReply::IllegalHost);
+        for uri in ["a:1", "a", "*"] {
+            assert_eq!(rejection(get(uri).header(HOST, "a")), LocalReply::IllegalPath, "{uri}");
+        }
+        for coding in ["gzip, chunked", "chunked, chunked", "identity"] {
+            let request = get("/").header(HOST, "a").header(TRANSFER_ENCODING, coding);
+            assert_eq!(rejection(request), LocalReply::CodingUnsupported, "{coding}");
+        }
+        let upgrade = |to| get("/").header(HOST, "a").header(CONNECTION, "upgrade").header(UPGRADE, to);
+        assert_eq!(rejection(upgrade("websocket")), LocalReply::UpgradeUnsupported);
+        assert!(!prepared(upgrade("h2c")).headers.contains_key(UPGRADE));
         assert_eq!(rejection(get("/").header(HOST, "a").header(HOST, "a")), LocalReply::IllegalHost);
         assert_eq!(
             rejection(http::Request::builder().method(Method::CONNECT).uri("a:1")),
@@ -210,13 +294,25 @@ mod tests {
     }
 
     #[test]
+    fn forwards_are_counted_down() {
+        let options = |left| http::Request::options("/").header(HOST, "a").header(MAX_FORWARDS, left);
+        assert_eq!(prepared(options("5")).headers[MAX_FORWARDS], "4");
+        assert_eq!(rejection(options("0")), LocalReply::NoMoreForwards);
+        assert_eq!(prepared(get("/").header(HOST, "a").header(MAX_FORWARDS, "0")).headers[MAX_FORWARDS], "0");
+    }
+
+    #[test]
     fn the_caller_is_appended_to_x_forwarded_for() {
         let head = prepared(
-            get("/").header(FORWARDED_FOR, "a").header(FORWARDED_FOR, "b, c").header(FORWARDED_PROTO, "https"),
+            get("/")
+                .header(HOST, "a")
+                .header(FORWARDED_FOR, "a")
+                .header(FORWARDED_FOR, "b, c")
+                .header(FORWARDED_PROTO, "https"),
         );
         assert_eq!(head.headers.get_all(FORWARDED_FOR).into_iter().collect::<Vec<_>>(), ["a, b, c, 192.0.2.7"]);
         assert_eq!(head.headers[FORWARDED_PROTO], "https");
-        let first = prepared(get("/"));
+        let first = prepared(get("/").header(HOST, "a"));
         assert_eq!(first.headers[FORWARDED_FOR], "192.0.2.7");
         assert_eq!(first.headers[FORWARDED_PROTO], "http");
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::DATE;
 use http::{HeaderValue, Request, Response};
 use http_body_util::Either;
 
@@ -31,8 +32,15 @@ pub(super) async fn respond<W: World, B: ProxyBody>(
     let Caller { context, address, .. } = caller;
     let request = request.map(|body| DownstreamBody::lingering(body, activity, &context.world));
     let proxied = CancelIdle::new(activity, layers(context, Some(address)));
-    let Ok(response) = LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(request)).await;
+    let Ok(mut response) = LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(request)).await;
+    // Who has a clock dates what it passes on without a date (RFC 9110 §6.6.1).
+    response.headers_mut().entry(DATE).or_insert_with(|| date(&context.world));
     response
+}
+
+fn date<W: World>(world: &W) -> HeaderValue {
+    let text = revtun_core::http::date(world.unix_millis() / 1000);
+    HeaderValue::from_bytes(&text).expect("a date is a header value")
 }
 
 /// The response of the service behind a tunnel to a request of a caller in this process, or a local reply.

@@ -13,10 +13,10 @@ use crate::responder::local_reply::LocalReply;
 /// Why one try has no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TryError {
-    /// Another try would end no better: there is no tunnel, or the request itself failed on one that goes on.
+    /// It was not sent: there is no tunnel for it, or none that takes it.
     Failed(LocalReply),
-    /// The tunnel was lost, or did not take the request.
-    Lost(TunnelId, Loss),
+    /// The tunnel was lost, or the stream on it failed; what to answer if there is no other try.
+    Lost(TunnelId, Loss, LocalReply),
 }
 
 /// Tries again.
@@ -43,14 +43,14 @@ where
     async fn call(&self, Routed { target, request }: Routed<'r, B>) -> Result<Response<D>, LocalReply> {
         let mut retries = Retries::new(request.head.method.is_idempotent());
         loop {
-            let (tunnel, loss) = match self.inner.call(Routed { target, request: &mut *request }).await {
+            let (tunnel, loss, reply) = match self.inner.call(Routed { target, request: &mut *request }).await {
                 Ok(response) => return Ok(response),
                 Err(TryError::Failed(reply)) => return Err(reply),
-                Err(TryError::Lost(tunnel, loss)) => (tunnel, loss),
+                Err(TryError::Lost(tunnel, loss, reply)) => (tunnel, loss, reply),
             };
             match retries.after_loss(loss) {
                 Decision::Retry => {}
-                Decision::GiveUp => return Err(LocalReply::TunnelLost),
+                Decision::GiveUp => return Err(reply),
             }
             self.retried.add(1);
             tracing::debug!(%tunnel, ?loss, "tunnel lost, request retried");
@@ -66,7 +66,6 @@ mod tests {
 
     use http::Request;
     use revtun_core::identity::NodeId;
-    use revtun_core::responder::retry::Progress;
     use revtun_core::responder::{Target, TargetName};
 
     use super::super::proxy_request::without_body;
@@ -89,7 +88,7 @@ mod tests {
     }
 
     fn lost(progress: Progress) -> Result<(), TryError> {
-        Err(TryError::Lost(TunnelId::new(0, 0), Loss { progress, replayable: true }))
+        Err(TryError::Lost(TunnelId::new(0, 0), Loss { progress, replayable: true }, LocalReply::TunnelLost))
     }
 
     #[tokio::test]
@@ -97,6 +96,13 @@ mod tests {
         assert_eq!(outcome("GET", &[lost(Progress::Sent), Ok(())]).await, (Ok(()), 1));
         assert_eq!(outcome("POST", &[lost(Progress::Unsent), lost(Progress::Refused), Ok(())]).await, (Ok(()), 2));
         assert_eq!(outcome("POST", &[lost(Progress::Sent)]).await, (Err(LocalReply::TunnelLost), 0));
+    }
+
+    #[tokio::test]
+    async fn what_failed_while_the_tunnel_lives_is_answered() {
+        let loss = Loss { progress: Progress::Failed, replayable: true };
+        let failed = Err(TryError::Lost(TunnelId::new(0, 0), loss, LocalReply::StreamReset));
+        assert_eq!(outcome("GET", &[failed]).await, (Err(LocalReply::StreamReset), 0));
     }
 
     #[tokio::test]

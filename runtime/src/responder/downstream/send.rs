@@ -4,21 +4,23 @@ use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context as Task, Poll};
 
 use bytes::Bytes;
 use h2::SendStream;
+use h2::client::ResponseFuture;
 use http::request::Parts;
-use http::{Request, Response};
-use revtun_core::responder::retry::{Loss, Progress};
+use http::{Request, Response, StatusCode};
+use revtun_core::responder::retry::{CONTINUE_TIMEOUT, Loss, Progress};
 use revtun_core::responder::{Event, Target};
 
 use super::body::{DownstreamBody, LeasedBody};
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::retry::TryError;
 use super::route::Routed;
-use crate::http::{HttpService, RecvBody, request_list_bytes, send_body};
+use crate::http::{HttpService, RecvBody, Sent, expects_continue, request_list_bytes, send_body};
 use crate::responder::context::Context;
-use crate::responder::local_reply::LocalReply;
+use crate::responder::local_reply::{CloseConnection, LocalReply};
 use crate::responder::shared::{Acquire, Lease};
 use crate::world::World;
 
@@ -34,10 +36,10 @@ impl<'r, W: World, B: ProxyBody> HttpService<Routed<'r, B>> for SendOnTunnel<'_,
         let tunnel = lease.tunnel();
         send_on_tunnel(self.0, lease, request).await.map_err(|failure| match failure {
             Failure::Request(reply) => TryError::Failed(reply),
-            Failure::Refused { replayable } => TryError::Lost(tunnel, Loss { progress: Progress::Refused, replayable }),
+            Failure::Stream(loss, reply) => TryError::Lost(tunnel, loss, reply),
             Failure::Tunnel(loss) => {
                 self.0.report(Event::GoawayReceived { tunnel });
-                TryError::Lost(tunnel, loss)
+                TryError::Lost(tunnel, loss, LocalReply::TunnelLost)
             }
         })
     }
@@ -66,10 +68,10 @@ async fn acquire<W: World>(context: &Context<W>, target: Target<'_>) -> Result<L
 
 /// Why there is no response.
 enum Failure {
-    /// The request's stream failed, and nothing else: the tunnel goes on.
+    /// The request was not sent: no tunnel takes it.
     Request(LocalReply),
-    /// The initiator did nothing about the request, and the tunnel goes on.
-    Refused { replayable: bool },
+    /// The request's stream failed while the tunnel goes on. The reply is the caller's if there is no other try.
+    Stream(Loss, LocalReply),
     /// The tunnel takes no more requests.
     Tunnel(Loss),
 }
@@ -81,20 +83,17 @@ impl Failure {
     /// The stream ended with `error` before a response came. `replayable`: all of the request can be sent again.
     fn of(error: &h2::Error, replayable: bool) -> Self {
         let reason = error.reason();
-        if error.is_go_away() || error.is_io() {
+        let loss = |progress| Loss { progress, replayable };
+        if is_closed(error) {
             // Only streams beyond the last one that the peer processes end with its GOAWAY (RFC 9113 §6.8).
             let not_processed = error.is_go_away() && error.is_remote() && reason == Some(h2::Reason::NO_ERROR);
-            let progress = if not_processed { Progress::Refused } else { Progress::Sent };
-            Self::Tunnel(Loss { progress, replayable })
+            Self::Tunnel(loss(if not_processed { Progress::Refused } else { Progress::Sent }))
         } else if error.is_remote() && reason == Some(h2::Reason::REFUSED_STREAM) {
-            Self::Refused { replayable }
-        } else if error.is_remote() {
-            Self::Request(LocalReply::UpstreamReset)
+            Self::Stream(loss(Progress::Refused), LocalReply::StreamReset)
         } else if error.is_library() {
-            Self::Request(LocalReply::UpstreamProtocolError)
+            Self::Stream(loss(Progress::Failed), LocalReply::UpstreamProtocolError)
         } else {
-            // We have reset the stream ourselves, since the caller's body failed.
-            Self::Request(LocalReply::RequestBodyFailed)
+            Self::Stream(loss(Progress::Failed), LocalReply::StreamReset)
         }
     }
 }
@@ -112,6 +111,7 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
         return Err(Failure::Request(LocalReply::HeadersTooLargeForNode));
     }
     let ends = request.body.is_none();
+    let expects = !ends && expects_continue(&request.head.headers);
     let spare = clone_head(&request.head);
     let head = mem::replace(&mut request.head, spare);
     let (mut response, stream) = match client.send(Request::from_parts(head, ()), ends) {
@@ -121,16 +121,29 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
         // No tunnel takes this request.
         Err(_) => return Err(Failure::Request(LocalReply::MalformedRequest)),
     };
-    let mut upload = request.body.take().map(|body| Box::pin(upload(body, stream, max_header_bytes)));
+    let mut body = request.body.take().map(|body| (body, stream));
+    let mut upload = None;
+    let mut waiting = expects.then(|| Box::pin(context.world.sleep_until(context.world.now().after(CONTINUE_TIMEOUT))));
+    let mut incomplete = false;
     let responded = poll_fn(|task| {
-        // How it ends does not matter: if it fails, so does the stream.
-        let _sent = upload.take_if(|upload| upload.as_mut().poll(task).is_ready());
+        waiting.take_if(|late| told_to_continue(&mut response, task) || late.as_mut().poll(task).is_ready());
+        if waiting.is_none()
+            && let Some((body, stream)) = body.take()
+        {
+            upload = Some(Box::pin(upload_to(body, stream, max_header_bytes)));
+        }
+        if let Some(Poll::Ready(sent)) = upload.as_mut().map(|upload| upload.as_mut().poll(task)) {
+            upload = None;
+            incomplete = sent == Sent::Incomplete;
+        }
         Pin::new(&mut response).poll(task)
     });
     let response = match responded.await {
         Ok(response) => response,
+        Err(_) if incomplete => return Err(Failure::Request(LocalReply::RequestIncomplete)),
         Err(error) => return Err(Failure::of(&error, ends)),
     };
+    let unsent = expects && (body.is_some() || upload.is_some());
     let lease = Arc::new(lease);
     if let Some(upload) = upload {
         // The service responds before it has the complete request.
@@ -140,13 +153,34 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
             drop(held);
         });
     }
-    let (head, stream) = response.into_parts();
+    let (mut head, stream) = response.into_parts();
+    if unsent {
+        // The caller may send the body all the same, or never.
+        head.extensions.insert(CloseConnection);
+    }
+    if let Some((body, _)) = body {
+        body.discard();
+    }
     let body = LeasedBody::new(RecvBody::new(stream, &head.headers), lease);
     Ok(Response::from_parts(head, body))
 }
 
-async fn upload<B: ProxyBody>(mut body: DownstreamBody<B>, mut stream: SendStream<Bytes>, max_trailers: usize) {
-    send_body(Pin::new(&mut body), &mut stream, max_trailers).await;
+/// Whether 100 Continue came.
+fn told_to_continue(response: &mut ResponseFuture, task: &mut Task<'_>) -> bool {
+    while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(task) {
+        if interim.status() == StatusCode::CONTINUE {
+            return true;
+        }
+    }
+    false
+}
+
+async fn upload_to<B: ProxyBody>(
+    mut body: DownstreamBody<B>,
+    mut stream: SendStream<Bytes>,
+    max_trailers: usize,
+) -> Sent {
+    send_body(Pin::new(&mut body), &mut stream, max_trailers).await
 }
 
 /// Clones the head of a request, without its extensions.

@@ -23,7 +23,7 @@ pub(crate) struct Caller {
     closed: Option<Closed>,
     /// Whether the last answer said that the connection closes, or had no other end.
     closes: bool,
-    /// Whether the request was one of HTTP/1.0, whose connection closes if nothing else is said.
+    /// Whether the request was one of HTTP/1.0, or the last, so that the connection closes if nothing else is said.
     is_old: bool,
 }
 
@@ -45,7 +45,8 @@ impl Caller {
     pub(crate) async fn exchange(&mut self, parts: Vec<Part>, head: bool) -> Answer {
         let (progress, seen) = watch::channel(Progress::Nothing);
         let mut writer = self.writer.take().expect("it is there between requests");
-        self.is_old = matches!(parts.first(), Some(Part::Send(bytes)) if holds(bytes, b" HTTP/1.0\r\n"));
+        let ends = parts.iter().any(|part| matches!(part, Part::Fin));
+        self.is_old = ends || matches!(parts.first(), Some(Part::Send(bytes)) if holds(bytes, b" HTTP/1.0\r\n"));
         let sending = tokio::spawn(async move {
             send(&mut writer, parts, seen).await;
             writer

@@ -36,13 +36,17 @@ fn expect() -> Vec<Row> {
             .map(|row| row.sees("hello (whole)").gets("100\r\n"))
             .into(),
         waiting("100-Continue in capitals", "100-Continue", agreed.clone()).map(|row| row.sees("hello (whole)")).into(),
-        waiting("a service that refuses with 417", "100-continue", vec![Step::ReadHead, Step::Send(REFUSED.into())])
-            .map(|row| row.status(&[417]).lacks("100\r\n").misses("hello").next(Next::Either))
-            .into(),
+        waiting(
+            "a service that refuses with 417",
+            "100-continue",
+            vec![Step::ReadHead, Step::Pause, Step::Send(REFUSED.into())],
+        )
+        .map(|row| row.status(&[417]).lacks("100\r\n").misses("hello").next(Next::Either))
+        .into(),
         waiting(
             "a service that refuses with 413",
             "100-continue",
-            vec![Step::ReadHead, Step::Send(TOO_LARGE.into()), Step::Close],
+            vec![Step::ReadHead, Step::Pause, Step::Send(TOO_LARGE.into()), Step::Pause, Step::Close],
         )
         .map(|row| row.status(&[413]).lacks("100\r\n").misses("hello").next(Next::Either))
         .into(),

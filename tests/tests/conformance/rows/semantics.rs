@@ -31,7 +31,7 @@ fn methods() -> Vec<Row> {
         .map(|row| row.lacks("hello"))
         .into(),
         both("OPTIONS that goes no further", "RFC 9110 §7.6.2", "OPTIONS", &[("max-forwards", "0")], "")
-            .map(|row| row.status(&[200, 204]).requests(&[0]))
+            .map(|row| row.status(&[200, 204, 405, 501]).requests(&[0]))
             .into(),
         both("OPTIONS that goes on", "RFC 9110 §7.6.2", "OPTIONS", &[("max-forwards", "5")], "")
             .map(|row| row.sees("max-forwards: 4\r\n"))
