@@ -108,6 +108,8 @@ fn civil(days: u64) -> (u64, usize, u64) {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+
     use super::*;
 
     #[test]

@@ -66,6 +66,7 @@ mod tests {
 
     use http::Request;
     use revtun_core::identity::NodeId;
+    use revtun_core::responder::retry::Progress;
     use revtun_core::responder::{Target, TargetName};
 
     use super::super::proxy_request::without_body;
