@@ -145,7 +145,8 @@ async fn get(to: SocketAddr, path: &str) -> (u16, String) {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(TcpStream::connect(to).await.unwrap())).await.unwrap();
         tokio::spawn(connection);
-        let request = Request::get(path).header("host", "a").header("x-node-id", "n").header("x-tenant-id", "t");
+        let request =
+            Request::get(path).header("host", "localhost").header("x-node-id", "n").header("x-tenant-id", "t");
         let response = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let text = response.into_body().collect().await.unwrap().to_bytes();
