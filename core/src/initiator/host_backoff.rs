@@ -10,9 +10,9 @@ use crate::{Env, Instant};
 /// A tunnel that lived for so long resets the backoff; one that ends sooner may be part of a loop.
 const MIN_LIFETIME: Duration = Duration::from_secs(1);
 
-/// So many refused dials in a row may be a restart: some five seconds of them. Then the pauses grow beyond
+/// So many refused dials in a row may be a restart: some twenty seconds of them. Then the pauses grow beyond
 /// [`Config::refused_cap`], up to [`Config::down_cap`].
-const RESTART_DIALS: u32 = 16;
+const RESTART_DIALS: u32 = 64;
 
 /// Whether the end of a tunnel that lived for `life` counts as a failure of its host.
 pub(super) fn is_flap(proven: bool, life: Duration) -> bool {

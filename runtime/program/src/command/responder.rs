@@ -25,35 +25,49 @@ pub(super) fn run(given: &Given) -> Result<(), CliError> {
     log::start(&loaded.settings.log).map_err(CliError::own)?;
     let mut settings = loaded.settings.responder.clone().unwrap_or_default();
     loaded.check(&settings.missing())?;
-    let shares = share_descriptors(&mut settings, process::raise_descriptor_limit());
+    let descriptors = Descriptors::share(&mut settings, process::raise_descriptor_limit());
     let journals = Journals::create(settings.journal.as_deref(), 1)?;
     let journal = journals.of(0);
-    let outcome = process::on_threads(settings.threads, serve(settings, journal, shares.admin));
+    let outcome = process::on_threads(settings.threads, serve(settings, journal, descriptors));
     journals.finish();
     outcome
 }
 
-/// Lowers the limits of `settings` to what `limit` file descriptors are enough for, so that neither callers nor initiators
-/// can take those of the others.
-fn share_descriptors(settings: &mut ResponderSettings, limit: u32) -> DescriptorShares {
-    let config = &mut settings.responder;
-    let shares = DescriptorShares::of(limit, config.max_callers, config.core.max_handshakes, config.core.max_tunnels);
-    let DescriptorShares { admin, callers, handshakes, tunnels } = shares;
-    let fits = callers == config.max_callers && tunnels == config.core.max_tunnels;
-    if fits && handshakes == config.core.max_handshakes {
-        tracing::info!(limit, "file descriptors are enough for all connections that the settings allow");
-    } else {
-        tracing::info!(
-            limit,
-            callers,
-            handshakes,
-            tunnels,
-            admin,
-            "file descriptors are enough for fewer connections than the settings allow; raise their hard limit for more"
-        );
+/// The file descriptors of the process, shared out.
+struct Descriptors {
+    limit: u32,
+    shares: DescriptorShares,
+    /// Whether they are enough for all that the settings allow.
+    suffice: bool,
+}
+
+impl Descriptors {
+    /// Lowers the limits of `settings` to what `limit` file descriptors are enough for, so that neither callers nor initiators
+    /// can take those of the others.
+    fn share(settings: &mut ResponderSettings, limit: u32) -> Self {
+        let config = &mut settings.responder;
+        let allowed = (config.max_callers, config.core.max_handshakes, config.core.max_tunnels);
+        let shares = DescriptorShares::of(limit, allowed.0, allowed.1, allowed.2);
+        let granted = (shares.callers, shares.handshakes, shares.tunnels);
+        (config.max_callers, config.core.max_handshakes, config.core.max_tunnels) = granted;
+        Self { limit, shares, suffice: granted == allowed }
     }
-    (config.max_callers, config.core.max_handshakes, config.core.max_tunnels) = (callers, handshakes, tunnels);
-    shares
+
+    fn log(&self) {
+        let Self { limit, shares: DescriptorShares { admin, callers, handshakes, tunnels }, suffice } = self;
+        if *suffice {
+            tracing::info!(limit, "file descriptors are enough for all connections that the settings allow");
+        } else {
+            tracing::info!(
+                limit,
+                callers,
+                handshakes,
+                tunnels,
+                admin,
+                "file descriptors are enough for fewer connections than the settings allow; raise their hard limit for more"
+            );
+        }
+    }
 }
 
 /// Reads the files of both listeners, and goes on doing so.
@@ -113,16 +127,17 @@ fn not_started(error: &StartError) -> CliError {
     }
 }
 
-async fn serve(settings: ResponderSettings, journal: Journal, admin_connections: u32) -> Result<(), CliError> {
+async fn serve(settings: ResponderSettings, journal: Journal, descriptors: Descriptors) -> Result<(), CliError> {
     let world = Tokio::begin();
     let signals = Signals::listen(&world).map_err(CliError::own)?;
     let (config, certificates) = secure(&world, &settings, &signals.hangups()).map_err(CliError::user)?;
     let handle = responder::start(world.with_journal(journal), config).await;
     let handle = Arc::new(handle.map_err(|error| not_started(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);
-    let admin = process::admin(settings.admin_listen, &settings.admin_hosts, admin_connections);
+    let admin = process::admin(settings.admin_listen, &settings.admin_hosts, descriptors.shares.admin);
     let admin = admin::start(&world, admin, Logged(subject)).await;
     let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
+    descriptors.log();
     process::announce("tunnel", handle.tunnel_addr());
     process::announce("egress", handle.egress_addr());
     process::announce("admin", admin.addr());

@@ -208,7 +208,7 @@ const RETRIES: &[Setting] = &[
     Setting::new(
         "down_cap",
         Access::Duration(IsWrong, |s| &mut s.core.down_cap),
-        "Longest pause once 16 connections in a row were refused: the responder is down",
+        "Longest pause once 64 connections in a row were refused: the responder is down",
     ),
     Setting::new(
         "backoff_base",
