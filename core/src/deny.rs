@@ -157,6 +157,8 @@ impl core::error::Error for DenyListError {}
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::{String, ToString};
+
     use super::*;
     use crate::identity::{ClusterId, NodeId, TenantId};
 
@@ -207,11 +209,13 @@ mod tests {
 
     #[test]
     fn a_list_that_is_none_is_refused_by_its_line() {
+        let too_long: String = (0..=MAX_ENTRIES).map(|number| alloc::format!("token {number}\n")).collect();
         for (text, line, fault) in [
             ("serial", 1, DenyListFault::NoValue),
             ("\n# x\nserial 1\nserial xyz", 4, DenyListFault::NoSerial),
             ("serial :", 1, DenyListFault::NoSerial),
             ("san a\nnodes t/c/n", 2, DenyListFault::UnknownKind),
+            (&too_long, MAX_ENTRIES + 1, DenyListFault::TooMany),
         ] {
             let error = DenyList::parse(text).expect_err("it is none");
             assert_eq!(error, DenyListError { line, fault });
@@ -225,5 +229,8 @@ mod tests {
         let list = DenyList::parse("token id-1\nserial 7\nsan n.example\n").expect("a list");
         let nothing = Credentials { serials: &[], names: &[], token: None, identity: identity("n") };
         assert_eq!((list.len(), list.denies(&nothing)), (3, false));
+        // A claim is no name of a certificate, whatever it says.
+        let claim = [Statement::Claim { name: "sub", value: "n.example" }];
+        assert!(!list.denies(&Credentials { names: &claim, ..nothing }));
     }
 }

@@ -95,6 +95,7 @@ fn every_error_has_its_text_and_offset() {
 fn a_string_is_parsed_like_any_other_text() {
     let text = "rc://n1:c1:t1@upc:3";
     assert_eq!(text.parse::<Address>(), Address::parse(text));
+    assert_eq!(Address::try_from(text), Address::parse(text));
     assert_eq!("rc://".parse::<Address>(), Address::parse("rc://"));
 }
 

@@ -1,6 +1,6 @@
 //! Which connections a listener keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use revtun_core::connections::{Admission, ConnectionId, ConnectionLimits, ConnectionRefusal, Connections};
@@ -136,4 +136,10 @@ proptest! {
             prop_assert_eq!(connections.count(), open.len());
         }
     }
+}
+
+#[test]
+fn each_refusal_has_a_name_of_its_own() {
+    let names: BTreeSet<_> = ConnectionRefusal::ALL.iter().map(|refusal| refusal.name()).collect();
+    assert_eq!(names.len(), ConnectionRefusal::ALL.len());
 }

@@ -1,7 +1,7 @@
 //! How both ends agree that a tunnel stays inside TLS, and that neither goes on without the other's word.
 
 use revtun_core::handshake::{
-    Acceptance, Answer, ParsedRequest, ParsedResponse, Rejection, RequestParser, ResponseParser, Rules,
+    Acceptance, Answer, ParsedRequest, ParsedResponse, Rejection, RequestParser, ResponseParser, Rules, is_tls,
 };
 
 const REQUEST: &str = "GET /reverse_connections/request HTTP/1.1\r\nhost: h\r\nx-envoy-reverse-tunnel-node-id: n\r\n\
@@ -54,5 +54,15 @@ fn an_initiator_rejects_a_response_without_whole_tls() {
         }
         let refused = Answer::Refused { status: 403, retry_after: None };
         assert_eq!(answered(upgrade, b"HTTP/1.1 403 Forbidden\r\n\r\n"), refused);
+    }
+}
+
+#[test]
+fn a_peer_that_speaks_tls_is_known_by_its_first_bytes() {
+    for tls in [&[0x16, 3, 1, 0, 5][..], &[0x15, 3, 3, 0, 2, 2, 40], &[0x16, 3, 4]] {
+        assert!(is_tls(tls));
+    }
+    for other in [&b"HTTP/1.1 200 OK"[..], &[0x16], &[0x16, 2, 0], &[0x17, 3, 3], &[]] {
+        assert!(!is_tls(other));
     }
 }

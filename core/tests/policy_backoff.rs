@@ -153,6 +153,17 @@ fn the_next_dial_of_a_host_is_known() {
 }
 
 #[test]
+fn what_is_wanted_is_known_until_a_drain() {
+    let mut clock = wanting(3);
+    let _ = clock.tell(initiator::Event::TargetSet { host: HostId(1), count: 2 });
+    let _ = clock.tell(initiator::Event::TargetSet { host: HostId(2), count: 0 });
+    let targets = clock.machine.targets();
+    assert_eq!((targets.hosts, targets.tunnels), (2, 5));
+    let _ = clock.tell(initiator::Event::DrainRequested { grace: Duration::from_secs(1) });
+    assert_eq!(clock.machine.targets().tunnels, 0);
+}
+
+#[test]
 fn two_flaps_limit_dials_and_one_does_not() {
     let mut clock = wanting(2);
     let ((first, _), (pending, _)) = (dialled(&mut clock), dialled(&mut clock));

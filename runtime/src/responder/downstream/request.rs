@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{HeaderValue, Method, Version};
+use http::{HeaderValue, Method, Request, Version};
 use revtun_core::http::is_host;
 use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
 use revtun_core::responder::{Target, TargetName};
@@ -17,7 +17,7 @@ const NODE: HeaderName = HeaderName::from_static("x-node-id");
 const CLUSTER: HeaderName = HeaderName::from_static("x-cluster-id");
 const TENANT: HeaderName = HeaderName::from_static("x-tenant-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The host of a request of HTTP/1.0 that names none.
+/// The host of a request that need not name one.
 const NO_HOST: &str = "localhost";
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -127,6 +127,12 @@ fn refuse_unsupported(head: &Parts) -> Result<(), LocalReply> {
         return Err(LocalReply::UpgradeUnsupported);
     }
     Ok(())
+}
+
+/// Names the host in a header where a caller in this process does not: in its URL or nowhere, since no connection asks it to.
+pub(super) fn name_host<B>(request: &mut Request<B>) {
+    let host = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    request.headers_mut().entry(HOST).or_insert(host.unwrap_or(HeaderValue::from_static(NO_HOST)));
 }
 
 /// The host: that of the request target, or else of the header (RFC 9112 §3.2.2). Only a request of HTTP/1.0 may have none.

@@ -11,6 +11,7 @@ use super::caller::Caller;
 use super::header_limit::HeaderLimit;
 use super::local_replies::LocalReplies;
 use super::proxy_request::{ProxyBody, ProxyRequest};
+use super::request::name_host;
 use super::retry::Retry;
 use super::route::Route;
 use super::send::SendOnTunnel;
@@ -49,7 +50,8 @@ pub(in crate::responder) async fn proxy<W: World, B: ProxyBody>(
     activity: &Arc<Activity>,
     request: Request<B>,
 ) -> Result<Response<LeasedBody<W>>, LocalReply> {
-    let request = request.map(|body| DownstreamBody::new(body, activity));
+    let mut request = request.map(|body| DownstreamBody::new(body, activity));
+    name_host(&mut request);
     let mut request = ProxyRequest::new(request);
     let layers = layers(context, None);
     tokio::select! {
