@@ -327,7 +327,7 @@ fn answers_that_are_large_or_never_the_same_do_not_fill_the_memory() {
         for host in forgotten {
             let _ = name.step(Event::Forgotten { host });
         }
-        assert!(name.hosts.known.len() <= MAX_ADDRESSES + 64, "{}", name.hosts.known.len());
+        assert!(name.hosts.known.len() <= MAX_ADDRESSES + 64);
     }
 }
 
@@ -378,7 +378,8 @@ fn random_answers_never_drain_the_last_host_that_is_up() {
             } else {
                 kept += 1;
             }
-            assert!(name.hosts.deadline().is_none_or(|at| at >= name.now || name.hosts.next_resolve(0) == Some(at)));
+            let (deadline, resolve) = (name.hosts.deadline(), name.hosts.next_resolve(0));
+            assert!(deadline.is_none() || deadline >= Some(name.now) || deadline == resolve);
         }
     }
     assert!(drained > 100 && kept > 10_000, "{drained} {kept}");

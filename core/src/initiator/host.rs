@@ -95,17 +95,7 @@ impl Initiator {
     /// When the host is dialled next; none while that is not decided: it has what it shall have, or a dial is under way.
     #[must_use]
     pub fn next_dial(&self, host: HostId) -> Option<Instant> {
-        match self.hosts.get(&host)?.alarm.get()? {
-            (at, Timer::Dial(_)) => Some(at),
-            (
-                _,
-                Timer::Shed(_)
-                | Timer::ConnectTimeout(_)
-                | Timer::HandshakeTimeout(_)
-                | Timer::Silence(_)
-                | Timer::Grace(_)
-                | Timer::DrainEnd,
-            ) => None,
-        }
+        let (at, timer) = self.hosts.get(&host)?.alarm.get()?;
+        matches!(timer, Timer::Dial(_)).then_some(at)
     }
 }

@@ -159,10 +159,10 @@ impl Admission {
         }
         let (_, network) = self.by_count.last().filter(|(count, _)| *count > 1)?;
         let sites = self.sites.range(Site(network.0)..=Site(network.last()));
-        let (site, _) = sites.max_by_key(|(_, count)| **count)?;
+        let (site, _) = sites.max_by_key(|(_, count)| **count).expect("a network with handshakes has a site");
         let sources = self.pending.range(Source(site.0)..=Source(site.last()));
-        let (source, ids) = sources.max_by_key(|(_, ids)| ids.len())?;
-        let (source, id) = (*source, any(ids, dice)?);
+        let (source, ids) = sources.max_by_key(|(_, ids)| ids.len()).expect("a site with handshakes has a source");
+        let (source, id) = (*source, any(ids, dice));
         self.release(source, id);
         self.dropped.insert(id);
         Some(id)
@@ -197,10 +197,11 @@ fn take(full_at: &mut Instant, now: Instant, refill: Duration) -> bool {
 }
 
 /// One of `ids`, by the dice: the first behind a random slot.
-fn any(ids: &BTreeSet<TunnelId>, dice: u64) -> Option<TunnelId> {
-    let (first, last) = (ids.first()?.slot() as u64, ids.last()?.slot() as u64);
-    let slot = u32::try_from(first + dice % (last - first + 1)).ok()?;
-    ids.range(TunnelId::new(slot, 0)..).next().copied()
+fn any(ids: &BTreeSet<TunnelId>, dice: u64) -> TunnelId {
+    let some = "a source that is known has handshakes";
+    let (first, last) = (ids.first().expect(some).slot() as u64, ids.last().expect(some).slot() as u64);
+    let slot = u32::try_from(first + dice % (last - first + 1)).expect("slots are numbers of 32 bits");
+    *ids.range(TunnelId::new(slot, 0)..).next().expect("the last slot is not passed over")
 }
 
 #[cfg(test)]
