@@ -108,8 +108,8 @@ fn serial(text: &str) -> Option<Box<[u8]>> {
     if digits.len() % 2 == 1 {
         digits.insert(0, '0');
     }
-    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).ok();
-    let bytes = (0..digits.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()?;
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("two hexadecimal digits are a byte");
+    let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
     Some(without_zeros(&bytes).into())
 }
 

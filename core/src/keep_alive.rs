@@ -122,6 +122,7 @@ mod tests {
         assert_eq!(keep_alive.next(at(3)), Next::Probe);
         assert!(keep_alive.is_probing());
         keep_alive.answered(at(4));
+        assert!(!keep_alive.is_probing());
         assert_eq!(keep_alive.next(at(4)), Next::Wait(at(6)));
     }
 
