@@ -45,7 +45,8 @@ CallerOf(e) == CHOOSE c \in Callers : m.at[c] = "away" /\ Target(c) = TargetOf(e
 Meant(e) ==
   LET ours(t) == HasTenant(e) => tenant[t] = e.tenant
   IN CASE e.scope = "Tenant" -> {t \in Members(m) : ours(t)}
-       [] e.scope = "Tunnel" -> {t \in Members(m) : Id(t) = e.tunnel}
+       \* Why one tunnel is drained is all the same: what proved its identity may have ended.
+       [] e.scope \in {"Tunnel", "Expired", "Revoked"} -> {t \in Members(m) : Id(t) = e.tunnel}
        [] e.scope = "Target" -> IF e.name = "Node"
                                THEN {t \in Members(m) : ours(t) /\ m.peer[t].node = e.node}
                                ELSE {t \in Members(m) : ours(t) /\ m.peer[t].cluster = e.cluster}
@@ -151,15 +152,16 @@ Rejections(e) ==
     [] Crowded(PeerOf(e))            -> {"cluster-full"}
     [] OTHER                         -> {"node-full"}
 
-\* Why a tunnel that had streams to finish goes is known; who had wanted it to go is not.
+\* Why a tunnel that had streams to finish goes is known; who had wanted it to go is not, nor what ended that proved its identity.
+Lapses == {"CredentialsExpired", "CredentialsRevoked"}
 CloseReasons(e, t) ==
-  CASE e.a = "HandshakeTimeout"               -> {"HandshakeTimeout"}
+  CASE e.a = "HandshakeTimeout"               -> {"HandshakeTimeout", "HandshakeDropped"}
     [] e.a = "EchoTimeout"                    -> {"PingTimeout"}
     [] e.a = "Silence"                        -> {"Silent"}
     [] e.a = "Linger"                         -> IF m.stage[t] = "rejected" THEN {"LingerTimeout"}
-                                                 ELSE {"Drained", "Superseded"}
-    [] e.a \in {"Grace", "Drain"}             -> {"GraceExpired"}
-    [] e.a \in {"Released", "GoawayReceived"} -> {"Drained"}
+                                                 ELSE {"Drained", "Superseded"} \cup Lapses
+    [] e.a \in {"Grace", "Drain"}             -> {"GraceExpired"} \cup Lapses
+    [] e.a \in {"Released", "GoawayReceived"} -> {"Drained"} \cup Lapses
     [] e.a = "HandshakeReceived"              -> {"Evicted"}
 
 Refusals(e) ==
