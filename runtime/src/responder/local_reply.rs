@@ -28,6 +28,8 @@ pub enum LocalReply {
     ConnectUnsupported,
     /// There is no tunnel to the node or cluster, and none came up in time.
     NoTunnel,
+    /// The request names a node without its cluster, and nodes of several clusters have that name.
+    AmbiguousNode,
     /// Every tunnel to the node or cluster carries as many requests as it may.
     Saturated,
     /// As many requests wait for a tunnel as may.
@@ -50,13 +52,14 @@ pub enum LocalReply {
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
         Self::IllegalHost,
         Self::ConnectUnsupported,
         Self::NoTunnel,
+        Self::AmbiguousNode,
         Self::Saturated,
         Self::TooManyWaiting,
         Self::TenantSaturated,
@@ -78,6 +81,7 @@ impl LocalReply {
             Self::IllegalHost => "illegal-host",
             Self::ConnectUnsupported => "connect-unsupported",
             Self::NoTunnel => "no-tunnel",
+            Self::AmbiguousNode => "ambiguous-node",
             Self::Saturated => "saturated",
             Self::TooManyWaiting => "too-many-waiting",
             Self::TenantSaturated => "tenant-saturated",
@@ -96,6 +100,7 @@ impl LocalReply {
         match self {
             Self::NoTarget | Self::IllegalTarget | Self::NoTenant | Self::IllegalHost => StatusCode::BAD_REQUEST,
             Self::ConnectUnsupported => StatusCode::NOT_IMPLEMENTED,
+            Self::AmbiguousNode => StatusCode::CONFLICT,
             Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::TunnelLost => StatusCode::BAD_GATEWAY,
@@ -114,6 +119,7 @@ impl LocalReply {
             Self::IllegalHost => "The host header is not a host.\n",
             Self::ConnectUnsupported => "CONNECT is not supported.\n",
             Self::NoTunnel => "No tunnel to this node or cluster.\n",
+            Self::AmbiguousNode => "Nodes of several clusters have this name; name the cluster in x-cluster-id, too.\n",
             Self::Saturated => "Every tunnel to this node or cluster has as many requests as it may.\n",
             Self::TooManyWaiting => "Too many requests wait for a tunnel.\n",
             Self::TenantSaturated => "This tenant has too many requests in flight.\n",
@@ -148,6 +154,7 @@ impl From<Refusal> for LocalReply {
         match refusal {
             Refusal::MissingTenant => Self::NoTenant,
             Refusal::NoTunnel => Self::NoTunnel,
+            Refusal::AmbiguousNode => Self::AmbiguousNode,
             Refusal::Saturated => Self::Saturated,
             Refusal::QueueFull => Self::TooManyWaiting,
             Refusal::TenantSaturated => Self::TenantSaturated,
