@@ -9,7 +9,7 @@ use revtun_core::TunnelId;
 use revtun_core::handshake::{Instance, Rejection};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{
-    self, DrainScope, Handshake, Refusal, Responder, Source, Stage, StreamId, Target, TargetName, Verdict,
+    self, DrainScope, Handshake, Refusal, Responder, Source, StreamId, Target, TargetName, Verdict,
 };
 
 const MAX: u64 = u64::MAX;
@@ -391,25 +391,4 @@ fn a_responders_drain_refuses_sends_goaway_waits_and_ends() {
     assert_eq!(clock.now.since(began).as_secs(), 1);
     assert_eq!(clock.fire(), [closed(busy, responder::CloseReason::GraceExpired), responder::Effect::Drained]);
     assert_eq!(clock.now.since(began).as_secs(), 30);
-}
-
-#[test]
-fn how_many_a_drain_would_concern_is_known_before() {
-    let mut clock = Clock::new(Responder::new(responder::Config::default()));
-    let (first, _) = greet(&mut clock, "a", instance(1));
-    let (second, _) = greet(&mut clock, "b", instance(2));
-    let pending = clock.tell(responder::Event::Accepted { source: Source(1) });
-    let [responder::Effect::Admit { tunnel: handshaking }] = pending[..] else { panic!("{pending:?}") };
-    let count = |clock: &Clock<Responder>, scope| clock.machine.drainable(&scope);
-    assert_eq!(count(&clock, DrainScope::All), 2);
-    assert_eq!(count(&clock, DrainScope::Tenant(TenantId::new("t").expect("legal"))), 2);
-    assert_eq!(count(&clock, DrainScope::Tenant(TenantId::new("u").expect("legal"))), 0);
-    assert_eq!(count(&clock, DrainScope::Target(node("a"))), 1);
-    assert_eq!(count(&clock, DrainScope::Tunnel(second)), 1);
-    assert_eq!(count(&clock, DrainScope::Tunnel(handshaking)), 0);
-    let _ = clock
-        .tell(responder::Event::DrainRequested { scope: DrainScope::Target(node("a")), grace: Duration::from_secs(1) });
-    assert_eq!(count(&clock, DrainScope::All), 1);
-    assert_eq!(clock.machine.tunnel(first).map(|view| view.stage), Some(Stage::Draining));
-    assert_eq!(clock.machine.tunnel(TunnelId::new(99, 0)), None);
 }

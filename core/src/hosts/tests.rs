@@ -384,32 +384,3 @@ fn random_answers_never_drain_the_last_host_that_is_up() {
     }
     assert!(drained > 100 && kept > 10_000, "{drained} {kept}");
 }
-
-#[test]
-fn each_choice_of_families_has_a_name_of_its_own() {
-    let names: BTreeSet<_> = LookupFamily::ALL.iter().map(|family| family.name()).collect();
-    assert_eq!(names.len(), LookupFamily::ALL.len());
-}
-
-#[test]
-fn what_is_not_known_changes_nothing() {
-    let mut hosts = Hosts::new(Config::default(), &initiator::Config::default(), 1);
-    let before = hosts.clone();
-    let env = Env { now: Instant::EPOCH, dice: 0 };
-    let (host, endpoint) = (HostId(9), 9);
-    for event in [
-        Event::Resolved { endpoint, addresses: &[v4(1)] },
-        Event::ResolveFailed { endpoint },
-        Event::Up { host },
-        Event::Down { host },
-        Event::DialFailed { host },
-        Event::Forgotten { host },
-    ] {
-        assert_eq!(hosts.step(env, event), []);
-    }
-    assert_eq!(hosts.literal(endpoint, v4(1)), []);
-    assert_eq!(hosts.first_dial(host, 7), 7);
-    hosts.accepted(host);
-    assert_eq!((hosts.endpoint(host), hosts.next_resolve(endpoint)), (None, None));
-    assert_eq!(hosts, before);
-}
