@@ -246,15 +246,13 @@ impl<W: World> ResponderHandle<W> {
         tracing::info!(?grace, "draining");
         self.advance(Phase::Draining);
         let mut shutdown = Shutdown::begin(world.now(), grace);
-        let mut callers_gone = false;
         while shutdown.stage() != Stage::Stopped {
             let event = tokio::select! {
                 biased;
-                () = self.phase.closed(), if !callers_gone => shutdown::Event::CallersGone,
+                () = self.phase.closed(), if !shutdown.callers_gone() => shutdown::Event::CallersGone,
                 () = self.context.shared.drained(), if shutdown.stage() == Stage::DrainTunnels => shutdown::Event::TunnelsGone,
                 () = sleep_until(world, shutdown.deadline()) => shutdown::Event::Tick,
             };
-            callers_gone |= event == shutdown::Event::CallersGone;
             if shutdown.step(world.now(), event) == Some(Stage::DrainTunnels) {
                 let grace = shutdown.grace(world.now());
                 self.context.report(Event::DrainRequested { scope: DrainScope::All, grace });

@@ -75,6 +75,12 @@ impl Shutdown {
         self.stage
     }
 
+    /// Whether [`Event::CallersGone`] has come.
+    #[must_use]
+    pub const fn callers_gone(&self) -> bool {
+        self.callers_gone
+    }
+
     /// What is left of the grace.
     #[must_use]
     pub fn grace(&self, now: Instant) -> Duration {
@@ -128,6 +134,7 @@ mod tests {
         let mut shutdown = Shutdown::begin(at(0), GRACE);
         assert_eq!(shutdown.step(at(1000), Event::Tick), Some(Stage::DrainTunnels));
         assert_eq!(shutdown.step(at(1500), Event::CallersGone), None);
+        assert!(shutdown.callers_gone());
         assert_eq!(shutdown.step(at(2000), Event::TunnelsGone), Some(Stage::Stopped));
     }
 

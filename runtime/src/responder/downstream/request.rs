@@ -94,7 +94,7 @@ pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool)
         append_forwarded_for(&mut head.headers, caller);
         head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
     }
-    // ByteCounts: the first clone would allocate.
+    // Taken and not cloned: the first clone of its bytes would allocate.
     let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
     let mut uri = http::uri::Parts::default();
     uri.path_and_query = Some(match path {
