@@ -26,9 +26,9 @@ pub(super) fn run(given: &Given) -> Result<(), CliError> {
     let mut settings = loaded.settings.responder.clone().unwrap_or_default();
     loaded.check(&settings.missing())?;
     let descriptors = Descriptors::share(&mut settings, process::raise_descriptor_limit());
-    let journals = Journals::create(settings.journal.as_deref(), 1)?;
+    let journals = Journals::create(settings.process.journal.as_deref(), 1)?;
     let journal = journals.of(0);
-    let outcome = process::on_threads(settings.threads, serve(settings, journal, descriptors));
+    let outcome = process::on_threads(settings.process.threads, serve(settings, journal, descriptors));
     journals.finish();
     outcome
 }
@@ -134,7 +134,7 @@ async fn serve(settings: ResponderSettings, journal: Journal, descriptors: Descr
     let handle = responder::start(world.with_journal(journal), config).await;
     let handle = Arc::new(handle.map_err(|error| not_started(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);
-    let admin = process::admin(settings.admin_listen, &settings.admin_hosts, descriptors.shares.admin);
+    let admin = process::admin(settings.process.admin_listen, &settings.process.admin_hosts, descriptors.shares.admin);
     let admin = admin::start(&world, admin, Logged(subject)).await;
     let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
     descriptors.log();
@@ -142,7 +142,10 @@ async fn serve(settings: ResponderSettings, journal: Journal, descriptors: Descr
     process::announce("egress", handle.egress_addr());
     process::announce("admin", admin.addr());
     let drained = async {
-        let grace = signals.until_drain(&world, &admin, settings.shutdown_delay).await.unwrap_or(settings.drain_grace);
+        let grace = signals
+            .until_drain(&world, &admin, settings.process.shutdown_delay)
+            .await
+            .unwrap_or(settings.process.drain_grace);
         handle.drain(grace).await;
     };
     tokio::select! {
