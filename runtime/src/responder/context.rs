@@ -7,6 +7,7 @@ use revtun_core::handshake::Rules;
 use revtun_core::responder::{Config, Event};
 
 use super::counters::Counters;
+use super::date::DateCache;
 use super::revocation::Revocation;
 use super::shared::Shared;
 use crate::http::{HttpLimits, IdleTimeout};
@@ -29,6 +30,8 @@ pub(super) struct Context<W: World> {
     pub(super) egress_tls: Option<Server>,
     pub(super) shared: Arc<Shared<W>>,
     pub(super) counters: Counters,
+    /// The date of responses to callers.
+    pub(super) dates: DateCache,
 }
 
 impl<W: World> Context<W> {

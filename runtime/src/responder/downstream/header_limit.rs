@@ -3,7 +3,7 @@
 use http::Version;
 
 use super::proxy_request::{ProxyBody, ProxyRequest};
-use crate::http::{HttpService, header_list_bytes};
+use crate::http::HttpService;
 use crate::responder::local_reply::LocalReply;
 
 /// Refuses requests with larger headers. In HTTP/2 the h2 library does so.
@@ -29,7 +29,7 @@ where
 
     async fn call(&self, request: &'r mut ProxyRequest<B>) -> Result<S::Response, LocalReply> {
         let http1 = request.head.version < Version::HTTP_2;
-        if http1 && header_list_bytes(&request.head.headers) > self.max_bytes as usize {
+        if http1 && request.summary.list_bytes > self.max_bytes as usize {
             return Err(LocalReply::HeadersTooLarge);
         }
         self.inner.call(request).await
@@ -44,6 +44,7 @@ mod tests {
 
     use super::super::proxy_request::without_body;
     use super::*;
+    use crate::http::header_list_bytes;
     use crate::http::testing::FromFn;
 
     #[tokio::test]

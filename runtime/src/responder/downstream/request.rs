@@ -10,7 +10,7 @@ use revtun_core::http::is_host;
 use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
 use revtun_core::responder::{Target, TargetName};
 
-use crate::http::{is_only_chunked, single_length, strip_hop_by_hop, tokens};
+use crate::http::{HeaderSummary, is_only_chunked, single_length, strip_hop_by_hop, tokens};
 use crate::responder::local_reply::LocalReply;
 
 const NODE: HeaderName = HeaderName::from_static("x-node-id");
@@ -78,20 +78,36 @@ pub(super) fn address(caller: IpAddr) -> HeaderValue {
 
 /// Makes the head of a request from `caller` that of a request on a tunnel: hop-by-hop headers are removed, `x-forwarded-*`
 /// added if the caller has an address, all else stays.
-pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool) -> Result<(), LocalReply> {
-    refuse_unsupported(head)?;
+/// `summary` is that of its headers.
+pub(super) fn prepare(
+    head: &mut Parts,
+    summary: HeaderSummary,
+    caller: Option<&HeaderValue>,
+    tls: bool,
+) -> Result<(), LocalReply> {
+    if head.method == Method::CONNECT {
+        return Err(LocalReply::ConnectUnsupported);
+    }
+    if summary.has_hop_by_hop {
+        refuse_unsupported(&head.headers)?;
+    }
     let authority = authority(head)?;
     check_path(head)?;
     count_forwards(head)?;
-    single_length(&mut head.headers).map_err(|_| LocalReply::RequestIncomplete)?;
+    if summary.has_content_length {
+        single_length(&mut head.headers).map_err(|_| LocalReply::RequestIncomplete)?;
+    }
     head.headers.remove(HOST);
     // In HTTP/1.0 nobody expects anything (RFC 9110 §10.1.1).
     if head.version <= Version::HTTP_10 {
         head.headers.remove(EXPECT);
     }
-    strip_hop_by_hop(&mut head.headers);
+    if summary.has_hop_by_hop {
+        strip_hop_by_hop(&mut head.headers);
+    }
     if let Some(caller) = caller {
-        append_forwarded_for(&mut head.headers, caller);
+        let list = if summary.has_forwarded_for { append(&head.headers, caller) } else { caller.clone() };
+        head.headers.insert(FORWARDED_FOR, list);
         head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
     }
     // Taken and not cloned: the first clone of its bytes would allocate.
@@ -114,15 +130,12 @@ pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool)
 
 /// Refuses what is not carried. An upgrade to h2c is ignored, as it is by every server that speaks HTTP/2 otherwise
 /// (RFC 9113 §3.1): clients offer it without need.
-fn refuse_unsupported(head: &Parts) -> Result<(), LocalReply> {
-    if head.method == Method::CONNECT {
-        return Err(LocalReply::ConnectUnsupported);
-    }
-    if head.headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(&head.headers) {
+fn refuse_unsupported(headers: &HeaderMap) -> Result<(), LocalReply> {
+    if headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(headers) {
         return Err(LocalReply::CodingUnsupported);
     }
-    let is_upgrade = tokens(&head.headers, CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"));
-    let mut protocols = tokens(&head.headers, UPGRADE);
+    let is_upgrade = tokens(headers, CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"));
+    let mut protocols = tokens(headers, UPGRADE);
     if is_upgrade && protocols.any(|protocol| !protocol.eq_ignore_ascii_case("h2c")) {
         return Err(LocalReply::UpgradeUnsupported);
     }
@@ -181,17 +194,16 @@ fn count_forwards(head: &mut Parts) -> Result<(), LocalReply> {
     Ok(())
 }
 
-fn append_forwarded_for(headers: &mut HeaderMap, caller: &HeaderValue) {
+/// The list of `x-forwarded-for` with `caller` behind.
+fn append(headers: &HeaderMap, caller: &HeaderValue) -> HeaderValue {
     let earlier = headers.get_all(FORWARDED_FOR).into_iter().map(HeaderValue::as_bytes);
     let mut list = earlier.collect::<Vec<_>>().join(&b", "[..]);
-    let list = if list.is_empty() {
-        caller.clone()
-    } else {
-        list.extend_from_slice(b", ");
-        list.extend_from_slice(caller.as_bytes());
-        HeaderValue::from_bytes(&list).expect("header values joined by commas are a header value")
-    };
-    headers.insert(FORWARDED_FOR, list);
+    if list.is_empty() {
+        return caller.clone();
+    }
+    list.extend_from_slice(b", ");
+    list.extend_from_slice(caller.as_bytes());
+    HeaderValue::from_bytes(&list).expect("header values joined by commas are a header value")
 }
 
 #[cfg(test)]
@@ -209,13 +221,18 @@ mod tests {
     }
 
     fn rejection(request: http::request::Builder) -> LocalReply {
-        prepare(&mut head(request), Some(&address(CALLER)), false).unwrap_err()
+        prepare_head(&mut head(request)).unwrap_err()
     }
 
     fn prepared(request: http::request::Builder) -> Parts {
         let mut head = head(request);
-        prepare(&mut head, Some(&address(CALLER)), false).unwrap();
+        prepare_head(&mut head).unwrap();
         head
+    }
+
+    fn prepare_head(head: &mut Parts) -> Result<(), LocalReply> {
+        let summary = HeaderSummary::of(&head.headers);
+        prepare(head, summary, Some(&address(CALLER)), false)
     }
 
     fn target(request: http::request::Builder, tenant_isolation: bool) -> Result<TargetHeaders, LocalReply> {
