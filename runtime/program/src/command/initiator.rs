@@ -10,7 +10,7 @@ use revtun::upstream::Forward;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
 use revtun_core::descriptors::DescriptorShares;
-use revtun_program::admin::{self, InitiatorSubject};
+use revtun_program::admin::InitiatorSubject;
 use revtun_program::config::{ConfigError, End, InitiatorSettings};
 use tokio::sync::watch;
 
@@ -18,7 +18,7 @@ use super::journals::Journals;
 use super::process::{self, Loaded};
 use crate::cli::Given;
 use crate::error::CliError;
-use crate::log::{self, Logged};
+use crate::log;
 use crate::signals::Signals;
 
 type Listeners = Vec<(Address, InitiatorHandle<Tokio>)>;
@@ -48,15 +48,10 @@ async fn serve(
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(CliError::user)?;
     let listeners = Arc::new(start(&world, plans, tls, journals).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.process.drain_grace, certificates);
-    let admin = process::admin(settings.process.admin_listen, &settings.process.admin_hosts, admin_connections);
-    let admin = admin::start(&world, admin, Logged(subject)).await;
-    let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
+    let admin = process::start_admin(&world, &settings.process, admin_connections, subject).await?;
     process::announce("admin", admin.addr());
     let drained = async {
-        let grace = signals
-            .until_drain(&world, &admin, settings.process.shutdown_delay)
-            .await
-            .unwrap_or(settings.process.drain_grace);
+        let grace = signals.until_drain(&world, &admin, &settings.process).await;
         for (_, listener) in listeners.iter() {
             listener.drain(grace);
         }
