@@ -160,8 +160,7 @@ impl<W: World> Http1Io<W> {
     /// has bytes of the previous response are too late when these are written, and dropped.
     fn poll_interim(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.interim.is_empty() {
-            let came = self.activity.interim.take();
-            if self.between_messages && !came.is_empty() {
+            if let Some(came) = self.activity.interim.take().filter(|_| self.between_messages) {
                 self.interim = encode(&came);
             }
         }
