@@ -106,6 +106,8 @@ pub(crate) struct HeaderSummary {
     pub(crate) list_bytes: usize,
     /// Whether there is anything for [`strip_hop_by_hop`], such as `transfer-encoding`, `connection` and `upgrade`.
     pub(crate) has_hop_by_hop: bool,
+    /// How often `host` is there.
+    pub(crate) hosts: usize,
     pub(crate) has_content_length: bool,
     pub(crate) has_cookie: bool,
     pub(crate) has_expect: bool,
@@ -120,6 +122,7 @@ impl HeaderSummary {
             // By their lengths first: most names have another one, and need no comparison.
             let name = name.as_str();
             match name.len() {
+                4 => summary.hosts += usize::from(name == "host"),
                 6 => {
                     summary.has_cookie |= name == "cookie";
                     summary.has_expect |= name == "expect";
@@ -194,6 +197,7 @@ mod tests {
             let expected = HeaderSummary {
                 list_bytes: header_list_bytes(&headers),
                 has_hop_by_hop: HOP_BY_HOP.into_iter().any(has),
+                hosts: headers.get_all("host").iter().count(),
                 has_content_length: has("content-length"),
                 has_cookie: has("cookie"),
                 has_expect: has("expect"),

@@ -141,26 +141,25 @@ where
     type Response = Response<TimeoutBody<B>>;
     type Error = S::Error;
 
-    fn call(&self, request: R) -> impl Future<Output = Result<Self::Response, S::Error>> + Send {
-        // Called at once: the request need not be kept for the first poll.
-        until_idle(self.activity, self.inner.call(request))
+    async fn call(&self, request: R) -> Result<Self::Response, S::Error> {
+        let mut response = pin!(self.inner.call(request));
+        poll_fn(|task| poll_until_idle(self.activity, response.as_mut(), task)).await
     }
 }
 
 /// The response, with a body that is a [`TimeoutBody`], unless its request has timed out before.
-pub(crate) async fn until_idle<B: Body, E: From<StreamIdle>>(
+pub(crate) fn poll_until_idle<B: Body, E: From<StreamIdle>>(
     activity: &Arc<Activity>,
-    response: impl Future<Output = Result<Response<B>, E>>,
-) -> Result<Response<TimeoutBody<B>>, E> {
-    let mut response = pin!(response);
-    poll_fn(|task| match response.as_mut().poll(task) {
+    response: Pin<&mut impl Future<Output = Result<Response<B>, E>>>,
+    task: &mut Context<'_>,
+) -> Poll<Result<Response<TimeoutBody<B>>, E>> {
+    match response.poll(task) {
         Poll::Ready(response) => {
             Poll::Ready(response.map(|response| response.map(|body| TimeoutBody::new(body, activity))))
         }
         Poll::Pending if activity.has_timed_out() => Poll::Ready(Err(StreamIdle.into())),
         Poll::Pending => Poll::Pending,
-    })
-    .await
+    }
 }
 
 #[cfg(test)]
