@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   runtime/src/responder/{shared,tick,handle,command}.rs       ─┐ included by path, as they ship
-//!   runtime/src/{pump,counter}.rs, runtime/src/tls/keep.rs       ─┤
+//!   runtime/src/{pump,counter}.rs, runtime/src/tls/reload.rs    ─┤
 //!                                                               ├──▶ tests/loom     small models, every order
 //!   tests/stage: sync.rs, world.rs, … in place of the rest      ─┘──▶ tests/shuttle  whole lives, random and PCT orders
 //! ```
