@@ -18,7 +18,8 @@
 //! [`identity`], [`binding`], [`token`], [`deny`], [`handshake`], [`rping`], [`h2frame`]. Small policies beside them: [`hosts`] says
 //! which addresses of a name get tunnels, [`happy_eyeballs`] in which order those of a service are tried, [`keep_alive`]
 //! when a quiet tunnel is probed; [`idle_timeout`] ends requests that make no progress, [`rate_limit`] and [`outage`]
-//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open. [`journal`]
+//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open;
+//! [`forwarding`] and [`network`] say whose word counts about where a request comes from. [`journal`]
 //! is how runs are written down and replayed.
 #![no_std]
 
@@ -32,6 +33,7 @@ pub mod connections;
 pub mod deny;
 pub mod descriptors;
 mod effects;
+pub mod forwarding;
 pub mod h2frame;
 pub mod handshake;
 pub mod happy_eyeballs;
@@ -43,6 +45,7 @@ pub mod initiator;
 pub mod journal;
 pub mod keep_alive;
 pub mod machine;
+pub mod network;
 pub mod outage;
 pub mod rate_limit;
 pub mod responder;

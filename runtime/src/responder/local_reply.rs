@@ -30,6 +30,8 @@ pub enum LocalReply {
     IllegalHost,
     /// The request target is neither a path nor a URL, or is `*` and the method is not OPTIONS.
     IllegalPath,
+    /// `connection` lists a header that is for the service.
+    IllegalConnection,
     /// The body has a transfer coding other than chunked.
     CodingUnsupported,
     /// The request asks for another protocol than HTTP on its connection.
@@ -62,6 +64,8 @@ pub enum LocalReply {
     Timeout,
     /// The request's headers are larger than allowed.
     HeadersTooLarge,
+    /// The request has more headers than allowed.
+    TooManyHeaders,
     /// The request's headers are larger than the initiator accepts.
     HeadersTooLargeForNode,
     /// The request cannot be sent over HTTP/2.
@@ -72,12 +76,13 @@ pub enum LocalReply {
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
         Self::IllegalHost,
         Self::IllegalPath,
+        Self::IllegalConnection,
         Self::CodingUnsupported,
         Self::UpgradeUnsupported,
         Self::NoMoreForwards,
@@ -94,6 +99,7 @@ impl LocalReply {
         Self::UpstreamProtocolError,
         Self::Timeout,
         Self::HeadersTooLarge,
+        Self::TooManyHeaders,
         Self::HeadersTooLargeForNode,
         Self::MalformedRequest,
         Self::StreamIdleTimeout,
@@ -108,6 +114,7 @@ impl LocalReply {
             Self::NoTenant => "no-tenant",
             Self::IllegalHost => "illegal-host",
             Self::IllegalPath => "illegal-path",
+            Self::IllegalConnection => "illegal-connection",
             Self::CodingUnsupported => "transfer-coding-unsupported",
             Self::UpgradeUnsupported => "upgrade-unsupported",
             Self::NoMoreForwards => "max-forwards",
@@ -124,6 +131,7 @@ impl LocalReply {
             Self::UpstreamProtocolError => "upstream-protocol-error",
             Self::Timeout => "timeout",
             Self::HeadersTooLarge => "headers-too-large",
+            Self::TooManyHeaders => "too-many-headers",
             Self::HeadersTooLargeForNode => "headers-too-large-for-node",
             Self::MalformedRequest => "malformed-request",
             Self::StreamIdleTimeout => "stream-idle-timeout",
@@ -139,6 +147,7 @@ impl LocalReply {
             | Self::NoTenant
             | Self::IllegalHost
             | Self::IllegalPath
+            | Self::IllegalConnection
             | Self::MalformedRequest
             | Self::RequestIncomplete => StatusCode::BAD_REQUEST,
             Self::ConnectUnsupported | Self::CodingUnsupported | Self::UpgradeUnsupported | Self::NoMoreForwards => {
@@ -148,7 +157,9 @@ impl LocalReply {
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::TunnelLost | Self::StreamReset | Self::UpstreamProtocolError => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::HeadersTooLarge | Self::HeadersTooLargeForNode => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadersTooLarge | Self::TooManyHeaders | Self::HeadersTooLargeForNode => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
             Self::StreamIdleTimeout => StatusCode::REQUEST_TIMEOUT,
         }
     }
@@ -161,6 +172,7 @@ impl LocalReply {
             Self::NoTenant => "Name the tenant in x-tenant-id.\n",
             Self::IllegalHost => "The request names no host, or none that is legal.\n",
             Self::IllegalPath => "The request target is neither a path nor a URL.\n",
+            Self::IllegalConnection => "The connection header lists a header that is for the service.\n",
             Self::CodingUnsupported => "No transfer coding but chunked is supported.\n",
             Self::UpgradeUnsupported => "Upgrades are not supported.\n",
             Self::NoMoreForwards => "max-forwards is zero.\n",
@@ -177,6 +189,7 @@ impl LocalReply {
             Self::UpstreamProtocolError => "The response is malformed, or its headers are too large.\n",
             Self::Timeout => "No response came in time.\n",
             Self::HeadersTooLarge => "The request's headers are too large.\n",
+            Self::TooManyHeaders => "The request has too many headers.\n",
             Self::HeadersTooLargeForNode => "The request's headers are larger than the node accepts.\n",
             Self::MalformedRequest => "The request cannot be sent on.\n",
             Self::StreamIdleTimeout => "The stream was idle for too long.\n",

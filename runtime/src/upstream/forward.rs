@@ -20,7 +20,7 @@ use super::pool::{Pool, UpstreamError, UpstreamResponseBody};
 use crate::error::with_sources;
 use crate::host_port::HostPort;
 use crate::http::{
-    RequestBody, expects_continue, is_only_chunked, join_cookies, local_reply, single_length, strip_hop_by_hop,
+    REASON, RequestBody, expects_continue, is_only_chunked, join_cookies, local_reply, single_length, strip_hop_by_hop,
 };
 use crate::world::World;
 
@@ -151,6 +151,8 @@ fn check_response<B>(response: &mut Response<B>) -> Result<(), BadResponse> {
         return Err(BadResponse { reason: "service-lengths", text });
     }
     strip_hop_by_hop(headers);
+    // Callers know by it that the service did not answer.
+    headers.remove(REASON);
     Ok(())
 }
 

@@ -6,8 +6,10 @@ use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Request, Version};
+use revtun_core::forwarding::{Claim, claim, may_be_connection_option};
 use revtun_core::http::is_host;
 use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
+use revtun_core::network::Networks;
 use revtun_core::responder::{Target, TargetName};
 
 use crate::http::{is_only_chunked, single_length, strip_hop_by_hop, tokens};
@@ -71,14 +73,26 @@ fn parsed<'a, T>(value: &'a HeaderValue, parse: impl FnOnce(&'a str) -> Result<T
     parse(text).map_err(|_| LocalReply::IllegalTarget)
 }
 
-/// A caller's address for `x-forwarded-for`; made once for each connection.
-pub(super) fn address(caller: IpAddr) -> HeaderValue {
-    HeaderValue::try_from(caller.to_canonical().to_string()).expect("an address is a header value")
+/// Where the requests of a connection come from; made once for each connection.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    /// As in `x-forwarded-for`.
+    address: HeaderValue,
+    /// What the caller says of hops before it counts.
+    is_trusted: bool,
 }
 
-/// Makes the head of a request from `caller` that of a request on a tunnel: hop-by-hop headers are removed, `x-forwarded-*`
-/// added if the caller has an address, all else stays.
-pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool) -> Result<(), LocalReply> {
+impl Origin {
+    /// That of connections from `caller`.
+    pub(super) fn new(caller: IpAddr, trusted_hops: &Networks) -> Self {
+        let address = HeaderValue::try_from(caller.to_canonical().to_string()).expect("an address is a header value");
+        Self { address, is_trusted: trusted_hops.contains(caller) }
+    }
+}
+
+/// Makes the head of a request that of a request on a tunnel: hop-by-hop headers are removed, and if it came from a connection what its
+/// caller cannot know, and `x-forwarded-*` added. All else stays.
+pub(super) fn prepare(head: &mut Parts, origin: Option<&Origin>, tls: bool) -> Result<(), LocalReply> {
     refuse_unsupported(head)?;
     let authority = authority(head)?;
     check_path(head)?;
@@ -90,8 +104,9 @@ pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool)
         head.headers.remove(EXPECT);
     }
     strip_hop_by_hop(&mut head.headers);
-    if let Some(caller) = caller {
-        append_forwarded_for(&mut head.headers, caller);
+    if let Some(origin) = origin {
+        remove_claims(&mut head.headers, origin.is_trusted);
+        append_forwarded_for(&mut head.headers, &origin.address);
         head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
     }
     // Taken and not cloned: the first clone of its bytes would allocate.
@@ -121,7 +136,13 @@ fn refuse_unsupported(head: &Parts) -> Result<(), LocalReply> {
     if head.headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(&head.headers) {
         return Err(LocalReply::CodingUnsupported);
     }
-    let is_upgrade = tokens(&head.headers, CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"));
+    let mut is_upgrade = false;
+    for option in tokens(&head.headers, CONNECTION) {
+        if !may_be_connection_option(option) {
+            return Err(LocalReply::IllegalConnection);
+        }
+        is_upgrade |= option.eq_ignore_ascii_case("upgrade");
+    }
     let mut protocols = tokens(&head.headers, UPGRADE);
     if is_upgrade && protocols.any(|protocol| !protocol.eq_ignore_ascii_case("h2c")) {
         return Err(LocalReply::UpgradeUnsupported);
@@ -181,6 +202,19 @@ fn count_forwards(head: &mut Parts) -> Result<(), LocalReply> {
     Ok(())
 }
 
+/// Removes what the caller says and cannot know, or must not say.
+fn remove_claims(headers: &mut HeaderMap, is_trusted: bool) {
+    let is_removed = |name: &&HeaderName| match claim(name.as_str()) {
+        None => false,
+        Some(Claim::Origin) => !is_trusted,
+        Some(Claim::Forged) => true,
+    };
+    let removed: Vec<_> = headers.keys().filter(is_removed).cloned().collect();
+    for name in removed {
+        headers.remove(name);
+    }
+}
+
 fn append_forwarded_for(headers: &mut HeaderMap, caller: &HeaderValue) {
     let earlier = headers.get_all(FORWARDED_FOR).into_iter().map(HeaderValue::as_bytes);
     let mut list = earlier.collect::<Vec<_>>().join(&b", "[..]);
@@ -209,13 +243,21 @@ mod tests {
     }
 
     fn rejection(request: http::request::Builder) -> LocalReply {
-        prepare(&mut head(request), Some(&address(CALLER)), false).unwrap_err()
+        prepare(&mut head(request), Some(&origin("")), false).unwrap_err()
     }
 
     fn prepared(request: http::request::Builder) -> Parts {
+        prepared_from(&origin("192.0.2.0/24"), request)
+    }
+
+    fn prepared_from(origin: &Origin, request: http::request::Builder) -> Parts {
         let mut head = head(request);
-        prepare(&mut head, Some(&address(CALLER)), false).unwrap();
+        prepare(&mut head, Some(origin), false).unwrap();
         head
+    }
+
+    fn origin(trusted_hops: &str) -> Origin {
+        Origin::new(CALLER, &Networks::parse(trusted_hops).unwrap())
     }
 
     fn target(request: http::request::Builder, tenant_isolation: bool) -> Result<TargetHeaders, LocalReply> {
@@ -305,6 +347,44 @@ mod tests {
         assert_eq!(prepared(options("5")).headers[MAX_FORWARDS], "4");
         assert_eq!(rejection(options("0")), LocalReply::NoMoreForwards);
         assert_eq!(prepared(get("/").header(HOST, "a").header(MAX_FORWARDS, "0")).headers[MAX_FORWARDS], "0");
+    }
+
+    #[test]
+    fn only_a_trusted_hop_says_where_a_request_comes_from() {
+        let request = || {
+            let claims =
+                ["forwarded", "x-forwarded-for", "x-forwarded-client-cert", "x-revtun-caller", "x_forwarded_for"];
+            let others = ["x-user", "x_user", "authorization"];
+            claims
+                .into_iter()
+                .chain(others)
+                .fold(get("/").header(HOST, "a"), |request, name| request.header(name, "it"))
+        };
+        let names = |head: Parts| {
+            let mut names: Vec<_> = head.headers.keys().map(HeaderName::to_string).collect();
+            names.sort();
+            names
+        };
+        let others = ["authorization", "x-forwarded-for", "x-forwarded-proto", "x-user", "x_user"];
+        let stranger = prepared_from(&origin("10.0.0.0/8"), request());
+        assert_eq!(stranger.headers[FORWARDED_FOR], "192.0.2.7");
+        assert_eq!(names(stranger), others);
+        let hop = prepared_from(&origin("192.0.2.7"), request());
+        assert_eq!(hop.headers[FORWARDED_FOR], "it, 192.0.2.7");
+        let all = [&others[..1], &["forwarded", "x-forwarded-client-cert"], &others[1..]].concat();
+        assert_eq!(names(hop), all);
+        let mut in_this_process = head(request());
+        prepare(&mut in_this_process, None, false).unwrap();
+        assert_eq!(in_this_process.headers.len(), 8);
+    }
+
+    #[test]
+    fn a_caller_has_nothing_removed_that_is_for_the_service() {
+        for option in ["x-forwarded-for", "keep-alive, Authorization", "X-Tenant-Id"] {
+            assert_eq!(rejection(get("/").header(HOST, "a").header(CONNECTION, option)), LocalReply::IllegalConnection);
+        }
+        let head = prepared(get("/").header(HOST, "a").header(CONNECTION, "x-mine").header("x-mine", "1"));
+        assert!(!head.headers.contains_key("x-mine"));
     }
 
     #[test]
