@@ -24,15 +24,22 @@ macro_rules! forward_write {
 /// All but the writing itself. `$stream` is the field.
 macro_rules! forward_flush {
     ($stream:ident) => {
-        fn is_write_vectored(&self) -> bool {
-            self.$stream.is_write_vectored()
-        }
+        crate::forward_write::forward_shutdown!($stream);
 
         fn poll_flush(
             mut self: std::pin::Pin<&mut Self>,
             task: &mut std::task::Context<'_>,
         ) -> std::task::Poll<std::io::Result<()>> {
             std::pin::Pin::new(&mut self.$stream).poll_flush(task)
+        }
+    };
+}
+
+/// All but writing and flushing. `$stream` is the field.
+macro_rules! forward_shutdown {
+    ($stream:ident) => {
+        fn is_write_vectored(&self) -> bool {
+            self.$stream.is_write_vectored()
         }
 
         fn poll_shutdown(
@@ -44,4 +51,4 @@ macro_rules! forward_flush {
     };
 }
 
-pub(crate) use {forward_flush, forward_write};
+pub(crate) use {forward_flush, forward_shutdown, forward_write};

@@ -12,20 +12,24 @@ pub mod limits;
 mod local_reply;
 mod peer_limits;
 mod request_body;
+mod saved_head;
 mod service;
 
 pub(crate) use self::activity::{Activity, BodyActivity, TimeoutBody};
 pub(crate) use self::deadline::{Deadline, DeadlineExceeded};
 pub(crate) use self::h2_body::{RecvBody, Sent, send_body};
 pub(crate) use self::h2_server::{Http2Error, Http2Limits, Http2Server};
-pub(crate) use self::hop_by_hop::{expects_continue, is_only_chunked, join_cookies, single_length, tokens};
+pub(crate) use self::hop_by_hop::{
+    HeaderSummary, expects_continue, is_only_chunked, join_cookies, single_length, tokens,
+};
 pub use self::hop_by_hop::{header_list_bytes, strip_hop_by_hop};
 pub(crate) use self::idle_timeout::{CancelIdle, IdleTimeout, StreamIdle};
 pub(crate) use self::keep_alive::KeepAlive;
 pub use self::limits::HttpLimits;
 pub use self::local_reply::{REASON, local_reply};
-pub(crate) use self::peer_limits::{PeerLimits, request_list_bytes};
+pub(crate) use self::peer_limits::PeerLimits;
 pub use self::request_body::RequestBody;
+pub(crate) use self::saved_head::SavedHead;
 pub(crate) use self::service::HttpService;
 #[cfg(test)]
 pub(crate) use self::service::testing;

@@ -19,6 +19,7 @@ mod command;
 mod context;
 mod counters;
 mod credentials;
+mod date;
 mod downstream;
 mod downstream_error;
 mod egress_client;
@@ -57,6 +58,7 @@ use tokio::sync::watch;
 
 use self::context::{Context, Phase};
 use self::counters::Counters;
+use self::date::DateCache;
 use self::shared::Shared;
 use crate::http::HttpLimits;
 use crate::http::limits::IDLE_BYTES;
@@ -179,6 +181,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         egress_tls: config.egress_tls,
         trusted_hops: config.trusted_hops,
         counters: Counters::default(),
+        dates: DateCache::new(),
         world: world.clone(),
     });
     let limits = ConnectionLimits { total: config.max_callers, per_source: config.max_callers_per_source };

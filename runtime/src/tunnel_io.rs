@@ -26,6 +26,7 @@ use revtun_core::{Instant, responder};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::forward_write::forward_shutdown;
 use crate::http::PeerLimits;
 use crate::prefixed_io::PrefixedIo;
 use crate::tls::{ByteCounts, MaybeTlsStream};
@@ -202,10 +203,6 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> 
         })
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().write_with(|stream, outbound| {
             if let Some(outbound) = outbound {
@@ -215,9 +212,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TunnelIo<W, S> 
         })
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
+    forward_shutdown!(stream);
 }
 
 #[derive(Debug)]

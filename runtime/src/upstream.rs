@@ -4,5 +4,6 @@ mod connection;
 mod connector;
 mod forward;
 mod pool;
+mod recording_io;
 
 pub use self::forward::{Forward, ForwardBody};

@@ -28,10 +28,24 @@ pub fn binary() -> &'static PathBuf {
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
+        for name in SET_FOR_TESTS {
+            build.env_remove(name);
+        }
         assert!(build.status().expect("cargo runs").success(), "revtun does not build");
         profile_dir().join("revtun")
     })
 }
+
+/// What cargo tells a test of its package. Build scripts that ask for one of these run again when it changes, and all that depends
+/// on them is compiled again: there and, when cargo is called from outside the next time, back.
+const SET_FOR_TESTS: [&str; 6] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+];
 
 /// Where this profile's programs are: `target/debug` or `target/release`.
 ///

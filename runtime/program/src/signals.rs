@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use revtun::world::{Tokio, World};
 use revtun_program::admin::Admin;
+use revtun_program::config::ProcessSettings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -50,18 +51,19 @@ impl Signals {
         self.hangups.clone()
     }
 
-    /// Waits for the first one, or until `admin` was asked to drain everything; returns the grace if that was asked for.
+    /// Waits for the first one, or until `admin` was asked to drain everything; returns the grace: what was asked for, or else set.
     /// The second signal ends the process at once, with 128 plus its number.
     ///
-    /// For `delay` after that everything is served as before, save that `/readyz` says that it will not be for long.
-    pub(crate) async fn until_drain(self, world: &Tokio, admin: &Admin, delay: Duration) -> Option<Duration> {
-        let grace = self.until_asked(world, admin).await;
+    /// For the shutdown delay after that everything is served as before, save that `/readyz` says that it will not be for long.
+    pub(crate) async fn until_drain(self, world: &Tokio, admin: &Admin, settings: &ProcessSettings) -> Duration {
+        let asked = self.until_asked(world, admin).await;
+        let delay = settings.shutdown_delay;
         if !delay.is_zero() {
             tracing::info!(?delay, "shutting down soon: not ready, but still serving");
             admin.shut_down_soon();
             world.sleep_until(world.now().after(delay)).await;
         }
-        grace
+        asked.unwrap_or(settings.drain_grace)
     }
 
     async fn until_asked(mut self, world: &Tokio, admin: &Admin) -> Option<Duration> {

@@ -24,9 +24,9 @@ fn an_empty_table_means_the_defaults() {
     assert!(settings.initiator.is_none());
     assert!(responder.responder.tunnel_listen.ip().is_loopback());
     assert!(responder.responder.egress_listen.ip().is_loopback());
-    assert!(responder.admin_listen.ip().is_loopback());
+    assert!(responder.process.admin_listen.ip().is_loopback());
     assert_eq!(responder.responder.core, revtun_core::responder::Config::default());
-    assert_eq!(responder.drain_grace, Duration::from_secs(30));
+    assert_eq!(responder.process.drain_grace, Duration::from_secs(30));
     assert_eq!(settings.log.format, LogFormat::Human);
 }
 
@@ -88,13 +88,13 @@ fn every_key_of_a_responder_is_read() {
     assert_eq!(settings.log.level.as_deref(), Some("revtun=debug,info"));
     assert_eq!(responder.responder.tunnel_listen, "0.0.0.0:1".parse().unwrap());
     assert_eq!(responder.responder.egress_listen, "[::1]:2".parse().unwrap());
-    assert_eq!(responder.admin_listen, "127.0.0.1:0".parse().unwrap());
-    assert_eq!(responder.admin_hosts, ["a.example", "b.example"]);
-    assert!(responder.allow_unauthenticated_admin && responder.allow_unauthenticated_egress);
-    assert_eq!(responder.shutdown_delay, Duration::from_secs(3));
+    assert_eq!(responder.process.admin_listen, "127.0.0.1:0".parse().unwrap());
+    assert_eq!(responder.process.admin_hosts, ["a.example", "b.example"]);
+    assert!(responder.process.allow_unauthenticated_admin && responder.allow_unauthenticated_egress);
+    assert_eq!(responder.process.shutdown_delay, Duration::from_secs(3));
     assert_eq!((responder.responder.max_callers, responder.responder.max_callers_per_source), (12, 13));
-    assert_eq!(responder.threads.unwrap().get(), 3);
-    assert_eq!(responder.drain_grace, Duration::from_secs(60));
+    assert_eq!(responder.process.threads.unwrap().get(), 3);
+    assert_eq!(responder.process.drain_grace, Duration::from_secs(60));
     assert_eq!(responder.responder.request_timeout, Duration::from_secs(15));
     assert_eq!(responder.responder.caller_timeout, Duration::from_secs(45));
     assert_eq!(responder.responder.request_path, "/tunnel");
@@ -178,8 +178,8 @@ fn every_key_of_an_initiator_is_read() {
     let settings = Settings::parse(text).unwrap();
     assert!(settings.missing().is_empty());
     let initiator = settings.initiator.unwrap();
-    assert_eq!(initiator.admin_listen, "127.0.0.1:3".parse().unwrap());
-    assert_eq!(initiator.drain_grace, Duration::ZERO);
+    assert_eq!(initiator.process.admin_listen, "127.0.0.1:3".parse().unwrap());
+    assert_eq!(initiator.process.drain_grace, Duration::ZERO);
     assert_eq!(initiator.request_path, "/tunnel");
     assert!(initiator.use_http_upgrade);
     assert_eq!(initiator.core.probe_interval, Duration::from_secs(3));

@@ -42,8 +42,8 @@ fn flags_override_the_environment_and_that_overrides_the_file() {
     let environment = [("REVTUN_THREADS", "2"), ("REVTUN_DRAIN_GRACE", "2s"), ("REVTUN_TUNNEL_LISTEN", "")];
     let settings = load(file, End::Responder, &environment, &[("threads", "3")]).unwrap();
     let responder = settings.responder.clone().unwrap();
-    assert_eq!(responder.threads.unwrap().get(), 3);
-    assert_eq!(responder.drain_grace, Duration::from_secs(2));
+    assert_eq!(responder.process.threads.unwrap().get(), 3);
+    assert_eq!(responder.process.drain_grace, Duration::from_secs(2));
     assert_eq!(responder.responder.core.ping_interval, Duration::from_secs(3));
     let page = printed(&settings, End::Responder, file);
     for (setting, expected) in [
@@ -156,7 +156,7 @@ fn a_flag_can_turn_off_what_a_file_turns_on() {
 fn paths_of_a_file_are_relative_to_its_folder() {
     let file = "[responder]\njournal = \"steps\"\n[responder.tls]\ncert = \"a.pem\"\nkey = \"/keys/a.key\"\n";
     let responder = Settings::parse_in(file, Path::new("etc/revtun")).unwrap().responder.unwrap();
-    assert_eq!(responder.journal.as_deref(), Some(Path::new("etc/revtun/steps")));
+    assert_eq!(responder.process.journal.as_deref(), Some(Path::new("etc/revtun/steps")));
     assert_eq!(responder.tls.cert.as_deref(), Some(Path::new("etc/revtun/a.pem")));
     assert_eq!(responder.tls.key.as_deref(), Some(Path::new("/keys/a.key")));
     let responder = load(file, End::Responder, &[], &[("tls-cert", "b.pem")]).unwrap().responder.unwrap();

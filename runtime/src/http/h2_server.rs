@@ -22,12 +22,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::activity::Activity;
 use super::h2_body::{RecvBody, reset_reason, send_body};
-use super::hop_by_hop::{expects_continue, strip_hop_by_hop};
+use super::hop_by_hop::{HeaderSummary, expects_continue, strip_hop_by_hop};
 use super::idle_timeout::IdleTimeout;
 use super::keep_alive::KeepAlive;
 use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, STREAM_WINDOW};
 use super::local_reply::local_reply;
-use super::peer_limits::{PeerLimits, response_list_bytes};
+use super::peer_limits::{PeerLimits, STATUS_BYTES, response_list_bytes};
 use crate::error::BoxError;
 use crate::world::World;
 
@@ -118,7 +118,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
             loop {
                 let Some(accepted) = ready!(connection.poll_accept(task)) else { return Poll::Ready(Ok(())) };
                 let (request, sender) = accepted?;
-                let expects = expects_continue(request.headers()) && !request.body().is_end_stream();
+                let expects = !request.body().is_end_stream() && expects_continue(request.headers());
                 let (activity, respond) = (Activity::new(), respond.clone());
                 let (peer, header_bytes) = (Arc::clone(peer), *header_bytes);
                 activity.interim.begin(true);
@@ -192,8 +192,12 @@ async fn serve_stream<B>(
         }
         None => return,
     };
-    strip_hop_by_hop(response.headers_mut());
-    let bytes = response_list_bytes(response.headers());
+    let mut summary = HeaderSummary::of(response.headers());
+    if summary.has_hop_by_hop {
+        strip_hop_by_hop(response.headers_mut());
+        summary = HeaderSummary::of(response.headers());
+    }
+    let bytes = STATUS_BYTES + summary.list_bytes;
     if bytes > max {
         tracing::warn!(bytes, max, "response headers are larger than the peer accepts");
         let reply = local_reply(StatusCode::BAD_GATEWAY, HEADERS_TOO_LARGE, "The response's headers are too large.\n");

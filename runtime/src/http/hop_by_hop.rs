@@ -3,7 +3,10 @@
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
 };
+use revtun_core::forwarding::claim;
 use revtun_core::http::may_be_trailer;
+
+use super::peer_limits::HEADER_OVERHEAD;
 
 /// Whether headers of this name concern one connection only. `proxy-status` and `proxy-authenticate` do not: they are for the client.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -89,7 +92,45 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
 /// The size of a list of headers as HTTP/2 counts it (RFC 9113 §6.5.2).
 #[must_use]
 pub fn header_list_bytes(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+    headers.iter().map(|(name, value)| header_bytes(name, value)).sum()
+}
+
+/// The size of one header in such a list.
+pub(crate) fn header_bytes(name: &HeaderName, value: &HeaderValue) -> usize {
+    name.as_str().len() + value.len() + HEADER_OVERHEAD
+}
+
+/// What a list of headers holds, by one walk: to look up one name costs as much as to walk past five.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeaderSummary {
+    /// Its size as HTTP/2 counts it.
+    pub(crate) list_bytes: usize,
+    /// Whether there is anything for [`strip_hop_by_hop`], such as `transfer-encoding`, `connection` and `upgrade`.
+    pub(crate) has_hop_by_hop: bool,
+    pub(crate) has_content_length: bool,
+    pub(crate) has_cookie: bool,
+    pub(crate) has_expect: bool,
+    /// Whether there is any that says what only a proxy can know: see [`claim`].
+    pub(crate) has_claims: bool,
+}
+
+impl HeaderSummary {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut summary = Self::default();
+        for (name, value) in headers {
+            summary.list_bytes += header_bytes(name, value);
+            match name.as_str() {
+                "content-length" => summary.has_content_length = true,
+                "cookie" => summary.has_cookie = true,
+                "expect" => summary.has_expect = true,
+                other => {
+                    summary.has_hop_by_hop |= is_hop_by_hop(name);
+                    summary.has_claims |= claim(other).is_some();
+                }
+            }
+        }
+        summary
+    }
 }
 
 /// The headers that `connection` lists, without `host` and `content-length`: those never concern one connection only, and a
@@ -127,6 +168,28 @@ mod tests {
 
     fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
         headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_summary_is_what_look_ups_find() {
+        let names = ["host", "content-length", "cookie", "expect", "x-forwarded-for", "te", "upgrade", "connection"];
+        for number in 0..1 << names.len() {
+            let mut headers = HeaderMap::new();
+            for (_, name) in names.iter().enumerate().filter(|(bit, _)| number & (1 << bit) != 0) {
+                headers.append(*name, HeaderValue::from_static("a"));
+                headers.append(*name, HeaderValue::from_static("b, c"));
+            }
+            let has = |name| headers.contains_key(name);
+            let expected = HeaderSummary {
+                list_bytes: header_list_bytes(&headers),
+                has_hop_by_hop: has("te") || has("upgrade") || has("connection"),
+                has_content_length: has("content-length"),
+                has_cookie: has("cookie"),
+                has_expect: has("expect"),
+                has_claims: has("x-forwarded-for"),
+            };
+            assert_eq!(HeaderSummary::of(&headers), expected, "{headers:?}");
+        }
     }
 
     #[test]

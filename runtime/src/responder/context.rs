@@ -8,6 +8,7 @@ use revtun_core::network::Networks;
 use revtun_core::responder::{Config, Event};
 
 use super::counters::Counters;
+use super::date::DateCache;
 use super::revocation::Revocation;
 use super::shared::Shared;
 use crate::http::{HttpLimits, IdleTimeout};
@@ -31,6 +32,8 @@ pub(super) struct Context<W: World> {
     pub(super) trusted_hops: Networks,
     pub(super) shared: Arc<Shared<W>>,
     pub(super) counters: Counters,
+    /// The date of responses to callers.
+    pub(super) dates: DateCache,
 }
 
 impl<W: World> Context<W> {

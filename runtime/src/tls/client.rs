@@ -1,7 +1,6 @@
 //! The dialling end: an initiator.
 
 use std::io;
-use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -11,7 +10,7 @@ use tokio_rustls::TlsConnector;
 use super::Extent;
 use super::counting_io::CountingIo;
 use super::failure;
-use super::full_handshake;
+use super::full_handshake::FullHandshake;
 use super::maybe_tls::MaybeTlsStream;
 use super::record_reader::RecordReader;
 use super::reload::Current;
@@ -22,7 +21,7 @@ use super::server::Server;
 #[non_exhaustive]
 pub struct Client {
     /// Whom it believes and what it shows, at the time of each dial.
-    pub config: Current<ClientConfig>,
+    config: FullHandshake<ClientConfig>,
     /// How much of a tunnel it covers.
     pub extent: Extent,
     /// The name that the responder's certificate has to have; none means the one that is dialled.
@@ -35,7 +34,7 @@ impl Client {
     /// TLS around whole tunnels, as `config` says at the time of each dial; the server's name is the one that is dialled.
     #[must_use]
     pub fn new(config: Current<ClientConfig>) -> Self {
-        Self { config, extent: Extent::Whole, server_name: None, inner: None }
+        Self { config: FullHandshake::new(config), extent: Extent::Whole, server_name: None, inner: None }
     }
 
     /// Does the client's part of a TLS handshake with a server that was dialled as `dialled`.
@@ -51,7 +50,7 @@ impl Client {
             Some(name) => name.clone(),
             None => ServerName::try_from(dialled.to_owned()).map_err(io::Error::other)?,
         };
-        let connector = TlsConnector::from(Arc::new(full_handshake::of_client(&self.config.borrow())));
+        let connector = TlsConnector::from(self.config.config());
         Ok(MaybeTlsStream::tls(
             connector
                 .connect(name, CountingIo::new(RecordReader::new(stream, self.extent.leaves())))

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::certificate::Certificate;
 use super::error::TlsFileError;
-use super::full_handshake;
+use super::full_handshake::Resumable;
 use super::reload::Reloadable;
 
 /// What a server shows, and whose clients it takes.
@@ -84,7 +84,7 @@ impl Reloadable for ServerFiles {
             .with_single_cert(chain, key)
             .map_err(|error| TlsFileError::mismatch(&self.cert, &self.key, error))?;
         config.alpn_protocols = self.alpn.iter().map(|name| name.to_vec()).collect();
-        Ok(if self.client_ca.is_some() { full_handshake::of_server(&config) } else { config })
+        Ok(if self.client_ca.is_some() { config.without_resumption() } else { config })
     }
 }
 

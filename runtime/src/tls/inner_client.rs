@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use super::counting_io::CountingIo;
 use super::failure;
-use super::full_handshake;
+use super::full_handshake::FullHandshake;
 use super::maybe_tls::MaybeTlsStream;
 use super::proof::Proof;
 use super::reload::Current;
@@ -25,7 +25,7 @@ use crate::prefixed_io::PrefixedIo;
 #[non_exhaustive]
 pub struct InnerClient {
     /// Whom it believes and what it shows, at the time of each use.
-    pub config: Current<ClientConfig>,
+    config: FullHandshake<ClientConfig>,
     /// The name that the certificates of initiators have to have.
     pub server_name: ServerName<'static>,
     /// What the certificate within a tunnel has to prove: the identity that was accepted outside. None believes every certificate
@@ -36,9 +36,7 @@ pub struct InnerClient {
 /// The same configuration, now and later.
 impl PartialEq for InnerClient {
     fn eq(&self, other: &Self) -> bool {
-        self.config.same_channel(&other.config)
-            && self.server_name == other.server_name
-            && self.binding == other.binding
+        self.config == other.config && self.server_name == other.server_name && self.binding == other.binding
     }
 }
 
@@ -48,7 +46,7 @@ impl InnerClient {
     /// TLS as `config` says at the time of each use, with initiators whose certificates have the name `server_name`.
     #[must_use]
     pub fn new(config: Current<ClientConfig>, server_name: ServerName<'static>) -> Self {
-        Self { config, server_name, binding: None }
+        Self { config: FullHandshake::new(config), server_name, binding: None }
     }
 
     /// Whether the initiator within `tunnel` is the one that was accepted outside.
@@ -67,7 +65,7 @@ impl InnerClient {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = tunnel.into_plain()?;
-        let connector = TlsConnector::from(Arc::new(full_handshake::of_client(&self.config.borrow())));
+        let connector = TlsConnector::from(self.config.config());
         Ok(MaybeTlsStream::inner(
             connector
                 .connect(self.server_name.clone(), CountingIo::new(PrefixedIo::skipping_echoes(stream, echoes)))

@@ -107,23 +107,26 @@ fn drain(mut reader: rustls::Reader<'_>, rest: &mut Vec<u8>) {
     }
 }
 
+/// The same of each kind of stream.
+macro_rules! on_each {
+    ($kind:expr, $stream:ident => $result:expr) => {
+        match $kind {
+            Kind::Plain($stream) => $result,
+            Kind::Tls($stream) => $result,
+            Kind::Inner($stream) => $result,
+        }
+    };
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTlsStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
-            Kind::Plain(stream) => Pin::new(stream).poll_read(task, buf),
-            Kind::Tls(stream) => Pin::new(stream).poll_read(task, buf),
-            Kind::Inner(stream) => Pin::new(stream).poll_read(task, buf),
-        }
+        on_each!(&mut self.0, stream => Pin::new(stream).poll_read(task, buf))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.0 {
-            Kind::Plain(stream) => Pin::new(stream).poll_write(task, buf),
-            Kind::Tls(stream) => Pin::new(stream).poll_write(task, buf),
-            Kind::Inner(stream) => Pin::new(stream).poll_write(task, buf),
-        }
+        on_each!(&mut self.0, stream => Pin::new(stream).poll_write(task, buf))
     }
 
     fn poll_write_vectored(
@@ -131,34 +134,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
         task: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.0 {
-            Kind::Plain(stream) => Pin::new(stream).poll_write_vectored(task, bufs),
-            Kind::Tls(stream) => Pin::new(stream).poll_write_vectored(task, bufs),
-            Kind::Inner(stream) => Pin::new(stream).poll_write_vectored(task, bufs),
-        }
+        on_each!(&mut self.0, stream => Pin::new(stream).poll_write_vectored(task, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.0 {
-            Kind::Plain(stream) => stream.is_write_vectored(),
-            Kind::Tls(stream) => stream.is_write_vectored(),
-            Kind::Inner(stream) => stream.is_write_vectored(),
-        }
+        on_each!(&self.0, stream => stream.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
-            Kind::Plain(stream) => Pin::new(stream).poll_flush(task),
-            Kind::Tls(stream) => Pin::new(stream).poll_flush(task),
-            Kind::Inner(stream) => Pin::new(stream).poll_flush(task),
-        }
+        on_each!(&mut self.0, stream => Pin::new(stream).poll_flush(task))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
-            Kind::Plain(stream) => Pin::new(stream).poll_shutdown(task),
-            Kind::Tls(stream) => Pin::new(stream).poll_shutdown(task),
-            Kind::Inner(stream) => Pin::new(stream).poll_shutdown(task),
-        }
+        on_each!(&mut self.0, stream => Pin::new(stream).poll_shutdown(task))
     }
 }

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Extent;
 use super::counting_io::CountingIo;
 use super::failure;
-use super::full_handshake;
+use super::full_handshake::{self, FullHandshake};
 use super::inner_client::InnerClient;
 use super::maybe_tls::MaybeTlsStream;
 use super::proof::Proof;
@@ -23,12 +23,16 @@ use crate::prefixed_io::PrefixedIo;
 
 /// A listener's TLS.
 #[derive(Clone, Debug)]
-pub struct Server(Current<ServerConfig>);
+pub struct Server {
+    config: Current<ServerConfig>,
+    /// For tunnels, which live for long and prove identities: nothing is resumed.
+    tunnels: FullHandshake<ServerConfig>,
+}
 
 /// The same configuration, now and later.
 impl PartialEq for Server {
     fn eq(&self, other: &Self) -> bool {
-        self.0.same_channel(&other.0)
+        self.config.same_channel(&other.config)
     }
 }
 
@@ -38,7 +42,7 @@ impl Server {
     /// TLS as `config` says at the time of each connection.
     #[must_use]
     pub fn new(config: Current<ServerConfig>) -> Self {
-        Self(config)
+        Self { tunnels: FullHandshake::new(config.clone()), config }
     }
 
     /// Does the server's part of a TLS handshake.
@@ -47,7 +51,7 @@ impl Server {
     /// If the client does not do its part, or the connection is lost; if the client resumes a session to which it has shown a
     /// certificate, which only a configuration that was not made by [`ServerFiles`](super::ServerFiles) can let it do.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<MaybeTlsStream<S>> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.0.borrow()));
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.config.borrow()));
         let accepted = acceptor.accept(CountingIo::new(RecordReader::new(stream, false))).await;
         let stream = accepted.map_err(failure::explained)?;
         full_handshake::demand(stream.get_ref().1)?;
@@ -64,9 +68,8 @@ impl Server {
         Ok(MaybeTlsStream::inner(accepted.map_err(failure::explained)?))
     }
 
-    /// For tunnels, which live for long and prove identities: nothing is resumed.
     fn tunnel_acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::new(full_handshake::of_server(&self.0.borrow())))
+        TlsAcceptor::from(self.tunnels.config())
     }
 }
 

@@ -13,6 +13,7 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::recording_io::{RecordedHead, Recorder, RecordingIo};
 use crate::http::RequestBody;
 use crate::http::limits::READ_BUFFER;
 
@@ -20,7 +21,10 @@ use crate::http::limits::READ_BUFFER;
 pub(super) struct PooledConnection<S: AsyncRead + AsyncWrite + Unpin> {
     requests: SendRequest<RequestBody>,
     /// None once it has ended.
-    connection: Option<Box<Connection<TokioIo<S>, RequestBody>>>,
+    connection: Option<Box<Connection<TokioIo<RecordingIo<S>>, RequestBody>>>,
+    recorder: Recorder,
+    /// The head that was recorded last on a connection that has ended.
+    recorded: Option<RecordedHead>,
     user: Arc<User>,
     /// Wakes the user. hyper's connection sees no other waker, whoever the user is.
     waker: Waker,
@@ -39,25 +43,41 @@ impl Wake for User {
 impl<S: AsyncRead + AsyncWrite + Unpin> PooledConnection<S> {
     /// Starts HTTP/1.1 on `stream`.
     pub(super) async fn handshake(stream: S) -> hyper::Result<Self> {
+        let (stream, recorder) = RecordingIo::new(stream);
         let (requests, connection) = Builder::new().max_buf_size(READ_BUFFER).handshake(TokioIo::new(stream)).await?;
         let user = Arc::<User>::default();
         let waker = Waker::from(Arc::clone(&user));
-        Ok(Self { requests, connection: Some(Box::new(connection)), user, waker })
+        Ok(Self { requests, connection: Some(Box::new(connection)), recorder, recorded: None, user, waker })
+    }
+
+    /// Has the next request recorded, which has no body, for [`Self::into_request`].
+    pub(super) fn record_head(&self) {
+        self.recorder.record_head();
+    }
+
+    /// The request that was recorded last, to be sent once more.
+    pub(super) fn into_request(mut self) -> Option<Request<RequestBody>> {
+        self.end();
+        self.recorded?.parse()
     }
 
     /// Sends a request. The body of the response comes as long as the connection is polled. The error holds the request if
     /// nothing of it was sent.
-    pub(super) async fn send(
+    pub(super) fn send(
         &mut self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
         self.clear_waker();
-        let mut response = pin!(self.requests.try_send_request(request));
-        poll_fn(|task| {
-            self.poll_progress(task);
-            response.as_mut().poll(task)
-        })
-        .await
+        // Begun at once: the request need not be kept for the first poll.
+        let response = self.requests.try_send_request(request);
+        async move {
+            let mut response = pin!(response);
+            poll_fn(|task| {
+                self.poll_progress(task);
+                response.as_mut().poll(task)
+            })
+            .await
+        }
     }
 
     /// Makes progress, and wakes this `task` when there is more to do.
@@ -65,8 +85,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PooledConnection<S> {
         self.user.0.register(task.waker());
         let Some(connection) = &mut self.connection else { return };
         if Pin::new(connection).poll(&mut Context::from_waker(&self.waker)).is_ready() {
-            // Dropped, it returns the request of which it has sent nothing.
-            self.connection = None;
+            self.end();
+        }
+    }
+
+    /// Ends the connection. That returns the request of which it has sent nothing.
+    fn end(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.recorded = Some(connection.into_parts().io.into_inner().into_head());
         }
     }
 

@@ -20,7 +20,8 @@ use super::pool::{Pool, UpstreamError, UpstreamResponseBody};
 use crate::error::with_sources;
 use crate::host_port::HostPort;
 use crate::http::{
-    REASON, RequestBody, expects_continue, is_only_chunked, join_cookies, local_reply, single_length, strip_hop_by_hop,
+    HeaderSummary, REASON, RequestBody, expects_continue, is_only_chunked, join_cookies, local_reply, single_length,
+    strip_hop_by_hop,
 };
 use crate::world::World;
 
@@ -51,28 +52,32 @@ impl<W: World> Forward<W> {
         Ok(Self { pool: Pool::new(world, connector, config.service_idle), host })
     }
 
-    /// The request as one of HTTP/1.1 to the local service.
-    fn upstream_request(&self, request: Request<RequestBody>) -> Request<RequestBody> {
-        let (mut head, body) = request.into_parts();
-        strip_hop_by_hop(&mut head.headers);
+    /// Makes a request one of HTTP/1.1 to the local service, where it stays: it has some hundred bytes.
+    fn prepare(&self, request: &mut Request<RequestBody>) {
+        let has_body = !request.body().is_end_stream();
+        let summary = HeaderSummary::of(request.headers());
+        let uri = std::mem::take(request.uri_mut()).into_parts();
+        let headers = request.headers_mut();
+        if summary.has_hop_by_hop {
+            strip_hop_by_hop(headers);
+        }
         // In HTTP/2 the caller's host is `:authority`, which precedes a header (RFC 9113 §8.3.1).
-        let authority = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        let authority = uri.authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
         if let Some(host) = authority {
-            head.headers.insert(HOST, host);
+            headers.insert(HOST, host);
         } else {
-            head.headers.entry(HOST).or_insert_with(|| self.host.clone());
+            headers.entry(HOST).or_insert_with(|| self.host.clone());
         }
-        join_cookies(&mut head.headers);
+        if summary.has_cookie {
+            join_cookies(headers);
+        }
         // In HTTP/1.1 trailers need the chunked coding, and so does a body of unknown length, even that of a GET.
-        let has_length = head.headers.contains_key(CONTENT_LENGTH);
-        if !body.is_end_stream() && (!has_length || head.headers.contains_key(TRAILER)) {
-            head.headers.remove(CONTENT_LENGTH);
-            head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        if has_body && (!summary.has_content_length || headers.contains_key(TRAILER)) {
+            headers.remove(CONTENT_LENGTH);
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
-        head.uri = path.unwrap_or(PathAndQuery::from_static("/")).into();
-        head.version = Version::HTTP_11;
-        Request::from_parts(head, body)
+        *request.uri_mut() = uri.path_and_query.unwrap_or(PathAndQuery::from_static("/")).into();
+        *request.version_mut() = Version::HTTP_11;
     }
 }
 
@@ -87,12 +92,12 @@ impl<W: World> Service<Request<RequestBody>> for Forward<W> {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&self, mut request: Request<RequestBody>) -> Self::Future {
         if request.method() == Method::CONNECT {
             let reply = local_reply(StatusCode::NOT_IMPLEMENTED, "connect-unsupported", "CONNECT is not supported.\n");
             return Box::pin(ready(Ok(reply.map(Either::Right))));
         }
-        let mut request = self.upstream_request(request);
+        self.prepare(&mut request);
         pass_on_interim(&mut request);
         let pool = self.pool.clone();
         Box::pin(async move {
@@ -111,7 +116,8 @@ impl<W: World> Service<Request<RequestBody>> for Forward<W> {
 
 /// Passes on the interim responses of the service, and has it say when a body is sent whose client expects 100 Continue.
 fn pass_on_interim(request: &mut Request<RequestBody>) {
-    let continues = expects_continue(request.headers()) && request.body_mut().defer_continue();
+    let has_body = !request.body().is_end_stream();
+    let continues = has_body && expects_continue(request.headers()) && request.body_mut().defer_continue();
     let Some(activity) = request.body().activity() else { return };
     if !continues && !activity.interim.is_wanted() {
         return;
@@ -137,7 +143,8 @@ fn check_response<B>(response: &mut Response<B>) -> Result<(), BadResponse> {
         return Err(BadResponse { reason: "service-switched", text: "the local service switched protocols\n" });
     }
     let headers = response.headers_mut();
-    let is_coded = headers.contains_key(TRANSFER_ENCODING);
+    let summary = HeaderSummary::of(headers);
+    let is_coded = summary.has_hop_by_hop && headers.contains_key(TRANSFER_ENCODING);
     if is_coded && !is_only_chunked(headers) {
         let text = "the local service used a transfer coding other than chunked\n";
         return Err(BadResponse { reason: "service-coding", text });
@@ -146,11 +153,13 @@ fn check_response<B>(response: &mut Response<B>) -> Result<(), BadResponse> {
     if is_coded || status == StatusCode::NO_CONTENT {
         headers.remove(CONTENT_LENGTH);
     }
-    if single_length(headers).is_err() {
+    if summary.has_content_length && single_length(headers).is_err() {
         let text = "the local service gave its response two lengths\n";
         return Err(BadResponse { reason: "service-lengths", text });
     }
-    strip_hop_by_hop(headers);
+    if summary.has_hop_by_hop {
+        strip_hop_by_hop(headers);
+    }
     // Callers know by it that the service did not answer.
     headers.remove(REASON);
     Ok(())

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use revtun_core::Instant;
 use revtun_core::upstream::{IdlePool, Unanswered};
@@ -87,24 +87,26 @@ impl<W: World> Pool<W> {
             let was_reused = idle.is_some();
             let unanswered =
                 Unanswered { is_idempotent: request.method().is_idempotent(), has_body, was_reused, was_repeated };
-            let copy = unanswered.is_repeated().then(|| Head::of(&request));
             let mut connection = match idle {
                 Some(idle) => idle,
                 None => self.connect().await?,
             };
+            if unanswered.is_repeated() {
+                connection.record_head();
+            }
             let mut error = match connection.send(request).await {
                 Ok(response) => return Ok(response.map(|body| self.response_body(body, connection, has_body))),
                 Err(error) => error,
             };
             let given_back = error.take_message();
             let error = error.into_error();
-            request = match (given_back, copy) {
-                (Some(request), _) if was_reused => request,
-                (None, Some(copy)) if has_ended(&error) => {
+            request = match given_back {
+                Some(request) if was_reused => request,
+                None if unanswered.is_repeated() && has_ended(&error) => {
                     was_repeated = true;
-                    copy.into_request()
+                    connection.into_request().ok_or(UpstreamError::Proxy(error))?
                 }
-                (Some(_) | None, _) => return Err(UpstreamError::Proxy(error)),
+                Some(_) | None => return Err(UpstreamError::Proxy(error)),
             };
         }
     }
@@ -173,28 +175,6 @@ impl<W: World> Inner<W> {
             }
         }
         self.idle().deadline().unwrap_or(now.after(self.idle_timeout))
-    }
-}
-
-/// The head of a request without a body, to be sent once more.
-struct Head {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Head {
-    fn of(request: &Request<RequestBody>) -> Self {
-        let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
-        Self { method, uri, headers }
-    }
-
-    fn into_request(self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::ended());
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        request
     }
 }
 

@@ -29,7 +29,7 @@ impl<W: World> ResponderSubject<W> {
     #[must_use]
     pub fn new(handle: Arc<ResponderHandle<W>>, settings: &ResponderSettings, certificates: CertificateStore) -> Self {
         let tenant_isolation = settings.responder.core.tenant_isolation;
-        Self { handle, tenant_isolation, grace: settings.drain_grace, certificates }
+        Self { handle, tenant_isolation, grace: settings.process.drain_grace, certificates }
     }
 }
 

@@ -10,7 +10,7 @@ use revtun::upstream::Forward;
 use revtun::world::Tokio;
 use revtun_core::address::Address;
 use revtun_core::descriptors::DescriptorShares;
-use revtun_program::admin::{self, InitiatorSubject};
+use revtun_program::admin::InitiatorSubject;
 use revtun_program::config::{ConfigError, End, InitiatorSettings};
 use tokio::sync::watch;
 
@@ -18,7 +18,7 @@ use super::journals::Journals;
 use super::process::{self, Loaded};
 use crate::cli::Given;
 use crate::error::CliError;
-use crate::log::{self, Logged};
+use crate::log;
 use crate::signals::Signals;
 
 type Listeners = Vec<(Address, InitiatorHandle<Tokio>)>;
@@ -29,9 +29,9 @@ pub(super) fn run(given: &Given) -> Result<(), CliError> {
     log::start(&loaded.settings.log).map_err(CliError::own)?;
     let settings = loaded.settings.initiator.clone().unwrap_or_default();
     let plans = settings.plan().map_err(|missing| CliError::diagnostics(&missing, loaded.source()))?;
-    let journals = Journals::create(settings.journal.as_deref(), plans.len())?;
+    let journals = Journals::create(settings.process.journal.as_deref(), plans.len())?;
     let admin = DescriptorShares::of(process::raise_descriptor_limit(), 0, 0, 0).admin;
-    let outcome = process::on_threads(settings.threads, serve(settings, plans, &journals, admin));
+    let outcome = process::on_threads(settings.process.threads, serve(settings, plans, &journals, admin));
     journals.finish();
     outcome
 }
@@ -47,13 +47,11 @@ async fn serve(
     let mut certificates = CertificateStore::default();
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(CliError::user)?;
     let listeners = Arc::new(start(&world, plans, tls, journals).await?);
-    let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
-    let admin = process::admin(settings.admin_listen, &settings.admin_hosts, admin_connections);
-    let admin = admin::start(&world, admin, Logged(subject)).await;
-    let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
+    let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.process.drain_grace, certificates);
+    let admin = process::start_admin(&world, &settings.process, admin_connections, subject).await?;
     process::announce("admin", admin.addr());
     let drained = async {
-        let grace = signals.until_drain(&world, &admin, settings.shutdown_delay).await.unwrap_or(settings.drain_grace);
+        let grace = signals.until_drain(&world, &admin, &settings.process).await;
         for (_, listener) in listeners.iter() {
             listener.drain(grace);
         }

@@ -7,12 +7,14 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use revtun_program::admin::AdminConfig;
-use revtun_program::config::{Diagnostic, End, Settings, Source, override_by};
+use revtun::world::Tokio;
+use revtun_program::admin::{self, Admin, AdminConfig, Subject};
+use revtun_program::config::{Diagnostic, End, ProcessSettings, Settings, Source, override_by};
 use tokio::runtime::Builder;
 
 use crate::cli::Given;
 use crate::error::CliError;
+use crate::log::Logged;
 
 /// The limit of file descriptors that most systems set, for one that does not tell.
 const USUAL_DESCRIPTORS: u64 = 1024;
@@ -109,12 +111,18 @@ pub(super) fn raise_descriptor_limit() -> u32 {
     u32::try_from(limit.unwrap_or(USUAL_DESCRIPTORS)).unwrap_or(u32::MAX)
 }
 
-/// How the admin listener is to be started.
-pub(super) fn admin(listen: SocketAddr, hosts: &[String], connections: u32) -> AdminConfig {
-    let mut config = AdminConfig::at(listen);
-    config.hosts = hosts.to_owned();
+/// Starts the admin listener, for so many connections.
+pub(super) async fn start_admin(
+    world: &Tokio,
+    settings: &ProcessSettings,
+    connections: u32,
+    subject: impl Subject,
+) -> Result<Admin, CliError> {
+    let mut config = AdminConfig::at(settings.admin_listen);
+    config.hosts.clone_from(&settings.admin_hosts);
     config.max_connections = connections;
-    config
+    let admin = admin::start(world, config, Logged(subject)).await;
+    admin.map_err(|error| unbound(&error, error.kind()))
 }
 
 /// Runs `process` on `threads` workers, one per processor by default.

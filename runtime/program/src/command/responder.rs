@@ -8,7 +8,7 @@ use revtun::tls::{CertificateStore, DenyFile, InnerClient, Server, TunnelServer}
 use revtun::token::{JwtVerifier, TokenVerifier};
 use revtun::world::Tokio;
 use revtun_core::descriptors::DescriptorShares;
-use revtun_program::admin::{self, ResponderSubject};
+use revtun_program::admin::ResponderSubject;
 use revtun_program::config::{ConfigError, End, ResponderSettings};
 use tokio::sync::watch;
 
@@ -16,7 +16,7 @@ use super::journals::Journals;
 use super::process::{self, Loaded};
 use crate::cli::Given;
 use crate::error::CliError;
-use crate::log::{self, Logged};
+use crate::log;
 use crate::signals::Signals;
 
 /// Runs a responder until it is drained.
@@ -26,9 +26,9 @@ pub(super) fn run(given: &Given) -> Result<(), CliError> {
     let mut settings = loaded.settings.responder.clone().unwrap_or_default();
     loaded.check(&settings.missing())?;
     let descriptors = Descriptors::share(&mut settings, process::raise_descriptor_limit());
-    let journals = Journals::create(settings.journal.as_deref(), 1)?;
+    let journals = Journals::create(settings.process.journal.as_deref(), 1)?;
     let journal = journals.of(0);
-    let outcome = process::on_threads(settings.threads, serve(settings, journal, descriptors));
+    let outcome = process::on_threads(settings.process.threads, serve(settings, journal, descriptors));
     journals.finish();
     outcome
 }
@@ -134,15 +134,13 @@ async fn serve(settings: ResponderSettings, journal: Journal, descriptors: Descr
     let handle = responder::start(world.with_journal(journal), config).await;
     let handle = Arc::new(handle.map_err(|error| not_started(&error))?);
     let subject = ResponderSubject::new(Arc::clone(&handle), &settings, certificates);
-    let admin = process::admin(settings.admin_listen, &settings.admin_hosts, descriptors.shares.admin);
-    let admin = admin::start(&world, admin, Logged(subject)).await;
-    let admin = admin.map_err(|error| process::unbound(&error, error.kind()))?;
+    let admin = process::start_admin(&world, &settings.process, descriptors.shares.admin, subject).await?;
     descriptors.log();
     process::announce("tunnel", handle.tunnel_addr());
     process::announce("egress", handle.egress_addr());
     process::announce("admin", admin.addr());
     let drained = async {
-        let grace = signals.until_drain(&world, &admin, settings.shutdown_delay).await.unwrap_or(settings.drain_grace);
+        let grace = signals.until_drain(&world, &admin, &settings.process).await;
         handle.drain(grace).await;
     };
     tokio::select! {

@@ -5,20 +5,18 @@ pub(super) mod table;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use revtun_core::address::Address;
 use revtun_core::handshake::HeaderNames;
 use revtun_core::hosts;
 use revtun_core::initiator::Config;
 
-use super::bounds::DRAIN_GRACE;
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::files::{errors_of, warnings_of};
 use super::listeners::check_admin;
+use super::process::{EndSettings, ProcessSettings};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::unprotected;
 use revtun::http::HttpLimits;
@@ -29,20 +27,8 @@ use revtun::token::TokenFile;
 /// What an operator may set of an initiator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InitiatorSettings {
-    /// Where operators and monitoring ask.
-    pub admin_listen: SocketAddr,
-    /// The names by which the admin listener may be asked, beside `localhost` and IP addresses.
-    pub admin_hosts: Vec<String>,
-    /// Whether the admin listener may be reached from other machines.
-    pub allow_unauthenticated_admin: bool,
-    /// Worker threads; none means one per processor. The number of tunnels does not depend on it.
-    pub threads: Option<NonZeroUsize>,
-    /// How long everything is served as before after SIGTERM, while `/readyz` says 503.
-    pub shutdown_delay: Duration,
-    /// How long requests may go on after SIGTERM.
-    pub drain_grace: Duration,
-    /// Where every step of the machines is written to, for `revtun replay`.
-    pub journal: Option<PathBuf>,
+    /// The process, the admin listener included.
+    pub process: ProcessSettings,
     /// Who to be, where to dial and how often: one machine each.
     pub listeners: Vec<Listener>,
     /// The endpoints behind each name that an address dials.
@@ -98,13 +84,7 @@ impl Listener {
 impl Default for InitiatorSettings {
     fn default() -> Self {
         Self {
-            admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 15091)),
-            admin_hosts: Vec::new(),
-            allow_unauthenticated_admin: false,
-            threads: None,
-            shutdown_delay: Duration::ZERO,
-            drain_grace: DRAIN_GRACE,
-            journal: None,
+            process: ProcessSettings::at(15091),
             listeners: Vec::new(),
             upstreams: BTreeMap::new(),
             request_path: revtun_core::handshake::PATH.to_owned(),
@@ -120,6 +100,16 @@ impl Default for InitiatorSettings {
             core: Config::default(),
             hosts: hosts::Config::default(),
         }
+    }
+}
+
+impl EndSettings for InitiatorSettings {
+    fn process(&self) -> &ProcessSettings {
+        &self.process
+    }
+
+    fn process_mut(&mut self) -> &mut ProcessSettings {
+        &mut self.process
     }
 }
 
@@ -153,7 +143,11 @@ impl InitiatorSettings {
         tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener)))
             .chain(twice)
             .chain(self.plaintext_beyond_loopback())
-            .chain(check_admin("initiator.admin_listen", self.admin_listen, self.allow_unauthenticated_admin))
+            .chain(check_admin(
+                "initiator.admin_listen",
+                self.process.admin_listen,
+                self.process.allow_unauthenticated_admin,
+            ))
             .collect()
     }
 

@@ -5,14 +5,14 @@ pub(super) mod table;
 mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::bounds::{DRAIN_GRACE, follow_silence};
+use super::bounds::follow_silence;
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::files::{errors_of, warnings_of};
 use super::listeners::{check_admin, collisions, is_beyond_loopback};
+use super::process::{EndSettings, ProcessSettings};
 use super::tls::{ClientTlsSettings, ServerTlsSettings, check_inner};
 use super::token::TokenSettings;
 use super::token::unprotected;
@@ -22,20 +22,8 @@ use revtun::tls::DenyFile;
 /// What an operator may set of a responder. The default listens on loopback only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponderSettings {
-    /// Where operators and monitoring ask.
-    pub admin_listen: SocketAddr,
-    /// The names by which the admin listener may be asked, beside `localhost` and IP addresses.
-    pub admin_hosts: Vec<String>,
-    /// Whether the admin listener may be reached from other machines.
-    pub allow_unauthenticated_admin: bool,
-    /// Worker threads; none means one per processor.
-    pub threads: Option<NonZeroUsize>,
-    /// How long everything is served as before after SIGTERM, while `/readyz` says 503.
-    pub shutdown_delay: Duration,
-    /// How long requests may go on after SIGTERM.
-    pub drain_grace: Duration,
-    /// Where every step of the machine is written to, for `revtun replay`.
-    pub journal: Option<PathBuf>,
+    /// The process, the admin listener included.
+    pub process: ProcessSettings,
     /// How many intervals between pings one may stay unanswered; none is as long as the machine's `echo_timeout`.
     pub ping_failure_threshold: Option<u32>,
     /// TLS for initiators.
@@ -62,13 +50,7 @@ impl Default for ResponderSettings {
     fn default() -> Self {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
-            admin_listen: loopback(15090),
-            admin_hosts: Vec::new(),
-            allow_unauthenticated_admin: false,
-            threads: None,
-            shutdown_delay: Duration::ZERO,
-            drain_grace: DRAIN_GRACE,
-            journal: None,
+            process: ProcessSettings::at(15090),
             ping_failure_threshold: None,
             tls: ServerTlsSettings::default(),
             inner_tls: None,
@@ -80,6 +62,16 @@ impl Default for ResponderSettings {
             allow_mixed_tenants: false,
             responder: ResponderConfig::at(loopback(15443), loopback(15080)),
         }
+    }
+}
+
+impl EndSettings for ResponderSettings {
+    fn process(&self) -> &ProcessSettings {
+        &self.process
+    }
+
+    fn process_mut(&mut self) -> &mut ProcessSettings {
+        &mut self.process
     }
 }
 
@@ -111,11 +103,15 @@ impl ResponderSettings {
         diagnostics.extend(self.egress_tls.egress().err().map(|error| diagnostic("responder.egress_tls", error)));
         diagnostics.extend(self.open_egress());
         diagnostics.extend(self.mixed_tenants(proven));
-        diagnostics.extend(check_admin("responder.admin_listen", self.admin_listen, self.allow_unauthenticated_admin));
+        diagnostics.extend(check_admin(
+            "responder.admin_listen",
+            self.process.admin_listen,
+            self.process.allow_unauthenticated_admin,
+        ));
         diagnostics.extend(collisions(&[
             ("responder.tunnel_listen", self.responder.tunnel_listen),
             ("responder.egress_listen", self.responder.egress_listen),
-            ("responder.admin_listen", self.admin_listen),
+            ("responder.admin_listen", self.process.admin_listen),
         ]));
         diagnostics
     }

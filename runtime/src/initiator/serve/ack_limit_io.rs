@@ -8,6 +8,7 @@ use std::time::Duration;
 use revtun_core::keep_alive::AckLimit;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::forward_write::forward_shutdown;
 use crate::tunnel_io::TunnelIo;
 use crate::world::World;
 
@@ -70,17 +71,11 @@ impl<W: World> AsyncWrite for AckLimitIo<W> {
         this.written(written)
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.io).poll_flush(task);
         this.written(flushed)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(task)
-    }
+    forward_shutdown!(io);
 }

@@ -3,7 +3,7 @@
 use http::Version;
 
 use super::proxy_request::{ProxyBody, ProxyRequest};
-use crate::http::{HttpService, header_list_bytes};
+use crate::http::HttpService;
 use crate::responder::local_reply::LocalReply;
 
 /// Refuses requests with more or larger headers. The HTTP/1.1 library counts them itself, that of HTTP/2 adds up their sizes.
@@ -30,7 +30,7 @@ where
 
     async fn call(&self, request: &'r mut ProxyRequest<B>) -> Result<S::Response, LocalReply> {
         let http1 = request.head.version < Version::HTTP_2;
-        if http1 && header_list_bytes(&request.head.headers) > self.max_bytes as usize {
+        if http1 && request.summary.list_bytes > self.max_bytes as usize {
             return Err(LocalReply::HeadersTooLarge);
         }
         if request.head.headers.len() > self.max_headers as usize {
@@ -48,6 +48,7 @@ mod tests {
 
     use super::super::proxy_request::without_body;
     use super::*;
+    use crate::http::header_list_bytes;
     use crate::http::testing::FromFn;
 
     #[tokio::test]

@@ -21,6 +21,7 @@ use revtun_core::http::{HALF_CLOSE_GRACE, HALF_CLOSE_SETTLE};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::caller::DownstreamIo;
+use crate::forward_write::forward_shutdown;
 use crate::http::Activity;
 use crate::sync::{AtomicBool, Ordering};
 use crate::world::World;
@@ -225,10 +226,6 @@ impl<W: World> AsyncWrite for Http1Io<W> {
         this.written(written)
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
     /// hyper asks for it only when it has nothing left to write.
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -237,9 +234,7 @@ impl<W: World> AsyncWrite for Http1Io<W> {
         Pin::new(&mut this.stream).poll_flush(task)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(task)
-    }
+    forward_shutdown!(stream);
 }
 
 impl<W: World> Drop for Http1Io<W> {

@@ -1,5 +1,6 @@
 //! A request on its way from its caller to a tunnel.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use http_body::Body;
 
 use super::body::DownstreamBody;
 use crate::error::BoxError;
-use crate::http::Activity;
+use crate::http::{Activity, HeaderSummary, SavedHead};
 
 /// The body of a request, whoever its caller is.
 pub(in crate::responder) trait ProxyBody:
@@ -22,8 +23,12 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static> Prox
 
 /// A request. Layers pass it by reference: its head alone has 224 bytes.
 pub(in crate::responder) struct ProxyRequest<B: ProxyBody> {
-    /// What is left of the caller's head, and at last the head for the tunnel.
+    /// What is left of the caller's head, then the head for the tunnel; nothing while it is there.
     pub(super) head: Parts,
+    /// The head for the tunnel, once it was sent.
+    saved: Option<SavedHead>,
+    /// What the caller's headers were.
+    pub(super) summary: HeaderSummary,
     /// None if it is empty, or sent.
     pub(super) body: Option<DownstreamBody<B>>,
     /// Takes interim responses.
@@ -34,14 +39,29 @@ impl<B: ProxyBody> ProxyRequest<B> {
     pub(in crate::responder) fn new(request: Request<DownstreamBody<B>>, activity: &Arc<Activity>) -> Self {
         let (mut head, body) = request.into_parts();
         let body = (!body.is_end_stream()).then_some(body);
-        if body.is_none() {
+        let summary = HeaderSummary::of(&head.headers);
+        if body.is_none() && summary.has_expect {
             head.headers.remove(EXPECT);
         }
         let usually_has_body = ![Method::GET, Method::HEAD, Method::DELETE].contains(&head.method);
         if body.is_none() && usually_has_body {
             head.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
-        Self { head, body, activity: Arc::clone(activity) }
+        Self { head, saved: None, summary, body, activity: Arc::clone(activity) }
+    }
+
+    /// Takes the head, to send it. `saved` is a copy.
+    pub(super) fn take_head(&mut self, saved: SavedHead) -> Request<()> {
+        self.saved = Some(saved);
+        let (nothing, ()) = Request::new(()).into_parts();
+        Request::from_parts(mem::replace(&mut self.head, nothing), ())
+    }
+
+    /// Has the head that was sent there once more.
+    pub(super) fn restore_head(&mut self) {
+        if let Some(saved) = self.saved.take() {
+            self.head = saved.restore();
+        }
     }
 }
 

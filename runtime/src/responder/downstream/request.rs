@@ -12,7 +12,7 @@ use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
 use revtun_core::network::Networks;
 use revtun_core::responder::{Target, TargetName};
 
-use crate::http::{is_only_chunked, single_length, strip_hop_by_hop, tokens};
+use crate::http::{HeaderSummary, is_only_chunked, single_length, strip_hop_by_hop, tokens};
 use crate::responder::local_reply::LocalReply;
 
 const NODE: HeaderName = HeaderName::from_static("x-node-id");
@@ -91,22 +91,41 @@ impl Origin {
 }
 
 /// Makes the head of a request that of a request on a tunnel: hop-by-hop headers are removed, and if it came from a connection what its
-/// caller cannot know, and `x-forwarded-*` added. All else stays.
-pub(super) fn prepare(head: &mut Parts, origin: Option<&Origin>, tls: bool) -> Result<(), LocalReply> {
-    refuse_unsupported(head)?;
+/// caller cannot know, and `x-forwarded-*` added. All else stays. `summary` is that of its headers.
+pub(super) fn prepare(
+    head: &mut Parts,
+    summary: HeaderSummary,
+    origin: Option<&Origin>,
+    tls: bool,
+) -> Result<(), LocalReply> {
+    if head.method == Method::CONNECT {
+        return Err(LocalReply::ConnectUnsupported);
+    }
+    if summary.has_hop_by_hop {
+        refuse_unsupported(&head.headers)?;
+    }
     let authority = authority(head)?;
     check_path(head)?;
     count_forwards(head)?;
-    single_length(&mut head.headers).map_err(|_| LocalReply::RequestIncomplete)?;
+    if summary.has_content_length {
+        single_length(&mut head.headers).map_err(|_| LocalReply::RequestIncomplete)?;
+    }
     head.headers.remove(HOST);
     // In HTTP/1.0 nobody expects anything (RFC 9110 §10.1.1).
     if head.version <= Version::HTTP_10 {
         head.headers.remove(EXPECT);
     }
-    strip_hop_by_hop(&mut head.headers);
-    if let Some(origin) = origin {
-        remove_claims(&mut head.headers, origin.is_trusted);
-        append_forwarded_for(&mut head.headers, &origin.address);
+    if summary.has_hop_by_hop {
+        strip_hop_by_hop(&mut head.headers);
+    }
+    if let Some(Origin { address, is_trusted }) = origin {
+        let list = if summary.has_claims {
+            remove_claims(&mut head.headers, *is_trusted);
+            append(&head.headers, address)
+        } else {
+            address.clone()
+        };
+        head.headers.insert(FORWARDED_FOR, list);
         head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
     }
     // Taken and not cloned: the first clone of its bytes would allocate.
@@ -129,21 +148,18 @@ pub(super) fn prepare(head: &mut Parts, origin: Option<&Origin>, tls: bool) -> R
 
 /// Refuses what is not carried. An upgrade to h2c is ignored, as it is by every server that speaks HTTP/2 otherwise
 /// (RFC 9113 §3.1): clients offer it without need.
-fn refuse_unsupported(head: &Parts) -> Result<(), LocalReply> {
-    if head.method == Method::CONNECT {
-        return Err(LocalReply::ConnectUnsupported);
-    }
-    if head.headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(&head.headers) {
+fn refuse_unsupported(headers: &HeaderMap) -> Result<(), LocalReply> {
+    if headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(headers) {
         return Err(LocalReply::CodingUnsupported);
     }
     let mut is_upgrade = false;
-    for option in tokens(&head.headers, CONNECTION) {
+    for option in tokens(headers, CONNECTION) {
         if !may_be_connection_option(option) {
             return Err(LocalReply::IllegalConnection);
         }
         is_upgrade |= option.eq_ignore_ascii_case("upgrade");
     }
-    let mut protocols = tokens(&head.headers, UPGRADE);
+    let mut protocols = tokens(headers, UPGRADE);
     if is_upgrade && protocols.any(|protocol| !protocol.eq_ignore_ascii_case("h2c")) {
         return Err(LocalReply::UpgradeUnsupported);
     }
@@ -215,17 +231,16 @@ fn remove_claims(headers: &mut HeaderMap, is_trusted: bool) {
     }
 }
 
-fn append_forwarded_for(headers: &mut HeaderMap, caller: &HeaderValue) {
+/// The list of `x-forwarded-for` with `caller` behind.
+fn append(headers: &HeaderMap, caller: &HeaderValue) -> HeaderValue {
     let earlier = headers.get_all(FORWARDED_FOR).into_iter().map(HeaderValue::as_bytes);
     let mut list = earlier.collect::<Vec<_>>().join(&b", "[..]);
-    let list = if list.is_empty() {
-        caller.clone()
-    } else {
-        list.extend_from_slice(b", ");
-        list.extend_from_slice(caller.as_bytes());
-        HeaderValue::from_bytes(&list).expect("header values joined by commas are a header value")
-    };
-    headers.insert(FORWARDED_FOR, list);
+    if list.is_empty() {
+        return caller.clone();
+    }
+    list.extend_from_slice(b", ");
+    list.extend_from_slice(caller.as_bytes());
+    HeaderValue::from_bytes(&list).expect("header values joined by commas are a header value")
 }
 
 #[cfg(test)]
@@ -243,7 +258,7 @@ mod tests {
     }
 
     fn rejection(request: http::request::Builder) -> LocalReply {
-        prepare(&mut head(request), Some(&origin("")), false).unwrap_err()
+        prepare_head(&mut head(request), &origin("")).unwrap_err()
     }
 
     fn prepared(request: http::request::Builder) -> Parts {
@@ -252,8 +267,13 @@ mod tests {
 
     fn prepared_from(origin: &Origin, request: http::request::Builder) -> Parts {
         let mut head = head(request);
-        prepare(&mut head, Some(origin), false).unwrap();
+        prepare_head(&mut head, origin).unwrap();
         head
+    }
+
+    fn prepare_head(head: &mut Parts, origin: &Origin) -> Result<(), LocalReply> {
+        let summary = HeaderSummary::of(&head.headers);
+        prepare(head, summary, Some(origin), false)
     }
 
     fn origin(trusted_hops: &str) -> Origin {
@@ -374,7 +394,8 @@ mod tests {
         let all = [&others[..1], &["forwarded", "x-forwarded-client-cert"], &others[1..]].concat();
         assert_eq!(names(hop), all);
         let mut in_this_process = head(request());
-        prepare(&mut in_this_process, None, false).unwrap();
+        let summary = HeaderSummary::of(&in_this_process.headers);
+        prepare(&mut in_this_process, summary, None, false).unwrap();
         assert_eq!(in_this_process.headers.len(), 8);
     }
 

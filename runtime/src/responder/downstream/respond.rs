@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::DATE;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body_util::Either;
 
 use super::body::{DownstreamBody, LeasedBody};
@@ -36,13 +36,8 @@ pub(super) async fn respond<W: World, B: ProxyBody>(
     let Ok(mut response) =
         LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(request, activity)).await;
     // Who has a clock dates what it passes on without a date (RFC 9110 §6.6.1).
-    response.headers_mut().entry(DATE).or_insert_with(|| date(&context.world));
+    response.headers_mut().entry(DATE).or_insert_with(|| context.dates.at(context.world.unix_millis() / 1000));
     response
-}
-
-fn date<W: World>(world: &W) -> HeaderValue {
-    let text = revtun_core::http::date(world.unix_millis() / 1000);
-    HeaderValue::from_bytes(&text).expect("a date is a header value")
 }
 
 /// The response of the service behind a tunnel to a request of a caller in this process, or a local reply.

@@ -49,7 +49,7 @@ where
                 Err(TryError::Lost(tunnel, loss, reply)) => (tunnel, loss, reply),
             };
             match retries.after_loss(loss) {
-                Decision::Retry => {}
+                Decision::Retry => request.restore_head(),
                 Decision::GiveUp => return Err(reply),
             }
             self.retried.add(1);

@@ -35,7 +35,7 @@ where
     async fn call(&self, request: &'r mut ProxyRequest<B>) -> Result<Response<D>, LocalReply> {
         let headers = TargetHeaders::read(&request.head.headers, self.tenant_isolation)?;
         let target = headers.target()?;
-        request::prepare(&mut request.head, self.origin, self.tls)?;
+        request::prepare(&mut request.head, request.summary, self.origin, self.tls)?;
         let mut response = self.inner.call(Routed { target, request }).await?;
         strip_hop_by_hop(response.headers_mut());
         remove_forged_reason(response.headers_mut());

@@ -1,7 +1,6 @@
 //! The innermost service: acquires a tunnel, and sends a request on it.
 
 use std::future::poll_fn;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
@@ -9,8 +8,7 @@ use std::task::{Context as Task, Poll};
 use bytes::Bytes;
 use h2::SendStream;
 use h2::client::ResponseFuture;
-use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use revtun_core::responder::retry::{CONTINUE_TIMEOUT, Loss, Progress};
 use revtun_core::responder::{Event, Target};
 
@@ -18,7 +16,7 @@ use super::body::{DownstreamBody, LeasedBody};
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::retry::TryError;
 use super::route::Routed;
-use crate::http::{Activity, HttpService, RecvBody, Sent, expects_continue, request_list_bytes, send_body};
+use crate::http::{Activity, HttpService, RecvBody, SavedHead, Sent, expects_continue, send_body};
 use crate::responder::context::Context;
 use crate::responder::local_reply::{CloseConnection, LocalReply};
 use crate::responder::shared::{Acquire, Lease};
@@ -107,14 +105,13 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     let Some(client) = lease.handle().client().await else { return Err(Failure::UNSENT) };
     let Some(mut client) = client.ready().await else { return Err(Failure::UNSENT) };
     let max_header_bytes = client.max_header_list_bytes(context.http.header_bytes);
-    if request_list_bytes(&request.head) > max_header_bytes {
-        return Err(Failure::Request(LocalReply::HeadersTooLargeForNode));
-    }
     let ends = request.body.is_none();
     let expects = !ends && expects_continue(&request.head.headers);
-    let spare = clone_head(&request.head);
-    let head = mem::replace(&mut request.head, spare);
-    let (mut response, stream) = match client.send(Request::from_parts(head, ()), ends) {
+    let saved = SavedHead::of(&request.head);
+    if saved.list_bytes() > max_header_bytes {
+        return Err(Failure::Request(LocalReply::HeadersTooLargeForNode));
+    }
+    let (mut response, stream) = match client.send(request.take_head(saved), ends) {
         Ok(sent) => sent,
         // The tunnel has ended since.
         Err(error) if is_closed(&error) => return Err(Failure::UNSENT),
@@ -182,16 +179,6 @@ async fn upload_to<B: ProxyBody>(
     max_trailers: usize,
 ) -> Sent {
     send_body(Pin::new(&mut body), &mut stream, max_trailers).await
-}
-
-/// Clones the head of a request, without its extensions.
-fn clone_head(head: &Parts) -> Parts {
-    let (mut copy, ()) = Request::new(()).into_parts();
-    copy.method.clone_from(&head.method);
-    copy.uri.clone_from(&head.uri);
-    copy.version = head.version;
-    copy.headers.clone_from(&head.headers);
-    copy
 }
 
 /// Whether the tunnel ended, not only this request's stream.

@@ -1,15 +1,15 @@
 //! The declaration of every setting of an initiator.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::InitiatorSettings;
 use super::addresses::{self, ADDRESSES};
 use super::tls::{CREDENTIALS, INNER_TLS, TLS};
 use crate::config::bounds::{
-    MAX_HEAD_BYTES, MAX_HEADERS_COUNT, MAX_PER_TUNNEL, MAX_RESETS, MAX_THREADS, MIN_HEAD_BYTES, MIN_HEADERS,
+    MAX_HEAD_BYTES, MAX_HEADERS_COUNT, MAX_PER_TUNNEL, MAX_RESETS, MIN_HEAD_BYTES, MIN_HEADERS,
 };
-use crate::config::names::{parse_hosts, parse_lookup_family, parse_path, parse_prefix};
+use crate::config::names::{parse_lookup_family, parse_path, parse_prefix};
+use crate::config::process::Process;
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
 use crate::config::setting::{self, Declaration, Group, Presence};
@@ -30,7 +30,8 @@ pub(in crate::config) static DECLARATION: Declaration<S> = Declaration {
             presence: None,
             settings: ADDRESSES,
         },
-        Group { heading: "Process", table: "", note: "", presence: None, settings: PROCESS },
+        Group { heading: "Admin listener", table: "", note: "", presence: None, settings: Process::<S>::ADMIN },
+        Group { heading: "Process", table: "", note: "", presence: None, settings: Process::<S>::PROCESS },
         Group { heading: "Handshake", table: "", note: "", presence: None, settings: HANDSHAKE },
         Group { heading: "Liveness", table: "", note: "", presence: None, settings: LIVENESS },
         Group {
@@ -74,61 +75,6 @@ pub(in crate::config) fn read(section: &mut Section<'_>, folder: &Path) -> Initi
     addresses::read(section, &mut settings);
     settings
 }
-
-const PROCESS: &[Setting] = &[
-    Setting::flag(
-        "admin_listen",
-        Access::Listen(|s| &mut s.admin_listen),
-        "Address of the admin listener, with /healthz, /readyz, /tunnels, /metrics and /drain, without authentication",
-    ),
-    Setting::new(
-        "admin_hosts",
-        Access::Text {
-            value_name: "NAME,...",
-            example: "revtun.monitoring.example.com",
-            read: |s, text| parse_hosts(text).map(|hosts| s.admin_hosts = hosts),
-            show: |s| (!s.admin_hosts.is_empty()).then(|| s.admin_hosts.join(",")),
-        },
-        "Names by which the admin listener may be asked, in the host header of a request, beside IP addresses and localhost",
-    )
-    .or("none"),
-    Setting::flag(
-        "allow_unauthenticated_admin",
-        Access::Switch(|s| &mut s.allow_unauthenticated_admin),
-        "Let other machines reach the admin listener, because something else keeps strangers from it: it shows identities and drains for whoever asks",
-    ),
-    Setting::flag(
-        "threads",
-        Access::Count {
-            range: 1..=MAX_THREADS,
-            example: 4,
-            set: |s, number| s.threads = NonZeroUsize::new(number as usize),
-            get: |s| s.threads.and_then(|threads| u32::try_from(threads.get()).ok()),
-        },
-        "Worker threads; the number of tunnels does not depend on it",
-    )
-    .or("one per processor"),
-    Setting::flag(
-        "shutdown_delay",
-        Access::Duration(IsOff, |s| &mut s.shutdown_delay),
-        "How long everything is served as before after SIGTERM or SIGINT, while /readyz answers 503 so that load balancers notice; the drain begins then",
-    ),
-    Setting::flag(
-        "drain_grace",
-        Access::Duration(IsOff, |s| &mut s.drain_grace),
-        "How long requests may continue after SIGTERM or SIGINT",
-    ),
-    Setting::new(
-        "peer_drain_grace",
-        Access::Duration(IsOff, |s| &mut s.core.drain_grace),
-        "How long requests may continue after the responder's GOAWAY",
-    ),
-    Setting::flag(
-        "journal",
-        Access::File { what: "file", example: "steps.journal", slot: |s| &mut s.journal },
-        "File to which every step of the machine is written, in place of what is there; see revtun replay. The machine of the second address writes to FILE.2, and so on",
-    ),
-];
 
 const HANDSHAKE: &[Setting] = &[
     Setting::new(
@@ -178,6 +124,11 @@ const LIVENESS: &[Setting] = &[
         "silence",
         Access::Duration(IsWrong, |s| &mut s.core.silence),
         "How long a tunnel may be silent before it is replaced; without a value at least three probe intervals and 1s",
+    ),
+    Setting::new(
+        "peer_drain_grace",
+        Access::Duration(IsOff, |s| &mut s.core.drain_grace),
+        "How long requests may continue after the responder's GOAWAY",
     ),
     Setting::new(
         "resolve_interval",

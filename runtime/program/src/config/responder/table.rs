@@ -1,6 +1,5 @@
 //! The declaration of every setting of a responder.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use revtun_core::handshake::MAX_HEADERS;
@@ -8,8 +7,9 @@ use revtun_core::handshake::MAX_HEADERS;
 use super::ResponderSettings;
 use super::limits::LIMITS;
 use super::tls::{EGRESS_TLS, INNER_TLS, PLAINTEXT, TLS, TOKEN};
-use crate::config::bounds::{MAX_HEAD_BYTES, MAX_MISSES, MAX_THREADS, MIN_HEAD_BYTES, MIN_HEADERS};
-use crate::config::names::{parse_hosts, parse_name, parse_networks, parse_path, parse_prefix};
+use crate::config::bounds::{MAX_HEAD_BYTES, MAX_MISSES, MIN_HEAD_BYTES, MIN_HEADERS};
+use crate::config::names::{parse_name, parse_networks, parse_path, parse_prefix};
+use crate::config::process::Process;
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
 use crate::config::setting::{self, Declaration, Group, Presence};
@@ -24,7 +24,8 @@ pub(in crate::config) static DECLARATION: Declaration<S> = Declaration {
     flag_prefix: "",
     groups: &[
         Group { heading: "Listeners", table: "", note: "", presence: None, settings: LISTENERS },
-        Group { heading: "Process", table: "", note: "", presence: None, settings: PROCESS },
+        Group { heading: "Admin listener", table: "", note: "", presence: None, settings: Process::<S>::ADMIN },
+        Group { heading: "Process", table: "", note: "", presence: None, settings: Process::<S>::PROCESS },
         Group { heading: "Requests", table: "", note: "", presence: None, settings: REQUESTS },
         Group { heading: "Handshake", table: "", note: "", presence: None, settings: HANDSHAKE },
         Group { heading: "Liveness", table: "", note: "", presence: None, settings: LIVENESS },
@@ -92,56 +93,6 @@ const LISTENERS: &[Setting] = &[
         "allow_unauthenticated_egress",
         Access::Switch(|s| &mut s.allow_unauthenticated_egress),
         "Let callers from other machines reach every node without a client certificate, because something else authenticates them",
-    ),
-    Setting::flag(
-        "admin_listen",
-        Access::Listen(|s| &mut s.admin_listen),
-        "Address of the admin listener, with /healthz, /readyz, /tunnels, /metrics and /drain, without authentication",
-    ),
-    Setting::new(
-        "admin_hosts",
-        Access::Text {
-            value_name: "NAME,...",
-            example: "revtun.monitoring.example.com",
-            read: |s, text| parse_hosts(text).map(|hosts| s.admin_hosts = hosts),
-            show: |s| (!s.admin_hosts.is_empty()).then(|| s.admin_hosts.join(",")),
-        },
-        "Names by which the admin listener may be asked, in the host header of a request, beside IP addresses and localhost",
-    )
-    .or("none"),
-    Setting::flag(
-        "allow_unauthenticated_admin",
-        Access::Switch(|s| &mut s.allow_unauthenticated_admin),
-        "Let other machines reach the admin listener, because something else keeps strangers from it: it shows identities and drains for whoever asks",
-    ),
-];
-
-const PROCESS: &[Setting] = &[
-    Setting::flag(
-        "threads",
-        Access::Count {
-            range: 1..=MAX_THREADS,
-            example: 4,
-            set: |s, number| s.threads = NonZeroUsize::new(number as usize),
-            get: |s| s.threads.and_then(|threads| u32::try_from(threads.get()).ok()),
-        },
-        "Worker threads",
-    )
-    .or("one per processor"),
-    Setting::flag(
-        "shutdown_delay",
-        Access::Duration(IsOff, |s| &mut s.shutdown_delay),
-        "How long everything is served as before after SIGTERM or SIGINT, while /readyz answers 503 so that load balancers notice; the drain begins then",
-    ),
-    Setting::flag(
-        "drain_grace",
-        Access::Duration(IsOff, |s| &mut s.drain_grace),
-        "How long requests may continue after SIGTERM or SIGINT",
-    ),
-    Setting::flag(
-        "journal",
-        Access::File { what: "file", example: "steps.journal", slot: |s| &mut s.journal },
-        "File to which every step of the machine is written, in place of what is there; see revtun replay",
     ),
 ];
 
