@@ -42,6 +42,8 @@ pub enum LocalReply {
     ConnectUnsupported,
     /// There is no tunnel to the node or cluster, and none came up in time.
     NoTunnel,
+    /// The request names a node without its cluster, and nodes of several clusters have that name.
+    AmbiguousNode,
     /// Every tunnel to the node or cluster carries as many requests as it may.
     Saturated,
     /// As many requests wait for a tunnel as may.
@@ -72,7 +74,7 @@ pub enum LocalReply {
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
@@ -84,6 +86,7 @@ impl LocalReply {
         Self::RequestIncomplete,
         Self::ConnectUnsupported,
         Self::NoTunnel,
+        Self::AmbiguousNode,
         Self::Saturated,
         Self::TooManyWaiting,
         Self::TenantSaturated,
@@ -114,6 +117,7 @@ impl LocalReply {
             Self::RequestIncomplete => "request-incomplete",
             Self::ConnectUnsupported => "connect-unsupported",
             Self::NoTunnel => "no-tunnel",
+            Self::AmbiguousNode => "ambiguous-node",
             Self::Saturated => "saturated",
             Self::TooManyWaiting => "too-many-waiting",
             Self::TenantSaturated => "tenant-saturated",
@@ -144,6 +148,7 @@ impl LocalReply {
             Self::ConnectUnsupported | Self::CodingUnsupported | Self::UpgradeUnsupported | Self::NoMoreForwards => {
                 StatusCode::NOT_IMPLEMENTED
             }
+            Self::AmbiguousNode => StatusCode::CONFLICT,
             Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::TunnelLost | Self::StreamReset | Self::UpstreamProtocolError => StatusCode::BAD_GATEWAY,
@@ -167,6 +172,7 @@ impl LocalReply {
             Self::RequestIncomplete => "The request is not complete.\n",
             Self::ConnectUnsupported => "CONNECT is not supported.\n",
             Self::NoTunnel => "No tunnel to this node or cluster.\n",
+            Self::AmbiguousNode => "Nodes of several clusters have this name; name the cluster in x-cluster-id, too.\n",
             Self::Saturated => "Every tunnel to this node or cluster has as many requests as it may.\n",
             Self::TooManyWaiting => "Too many requests wait for a tunnel.\n",
             Self::TenantSaturated => "This tenant has too many requests in flight.\n",
@@ -225,6 +231,7 @@ impl From<Refusal> for LocalReply {
         match refusal {
             Refusal::MissingTenant => Self::NoTenant,
             Refusal::NoTunnel => Self::NoTunnel,
+            Refusal::AmbiguousNode => Self::AmbiguousNode,
             Refusal::Saturated => Self::Saturated,
             Refusal::QueueFull => Self::TooManyWaiting,
             Refusal::TenantSaturated => Self::TenantSaturated,

@@ -151,6 +151,11 @@ const REQUESTS: &[Setting] = &[
         Access::Switch(|s| &mut s.responder.core.tenant_isolation),
         "Whether every request must name a tenant (x-tenant-id) and reaches that tenant only",
     ),
+    Setting::flag(
+        "refuse_ambiguous_node",
+        Access::Switch(|s| &mut s.responder.core.refuse_ambiguous_node),
+        "Whether a request that names a node but no cluster is refused (409, ambiguous-node) while nodes of several clusters have that name; if not, any of them gets it",
+    ),
     Setting::new(
         "request_timeout",
         Access::Duration(IsOff, |s| &mut s.responder.request_timeout),
