@@ -30,6 +30,8 @@ const CASES: u32 = 400;
 const STEPS: usize = 400;
 /// So many runs of each machine are recorded in the folder `REVTUN_JOURNALS`, if the environment names one.
 const RECORDED: u32 = 120;
+/// And so many of those that draw their settings: each is a run of TLC by itself.
+const RECORDED_SETTINGS: u32 = 20;
 /// With this in the environment nothing is asserted: whoever reads the journals judges.
 const UNJUDGED: &str = "REVTUN_UNJUDGED";
 /// How often every effect must have been seen, with every reason.
@@ -128,7 +130,8 @@ fn a_responder_holds_its_invariants_with_any_settings() {
 
 /// Takes one run to its end, and then lets time pass without events.
 fn watch<M: Walked>(name: &str, machine: M, mut model: impl Model<M>, run: &Run, tally: &mut Tally) {
-    let journals = env::var_os("REVTUN_JOURNALS").filter(|_| tally.runs < RECORDED);
+    let recorded = if name.starts_with("settings") { RECORDED_SETTINGS } else { RECORDED };
+    let journals = env::var_os("REVTUN_JOURNALS").filter(|_| tally.runs < recorded);
     let judged = env::var_os(UNJUDGED).is_none();
     let header = Header::of(&machine);
     let mut walk = Walk::new(machine, run.aloud || journals.is_some());

@@ -50,8 +50,8 @@ Meant(e) ==
        \* Why one tunnel is drained is all the same: what proved its identity may have ended.
        [] e.scope \in {"Tunnel", "Expired", "Revoked"} -> {t \in Members(m) : Id(t) = e.tunnel}
        [] e.scope = "Target" -> {t \in Members(m) : /\ ours(t)
-                                                     /\ e.name # "Cluster" => m.peer[t].node = e.node
-                                                     /\ e.name # "Node" => m.peer[t].cluster = e.cluster}
+                                                    /\ e.name # "Cluster" => m.peer[t].node = e.node
+                                                    /\ e.name # "Node" => m.peer[t].cluster = e.cluster}
 
 \* There is room for one more connection: a limit that the specification leaves to the number of its slots. Where
 \* connections come from and how fast is left out of it: one may be turned away for that at any time.

@@ -28,8 +28,8 @@ pub(crate) fn small(tenant_isolation: bool, wait: bool) -> Config {
         max_accepts_per_second: 4,
         max_tunnels_per_node: 2,
         max_tunnels_per_cluster: 3,
-        max_tunnels_per_tenant: 5,
-        max_tunnels: 7,
+        max_tunnels_per_tenant: 4,
+        max_tunnels: 6,
         ..Config::default()
     }
 }
