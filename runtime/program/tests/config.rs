@@ -57,6 +57,7 @@ fn every_key_of_a_responder_is_read() {
         required_cluster_name = "eu-1"
         use_http_upgrade = true
         tenant_isolation = false
+        refuse_ambiguous_node = false
         handshake_timeout = "11s"
         settle = "0s"
         ping_interval = "1s500ms"
@@ -102,6 +103,7 @@ fn every_key_of_a_responder_is_read() {
     assert!(responder.responder.upgrade);
     let expected = revtun_core::responder::Config {
         tenant_isolation: false,
+        refuse_ambiguous_node: false,
         handshake_timeout: Duration::from_secs(11),
         settle: Duration::ZERO,
         ping_interval: Duration::from_millis(1_500),

@@ -44,6 +44,8 @@ pub enum LocalReply {
     ConnectUnsupported,
     /// There is no tunnel to the node or cluster, and none came up in time.
     NoTunnel,
+    /// The request names a node without its cluster, and nodes of several clusters have that name.
+    AmbiguousNode,
     /// Every tunnel to the node or cluster carries as many requests as it may.
     Saturated,
     /// As many requests wait for a tunnel as may.
@@ -76,7 +78,7 @@ pub enum LocalReply {
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
@@ -89,6 +91,7 @@ impl LocalReply {
         Self::RequestIncomplete,
         Self::ConnectUnsupported,
         Self::NoTunnel,
+        Self::AmbiguousNode,
         Self::Saturated,
         Self::TooManyWaiting,
         Self::TenantSaturated,
@@ -121,6 +124,7 @@ impl LocalReply {
             Self::RequestIncomplete => "request-incomplete",
             Self::ConnectUnsupported => "connect-unsupported",
             Self::NoTunnel => "no-tunnel",
+            Self::AmbiguousNode => "ambiguous-node",
             Self::Saturated => "saturated",
             Self::TooManyWaiting => "too-many-waiting",
             Self::TenantSaturated => "tenant-saturated",
@@ -153,6 +157,7 @@ impl LocalReply {
             Self::ConnectUnsupported | Self::CodingUnsupported | Self::UpgradeUnsupported | Self::NoMoreForwards => {
                 StatusCode::NOT_IMPLEMENTED
             }
+            Self::AmbiguousNode => StatusCode::CONFLICT,
             Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::TunnelLost | Self::StreamReset | Self::UpstreamProtocolError => StatusCode::BAD_GATEWAY,
@@ -179,6 +184,7 @@ impl LocalReply {
             Self::RequestIncomplete => "The request is not complete.\n",
             Self::ConnectUnsupported => "CONNECT is not supported.\n",
             Self::NoTunnel => "No tunnel to this node or cluster.\n",
+            Self::AmbiguousNode => "Nodes of several clusters have this name; name the cluster in x-cluster-id, too.\n",
             Self::Saturated => "Every tunnel to this node or cluster has as many requests as it may.\n",
             Self::TooManyWaiting => "Too many requests wait for a tunnel.\n",
             Self::TenantSaturated => "This tenant has too many requests in flight.\n",
@@ -238,6 +244,7 @@ impl From<Refusal> for LocalReply {
         match refusal {
             Refusal::MissingTenant => Self::NoTenant,
             Refusal::NoTunnel => Self::NoTunnel,
+            Refusal::AmbiguousNode => Self::AmbiguousNode,
             Refusal::Saturated => Self::Saturated,
             Refusal::QueueFull => Self::TooManyWaiting,
             Refusal::TenantSaturated => Self::TenantSaturated,

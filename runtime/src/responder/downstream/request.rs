@@ -26,33 +26,36 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// The target of a request, as header values: cheap to keep while the request itself is sent.
 #[derive(Clone, Debug)]
 pub(super) struct TargetHeaders {
-    name: HeaderValue,
-    is_node: bool,
+    node: Option<HeaderValue>,
+    cluster: Option<HeaderValue>,
     tenant: Option<HeaderValue>,
 }
 
 impl TargetHeaders {
-    /// Reads `x-node-id`, or else `x-cluster-id`, and `x-tenant-id` if tenants are isolated. Several values of one header are
+    /// Reads `x-node-id`, `x-cluster-id` or both, and `x-tenant-id` if tenants are isolated. Several values of one header are
     /// an error: whoever added the last one may not know of the first.
     pub(super) fn read(headers: &HeaderMap, tenant_isolation: bool) -> Result<Self, LocalReply> {
-        let node = single(headers, NODE)?;
-        let name = match node {
-            Some(node) => node.clone(),
-            None => single(headers, CLUSTER)?.ok_or(LocalReply::NoTarget)?.clone(),
-        };
+        let (node, cluster) = (single(headers, NODE)?.cloned(), single(headers, CLUSTER)?.cloned());
+        if node.is_none() && cluster.is_none() {
+            return Err(LocalReply::NoTarget);
+        }
         let tenant = match single(headers, TENANT)? {
             Some(tenant) if tenant_isolation => Some(tenant.clone()),
             None if tenant_isolation => return Err(LocalReply::NoTenant),
             Some(_) | None => None,
         };
-        Ok(Self { name, is_node: node.is_some(), tenant })
+        Ok(Self { node, cluster, tenant })
     }
 
     /// The target for the machine, if the names are legal.
     pub(super) fn target(&self) -> Result<Target<'_>, LocalReply> {
-        let name = match self.is_node {
-            true => TargetName::Node(parsed(&self.name, NodeId::new)?),
-            false => TargetName::Cluster(parsed(&self.name, ClusterId::new)?),
+        let node = self.node.as_ref().map(|node| parsed(node, NodeId::new)).transpose()?;
+        let cluster = self.cluster.as_ref().map(|cluster| parsed(cluster, ClusterId::new)).transpose()?;
+        let name = match (node, cluster) {
+            (Some(node), Some(cluster)) => TargetName::Member { node, cluster },
+            (Some(node), None) => TargetName::Node(node),
+            (None, Some(cluster)) => TargetName::Cluster(cluster),
+            (None, None) => return Err(LocalReply::NoTarget),
         };
         let tenant = self.tenant.as_ref().map(|tenant| parsed(tenant, TenantId::new)).transpose()?;
         Ok(Target { tenant, name })
@@ -287,9 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn a_node_takes_precedence_over_a_cluster() {
+    fn a_node_and_a_cluster_together_name_one_node() {
         let both = target(get("/").header(CLUSTER, "c").header(NODE, "n").header(TENANT, "t"), true).unwrap();
-        assert_eq!(both.target().unwrap().name, TargetName::Node(NodeId::new("n").unwrap()));
+        let (node, cluster) = (NodeId::new("n").unwrap(), ClusterId::new("c").unwrap());
+        assert_eq!(both.target().unwrap().name, TargetName::Member { node, cluster });
+        let alone = target(get("/").header(NODE, "n"), false).unwrap();
+        assert_eq!(alone.target().unwrap().name, TargetName::Node(node));
         assert_eq!(both.target().unwrap().tenant, Some(TenantId::new("t").unwrap()));
         let cluster = target(get("/").header(CLUSTER, "c"), false).unwrap();
         assert_eq!(cluster.target().unwrap().name, TargetName::Cluster(ClusterId::new("c").unwrap()));
@@ -302,6 +308,7 @@ mod tests {
         assert_eq!(rejection(get("/"), false), LocalReply::NoTarget);
         assert_eq!(rejection(get("/").header(NODE, "n"), true), LocalReply::NoTenant);
         assert_eq!(rejection(get("/").header(NODE, ""), false), LocalReply::IllegalTarget);
+        assert_eq!(rejection(get("/").header(NODE, "n").header(CLUSTER, ""), false), LocalReply::IllegalTarget);
         assert_eq!(rejection(get("/").header(NODE, "n").header(NODE, "n"), false), LocalReply::IllegalTarget);
         assert_eq!(rejection(get("/").header(NODE, "n".repeat(256)), false), LocalReply::IllegalTarget);
         assert_eq!(rejection(get("/").header(NODE, &b"\xff"[..]), false), LocalReply::IllegalTarget);

@@ -118,6 +118,11 @@ const REQUESTS: &[Setting] = &[
         "Proxies in front of the egress listener: what their requests say in forwarded, x-forwarded-* and x-real-ip is kept; those of other callers lose it",
     )
     .or("none"),
+    Setting::flag(
+        "refuse_ambiguous_node",
+        Access::Switch(|s| &mut s.responder.core.refuse_ambiguous_node),
+        "Whether a request that names a node but no cluster is refused (409, ambiguous-node) while nodes of several clusters have that name; if not, any of them gets it",
+    ),
     Setting::new(
         "request_timeout",
         Access::Duration(IsOff, |s| &mut s.responder.request_timeout),
