@@ -6,7 +6,8 @@ use http::header::{
 use revtun_core::forwarding::claim;
 use revtun_core::http::may_be_trailer;
 
-use super::peer_limits::HEADER_OVERHEAD;
+/// What a header counts besides its name and value (RFC 9113 §6.5.2).
+pub(super) const HEADER_OVERHEAD: usize = 32;
 
 /// Whether headers of this name concern one connection only. `proxy-status` and `proxy-authenticate` do not: they are for the client.
 fn is_hop_by_hop(name: &HeaderName) -> bool {

@@ -11,6 +11,7 @@ mod http1;
 mod http1_io;
 mod http2;
 mod local_replies;
+mod origin;
 mod proxy_request;
 mod request;
 mod respond;
@@ -33,7 +34,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
 use self::caller::{Caller, DownstreamIo};
-use self::request::Origin;
+use self::origin::Origin;
 use super::context::{Context, Phase};
 use super::downstream_error::DownstreamError;
 use super::listen;

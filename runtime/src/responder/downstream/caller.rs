@@ -6,7 +6,7 @@ use std::sync::Arc;
 use revtun_core::responder::retry::LAST_REQUEST_GRACE;
 use tokio::sync::watch;
 
-use super::request::Origin;
+use super::origin::Origin;
 use crate::connections::ConnectionPlace;
 use crate::prefixed_io::PrefixedIo;
 use crate::responder::context::{Context, Phase};

@@ -1,27 +1,23 @@
 //! The target of a request, and its head as it goes through the tunnel.
 
-use std::net::IpAddr;
-
 use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Request, Version};
-use revtun_core::forwarding::{Claim, claim, may_be_connection_option};
+use revtun_core::forwarding::may_be_connection_option;
 use revtun_core::http::is_host;
 use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
-use revtun_core::network::Networks;
 use revtun_core::responder::{Target, TargetName};
 
+use super::origin::Origin;
 use crate::http::{HeaderSummary, is_only_chunked, single_length, strip_hop_by_hop, tokens};
 use crate::responder::local_reply::LocalReply;
 
 const NODE: HeaderName = HeaderName::from_static("x-node-id");
 const CLUSTER: HeaderName = HeaderName::from_static("x-cluster-id");
 const TENANT: HeaderName = HeaderName::from_static("x-tenant-id");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The host of a request that need not name one.
 const NO_HOST: &str = "localhost";
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The target of a request, as header values: cheap to keep while the request itself is sent.
 #[derive(Clone, Debug)]
@@ -76,23 +72,6 @@ fn parsed<'a, T>(value: &'a HeaderValue, parse: impl FnOnce(&'a str) -> Result<T
     parse(text).map_err(|_| LocalReply::IllegalTarget)
 }
 
-/// Where the requests of a connection come from; made once for each connection.
-#[derive(Clone, Debug)]
-pub(super) struct Origin {
-    /// As in `x-forwarded-for`.
-    address: HeaderValue,
-    /// What the caller says of hops before it counts.
-    is_trusted: bool,
-}
-
-impl Origin {
-    /// That of connections from `caller`.
-    pub(super) fn new(caller: IpAddr, trusted_hops: &Networks) -> Self {
-        let address = HeaderValue::try_from(caller.to_canonical().to_string()).expect("an address is a header value");
-        Self { address, is_trusted: trusted_hops.contains(caller) }
-    }
-}
-
 /// Makes the head of a request that of a request on a tunnel: hop-by-hop headers are removed, and if it came from a connection what its
 /// caller cannot know, and `x-forwarded-*` added. All else stays. `summary` is that of its headers.
 pub(super) fn prepare(
@@ -121,15 +100,8 @@ pub(super) fn prepare(
     if summary.has_hop_by_hop {
         strip_hop_by_hop(&mut head.headers);
     }
-    if let Some(Origin { address, is_trusted }) = origin {
-        let list = if summary.has_claims {
-            remove_claims(&mut head.headers, *is_trusted);
-            append(&head.headers, address)
-        } else {
-            address.clone()
-        };
-        head.headers.insert(FORWARDED_FOR, list);
-        head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
+    if let Some(origin) = origin {
+        origin.state(&mut head.headers, summary.has_claims, tls);
     }
     // Taken and not cloned: the first clone of its bytes would allocate.
     let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
@@ -221,36 +193,9 @@ fn count_forwards(head: &mut Parts) -> Result<(), LocalReply> {
     Ok(())
 }
 
-/// Removes what the caller says and cannot know, or must not say.
-fn remove_claims(headers: &mut HeaderMap, is_trusted: bool) {
-    let is_removed = |name: &&HeaderName| match claim(name.as_str()) {
-        None => false,
-        Some(Claim::Origin) => !is_trusted,
-        Some(Claim::Forged) => true,
-    };
-    let removed: Vec<_> = headers.keys().filter(is_removed).cloned().collect();
-    for name in removed {
-        headers.remove(name);
-    }
-}
-
-/// The list of `x-forwarded-for` with `caller` behind.
-fn append(headers: &HeaderMap, caller: &HeaderValue) -> HeaderValue {
-    let earlier = headers.get_all(FORWARDED_FOR).into_iter().map(HeaderValue::as_bytes);
-    let mut list = earlier.collect::<Vec<_>>().join(&b", "[..]);
-    if list.is_empty() {
-        return caller.clone();
-    }
-    list.extend_from_slice(b", ");
-    list.extend_from_slice(caller.as_bytes());
-    HeaderValue::from_bytes(&list).expect("header values joined by commas are a header value")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const CALLER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
     fn head(request: http::request::Builder) -> Parts {
         request.body(()).unwrap().into_parts().0
@@ -261,26 +206,18 @@ mod tests {
     }
 
     fn rejection(request: http::request::Builder) -> LocalReply {
-        prepare_head(&mut head(request), &origin("")).unwrap_err()
+        prepare_head(&mut head(request)).unwrap_err()
     }
 
     fn prepared(request: http::request::Builder) -> Parts {
-        prepared_from(&origin("192.0.2.0/24"), request)
-    }
-
-    fn prepared_from(origin: &Origin, request: http::request::Builder) -> Parts {
         let mut head = head(request);
-        prepare_head(&mut head, origin).unwrap();
+        prepare_head(&mut head).unwrap();
         head
     }
 
-    fn prepare_head(head: &mut Parts, origin: &Origin) -> Result<(), LocalReply> {
+    fn prepare_head(head: &mut Parts) -> Result<(), LocalReply> {
         let summary = HeaderSummary::of(&head.headers);
-        prepare(head, summary, Some(origin), false)
-    }
-
-    fn origin(trusted_hops: &str) -> Origin {
-        Origin::new(CALLER, &Networks::parse(trusted_hops).unwrap())
+        prepare(head, summary, None, false)
     }
 
     fn target(request: http::request::Builder, tenant_isolation: bool) -> Result<TargetHeaders, LocalReply> {
@@ -377,57 +314,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trusted_hop_says_where_a_request_comes_from() {
-        let request = || {
-            let claims =
-                ["forwarded", "x-forwarded-for", "x-forwarded-client-cert", "x-revtun-caller", "x_forwarded_for"];
-            let others = ["x-user", "x_user", "authorization"];
-            claims
-                .into_iter()
-                .chain(others)
-                .fold(get("/").header(HOST, "a"), |request, name| request.header(name, "it"))
-        };
-        let names = |head: Parts| {
-            let mut names: Vec<_> = head.headers.keys().map(HeaderName::to_string).collect();
-            names.sort();
-            names
-        };
-        let others = ["authorization", "x-forwarded-for", "x-forwarded-proto", "x-user", "x_user"];
-        let stranger = prepared_from(&origin("10.0.0.0/8"), request());
-        assert_eq!(stranger.headers[FORWARDED_FOR], "192.0.2.7");
-        assert_eq!(names(stranger), others);
-        let hop = prepared_from(&origin("192.0.2.7"), request());
-        assert_eq!(hop.headers[FORWARDED_FOR], "it, 192.0.2.7");
-        let all = [&others[..1], &["forwarded", "x-forwarded-client-cert"], &others[1..]].concat();
-        assert_eq!(names(hop), all);
-        let mut in_this_process = head(request());
-        let summary = HeaderSummary::of(&in_this_process.headers);
-        prepare(&mut in_this_process, summary, None, false).unwrap();
-        assert_eq!(in_this_process.headers.len(), 8);
-    }
-
-    #[test]
     fn a_caller_has_nothing_removed_that_is_for_the_service() {
         for option in ["x-forwarded-for", "keep-alive, Authorization", "X-Tenant-Id"] {
             assert_eq!(rejection(get("/").header(HOST, "a").header(CONNECTION, option)), LocalReply::IllegalConnection);
         }
         let head = prepared(get("/").header(HOST, "a").header(CONNECTION, "x-mine").header("x-mine", "1"));
         assert!(!head.headers.contains_key("x-mine"));
-    }
-
-    #[test]
-    fn the_caller_is_appended_to_x_forwarded_for() {
-        let head = prepared(
-            get("/")
-                .header(HOST, "a")
-                .header(FORWARDED_FOR, "a")
-                .header(FORWARDED_FOR, "b, c")
-                .header(FORWARDED_PROTO, "https"),
-        );
-        assert_eq!(head.headers.get_all(FORWARDED_FOR).into_iter().collect::<Vec<_>>(), ["a, b, c, 192.0.2.7"]);
-        assert_eq!(head.headers[FORWARDED_PROTO], "https");
-        let first = prepared(get("/").header(HOST, "a"));
-        assert_eq!(first.headers[FORWARDED_FOR], "192.0.2.7");
-        assert_eq!(first.headers[FORWARDED_PROTO], "http");
     }
 }

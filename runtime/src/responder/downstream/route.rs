@@ -3,8 +3,9 @@
 use http::{HeaderMap, Response};
 use revtun_core::responder::Target;
 
+use super::origin::Origin;
 use super::proxy_request::{ProxyBody, ProxyRequest};
-use super::request::{self, Origin, TargetHeaders};
+use super::request::{self, TargetHeaders};
 use crate::http::{HttpService, REASON, strip_hop_by_hop};
 use crate::responder::local_reply::LocalReply;
 
