@@ -23,7 +23,7 @@ pub(crate) use self::hop_by_hop::{
     HeaderSummary, expects_continue, is_only_chunked, join_cookies, single_length, tokens,
 };
 pub use self::hop_by_hop::{header_list_bytes, strip_hop_by_hop};
-pub(crate) use self::idle_timeout::{CancelIdle, IdleTimeout, StreamIdle};
+pub(crate) use self::idle_timeout::{CancelIdle, IdleTimeout, StreamIdle, poll_until_idle};
 pub(crate) use self::keep_alive::KeepAlive;
 pub use self::limits::HttpLimits;
 pub use self::local_reply::{REASON, local_reply};

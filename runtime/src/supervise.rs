@@ -94,7 +94,7 @@ impl Supervisor {
     pub fn spawn<W: World>(&self, world: &W, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let supervisor = self.clone();
         world.spawn(async move {
-            if let Err(panic) = Caught::of(task).await {
+            if let Err(panic) = CatchUnwind::of(task).await {
                 // The first panic is the one to tell: others follow from it.
                 let _another_before = supervisor.0.set(TaskPanicked::of(name, &*panic));
                 resume_unwind(panic);
@@ -118,20 +118,20 @@ impl Supervisor {
 
 pin_project! {
     /// A task whose panic is its outcome. Takes no more room than the task.
-    pub(crate) struct Caught<F> {
+    pub(crate) struct CatchUnwind<F> {
         #[pin]
         task: F,
     }
 }
 
-impl<F: Future> Caught<F> {
+impl<F: Future> CatchUnwind<F> {
     /// Catches what `task` throws. It is not polled again behind a panic.
     pub(crate) fn of(task: F) -> Self {
         Self { task }
     }
 }
 
-impl<F: Future> Future for Caught<F> {
+impl<F: Future> Future for CatchUnwind<F> {
     type Output = thread::Result<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -30,4 +30,4 @@ pub use self::file::{TokenFile, TokenText};
 pub use self::jwt::JwtVerifier;
 #[cfg(feature = "jwt")]
 pub use self::keys::{JwksFile, Keys};
-pub use self::verifier::{TokenVerifier, VerifyToken, Vouched};
+pub use self::verifier::{TokenVerifier, VerifiedToken, VerifyToken};

@@ -156,14 +156,16 @@ impl<W: World, S> TunnelIo<W, S> {
         written
     }
 
-    /// Notes signs of life below TLS, which buffers incomplete records. That bytes were sent says nothing about the peer unless
+    /// Notes signs of life below TLS, which buffers incomplete records; returns whether there were any. That bytes were sent says nothing about the peer unless
     /// the path was full before.
-    fn note_transfer(&mut self) {
+    fn note_transfer(&mut self) -> bool {
         let before = std::mem::replace(&mut self.transferred, self.stream.get_ref().byte_counts());
         let acknowledged = self.write_blocked && self.transferred.sent != before.sent;
-        if acknowledged || self.transferred.received != before.received {
+        let alive = acknowledged || self.transferred.received != before.received;
+        if alive {
             self.inbound.hear(|| self.world.now());
         }
+        alive
     }
 }
 
@@ -175,9 +177,14 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TunnelIo<W, S> {
         let this = self.get_mut();
         let before = buf.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
-        this.note_transfer();
+        let is_noted = this.note_transfer();
         ready!(read)?;
-        this.inbound.scan(&buf.filled()[before..], || this.world.now());
+        let bytes = &buf.filled()[before..];
+        // Read before it came here, or out of a record that was.
+        if !is_noted && !bytes.is_empty() {
+            this.inbound.hear(|| this.world.now());
+        }
+        this.inbound.scan(bytes);
         Poll::Ready(Ok(()))
     }
 }
@@ -231,11 +238,7 @@ impl Inbound {
         (Self { scanner, peer: Arc::default(), heard: None, granularity, notices }, noticed)
     }
 
-    fn scan(&mut self, bytes: &[u8], now: impl Fn() -> Instant) {
-        if bytes.is_empty() {
-            return;
-        }
-        self.hear(now);
+    fn scan(&mut self, bytes: &[u8]) {
         let Some(scanner) = &mut self.scanner else { return };
         let scanned = scanner.scan(bytes);
         if let Some(max) = scanned.max_header_list_bytes {

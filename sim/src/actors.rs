@@ -13,4 +13,4 @@ mod maybe_tls_stream;
 pub mod revtun_ends;
 pub mod service;
 
-pub use self::addresses::{CLOUD, EGRESS, SERVICE, TUNNELS, anywhere};
+pub use self::addresses::{CLOUD, EGRESS, SERVICE, TUNNELS, unspecified};

@@ -32,7 +32,7 @@ pub struct Plan {
     /// The settings of every kernel.
     pub kernel: Kernel,
     /// When each phase begins.
-    pub times: Times,
+    pub times: PhaseTimes,
     /// The faults, and when they begin.
     pub faults: Vec<(Duration, Fault)>,
     /// Responders and initiators that are healed: the first this many of each.
@@ -66,7 +66,7 @@ pub struct Kernel {
 
 /// When each phase of a simulation begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct PhaseTimes {
     /// Every tunnel must be up; faults begin.
     pub warm: Duration,
     /// The core is healed.
@@ -112,7 +112,7 @@ pub struct Overrides {
     pub unchecked: bool,
 }
 
-impl Times {
+impl PhaseTimes {
     /// The usual two minutes.
     pub const USUAL: Self = Self {
         warm: Duration::from_secs(5),
@@ -131,7 +131,7 @@ impl Plan {
         let mut dice = dice(seed, "shape");
         let responders = dice.usize(1..=2);
         let initiators = dice.usize(2..=3);
-        let times = Times::USUAL;
+        let times = PhaseTimes::USUAL;
         let mut plan = Self {
             seed,
             responders,

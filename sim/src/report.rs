@@ -30,10 +30,10 @@ pub fn page(plan: &Plan, outcome: &Outcome) -> String {
     }
     format!(
         "<!doctype html><meta charset=utf-8><title>seed {seed}</title><style>{STYLE}</style><h1>Seed {seed}</h1>{verdict}\
-         {picture}{legend}<h2>What was planned</h2><pre>{plan}</pre><h2>What happened</h2>\
+         {svg}{legend}<h2>What was planned</h2><pre>{plan}</pre><h2>What happened</h2>\
          <p><input id=f placeholder='only lines with this text'></p><table>{rows}</table><script>{FILTER}</script>",
         seed = plan.seed,
-        picture = picture(plan, outcome),
+        svg = svg(plan, outcome),
         legend = LEGEND,
         plan = escape(&plan.to_string()),
     )
@@ -46,7 +46,7 @@ const LEGEND: &str = "<p>A host is a line as long as it runs, blue where it stan
 
 /// The picture alone, in SVG.
 #[must_use]
-pub fn picture(plan: &Plan, outcome: &Outcome) -> String {
+pub fn svg(plan: &Plan, outcome: &Outcome) -> String {
     let mut timeline = Timeline::of(plan, outcome.elapsed);
     for (at, event) in &outcome.events {
         timeline.add(*at, event);

@@ -6,7 +6,7 @@ use crate::dice::dice;
 use crate::faults::{CrashKind, Direction, Fault};
 use crate::journals::Journals;
 use crate::net::HostId;
-use crate::plan::{Kernel, Overrides, Plan, Times, Workload};
+use crate::plan::{Kernel, Overrides, PhaseTimes, Plan, Workload};
 use crate::world::{self, Outcome};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -131,7 +131,7 @@ fn restart(seed: u64) -> Plan {
     let at = SECOND * 10;
     plan.faults = vec![(at, Fault::Crash { host: HostId::Responder(0), how: CrashKind::Kill, down })];
     let heal = at + down + plan.tick;
-    plan.times = Times {
+    plan.times = PhaseTimes {
         heal,
         converged: heal + SECOND,
         quiescent: SECOND * 20,
@@ -152,7 +152,7 @@ fn blackhole(seed: u64) -> Plan {
         let at = SECOND * 8 + Duration::from_millis(dice.u64(0..2_000));
         plan.faults.push((at, Fault::Partition { initiator, responder, direction, duration }));
     }
-    plan.times = Times {
+    plan.times = PhaseTimes {
         heal: SECOND * 31,
         converged: SECOND * 63,
         quiescent: SECOND * 64,
@@ -171,7 +171,7 @@ fn drain(seed: u64) -> Plan {
         plan.faults.push((at, Fault::Drain { host: HostId::Responder(responder), grace: SECOND * 4 }));
     }
     plan.workload = Workload { per_minute: 600, body: 20_000, service_time: SECOND * 2, never_read: 0 };
-    plan.times = Times {
+    plan.times = PhaseTimes {
         heal: SECOND * 30,
         converged: SECOND * 33,
         quiescent: SECOND * 35,
@@ -191,7 +191,7 @@ fn node_drain(seed: u64) -> Plan {
         plan.faults.push((at, Fault::DrainNode { responder, initiator, grace: SECOND * 4 }));
     }
     plan.workload = Workload { per_minute: 600, body: 20_000, service_time: SECOND * 2, never_read: 0 };
-    plan.times = Times {
+    plan.times = PhaseTimes {
         heal: SECOND * 36,
         converged: SECOND * 37,
         quiescent: SECOND * 38,
@@ -215,7 +215,7 @@ fn names(seed: u64) -> Plan {
         (SECOND * 36 + millis(0..1_000), Fault::DnsRemoval { responder: 1, duration: millis(6_000..12_000) }),
         (SECOND * 50, Fault::DnsDelay { delay: millis(1_000..12_000), duration: SECOND * 8 }),
     ];
-    plan.times = Times {
+    plan.times = PhaseTimes {
         warm: SECOND * 8,
         heal: SECOND * 60,
         converged: SECOND * 61,
@@ -235,7 +235,7 @@ fn fencing(seed: u64) -> Plan {
         plan.faults.push((at, Fault::Crash { host: HostId::Initiator(initiator), how: CrashKind::PowerLoss, down }));
     }
     plan.workload.per_minute = 600;
-    plan.times = Times {
+    plan.times = PhaseTimes {
         heal: SECOND * 20,
         converged: SECOND * 24,
         quiescent: SECOND * 25,
@@ -249,7 +249,7 @@ fn fencing(seed: u64) -> Plan {
 fn stalled_readers(seed: u64) -> Plan {
     let mut plan = good(seed);
     plan.workload = Workload { per_minute: 120, body: 20_000, service_time: Duration::ZERO, never_read: 500 };
-    plan.times = Times {
+    plan.times = PhaseTimes {
         heal: SECOND * 40,
         converged: SECOND * 41,
         quiescent: SECOND * 42,
@@ -267,7 +267,7 @@ fn fleet(seed: u64) -> Plan {
     let how = [CrashKind::Kill, CrashKind::Reboot, CrashKind::PowerLoss][dice.usize(..3)];
     let down = Duration::from_millis(dice.u64(100..4_000));
     plan.faults = vec![(SECOND * 6, Fault::Crash { host: HostId::Responder(0), how, down })];
-    plan.times = Times {
+    plan.times = PhaseTimes {
         warm: SECOND * 5,
         heal: SECOND * 10 + plan.tick,
         converged: SECOND * 25,
@@ -310,7 +310,7 @@ fn beside_envoys(seed: u64, purpose: &str) -> Plan {
     }
     plan.faults.sort_by_key(|(at, _)| *at);
     plan.envoy_maintenance = SECOND * dice.u32(1..=10);
-    plan.times = Times {
+    plan.times = PhaseTimes {
         heal: SECOND * 40,
         converged: SECOND * 65,
         quiescent: SECOND * 66,

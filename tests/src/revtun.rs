@@ -28,7 +28,7 @@ pub fn binary() -> &'static PathBuf {
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
-        for name in SET_FOR_TESTS {
+        for (name, _) in env::vars().filter(|(name, _)| is_about_package(name)) {
             build.env_remove(name);
         }
         assert!(build.status().expect("cargo runs").success(), "revtun does not build");
@@ -36,16 +36,12 @@ pub fn binary() -> &'static PathBuf {
     })
 }
 
-/// What cargo tells a test of its package. Build scripts that ask for one of these run again when it changes, and all that depends
-/// on them is compiled again: there and, when cargo is called from outside the next time, back.
-const SET_FOR_TESTS: [&str; 6] = [
-    "CARGO_MANIFEST_DIR",
-    "CARGO_MANIFEST_LINKS",
-    "CARGO_PKG_NAME",
-    "CARGO_PKG_VERSION_MAJOR",
-    "CARGO_PKG_VERSION_MINOR",
-    "CARGO_PKG_VERSION_PATCH",
-];
+/// Whether cargo sets a variable so named for a test, to tell it of its package. Build scripts that ask for one of these run again
+/// when it changes, and all that depends on them is compiled again: there and, when cargo is called from outside the next time,
+/// back.
+fn is_about_package(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+}
 
 /// Where this profile's programs are: `target/debug` or `target/release`.
 ///
@@ -104,4 +100,28 @@ fn recorded() -> Option<&'static str> {
 pub async fn listener(process: &mut Process, which: &str) -> SocketAddr {
     let said = process.line(&format!("{which} listener on "), SOON).await;
     said.trim().parse().unwrap_or_else(|error| panic!("{said:?} is no address: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn no_build_script_asks_for_what_only_tests_are_told() {
+        const ASKS: &str = "rerun-if-env-changed=";
+        let scripts = fs::read_dir(profile_dir().join("build")).expect("some crates have build scripts");
+        let outputs = scripts.filter_map(|script| fs::read_to_string(script.ok()?.path().join("output")).ok());
+        let names = |output: String| {
+            let asks = output.lines().filter_map(|line| Some(line.split_once(ASKS)?.1.trim().to_owned()));
+            asks.collect::<Vec<_>>()
+        };
+        let asked: BTreeSet<_> = outputs.flat_map(names).collect();
+        assert!(asked.contains("CARGO_MANIFEST_DIR"), "ring asks for it: {asked:?}");
+        let is_told = |name: &&String| name.starts_with("CARGO_") && env::var_os(name).is_some();
+        let told: Vec<_> = asked.iter().filter(is_told).filter(|name| !is_about_package(name)).collect();
+        assert!(told.is_empty(), "{told:?}");
+    }
 }

@@ -10,8 +10,8 @@
 
 mod escape;
 mod limits;
+mod line;
 mod metrics;
-mod note;
 mod queue;
 
 pub(crate) use self::metrics::Logged;
@@ -30,7 +30,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use self::limits::Limits;
-use self::note::Note;
+use self::line::LogLine;
 use self::queue::Queue;
 
 /// How long a process that ends waits for its last lines to be written. A reader that takes longer has stalled.
@@ -72,7 +72,7 @@ pub(crate) fn start(settings: &LogSettings) -> io::Result<()> {
 }
 
 /// Lets panics be told like everything else: in one line, which nobody waits for.
-pub(crate) fn tell_panics() {
+pub(crate) fn install_panic_hook() {
     panic::set_hook(Box::new(|panic| {
         PANICS.fetch_add(1, Ordering::Relaxed);
         tell_panic(panic);
@@ -96,7 +96,7 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
 /// Tells an error whatever the level and the limits are, in the format of the log.
 pub(crate) fn urgent(line: &str) {
     match LOG.get() {
-        Some(log) => log.queue.push(&Note::error(line).render(log.format)),
+        Some(log) => log.queue.push(&LogLine::error(line).render(log.format)),
         None => say(&format!("revtun: {line}")),
     }
 }

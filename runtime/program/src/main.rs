@@ -23,7 +23,7 @@ use crate::error::CliError;
 static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    log::tell_panics();
+    log::install_panic_hook();
     let outcome = catch_unwind(|| cli::read().and_then(command::run));
     let outcome = outcome.unwrap_or_else(|panic| Err(CliError::fatal(&TaskPanicked::of("main", &*panic))));
     let code = outcome.map_or_else(CliError::report, |()| ExitCode::SUCCESS);

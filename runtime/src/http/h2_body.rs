@@ -20,6 +20,8 @@ use super::hop_by_hop::{header_list_bytes, strip_trailers};
 #[derive(Debug)]
 pub(crate) struct RecvBody {
     stream: RecvStream,
+    /// There is none: to ask the stream takes a lock.
+    is_empty: bool,
     /// Bytes that are still to come, if `content-length` says so.
     remaining: Option<u64>,
 }
@@ -27,8 +29,9 @@ pub(crate) struct RecvBody {
 impl RecvBody {
     /// The body of a message with `headers`.
     pub(crate) fn new(stream: RecvStream, headers: &HeaderMap) -> Self {
-        let remaining = if stream.is_end_stream() { Some(0) } else { content_length(headers) };
-        Self { stream, remaining }
+        let is_empty = stream.is_end_stream();
+        let remaining = if is_empty { Some(0) } else { content_length(headers) };
+        Self { stream, is_empty, remaining }
     }
 }
 
@@ -65,7 +68,7 @@ impl Body for RecvBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        self.is_empty || self.stream.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

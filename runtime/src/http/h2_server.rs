@@ -118,6 +118,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
             loop {
                 let Some(accepted) = ready!(connection.poll_accept(task)) else { return Poll::Ready(Ok(())) };
                 let (request, sender) = accepted?;
+                let request = request_of(request);
                 let expects = !request.body().is_end_stream() && expects_continue(request.headers());
                 let (activity, respond) = (Activity::new(), respond.clone());
                 let (peer, header_bytes) = (Arc::clone(peer), *header_bytes);
@@ -125,7 +126,7 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
                 let (reporting, serving) = (Arc::clone(&activity), Arc::clone(&activity));
                 // Boxed at once, and begun where it stays: a request has some hundred bytes, and each move copies them.
                 let stream = Box::pin(async move {
-                    let response = pin!(respond(reporting, request_of(request)));
+                    let response = pin!(respond(reporting, request));
                     serve_stream(response, sender, &serving, expects, &peer, header_bytes).await;
                 });
                 let stream = timeout.apply(activity, stream);
@@ -168,16 +169,13 @@ async fn serve_stream<B>(
     let max = peer.header_list_bytes(header_bytes);
     let responded = poll_fn(|task| {
         let response = response.as_mut().poll(task);
-        let mut interim = activity.interim.take();
-        if response.is_pending() && expects_continue && activity.is_body_wanted() {
-            expects_continue = false;
-            interim.push(proceed());
+        let continues = response.is_pending() && expects_continue && activity.is_body_wanted();
+        if let Some(interim) = activity.interim.take() {
+            send_interim(&mut sender, interim, max);
         }
-        for interim in interim {
-            if response_list_bytes(interim.headers()) <= max {
-                // An error means that the stream was reset meanwhile.
-                drop(sender.send_informational(interim));
-            }
+        if continues {
+            expects_continue = false;
+            send_interim(&mut sender, vec![proceed()], max);
         }
         match response {
             Poll::Ready(response) => Poll::Ready(Some(response)),
@@ -204,6 +202,14 @@ async fn serve_stream<B>(
         return send_response(sender, reply, max).await;
     }
     send_response(sender, response, max).await;
+}
+
+/// Sends interim responses, save those with more than `max` bytes.
+fn send_interim(sender: &mut SendResponse<Bytes>, interim: Vec<Response<()>>, max: usize) {
+    for interim in interim.into_iter().filter(|interim| response_list_bytes(interim.headers()) <= max) {
+        // An error means that the stream was reset meanwhile.
+        drop(sender.send_informational(interim));
+    }
 }
 
 /// Sends a response; its trailers may have `max_trailers` bytes.

@@ -10,10 +10,10 @@ use revtun_core::http::may_be_trailer;
 pub(super) const HEADER_OVERHEAD: usize = 32;
 
 /// Whether headers of this name concern one connection only. `proxy-status` and `proxy-authenticate` do not: they are for the client.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+fn is_hop_by_hop(name: &str) -> bool {
     // Matching text compares lengths first; comparing eight `HeaderName`s would not.
     matches!(
-        name.as_str(),
+        name,
         "connection"
             | "keep-alive"
             | "proxy-authorization"
@@ -28,7 +28,7 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// stays, since trailers are forwarded.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     // Looking at each header that is there is cheaper than looking up each that may be.
-    let present: Vec<_> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    let present: Vec<_> = headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned().collect();
     if present.is_empty() {
         return;
     }
@@ -108,6 +108,8 @@ pub(crate) struct HeaderSummary {
     pub(crate) list_bytes: usize,
     /// Whether there is anything for [`strip_hop_by_hop`], such as `transfer-encoding`, `connection` and `upgrade`.
     pub(crate) has_hop_by_hop: bool,
+    /// How often `host` is there.
+    pub(crate) hosts: usize,
     pub(crate) has_content_length: bool,
     pub(crate) has_cookie: bool,
     pub(crate) has_expect: bool,
@@ -120,14 +122,18 @@ impl HeaderSummary {
         let mut summary = Self::default();
         for (name, value) in headers {
             summary.list_bytes += header_bytes(name, value);
-            match name.as_str() {
-                "content-length" => summary.has_content_length = true,
-                "cookie" => summary.has_cookie = true,
-                "expect" => summary.has_expect = true,
-                other => {
-                    summary.has_hop_by_hop |= is_hop_by_hop(name);
-                    summary.has_claims |= claim(other).is_some();
+            let name = name.as_str();
+            summary.has_claims |= claim(name).is_some();
+            // By their lengths first: most names have another one, and need no comparison.
+            match name.len() {
+                4 => summary.hosts += usize::from(name == "host"),
+                6 => {
+                    summary.has_cookie |= name == "cookie";
+                    summary.has_expect |= name == "expect";
                 }
+                14 => summary.has_content_length |= name == "content-length",
+                2 | 7 | 10 | 16 | 17 | 19 => summary.has_hop_by_hop |= is_hop_by_hop(name),
+                _ => {}
             }
         }
         summary
@@ -173,7 +179,17 @@ mod tests {
 
     #[test]
     fn a_summary_is_what_look_ups_find() {
-        let names = ["host", "content-length", "cookie", "expect", "x-forwarded-for", "te", "upgrade", "connection"];
+        const HOP_BY_HOP: [&str; 7] = [
+            "connection",
+            "keep-alive",
+            "proxy-authorization",
+            "proxy-connection",
+            "te",
+            "transfer-encoding",
+            "upgrade",
+        ];
+        let others = ["host", "accept", "content-length", "cookie", "expect", "x-forwarded-for", "x-forwarded-proto"];
+        let names: Vec<_> = HOP_BY_HOP.into_iter().chain(others).collect();
         for number in 0..1 << names.len() {
             let mut headers = HeaderMap::new();
             for (_, name) in names.iter().enumerate().filter(|(bit, _)| number & (1 << bit) != 0) {
@@ -183,7 +199,8 @@ mod tests {
             let has = |name| headers.contains_key(name);
             let expected = HeaderSummary {
                 list_bytes: header_list_bytes(&headers),
-                has_hop_by_hop: has("te") || has("upgrade") || has("connection"),
+                has_hop_by_hop: HOP_BY_HOP.into_iter().any(has),
+                hosts: headers.get_all("host").iter().count(),
                 has_content_length: has("content-length"),
                 has_cookie: has("cookie"),
                 has_expect: has("expect"),

@@ -143,14 +143,22 @@ where
 
     async fn call(&self, request: R) -> Result<Self::Response, S::Error> {
         let mut response = pin!(self.inner.call(request));
-        poll_fn(|task| match response.as_mut().poll(task) {
-            Poll::Ready(response) => {
-                Poll::Ready(response.map(|response| response.map(|body| TimeoutBody::new(body, self.activity))))
-            }
-            Poll::Pending if self.activity.has_timed_out() => Poll::Ready(Err(StreamIdle.into())),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
+        poll_fn(|task| poll_until_idle(self.activity, response.as_mut(), task)).await
+    }
+}
+
+/// The response, with a body that is a [`TimeoutBody`], unless its request has timed out before.
+pub(crate) fn poll_until_idle<B: Body, E: From<StreamIdle>>(
+    activity: &Arc<Activity>,
+    response: Pin<&mut impl Future<Output = Result<Response<B>, E>>>,
+    task: &mut Context<'_>,
+) -> Poll<Result<Response<TimeoutBody<B>>, E>> {
+    match response.poll(task) {
+        Poll::Ready(response) => {
+            Poll::Ready(response.map(|response| response.map(|body| TimeoutBody::new(body, activity))))
+        }
+        Poll::Pending if activity.has_timed_out() => Poll::Ready(Err(StreamIdle.into())),
+        Poll::Pending => Poll::Pending,
     }
 }
 

@@ -44,13 +44,11 @@ impl InterimResponses {
     }
 
     /// Takes those that came, in their order.
-    pub(crate) fn take(&self) -> Vec<Response<()>> {
-        if self.has_some.load(Ordering::Acquire) {
+    pub(crate) fn take(&self) -> Option<Vec<Response<()>>> {
+        self.has_some.load(Ordering::Acquire).then(|| {
             self.has_some.store(false, Ordering::Relaxed);
             std::mem::take(&mut *self.waiting())
-        } else {
-            Vec::new()
-        }
+        })
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Response<()>>> {
@@ -73,16 +71,16 @@ mod tests {
     fn a_caller_gets_what_it_takes_in_order_and_without_hop_by_hop_headers() {
         let interim = InterimResponses::default();
         interim.push(StatusCode::EARLY_HINTS, &early_hints());
-        assert!(interim.take().is_empty());
+        assert!(interim.take().is_none());
         interim.begin(true);
         for status in [StatusCode::CONTINUE, StatusCode::PROCESSING, StatusCode::SWITCHING_PROTOCOLS, StatusCode::OK] {
             interim.push(status, &HeaderMap::new());
         }
         interim.push(StatusCode::EARLY_HINTS, &early_hints());
-        let taken = interim.take();
+        let taken = interim.take().unwrap();
         assert_eq!(taken.iter().map(Response::status).collect::<Vec<_>>(), [102, 103]);
         assert_eq!(taken[1].headers().keys().collect::<Vec<_>>(), [LINK]);
-        assert!(interim.take().is_empty());
+        assert!(interim.take().is_none());
     }
 
     #[test]
@@ -94,7 +92,7 @@ mod tests {
                 interim.push(StatusCode::PROCESSING, &HeaderMap::new());
             }
             assert!(!interim.is_wanted());
-            assert_eq!(interim.take().len() as u64, MAX_INTERIM_RESPONSES);
+            assert_eq!(interim.take().map_or(0, |taken| taken.len()) as u64, MAX_INTERIM_RESPONSES);
         }
     }
 }

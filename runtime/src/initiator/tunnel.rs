@@ -19,7 +19,7 @@ use super::context::Input;
 use super::first_use::{FirstUse, UseTunnel};
 use super::handshake::{Response, read_response, send_request};
 use super::task::{TunnelTask, end_of_stream};
-use crate::supervise::Caught;
+use crate::supervise::CatchUnwind;
 use crate::tls::{self, Extent, MaybeTlsStream};
 use crate::token::TokenText;
 use crate::world::World;
@@ -50,7 +50,7 @@ impl<W: World, S: UseTunnel<W>> Tunnel<W, S> {
         let end = tokio::select! {
             biased;
             _ = closed => return,
-            end = Caught::of(self.run_to_end()) => end,
+            end = CatchUnwind::of(self.run_to_end()) => end,
         };
         let ((cause, error), panic) = match end {
             Ok(end) => (end, None),

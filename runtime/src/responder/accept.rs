@@ -12,7 +12,7 @@ use super::context::Context;
 use super::handle::TunnelHandle;
 use super::task::TunnelTask;
 use super::tunnel;
-use crate::supervise::Caught;
+use crate::supervise::CatchUnwind;
 use crate::world::World;
 
 /// Serves one connection to its end.
@@ -21,7 +21,7 @@ pub(super) async fn serve<W: World>(context: Arc<Context<W>>, stream: W::Stream,
     match context.shared.accept(&handle) {
         Ok(id) => {
             let task = TunnelTask { context: Arc::clone(&context), id, handle: Arc::clone(&handle) };
-            if let Err(panic) = Caught::of(tunnel::run(task, stream)).await {
+            if let Err(panic) = CatchUnwind::of(tunnel::run(task, stream)).await {
                 // The machine must not assign a tunnel that nobody serves.
                 context.report(Event::Closed { tunnel: id });
                 handle.set_client(None);

@@ -14,7 +14,7 @@ use super::credentials::TunnelCredentials;
 use super::task::{TunnelTask, nonzero};
 use super::tunnel_end::TunnelEnd;
 use crate::tls::{MaybeTlsStream, Proof};
-use crate::token::Vouched;
+use crate::token::VerifiedToken;
 use crate::world::World;
 
 /// The capacity for the head of a usual handshake request; a longer one grows it.
@@ -105,8 +105,12 @@ async fn respond<W: World>(
 }
 
 /// What the token of a request proves, if one is required, or why it proves nothing.
-fn verify_token<W: World>(task: &TunnelTask<W>, request: &Request<'_>, now: u64) -> (Vouched, Option<TokenError>) {
-    let without = |verdict| Vouched { verdict, expires: None, id: None };
+fn verify_token<W: World>(
+    task: &TunnelTask<W>,
+    request: &Request<'_>,
+    now: u64,
+) -> (VerifiedToken, Option<TokenError>) {
+    let without = |verdict| VerifiedToken { verdict, expires: None, id: None };
     let Some(verifier) = &task.context.token else { return (without(Verdict::Authenticated), None) };
     match request.token.and_then(|token| verifier.verify(token, now, &request.identity)) {
         Ok(vouched) => (vouched, None),

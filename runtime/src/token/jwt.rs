@@ -10,7 +10,7 @@ use revtun_core::token::{CLOCK_SKEW_SECONDS, Claims, Policy, Token, TokenError};
 use serde_json::{Map, Value};
 
 use super::keys::Keys;
-use super::verifier::{VerifyToken, Vouched};
+use super::verifier::{VerifiedToken, VerifyToken};
 use crate::tls::Current;
 
 /// What a responder demands of JSON Web Tokens, and the keys to verify them with.
@@ -32,7 +32,7 @@ impl JwtVerifier {
 }
 
 impl VerifyToken for JwtVerifier {
-    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Vouched, TokenError> {
+    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<VerifiedToken, TokenError> {
         let keys = Arc::clone(&self.keys.borrow());
         let (kind, said) = verified(&keys, token)?;
         let audiences: Vec<_> = said.get("aud").into_iter().flat_map(texts).collect();
@@ -49,7 +49,7 @@ impl VerifyToken for JwtVerifier {
         };
         let verdict = self.policy.verify(&claims, now, claim)?;
         let expires = claims.expires.map(|end| end.saturating_add(CLOCK_SKEW_SECONDS));
-        Ok(Vouched { verdict, expires, id: said.get("jti").and_then(Value::as_str).map(str::to_owned) })
+        Ok(VerifiedToken { verdict, expires, id: said.get("jti").and_then(Value::as_str).map(str::to_owned) })
     }
 }
 

@@ -14,12 +14,12 @@ pub trait VerifyToken: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it proves nothing.
-    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Vouched, TokenError>;
+    fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<VerifiedToken, TokenError>;
 }
 
 /// What a token says that is sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vouched {
+pub struct VerifiedToken {
     /// What it makes of the claim.
     pub verdict: Verdict,
     /// The last second, since 1970, in which it counts; the tunnel ends then. None if it always does.
@@ -43,7 +43,7 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// Why the token proves nothing.
-    pub fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<Vouched, TokenError> {
+    pub fn verify(&self, token: Token<'_>, now: u64, claim: &Identity<'_>) -> Result<VerifiedToken, TokenError> {
         self.0.verify(token, now, claim)
     }
 }

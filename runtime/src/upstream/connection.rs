@@ -42,12 +42,14 @@ impl Wake for User {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> PooledConnection<S> {
     /// Starts HTTP/1.1 on `stream`.
-    pub(super) async fn handshake(stream: S) -> hyper::Result<Self> {
+    pub(super) async fn handshake(stream: S) -> hyper::Result<Box<Self>> {
         let (stream, recorder) = RecordingIo::new(stream);
         let (requests, connection) = Builder::new().max_buf_size(READ_BUFFER).handshake(TokioIo::new(stream)).await?;
         let user = Arc::<User>::default();
         let waker = Waker::from(Arc::clone(&user));
-        Ok(Self { requests, connection: Some(Box::new(connection)), recorder, recorded: None, user, waker })
+        let connection = Some(Box::new(connection));
+        // In a box: every request moves it from hand to hand.
+        Ok(Box::new(Self { requests, connection, recorder, recorded: None, user, waker }))
     }
 
     /// Has the next request recorded, which has no body, for [`Self::into_request`].
@@ -62,11 +64,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PooledConnection<S> {
     }
 
     /// Sends a request. The body of the response comes as long as the connection is polled. The error holds the request if
-    /// nothing of it was sent.
+    /// nothing of it was sent; in a box, since every response is moved with room for it.
     pub(super) fn send(
         &mut self,
         request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
+    ) -> impl Future<Output = Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>>> {
         self.clear_waker();
         // Begun at once: the request need not be kept for the first poll.
         let response = self.requests.try_send_request(request);
@@ -74,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PooledConnection<S> {
             let mut response = pin!(response);
             poll_fn(|task| {
                 self.poll_progress(task);
-                response.as_mut().poll(task)
+                response.as_mut().poll(task).map_err(Box::new)
             })
             .await
         }

@@ -47,7 +47,7 @@ struct Inner<W: World> {
     /// How long an idle connection is kept.
     idle_timeout: Duration,
     /// Locked for as long as it takes to take one or put one back.
-    idle: Mutex<IdlePool<PooledConnection<W::Stream>>>,
+    idle: Mutex<IdlePool<Box<PooledConnection<W::Stream>>>>,
     /// Whether the reaper's task was spawned.
     has_reaper: AtomicBool,
     reaper: Arc<Reaper>,
@@ -111,7 +111,7 @@ impl<W: World> Pool<W> {
         }
     }
 
-    async fn connect(&self) -> Result<PooledConnection<W::Stream>, UpstreamError> {
+    async fn connect(&self) -> Result<Box<PooledConnection<W::Stream>>, UpstreamError> {
         if !self.0.has_reaper.swap(true, Ordering::Relaxed) {
             self.0.world.spawn(reap(Arc::downgrade(&self.0)));
         }
@@ -122,7 +122,7 @@ impl<W: World> Pool<W> {
     fn response_body(
         &self,
         body: Incoming,
-        connection: PooledConnection<W::Stream>,
+        connection: Box<PooledConnection<W::Stream>>,
         has_body: bool,
     ) -> UpstreamResponseBody<W> {
         let connection = if has_body && !connection.is_ready() {
@@ -143,13 +143,13 @@ impl<W: World> Clone for Pool<W> {
 }
 
 impl<W: World> Inner<W> {
-    fn idle(&self) -> MutexGuard<'_, IdlePool<PooledConnection<W::Stream>>> {
+    fn idle(&self) -> MutexGuard<'_, IdlePool<Box<PooledConnection<W::Stream>>>> {
         // Nothing that is done under the lock can panic halfway.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns a connection that is ready. If it was closed since it was last polled, the reaper finds out.
-    fn put(&self, connection: PooledConnection<W::Stream>) {
+    fn put(&self, connection: Box<PooledConnection<W::Stream>>) {
         connection.set_waker(&self.waker);
         let displaced = self.idle().put(self.world.now(), connection);
         drop(displaced);
@@ -185,7 +185,7 @@ fn has_ended(error: &hyper::Error) -> bool {
 }
 
 /// Drives a connection until it is ready for the next request.
-async fn drive_until_ready<W: World>(pool: Pool<W>, mut connection: PooledConnection<W::Stream>) {
+async fn drive_until_ready<W: World>(pool: Pool<W>, mut connection: Box<PooledConnection<W::Stream>>) {
     if connection.ready().await {
         pool.0.put(connection);
     }
@@ -210,7 +210,7 @@ pub struct UpstreamResponseBody<W: World> {
     body: Incoming,
     complete: bool,
     /// None if another task drives it.
-    connection: Option<PooledConnection<W::Stream>>,
+    connection: Option<Box<PooledConnection<W::Stream>>>,
     pool: Pool<W>,
 }
 

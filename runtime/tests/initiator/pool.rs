@@ -163,8 +163,10 @@ async fn ask_when_hung_up(request: Request<Sent>, then_answers: bool) -> (u16, u
         let (mut stream, _) = listener.accept().await.unwrap();
         read_up_to(&mut stream, "\r\n\r\n").await;
         stream.write_all(EMPTY).await.unwrap();
+        let mut first = None;
         loop {
-            read_up_to(&mut stream, "\r\n\r\n").await;
+            let head = read_up_to(&mut stream, "\r\n\r\n").await;
+            assert_eq!(*first.get_or_insert(head.clone()), head, "the same again");
             let is_first = counted.fetch_add(1, Ordering::SeqCst) == 0;
             if then_answers && !is_first {
                 stream.write_all(EMPTY).await.unwrap();
@@ -181,7 +183,8 @@ async fn ask_when_hung_up(request: Request<Sent>, then_answers: bool) -> (u16, u
 #[tokio::test]
 async fn a_request_whose_connection_died_unanswered_is_repeated_once_if_that_does_no_harm() {
     let without_body = |method: &str| {
-        Request::builder().method(method).uri("http://caller.example/").body(Empty::new().boxed()).unwrap()
+        let request = Request::builder().method(method).uri("http://caller.example/a?b=c").header("x-many", "a");
+        request.header("x-many", "b").header("cookie", "c=d").body(Empty::new().boxed()).unwrap()
     };
     for method in ["GET", "DELETE", "OPTIONS"] {
         assert_eq!(ask_when_hung_up(without_body(method), true).await, (200, 2), "{method}");

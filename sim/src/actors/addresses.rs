@@ -13,6 +13,6 @@ pub const CLOUD: &str = "cloud";
 
 /// The unspecified address with this port.
 #[must_use]
-pub const fn anywhere(port: u16) -> SocketAddr {
+pub const fn unspecified(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
 }

@@ -9,7 +9,7 @@ use revtun::world::World;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use super::addresses::{TUNNELS, anywhere};
+use super::addresses::{TUNNELS, unspecified};
 use super::envoy::{Stream, read_head};
 use super::http2_frames;
 use super::maybe_tls_stream::MaybeTlsStream;
@@ -30,7 +30,7 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// Accepts connections and shows each this behaviour, until the process ends.
 pub async fn run(world: ProcessWorld, tls: Option<Tls>, behaviour: HostileResponder) {
-    let Ok(listener) = world.listen(anywhere(TUNNELS)).await else { return };
+    let Ok(listener) = world.listen(unspecified(TUNNELS)).await else { return };
     while let Ok((stream, _)) = world.accept(&listener).await {
         let tls = tls.clone();
         world.spawn(async move {

@@ -9,7 +9,7 @@ use revtun::upstream::Forward;
 use revtun_core::address::Address;
 use revtun_core::binding::{Binding, Placeholder, Template};
 
-use super::addresses::{CLOUD, EGRESS, SERVICE, TUNNELS, anywhere};
+use super::addresses::{CLOUD, EGRESS, SERVICE, TUNNELS, unspecified};
 use crate::deterministic_tls::CertificateAuthority;
 use crate::plan::Plan;
 use crate::process_world::ProcessWorld;
@@ -56,7 +56,7 @@ pub async fn responder(
     authority: Arc<CertificateAuthority>,
     slot: Slot<ResponderHandle<ProcessWorld>>,
 ) {
-    let mut config = ResponderConfig::at(anywhere(TUNNELS), anywhere(EGRESS));
+    let mut config = ResponderConfig::at(unspecified(TUNNELS), unspecified(EGRESS));
     config.core = plan.responder;
     config.request_timeout = plan.request_timeout;
     config.tls = plan.tls.then(|| {

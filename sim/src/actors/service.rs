@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use revtun::world::World;
 
-use super::addresses::{SERVICE, anywhere};
+use super::addresses::{SERVICE, unspecified};
 use super::body_pattern::{self, PatternChecker};
 use crate::history::{Event, History};
 use crate::process_world::{ProcessWorld, sleep};
@@ -32,7 +32,7 @@ pub const BY: &str = "x-by";
 /// # Panics
 /// If it cannot listen.
 pub async fn serve(world: ProcessWorld, history: History, by: usize) {
-    let listener = world.listen(anywhere(SERVICE)).await.expect("its port is its own");
+    let listener = world.listen(unspecified(SERVICE)).await.expect("its port is its own");
     while let Ok((stream, _)) = world.accept(&listener).await {
         let history = history.clone();
         world.spawn(async move {

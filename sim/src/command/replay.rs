@@ -22,7 +22,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
     let text = log(&outcome);
     let drawn = args.report.as_ref().map_or(Ok(()), |file| {
         let alone = file.extension().is_some_and(|extension| extension == "svg");
-        std::fs::write(file, if alone { report::picture(&plan, &outcome) } else { report::page(&plan, &outcome) })
+        std::fs::write(file, if alone { report::svg(&plan, &outcome) } else { report::page(&plan, &outcome) })
     });
     let written = match &args.output {
         None if args.report.is_some() => Ok(()),

@@ -8,12 +8,12 @@ use super::property::Oracle;
 use crate::faults::{CrashKind, Fault};
 use crate::history::{Event, InitiatorView, Phase};
 use crate::net::HostId;
-use crate::plan::{Plan, Times};
+use crate::plan::{PhaseTimes, Plan};
 
 /// See above.
 pub(super) struct TargetReached {
     core: (usize, usize),
-    times: Times,
+    times: PhaseTimes,
     /// Caps make targets unreachable.
     capped: bool,
     deadline: Option<Duration>,

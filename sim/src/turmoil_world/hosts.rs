@@ -17,7 +17,7 @@ use revtun_core::address::Address;
 
 use super::host_world::HostWorld;
 use super::shared_state::{InitiatorView, SharedState};
-use crate::actors::{EGRESS, SERVICE, TUNNELS, anywhere};
+use crate::actors::{EGRESS, SERVICE, TUNNELS, unspecified};
 
 /// The names of the hosts.
 pub const RESPONDER: &str = "responder";
@@ -45,7 +45,8 @@ pub type HostError = Box<dyn std::error::Error>;
 /// # Errors
 /// If it cannot listen.
 pub async fn responder(world: HostWorld, state: SharedState) -> Result<(), HostError> {
-    let handle = responder::start(world.clone(), ResponderConfig::at(anywhere(TUNNELS), anywhere(EGRESS))).await?;
+    let handle =
+        responder::start(world.clone(), ResponderConfig::at(unspecified(TUNNELS), unspecified(EGRESS))).await?;
     loop {
         state.lock().responder_tunnels = handle.counts().tunnels;
         interval(&world).await;
@@ -88,7 +89,7 @@ fn view(handle: &InitiatorHandle<HostWorld>) -> InitiatorView {
 
 /// A service that always gives the same response.
 async fn serve(world: &HostWorld) -> Result<(), HostError> {
-    let listener = world.listen(anywhere(SERVICE)).await?;
+    let listener = world.listen(unspecified(SERVICE)).await?;
     let here = world.clone();
     world.spawn(async move {
         while let Ok((stream, _)) = here.accept(&listener).await {

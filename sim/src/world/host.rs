@@ -40,9 +40,9 @@ pub(super) struct HostState {
     pub(super) dns_removals: u32,
 }
 
-/// A moment in the life of a host: which process runs, with which target, and how often it and the service had a turn.
+/// A host at one time: which process runs, with which target, and how often it and the service had a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(super) struct HostSnapshot {
     starts: u64,
     count: u16,
     process: Option<u64>,
@@ -88,9 +88,14 @@ impl HostState {
     }
 
     /// What an observation depends on: if all of this is what it was, so is everything that can be observed.
-    pub(super) fn moment(&self) -> Moment {
+    pub(super) fn snapshot(&self) -> HostSnapshot {
         let turns = |process: &Option<Arc<Process>>| process.as_ref().map(|process| process.turns());
-        Moment { starts: self.starts, count: self.count, process: turns(&self.process), service: turns(&self.service) }
+        HostSnapshot {
+            starts: self.starts,
+            count: self.count,
+            process: turns(&self.process),
+            service: turns(&self.service),
+        }
     }
 
     /// Whether the process runs.

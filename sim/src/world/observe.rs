@@ -8,7 +8,7 @@ use revtun::initiator::InitiatorHandle;
 use revtun::responder::ResponderHandle;
 
 use super::SimWorld;
-use super::host::Moment;
+use super::host::HostSnapshot;
 use crate::actors::envoy::state::{EnvoyState, Peer, Stage};
 use crate::history::{Event, InitiatorView, ResponderView};
 use crate::net::HostId;
@@ -25,7 +25,7 @@ const MEMORY_STEP: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Observed {
     next: Duration,
-    moments: BTreeMap<HostId, Moment>,
+    snapshots: BTreeMap<HostId, HostSnapshot>,
     initiators: BTreeMap<(HostId, usize), InitiatorView>,
     responders: BTreeMap<HostId, ResponderView>,
     panicked: BTreeSet<HostId>,
@@ -50,8 +50,8 @@ impl SimWorld {
         let publics: Vec<IpAddr> = host_states.values().filter_map(|host_state| host_state.public).collect();
         for (host, host_state) in &*host_states {
             // Most hosts do nothing between two ticks.
-            let moment = host_state.moment();
-            if observed.moments.insert(*host, moment) == Some(moment) {
+            let snapshot = host_state.snapshot();
+            if observed.snapshots.insert(*host, snapshot) == Some(snapshot) {
                 continue;
             }
             for process in host_state.process.iter().chain(&host_state.service) {
@@ -197,7 +197,7 @@ mod tests {
             while unseen.is_none() && clock::now() < plan.times.quiescent {
                 let failure = world.tick().await;
                 let known = world.history.events().len();
-                world.observed.moments.clear();
+                world.observed.snapshots.clear();
                 world.observe(clock::now());
                 let is_new = failure.is_some() || world.history.events().len() > known;
                 unseen = is_new.then(clock::now);

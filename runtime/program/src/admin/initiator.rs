@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::certificates;
 use super::drain_query::DrainQuery;
-use super::subject::{HEALTH_PATIENCE, Subject, count_of};
+use super::subject::{HEALTH_TIMEOUT, Subject, count_of};
 use crate::metrics::Exposition;
 use revtun::initiator::{EndpointInfo, HostInfo, InitiatorHandle, STAGES, Targets, Totals, TunnelInfo};
 use revtun::tls::CertificateStore;
@@ -40,7 +40,7 @@ impl<W: World> InitiatorSubject<W> {
 impl<W: World> Subject for InitiatorSubject<W> {
     fn healthy(&self) -> Result<(), String> {
         let sick = self.listeners.iter().filter_map(|(address, handle)| {
-            let why = handle.health(HEALTH_PATIENCE).err()?;
+            let why = handle.health(HEALTH_TIMEOUT).err()?;
             Some(format!("{why} ({address})"))
         });
         let sick: Vec<_> = sick.collect();

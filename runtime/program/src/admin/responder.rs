@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::certificates;
 use super::drain_query::DrainQuery;
-use super::subject::{HEALTH_PATIENCE, Subject, count_of};
+use super::subject::{HEALTH_TIMEOUT, Subject, count_of};
 use crate::config::ResponderSettings;
 use crate::metrics::Exposition;
 use revtun::responder::{ResponderHandle, TunnelInfo};
@@ -35,7 +35,7 @@ impl<W: World> ResponderSubject<W> {
 
 impl<W: World> Subject for ResponderSubject<W> {
     fn healthy(&self) -> Result<(), String> {
-        self.handle.health(HEALTH_PATIENCE).map_err(|why| why.to_string())
+        self.handle.health(HEALTH_TIMEOUT).map_err(|why| why.to_string())
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -8,7 +8,7 @@ use super::drain_query::DrainQuery;
 use crate::metrics::Exposition;
 
 /// For how long what is due may wait in an end that is alive. Longer than a busy machine needs: who is not alive is killed.
-pub(super) const HEALTH_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the admin listener tells about and acts on: one end of tunnels.
 pub trait Subject: Send + Sync + 'static {

@@ -16,7 +16,7 @@ use revtun_core::address::Address;
 use revtun_program::config::{Settings, override_by};
 
 use self::network::Network;
-use self::stage::{Stage, Told};
+use self::stage::{Completed, Stage};
 use super::process;
 use crate::cli::{self, Given};
 use crate::error::CliError;
@@ -75,21 +75,21 @@ async fn set_up(stage: &mut Stage) -> Result<Ends, CliError> {
     let service = stage
         .step("a service starts in the private network", async {
             let addr = service::start(&world, ANYWHERE).await?;
-            Ok(Told::of(addr).saying(format!("at {addr}")))
+            Ok(Completed::of(addr).with_text(format!("at {addr}")))
         })
         .await?;
     let responder = stage
         .step("a responder starts in the cloud", async {
             let handle = responder::start(world.clone(), ResponderConfig::at(ANYWHERE, ANYWHERE)).await?;
             let text = format!("tunnels at {}, callers at {}", handle.tunnel_addr(), handle.egress_addr());
-            Ok(Told::of(handle).saying(text))
+            Ok(Completed::of(handle).with_text(text))
         })
         .await?;
     let (initiator, network) = stage
         .step("an initiator dials out and says who it is", async {
             let network = Network::start(&world, ANYWHERE, responder.tunnel_addr()).await?;
             let initiator = start_initiator(&world, network.addr(), service).await?;
-            Ok(Told::of((initiator, network)).saying(ADDRESS))
+            Ok(Completed::of((initiator, network)).with_text(ADDRESS))
         })
         .await?;
     let ends = Ends { responder, initiator, network };
@@ -101,7 +101,7 @@ async fn start_initiator(
     world: &Tokio,
     responder: SocketAddr,
     service: SocketAddr,
-) -> Result<InitiatorHandle<Tokio>, stage::Trouble> {
+) -> Result<InitiatorHandle<Tokio>, stage::StepError> {
     let place = |addr: SocketAddr| HostPort { host: addr.ip().to_string(), port: addr.port() };
     let config = InitiatorConfig::new(Address::parse(ADDRESS)?, vec![place(responder)]);
     let forward = Forward::new(world, place(service), &config.core)?;
@@ -113,13 +113,13 @@ async fn ask(stage: &mut Stage, ends: &Ends) -> Result<(), CliError> {
     stage
         .step("a request for node edge-1 goes through", async {
             let answer = caller::get(&world, egress, ("x-node-id", "edge-1")).await?;
-            Ok(Told::of(()).saying(answer))
+            Ok(Completed::of(()).with_text(answer))
         })
         .await?;
     stage
         .step("a request for cluster edge goes through", async {
             let answer = caller::get(&world, egress, ("x-cluster-id", "edge")).await?;
-            Ok(Told::of(()).saying(answer))
+            Ok(Completed::of(()).with_text(answer))
         })
         .await?;
     stage
@@ -129,7 +129,7 @@ async fn ask(stage: &mut Stage, ends: &Ends) -> Result<(), CliError> {
             if came != sent {
                 return Err("other bytes came back".into());
             }
-            Ok(Told::of(()).saying("every byte the same"))
+            Ok(Completed::of(()).with_text("every byte the same"))
         })
         .await
 }
@@ -140,13 +140,13 @@ async fn cut_one(stage: &mut Stage, ends: &Ends) -> Result<(), CliError> {
     stage
         .step("one tunnel is cut", async {
             let count = ends.network.cut(1);
-            Ok(Told::of(()).saying(format!("{count} TCP connection reset in the middle")))
+            Ok(Completed::of(()).with_text(format!("{count} TCP connection reset in the middle")))
         })
         .await?;
     stage
         .step("a request meanwhile does not notice", async {
             let answer = caller::get(&world, egress, ("x-node-id", "edge-1")).await?;
-            Ok(Told::of(()).saying(answer))
+            Ok(Completed::of(()).with_text(answer))
         })
         .await?;
     stage
@@ -160,13 +160,13 @@ async fn cut_all(stage: &mut Stage, ends: &Ends) -> Result<(), CliError> {
     stage
         .step("every tunnel is cut at once", async {
             let count = ends.network.cut(TUNNELS);
-            Ok(Told::of(()).saying(format!("{count} TCP connections reset")))
+            Ok(Completed::of(()).with_text(format!("{count} TCP connections reset")))
         })
         .await?;
     stage
         .step("a request waits for a new tunnel, and goes through", async {
             let answer = caller::get(&world, egress, ("x-node-id", "edge-1")).await?;
-            Ok(Told::of(()).saying(answer))
+            Ok(Completed::of(()).with_text(answer))
         })
         .await?;
     stage
@@ -181,13 +181,13 @@ async fn wind_up(stage: &mut Stage, ends: &Ends) -> Result<(), CliError> {
         .step("the initiator drains", async {
             ends.initiator.drain(stage::DEADLINE);
             ends.initiator.wait().await;
-            Ok(Told::of(()).saying("no tunnel left"))
+            Ok(Completed::of(()).with_text("no tunnel left"))
         })
         .await?;
     stage
         .step("the responder drains", async {
             ends.responder.drain(stage::DEADLINE).await;
-            Ok(Told::of(()).saying("no caller left"))
+            Ok(Completed::of(()).with_text("no caller left"))
         })
         .await
 }

@@ -19,7 +19,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::note::Note;
+use super::line::LogLine;
 
 /// How often warnings and errors of one kind are written: enough to see what goes wrong and that it still does.
 const TROUBLE: Rate = Rate { burst: 10, refill: Duration::from_secs(30) };
@@ -78,9 +78,9 @@ impl Limits {
     }
 
     /// What there is to tell of kinds whose time has come, or of `all` that left a line out.
-    pub(super) fn notes(&self, all: bool) -> impl Iterator<Item = Note> {
+    pub(super) fn summaries(&self, all: bool) -> impl Iterator<Item = LogLine> {
         let now = self.world.now();
-        self.kinds.iter().filter_map(move |kind| kind.note(now, all))
+        self.kinds.iter().filter_map(move |kind| kind.summary(now, all))
     }
 
     fn passes(&self, event: &Event<'_>) -> bool {
@@ -128,7 +128,7 @@ impl Kind {
         passes
     }
 
-    fn note(&self, now: Instant, all: bool) -> Option<Note> {
+    fn summary(&self, now: Instant, all: bool) -> Option<LogLine> {
         let since = self.since.load(Ordering::Relaxed);
         let time = now.since(Instant::from_nanos(since));
         if since == 0 || !(all || time >= TOLD_AFTER) {
@@ -142,10 +142,10 @@ impl Kind {
             return None;
         }
         let message = format!("left out {lines} like it in the last {} s", time.as_secs().max(1));
-        let note = Note::new(about.level, message).with("left_out", lines).with("like", about.message.as_str());
+        let line = LogLine::new(about.level, message).with("left_out", lines).with("like", about.message.as_str());
         Some(match &about.reason {
-            Some(reason) => note.with("reason", reason.as_str()),
-            None => note,
+            Some(reason) => line.with("reason", reason.as_str()),
+            None => line,
         })
     }
 }
@@ -233,8 +233,8 @@ mod tests {
         let limits: &'static Limits = Box::leak(Box::new(Limits::new(Tokio::begin())));
         let passed = Passed::default();
         with_default(registry().with(limits).with(passed.clone()), log);
-        assert_eq!(limits.notes(false).count(), 0, "it is too soon to tell");
-        let told = limits.notes(true).map(|note| String::from_utf8(note.render(LogFormat::Human)).expect("UTF-8"));
+        assert_eq!(limits.summaries(false).count(), 0, "it is too soon to tell");
+        let told = limits.summaries(true).map(|line| String::from_utf8(line.render(LogFormat::Human)).expect("UTF-8"));
         let told = told.map(|line| line.split_once(' ').expect("a time").1.trim().to_owned()).collect();
         (passed.0.load(Ordering::Relaxed), told)
     }

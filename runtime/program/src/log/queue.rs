@@ -20,7 +20,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::escape::escaped;
 use super::limits::Limits;
-use super::note::Note;
+use super::line::LogLine;
 
 /// Lines that wait to be written.
 const LINES: usize = 8192;
@@ -157,7 +157,7 @@ fn run(world: &Tokio, limits: &Limits, mut writer: Writer<File>, entries: &Recei
         }
         if flushing || world.now().since(told) >= TICK {
             told = world.now();
-            limits.notes(flushing).for_each(|note| writer.tell(note));
+            limits.summaries(flushing).for_each(|line| writer.tell(line));
             writer.tell_dropped();
         }
     }
@@ -188,8 +188,8 @@ impl<F: Write> Writer<F> {
     }
 
     /// Writes a line of the log's own.
-    fn tell(&mut self, note: Note) {
-        if self.write(&note.render(self.format)).is_err() {
+    fn tell(&mut self, line: LogLine) {
+        if self.write(&line.render(self.format)).is_err() {
             self.account.write_failed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -201,9 +201,9 @@ impl<F: Write> Writer<F> {
         let lines = queue_full + write_failed;
         if lines > 0 {
             let message = format!("{lines} log lines dropped");
-            let note =
-                Note::new(Level::WARN, message).with("queue_full", queue_full).with("write_failed", write_failed);
-            if self.write(&note.render(self.format)).is_ok() {
+            let line =
+                LogLine::new(Level::WARN, message).with("queue_full", queue_full).with("write_failed", write_failed);
+            if self.write(&line.render(self.format)).is_ok() {
                 self.told = dropped;
             }
         }

@@ -32,7 +32,7 @@ pub(super) async fn serve<W: World, S: TunnelService>(
     // A connection has one request at a time, and is dropped with it.
     let activity = Activity::new();
     let service = service_fn(|request: Request<Incoming>| {
-        respond(Arc::clone(&context), Arc::clone(&activity), request.map(|body| RequestBody::http1(body, &activity)))
+        respond(&context, Arc::clone(&activity), request.map(|body| RequestBody::http1(body, &activity)))
     });
     let mut server = Builder::new();
     // The time between two requests on a tunnel is not limited.

@@ -53,7 +53,7 @@ pub(super) async fn serve<W: World, S: TunnelService>(
     let of_request = Arc::clone(&context);
     let respond = move |activity: Arc<Activity>, request: Request<RecvBody>| {
         let request = request.map(|body| RequestBody::http2(body, &activity));
-        respond(of_request, activity, request)
+        respond(&of_request, activity, request)
     };
     loop {
         tokio::select! {

@@ -36,8 +36,7 @@ pub(in crate::responder) struct ProxyRequest<B: ProxyBody> {
 }
 
 impl<B: ProxyBody> ProxyRequest<B> {
-    pub(in crate::responder) fn new(request: Request<DownstreamBody<B>>, activity: &Arc<Activity>) -> Self {
-        let (mut head, body) = request.into_parts();
+    pub(in crate::responder) fn new(mut head: Parts, body: DownstreamBody<B>, activity: &Arc<Activity>) -> Self {
         let body = (!body.is_end_stream()).then_some(body);
         let summary = HeaderSummary::of(&head.headers);
         if body.is_none() && summary.has_expect {
@@ -69,6 +68,6 @@ impl<B: ProxyBody> ProxyRequest<B> {
 #[cfg(test)]
 pub(super) fn without_body(request: http::request::Builder) -> ProxyRequest<http_body_util::Empty<Bytes>> {
     let activity = Activity::new();
-    let request = request.body(http_body_util::Empty::new()).expect("a legal request");
-    ProxyRequest::new(request.map(|body| DownstreamBody::new(body, &activity)), &activity)
+    let (head, body) = request.body(http_body_util::Empty::new()).expect("a legal request").into_parts();
+    ProxyRequest::new(head, DownstreamBody::new(body, &activity), &activity)
 }

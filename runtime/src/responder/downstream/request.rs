@@ -3,7 +3,7 @@
 use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{HeaderValue, Method, Request, Version};
+use http::{HeaderValue, Method, Version};
 use revtun_core::forwarding::may_be_connection_option;
 use revtun_core::http::is_host;
 use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
@@ -86,13 +86,12 @@ pub(super) fn prepare(
     if summary.has_hop_by_hop {
         refuse_unsupported(&head.headers)?;
     }
-    let authority = authority(head)?;
+    let authority = authority(head, summary.hosts)?;
     check_path(head)?;
     count_forwards(head)?;
     if summary.has_content_length {
         single_length(&mut head.headers).map_err(|_| LocalReply::RequestIncomplete)?;
     }
-    head.headers.remove(HOST);
     // In HTTP/1.0 nobody expects anything (RFC 9110 §10.1.1).
     if head.version <= Version::HTTP_10 {
         head.headers.remove(EXPECT);
@@ -142,20 +141,20 @@ fn refuse_unsupported(headers: &HeaderMap) -> Result<(), LocalReply> {
 }
 
 /// Names the host in a header where a caller in this process does not: in its URL or nowhere, since no connection asks it to.
-pub(super) fn name_host<B>(request: &mut Request<B>) {
-    let host = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
-    request.headers_mut().entry(HOST).or_insert(host.unwrap_or(HeaderValue::from_static(NO_HOST)));
+pub(super) fn name_host(head: &mut Parts) {
+    let host = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    head.headers.entry(HOST).or_insert(host.unwrap_or(HeaderValue::from_static(NO_HOST)));
 }
 
 /// The host: that of the request target, or else of the header (RFC 9112 §3.2.2). Only a request of HTTP/1.0 may have none.
-fn authority(head: &Parts) -> Result<Authority, LocalReply> {
-    let mut hosts = head.headers.get_all(HOST).into_iter();
-    let host = hosts.next();
-    if hosts.next().is_some() || (host.is_none() && head.version == Version::HTTP_11) {
+/// It is taken from the header, which is there `hosts` times.
+fn authority(head: &mut Parts, hosts: usize) -> Result<Authority, LocalReply> {
+    let host = if hosts > 0 { head.headers.remove(HOST) } else { None };
+    if hosts > 1 || (host.is_none() && head.version == Version::HTTP_11) {
         return Err(LocalReply::IllegalHost);
     }
     let old = head.version <= Version::HTTP_10;
-    let bytes = match (head.uri.authority(), host.filter(|host| !(old && host.is_empty()))) {
+    let bytes = match (head.uri.authority(), host.as_ref().filter(|host| !(old && host.is_empty()))) {
         (Some(authority), _) => authority.as_str().as_bytes(),
         (None, Some(host)) => host.as_bytes(),
         (None, None) if old => return Ok(Authority::from_static(NO_HOST)),

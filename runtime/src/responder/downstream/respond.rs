@@ -32,10 +32,11 @@ pub(super) async fn respond<W: World, B: ProxyBody>(
 ) -> Response<DownstreamResponseBody<W>> {
     caller.place.heard();
     let Caller { context, origin, .. } = caller;
-    let request = request.map(|body| DownstreamBody::lingering(body, activity, &context.world));
+    let (head, body) = request.into_parts();
+    let body = DownstreamBody::lingering(body, activity, &context.world);
     let proxied = CancelIdle::new(activity, layers(context, Some(origin)));
     let Ok(mut response) =
-        LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(request, activity)).await;
+        LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(head, body, activity)).await;
     // Who has a clock dates what it passes on without a date (RFC 9110 §6.6.1).
     response.headers_mut().entry(DATE).or_insert_with(|| context.dates.at(context.world.unix_millis() / 1000));
     response
@@ -47,9 +48,9 @@ pub(in crate::responder) async fn proxy<W: World, B: ProxyBody>(
     activity: &Arc<Activity>,
     request: Request<B>,
 ) -> Result<Response<LeasedBody<W>>, LocalReply> {
-    let mut request = request.map(|body| DownstreamBody::new(body, activity));
-    name_host(&mut request);
-    let mut request = ProxyRequest::new(request, activity);
+    let (mut head, body) = request.into_parts();
+    name_host(&mut head);
+    let mut request = ProxyRequest::new(head, DownstreamBody::new(body, activity), activity);
     let layers = layers(context, None);
     tokio::select! {
         biased;

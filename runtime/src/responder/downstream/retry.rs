@@ -64,13 +64,14 @@ mod tests {
     use std::future::ready;
     use std::sync::Mutex;
 
-    use http::Request;
+    use http::{Request, Version};
     use revtun_core::identity::NodeId;
     use revtun_core::responder::retry::Progress;
     use revtun_core::responder::{Target, TargetName};
 
     use super::super::proxy_request::without_body;
     use super::*;
+    use crate::http::SavedHead;
     use crate::http::testing::FromFn;
 
     /// The outcome of a request by `method` whose tries end like this, and how many were retries.
@@ -97,6 +98,26 @@ mod tests {
         assert_eq!(outcome("GET", &[lost(Progress::Sent), Ok(())]).await, (Ok(()), 1));
         assert_eq!(outcome("POST", &[lost(Progress::Unsent), lost(Progress::Refused), Ok(())]).await, (Ok(()), 2));
         assert_eq!(outcome("POST", &[lost(Progress::Sent)]).await, (Err(LocalReply::TunnelLost), 0));
+    }
+
+    #[tokio::test]
+    async fn each_try_has_the_same_head() {
+        let mut request = without_body(Request::get("http://h/a").version(Version::HTTP_2).header("x", "y"));
+        let (target, retried) =
+            (Target { tenant: None, name: TargetName::Node(NodeId::new("n").unwrap()) }, Counter::default());
+        let sent = Mutex::new(Vec::new());
+        let inner = FromFn(|Routed { request, .. }: Routed<'_, _>| {
+            let saved = SavedHead::of(&request.head);
+            let head = request.take_head(saved);
+            let mut sent = sent.lock().unwrap();
+            sent.push((head.uri().clone(), head.headers().clone()));
+            ready(if sent.len() < 3 { lost(Progress::Sent) } else { Ok(()) }.map(Response::new))
+        });
+        let response = Retry::new(&retried, inner).call(Routed { target, request: &mut request }).await;
+        assert_eq!(response.map(|_| retried.read()), Ok(2));
+        let sent = sent.into_inner().unwrap();
+        assert_eq!((sent[0].0.to_string().as_str(), &sent[0].1["x"]), ("http://h/a", &"y".parse().unwrap()));
+        assert!(sent.iter().all(|head| *head == sent[0]), "{sent:?}");
     }
 
     #[tokio::test]

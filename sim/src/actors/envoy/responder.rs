@@ -11,7 +11,7 @@ use super::egress;
 use super::idle_pool::{IdlePool, Node};
 use super::protocol::{Stream, header, read_head};
 use super::state::{ConnectionEntry, EnvoyState, Peer};
-use crate::actors::addresses::{CLOUD, EGRESS, TUNNELS, anywhere};
+use crate::actors::addresses::{CLOUD, EGRESS, TUNNELS, unspecified};
 use crate::deterministic_tls::CertificateAuthority;
 use crate::plan::Plan;
 use crate::process_world::{ProcessWorld, timeout};
@@ -43,9 +43,9 @@ pub async fn run(world: ProcessWorld, plan: Arc<Plan>, authority: Arc<Certificat
         pool: pool.clone(),
         per_node: usize::try_from(plan.responder.max_tunnels_per_node).unwrap_or(usize::MAX),
     };
-    let callers = world.listen(anywhere(EGRESS)).await.expect("its ports are its own");
+    let callers = world.listen(unspecified(EGRESS)).await.expect("its ports are its own");
     world.spawn(egress::run(world.clone(), callers, state, pool));
-    let tunnels = world.listen(anywhere(TUNNELS)).await.expect("its ports are its own");
+    let tunnels = world.listen(unspecified(TUNNELS)).await.expect("its ports are its own");
     while let Ok((stream, _)) = world.accept(&tunnels).await {
         let acceptor = acceptor.clone();
         world.spawn(async move {

@@ -11,13 +11,13 @@ use hyper_util::rt::TokioIo;
 use revtun::http::REASON;
 use revtun::world::{Tokio, World};
 
-use super::stage::Trouble;
+use super::stage::StepError;
 
 /// A header and its value: who is meant.
 type Target = (&'static str, &'static str);
 
 /// Sends a GET; says what came back.
-pub(super) async fn get(world: &Tokio, egress: SocketAddr, target: Target) -> Result<String, Trouble> {
+pub(super) async fn get(world: &Tokio, egress: SocketAddr, target: Target) -> Result<String, StepError> {
     let answer = send(world, egress, request(Method::GET, target, Bytes::new())?).await?;
     let status = answer.status();
     let text = answer.into_body().collect().await?.to_bytes();
@@ -25,18 +25,22 @@ pub(super) async fn get(world: &Tokio, egress: SocketAddr, target: Target) -> Re
 }
 
 /// Sends `body` to be echoed; returns what came back.
-pub(super) async fn echo(world: &Tokio, egress: SocketAddr, target: Target, body: Bytes) -> Result<Bytes, Trouble> {
+pub(super) async fn echo(world: &Tokio, egress: SocketAddr, target: Target, body: Bytes) -> Result<Bytes, StepError> {
     let answer = send(world, egress, request(Method::POST, target, body)?).await?;
     Ok(answer.into_body().collect().await?.to_bytes())
 }
 
-fn request(method: Method, (header, id): Target, body: Bytes) -> Result<Request<Full<Bytes>>, Trouble> {
+fn request(method: Method, (header, id): Target, body: Bytes) -> Result<Request<Full<Bytes>>, StepError> {
     let request = Request::builder().method(method).uri("/").header("host", "service.internal");
     Ok(request.header(header, id).header("x-tenant-id", "acme").body(Full::from(body))?)
 }
 
 /// Sends one request over a connection of its own; anything but a success is trouble.
-async fn send(world: &Tokio, egress: SocketAddr, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Trouble> {
+async fn send(
+    world: &Tokio,
+    egress: SocketAddr,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, StepError> {
     let stream = TokioIo::new(world.connect(egress).await?);
     let (mut sender, connection) = http1::handshake(stream).await?;
     world.spawn(async move {

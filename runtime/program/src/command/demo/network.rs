@@ -9,7 +9,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::stage::Trouble;
+use super::stage::StepError;
 
 /// A network that leads to one place.
 pub(super) struct Network {
@@ -29,7 +29,7 @@ struct Lines {
 
 impl Network {
     /// Listens at `at` and carries every connection to `target`.
-    pub(super) async fn start(world: &Tokio, at: SocketAddr, target: SocketAddr) -> Result<Self, Trouble> {
+    pub(super) async fn start(world: &Tokio, at: SocketAddr, target: SocketAddr) -> Result<Self, StepError> {
         let listener = world.listen(at).await?;
         let addr = world.local_addr(&listener)?;
         let lines = Lines { target, cuts: Semaphore::new(0), open: AtomicUsize::new(0), carried: AtomicUsize::new(0) };

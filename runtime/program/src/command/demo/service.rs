@@ -12,13 +12,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use revtun::world::{Tokio, World};
 
-use super::stage::Trouble;
+use super::stage::StepError;
 
 /// What a GET is answered with.
 const GREETING: &str = "hello from the private network";
 
 /// Listens at `at`; says where that is.
-pub(super) async fn start(world: &Tokio, at: SocketAddr) -> Result<SocketAddr, Trouble> {
+pub(super) async fn start(world: &Tokio, at: SocketAddr) -> Result<SocketAddr, StepError> {
     let listener = world.listen(at).await?;
     let addr = world.local_addr(&listener)?;
     let here = world.clone();

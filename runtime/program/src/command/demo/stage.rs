@@ -16,22 +16,22 @@ const GLANCE: Duration = Duration::from_millis(1);
 const TITLE_WIDTH: usize = 52;
 
 /// Why a step failed.
-pub(super) type Trouble = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type StepError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a step came to, and what there is to tell about it.
-pub(super) struct Told<T> {
+pub(super) struct Completed<T> {
     outcome: T,
     text: String,
 }
 
-impl<T> Told<T> {
+impl<T> Completed<T> {
     /// An outcome with nothing to tell.
     pub(super) fn of(outcome: T) -> Self {
         Self { outcome, text: String::new() }
     }
 
     /// The same with `text` beside it.
-    pub(super) fn saying(self, text: impl Into<String>) -> Self {
+    pub(super) fn with_text(self, text: impl Into<String>) -> Self {
         Self { text: text.into(), ..self }
     }
 }
@@ -59,7 +59,7 @@ impl Stage {
     pub(super) async fn step<T>(
         &mut self,
         title: &str,
-        work: impl Future<Output = Result<Told<T>, Trouble>>,
+        work: impl Future<Output = Result<Completed<T>, StepError>>,
     ) -> Result<T, CliError> {
         let begun = self.world.now();
         let outcome = tokio::select! {
@@ -69,7 +69,7 @@ impl Stage {
         };
         let took = self.world.now().since(begun);
         match outcome {
-            Ok(Told { outcome, text }) => {
+            Ok(Completed { outcome, text }) => {
                 self.steps += 1;
                 let line = format!("  ✔ {title:TITLE_WIDTH$} {:>9}   {text}", millis(took));
                 say(line.trim_end());
@@ -95,7 +95,7 @@ impl Stage {
                 world.sleep_until(world.now().after(GLANCE)).await;
             }
             let since = |cut| format!("{} after the cut", millis(world.now().since(cut)));
-            Ok(Told::of(()).saying(cut.map_or_else(String::new, since)))
+            Ok(Completed::of(()).with_text(cut.map_or_else(String::new, since)))
         })
         .await
     }

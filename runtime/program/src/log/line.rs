@@ -8,13 +8,13 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 /// A line of the log in the making.
-pub(super) struct Note {
+pub(super) struct LogLine {
     level: Level,
     message: String,
     fields: Vec<(&'static str, Value)>,
 }
 
-impl Note {
+impl LogLine {
     /// A line of this level.
     pub(super) fn new(level: Level, message: impl Into<String>) -> Self {
         Self { level, message: message.into(), fields: Vec::new() }
@@ -66,10 +66,10 @@ mod tests {
 
     #[test]
     fn a_note_is_one_line_in_either_format() {
-        let note = || Note::new(Level::WARN, "so\nit \"is\"").with("lines", 7).with("like", "a \"b\"");
-        let human = String::from_utf8(note().render(LogFormat::Human)).expect("UTF-8");
+        let line = || LogLine::new(Level::WARN, "so\nit \"is\"").with("lines", 7).with("like", "a \"b\"");
+        let human = String::from_utf8(line().render(LogFormat::Human)).expect("UTF-8");
         assert!(human.ends_with("Z  WARN so\\nit \\\"is\\\" lines=7 like=\"a \\\"b\\\"\"\n"), "{human}");
-        let json = String::from_utf8(note().render(LogFormat::Json)).expect("UTF-8");
+        let json = String::from_utf8(line().render(LogFormat::Json)).expect("UTF-8");
         let line: Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(json.matches('\n').count(), 1);
         assert_eq!((&line["level"], &line["message"]), (&"WARN".into(), &"so\nit \"is\"".into()));
