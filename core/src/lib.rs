@@ -18,8 +18,8 @@
 //! [`identity`], [`binding`], [`token`], [`deny`], [`handshake`], [`rping`], [`h2frame`]. Small policies beside them: [`hosts`] says
 //! which addresses of a name get tunnels, [`happy_eyeballs`] in which order those of a service are tried, [`keep_alive`]
 //! when a quiet tunnel is probed; [`idle_timeout`] ends requests that make no progress, [`rate_limit`] and [`outage`]
-//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open. [`journal`]
-//! is how runs are written down and replayed.
+//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open; [`route`] says which
+//! rule a request falls under. [`journal`] is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;
@@ -46,6 +46,7 @@ pub mod machine;
 pub mod outage;
 pub mod rate_limit;
 pub mod responder;
+pub mod route;
 pub mod rping;
 pub mod source;
 mod table;
