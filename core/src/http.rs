@@ -1,4 +1,17 @@
-//! Rules of HTTP that a proxy has to keep, as functions of bytes.
+//! Rules of HTTP that a proxy has to keep, as functions of bytes and as limits.
+
+use core::time::Duration;
+
+/// How long a caller of HTTP/1.1 that has half-closed its connection waits for the next byte of a response: it may be gone, which
+/// shows only when something is sent (RFC 9112 §9.6).
+pub const HALF_CLOSE_GRACE: Duration = Duration::from_secs(5);
+
+/// How long whoever reads a request takes at most for what was received before its caller closed the connection. If it still waits
+/// for more then, the request is not complete, and there will be no response.
+pub const HALF_CLOSE_SETTLE: Duration = Duration::from_millis(100);
+
+/// The most interim responses (1xx) that are passed on for one request: some hints and some progress. The rest are dropped.
+pub const MAX_INTERIM_RESPONSES: u64 = 32;
 
 /// Whether `bytes` are the value of a `host` field, or an authority without userinfo: a name or an address that is not empty,
 /// and perhaps a port (RFC 9110 §7.2, §4.2.1; RFC 9113 §8.3.1).

@@ -6,6 +6,7 @@ mod h2_body;
 mod h2_server;
 mod hop_by_hop;
 mod idle_timeout;
+mod interim;
 mod keep_alive;
 pub mod limits;
 mod local_reply;

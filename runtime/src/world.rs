@@ -69,6 +69,15 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
         Ok(())
     }
 
+    /// Has the end of `stream` be a reset, so that its peer does not take what it got for complete. By default it is not.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn reset_on_drop(&self, stream: &Self::Stream) -> io::Result<()> {
+        let _ = stream;
+        Ok(())
+    }
+
     /// Listens at `at`.
     ///
     /// # Errors

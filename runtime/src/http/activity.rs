@@ -1,4 +1,4 @@
-//! The progress of a request's bodies, for the stream idle timeout.
+//! What those who handle a request tell each other: the progress of its bodies, for the stream idle timeout, and interim responses.
 
 use std::future;
 use std::pin::Pin;
@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use super::interim::InterimResponses;
 use crate::error::BoxError;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
@@ -22,6 +23,8 @@ pub(crate) struct Activity {
     progress: AtomicBool,
     timed_out: AtomicBool,
     body_wanted: AtomicBool,
+    /// On their way to the caller.
+    pub(crate) interim: InterimResponses,
 }
 
 impl Activity {

@@ -121,12 +121,12 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
                 let expects = expects_continue(request.headers()) && !request.body().is_end_stream();
                 let (activity, respond) = (Activity::new(), respond.clone());
                 let (peer, header_bytes) = (Arc::clone(peer), *header_bytes);
-                let reporting = Arc::clone(&activity);
-                let continues = expects.then(|| Arc::clone(&activity));
+                activity.interim.begin(true);
+                let (reporting, serving) = (Arc::clone(&activity), Arc::clone(&activity));
                 // Boxed at once, and begun where it stays: a request has some hundred bytes, and each move copies them.
                 let stream = Box::pin(async move {
                     let response = pin!(respond(reporting, request_of(request)));
-                    serve_stream(response, sender, continues, &peer, header_bytes).await;
+                    serve_stream(response, sender, &serving, expects, &peer, header_bytes).await;
                 });
                 let stream = timeout.apply(activity, stream);
                 world.spawn(async move {
@@ -158,20 +158,30 @@ fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
 async fn serve_stream<B>(
     mut response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
     mut sender: SendResponse<Bytes>,
-    mut continues: Option<Arc<Activity>>,
+    activity: &Activity,
+    mut expects_continue: bool,
     peer: &PeerLimits,
     header_bytes: u32,
 ) where
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
-    let responded = poll_fn(|task| match response.as_mut().poll(task) {
-        Poll::Ready(response) => Poll::Ready(Some(response)),
-        Poll::Pending => {
-            if continues.take_if(|activity| activity.is_body_wanted()).is_some() {
+    let max = peer.header_list_bytes(header_bytes);
+    let responded = poll_fn(|task| {
+        let response = response.as_mut().poll(task);
+        let mut interim = activity.interim.take();
+        if response.is_pending() && expects_continue && activity.is_body_wanted() {
+            expects_continue = false;
+            interim.push(proceed());
+        }
+        for interim in interim {
+            if response_list_bytes(interim.headers()) <= max {
                 // An error means that the stream was reset meanwhile.
-                drop(sender.send_informational(proceed()));
+                drop(sender.send_informational(interim));
             }
-            sender.poll_reset(task).map(|_reset| None)
+        }
+        match response {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending => sender.poll_reset(task).map(|_reset| None),
         }
     });
     let mut response = match responded.await {
@@ -183,7 +193,6 @@ async fn serve_stream<B>(
         None => return,
     };
     strip_hop_by_hop(response.headers_mut());
-    let max = peer.header_list_bytes(header_bytes);
     let bytes = response_list_bytes(response.headers());
     if bytes > max {
         tracing::warn!(bytes, max, "response headers are larger than the peer accepts");

@@ -18,8 +18,10 @@ use crate::error::BoxError;
 #[derive(Debug)]
 pub struct RequestBody {
     body: TimeoutBody<Protocol>,
-    /// Of a body that may be read before its client has leave to send it.
-    continues: Option<Arc<Activity>>,
+    /// Of a request over HTTP/2.
+    activity: Option<Arc<Activity>>,
+    /// Reading gives the client leave to send the body.
+    continues: bool,
 }
 
 #[derive(Debug)]
@@ -33,22 +35,28 @@ enum Protocol {
 impl RequestBody {
     pub(crate) fn http1(body: Incoming, activity: &Arc<Activity>) -> Self {
         // hyper sends 100 Continue when the body is read.
-        Self { body: TimeoutBody::new(Protocol::Http1(body), activity), continues: None }
+        Self { body: TimeoutBody::new(Protocol::Http1(body), activity), activity: None, continues: false }
     }
 
     /// No body, for a request that had none.
     pub(crate) fn ended() -> Self {
-        Self { body: TimeoutBody::new(Protocol::Ended, &Activity::new()), continues: None }
+        Self { body: TimeoutBody::new(Protocol::Ended, &Activity::new()), activity: None, continues: false }
     }
 
     pub(crate) fn http2(body: RecvBody, activity: &Arc<Activity>) -> Self {
-        let continues = Some(Arc::clone(activity));
-        Self { body: TimeoutBody::new(Protocol::Http2(body), activity), continues }
+        let body = TimeoutBody::new(Protocol::Http2(body), activity);
+        Self { body, activity: Some(Arc::clone(activity)), continues: true }
     }
 
-    /// From now on it is not reading that gives the client leave to send the body, but what is returned here.
-    pub(crate) fn defer_continue(&mut self) -> Option<Arc<Activity>> {
-        self.continues.take()
+    /// From now on it is not reading that gives the client leave to send the body, but [`Activity::want_body`]. False if it is
+    /// the HTTP library that gives it.
+    pub(crate) fn defer_continue(&mut self) -> bool {
+        std::mem::take(&mut self.continues)
+    }
+
+    /// What the request reports to, if interim responses can be passed on.
+    pub(crate) fn activity(&self) -> Option<Arc<Activity>> {
+        self.activity.clone()
     }
 }
 
@@ -57,7 +65,7 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(activity) = &self.continues {
+        if let Some(activity) = self.activity.as_ref().filter(|_| self.continues) {
             activity.want_body();
         }
         Pin::new(&mut self.body).poll_frame(task)

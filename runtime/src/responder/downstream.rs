@@ -8,6 +8,7 @@ mod body;
 mod caller;
 mod header_limit;
 mod http1;
+mod http1_io;
 mod http2;
 mod local_replies;
 mod proxy_request;

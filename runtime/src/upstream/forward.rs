@@ -93,7 +93,7 @@ impl<W: World> Service<Request<RequestBody>> for Forward<W> {
             return Box::pin(ready(Ok(reply.map(Either::Right))));
         }
         let mut request = self.upstream_request(request);
-        pass_on_continue(&mut request);
+        pass_on_interim(&mut request);
         let pool = self.pool.clone();
         Box::pin(async move {
             Ok(match pool.send(request).await {
@@ -109,16 +109,18 @@ impl<W: World> Service<Request<RequestBody>> for Forward<W> {
     }
 }
 
-/// Has the service say when a body is sent whose client expects 100 Continue.
-fn pass_on_continue(request: &mut Request<RequestBody>) {
-    if !expects_continue(request.headers()) {
+/// Passes on the interim responses of the service, and has it say when a body is sent whose client expects 100 Continue.
+fn pass_on_interim(request: &mut Request<RequestBody>) {
+    let continues = expects_continue(request.headers()) && request.body_mut().defer_continue();
+    let Some(activity) = request.body().activity() else { return };
+    if !continues && !activity.interim.is_wanted() {
         return;
     }
-    let Some(activity) = request.body_mut().defer_continue() else { return };
     on_informational(request, move |response| {
-        if response.status() == StatusCode::CONTINUE {
+        if continues && response.status() == StatusCode::CONTINUE {
             activity.want_body();
         }
+        activity.interim.push(response.status(), response.headers());
     });
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn run(pair: &mut Pair, row: &Row) -> Option<String> {
     if !unharmed {
         return Some("another request on the tunnel is cut off".to_owned());
     }
-    difference(row, &answer, &seen).or_else(|| unfit(row.expect.next, followed).map(str::to_owned))
+    difference(row, &answer, &seen).or_else(|| unfit(row, followed).map(str::to_owned))
 }
 
 /// The answer, and what became of the next request. How an Envoy ends connections of its callers is its own matter.
@@ -117,9 +117,11 @@ fn describe(answer: &Answer) -> String {
 }
 
 /// What is wrong about what became of the next request.
-fn unfit(expected: Next, followed: Option<Followed>) -> Option<&'static str> {
+fn unfit(row: &Row, followed: Option<Followed>) -> Option<&'static str> {
     let followed = followed?;
-    Some(match (expected, followed) {
+    Some(match (row.expect.next, followed) {
+        // The only way to tell a caller of HTTP/1.0 that its answer is not complete.
+        (_, Followed::Reset) if matches!(row.expect.answer, Expected::Broken) => return None,
         (Next::Served | Next::Either, Followed::Served) | (Next::Closed | Next::Either, Followed::Closed) => {
             return None;
         }

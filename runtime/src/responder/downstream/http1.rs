@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 
-use http::header::CONNECTION;
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
 
 use super::caller::{Caller, DownstreamIo};
+use super::http1_io::{Http1Exchange, Http1Io, Http1RequestBody, ResponseInProgress};
 use super::respond::{DownstreamResponseBody, respond};
 use crate::error::BoxError;
 use crate::http::Activity;
@@ -26,8 +27,12 @@ use crate::world::{Timer, World};
 pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamIo<W>) -> Result<(), BoxError> {
     let context = &caller.context;
     // A connection has one request at a time, and is dropped with it.
-    let activity = Activity::new();
-    let service = service_fn(|request| serve_request(Arc::clone(caller), Arc::clone(&activity), request));
+    let (activity, exchange) = (Activity::new(), Arc::<Http1Exchange>::default());
+    let service = service_fn(|request| {
+        let in_progress = ResponseInProgress::begin(&exchange);
+        serve_request(Arc::clone(caller), Arc::clone(&activity), in_progress, request)
+    });
+    let stream = Http1Io::new(&context.world, stream, &activity, &exchange);
     let connection = Builder::new()
         .timer(Timer::new(&context.world))
         .header_read_timeout(context.caller_timeout)
@@ -60,16 +65,21 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
 async fn serve_request<W: World>(
     caller: Arc<Caller<W>>,
     activity: Arc<Activity>,
+    in_progress: ResponseInProgress,
     request: Request<Incoming>,
 ) -> Result<Response<DeferredErrorBody<DownstreamResponseBody<W>>>, Infallible> {
     // An HTTP/1.0 caller that is not told otherwise waits for the end of the connection (RFC 9112 §9.3).
     let old = request.version() <= Version::HTTP_10;
+    activity.interim.begin(!old);
+    let request = request.map(|body| Http1RequestBody::new(body, &in_progress));
     let mut response = respond(&caller, &activity, request).await;
     let closes = old || response.extensions().get::<CloseConnection>().is_some();
     if closes || !caller.is_serving() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| DeferredErrorBody { body, error: None }))
+    // Its caller takes the end of the connection for that of the response.
+    let ends_with_connection = old && !response.headers().contains_key(CONTENT_LENGTH);
+    Ok(response.map(|body| DeferredErrorBody { body, error: None, in_progress, ends_with_connection }))
 }
 
 pin_project! {
@@ -79,6 +89,8 @@ pin_project! {
         #[pin]
         body: B,
         error: Option<BoxError>,
+        in_progress: ResponseInProgress,
+        ends_with_connection: bool,
     }
 }
 
@@ -89,6 +101,9 @@ impl<B: Body<Error = BoxError>> Body for DeferredErrorBody<B> {
     fn poll_frame(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
         if let Some(error) = this.error.take() {
+            if *this.ends_with_connection {
+                this.in_progress.truncate();
+            }
             return Poll::Ready(Some(Err(error)));
         }
         match ready!(this.body.poll_frame(task)) {

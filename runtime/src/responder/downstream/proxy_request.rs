@@ -1,5 +1,7 @@
 //! A request on its way from its caller to a tunnel.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
@@ -8,6 +10,7 @@ use http_body::Body;
 
 use super::body::DownstreamBody;
 use crate::error::BoxError;
+use crate::http::Activity;
 
 /// The body of a request, whoever its caller is.
 pub(in crate::responder) trait ProxyBody:
@@ -23,10 +26,12 @@ pub(in crate::responder) struct ProxyRequest<B: ProxyBody> {
     pub(super) head: Parts,
     /// None if it is empty, or sent.
     pub(super) body: Option<DownstreamBody<B>>,
+    /// Takes interim responses.
+    pub(super) activity: Arc<Activity>,
 }
 
 impl<B: ProxyBody> ProxyRequest<B> {
-    pub(in crate::responder) fn new(request: Request<DownstreamBody<B>>) -> Self {
+    pub(in crate::responder) fn new(request: Request<DownstreamBody<B>>, activity: &Arc<Activity>) -> Self {
         let (mut head, body) = request.into_parts();
         let body = (!body.is_end_stream()).then_some(body);
         if body.is_none() {
@@ -36,14 +41,14 @@ impl<B: ProxyBody> ProxyRequest<B> {
         if body.is_none() && usually_has_body {
             head.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
-        Self { head, body }
+        Self { head, body, activity: Arc::clone(activity) }
     }
 }
 
 /// The head of a request of tests, without a body.
 #[cfg(test)]
 pub(super) fn without_body(request: http::request::Builder) -> ProxyRequest<http_body_util::Empty<Bytes>> {
-    let activity = crate::http::Activity::new();
+    let activity = Activity::new();
     let request = request.body(http_body_util::Empty::new()).expect("a legal request");
-    ProxyRequest::new(request.map(|body| DownstreamBody::new(body, &activity)))
+    ProxyRequest::new(request.map(|body| DownstreamBody::new(body, &activity)), &activity)
 }

@@ -33,7 +33,8 @@ pub(super) async fn respond<W: World, B: ProxyBody>(
     let Caller { context, address, .. } = caller;
     let request = request.map(|body| DownstreamBody::lingering(body, activity, &context.world));
     let proxied = CancelIdle::new(activity, layers(context, Some(address)));
-    let Ok(mut response) = LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(request)).await;
+    let Ok(mut response) =
+        LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(request, activity)).await;
     // Who has a clock dates what it passes on without a date (RFC 9110 §6.6.1).
     response.headers_mut().entry(DATE).or_insert_with(|| date(&context.world));
     response
@@ -52,7 +53,7 @@ pub(in crate::responder) async fn proxy<W: World, B: ProxyBody>(
 ) -> Result<Response<LeasedBody<W>>, LocalReply> {
     let mut request = request.map(|body| DownstreamBody::new(body, activity));
     name_host(&mut request);
-    let mut request = ProxyRequest::new(request);
+    let mut request = ProxyRequest::new(request, activity);
     let layers = layers(context, None);
     tokio::select! {
         biased;

@@ -18,7 +18,7 @@ use super::body::{DownstreamBody, LeasedBody};
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::retry::TryError;
 use super::route::Routed;
-use crate::http::{HttpService, RecvBody, Sent, expects_continue, request_list_bytes, send_body};
+use crate::http::{Activity, HttpService, RecvBody, Sent, expects_continue, request_list_bytes, send_body};
 use crate::responder::context::Context;
 use crate::responder::local_reply::{CloseConnection, LocalReply};
 use crate::responder::shared::{Acquire, Lease};
@@ -126,7 +126,8 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     let mut waiting = expects.then(|| Box::pin(context.world.sleep_until(context.world.now().after(CONTINUE_TIMEOUT))));
     let mut incomplete = false;
     let responded = poll_fn(|task| {
-        waiting.take_if(|late| told_to_continue(&mut response, task) || late.as_mut().poll(task).is_ready());
+        let continues = pass_on_interim(&mut response, &request.activity, task);
+        waiting.take_if(|late| continues || late.as_mut().poll(task).is_ready());
         if waiting.is_none()
             && let Some((body, stream)) = body.take()
         {
@@ -165,14 +166,14 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     Ok(Response::from_parts(head, body))
 }
 
-/// Whether 100 Continue came.
-fn told_to_continue(response: &mut ResponseFuture, task: &mut Task<'_>) -> bool {
+/// Passes on the interim responses that have come. Returns whether 100 Continue is among them.
+fn pass_on_interim(response: &mut ResponseFuture, activity: &Activity, task: &mut Task<'_>) -> bool {
+    let mut continues = false;
     while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(task) {
-        if interim.status() == StatusCode::CONTINUE {
-            return true;
-        }
+        continues |= interim.status() == StatusCode::CONTINUE;
+        activity.interim.push(interim.status(), interim.headers());
     }
-    false
+    continues
 }
 
 async fn upload_to<B: ProxyBody>(

@@ -91,6 +91,14 @@ fn interim() -> Vec<Row> {
         scripted("103", "RFC 8297 §2", "GET", script(hints))
             .map(|row| row.gets("103\r\n").gets("link: </a.css>; rel=preload\r\n"))
             .to_vec(),
+        scripted(
+            "103 and the answer at once",
+            section,
+            "GET",
+            vec![Step::ReadWhole, Step::Send(format!("{hints}{OK}").into())],
+        )
+        .map(|row| row.gets("103\r\n"))
+        .into(),
         scripted("103 twice", section, "GET", script(&hints.repeat(2))).map(|row| row.gets("103\r\n")).into(),
         scripted("102", section, "GET", script("HTTP/1.1 102 Processing\r\n\r\n"))
             .map(|row| row.gets("102\r\n"))
