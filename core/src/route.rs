@@ -14,9 +14,11 @@
 
 mod host;
 mod index;
+mod rewrite;
 mod rule;
 
 pub use self::host::{HostError, MAX_HOST};
+pub use self::rewrite::rewrite_path;
 pub use self::rule::{HeaderError, MAX_PATH, MAX_TEXT, MethodError, Mismatch, PathError, Rule};
 
 use alloc::boxed::Box;
@@ -165,6 +167,9 @@ impl Table {
     }
 
     fn exact_host(&self, host: &[u8], looks: &mut u32) -> Option<usize> {
+        if self.exact.is_empty() {
+            return None;
+        }
         let mut hash = Hash::new(0);
         host.iter().for_each(|byte| hash.push(byte.to_ascii_lowercase()));
         self.exact.find(hash, looks, |entry| self.hosts[entry].pattern.is_text(host))
