@@ -204,7 +204,7 @@ mod tests {
                 has_content_length: has("content-length"),
                 has_cookie: has("cookie"),
                 has_expect: has("expect"),
-                has_claims: has("x-forwarded-for"),
+                has_claims: has("x-forwarded-for") || has("x-forwarded-proto"),
             };
             assert_eq!(HeaderSummary::of(&headers), expected, "{headers:?}");
         }
