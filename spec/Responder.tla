@@ -25,7 +25,9 @@ EXTENDS Naturals, FiniteSets, Sequences, TLC
 
 CONSTANTS Tunnels,       \* slots for tunnels
           Peers,         \* records [tenant, node, cluster, instance]; instance 0 says nothing
-          Callers,       \* records [tenant, kind, name, nr]; kind is "node" or "cluster"
+          Callers,       \* records [tenant, kind, node, cluster, nr]; kind is "node", "member" or "cluster", and what it
+                         \* does not name is ""
+          AnyCluster,    \* whether a node's name alone means any of those that have it
           MaxStreams,    \* streams that one tunnel carries at the same time
           MaxPerNode,    \* tunnels of one node that are not on their way out
           MaxPerTenant,  \* tunnels of one tenant
@@ -37,12 +39,15 @@ VARIABLE m
 
 Nobody == [tenant |-> "", node |-> "", cluster |-> "", instance |-> 0]
 
-\* Names of one tenant are kept apart from the same names of another: a target has its tenant in it.
-Target(caller)   == <<caller.kind, caller.tenant, caller.name>>
-NodeTarget(p)    == <<"node", p.tenant, p.node>>
-ClusterTarget(p) == <<"cluster", p.tenant, p.cluster>>
+\* Names of one tenant are kept apart from the same names of another: a target has its tenant in it. A node is known by
+\* its cluster and its name; its name alone is a target of its own, and so is its cluster.
+Target(caller)   == <<caller.kind, caller.tenant, caller.node, caller.cluster>>
+NodeTarget(p)    == <<"member", p.tenant, p.node, p.cluster>>
+NameTarget(p)    == <<"node", p.tenant, p.node, "">>
+ClusterTarget(p) == <<"cluster", p.tenant, "", p.cluster>>
+TargetsOf(p)     == {NodeTarget(p), NameTarget(p), ClusterTarget(p)}
 Nodes            == {NodeTarget(p) : p \in Peers}
-Targets          == Nodes \cup {ClusterTarget(p) : p \in Peers} \cup {Target(c) : c \in Callers}
+Targets          == UNION {TargetsOf(p) : p \in Peers} \cup {Target(c) : c \in Callers}
 
 Staying  == {"settling", "resting", "awaiting", "inuse"}
 Leaving  == {"retiring", "draining", "parting"}
@@ -55,7 +60,7 @@ New ==
    peer     |-> [t \in Tunnels |-> Nobody],
    listed   |-> {},                                \* tunnels that can take one more request
    at       |-> [c \in Callers |-> "away"],        \* "away", "waiting" or the tunnel that carries the request
-   queue    |-> [s \in Targets |-> <<>>],
+   waiting  |-> <<>>,                              \* callers that wait, first come first
    serving  |-> {},                                \* targets whose Serve timer is armed
    process  |-> [node \in Nodes |-> NoProcess],    \* the processes of a node, as far as they say
    drain    |-> "no",
@@ -70,28 +75,36 @@ Members(n)      == {t \in Tunnels : n.stage[t] \in Member}
 Carried(n, t)   == {c \in Callers : n.at[c] = t}
 Streams(n, t)   == Cardinality(Carried(n, t))
 Waiting(n)      == {c \in Callers : n.at[c] = "waiting"}
+Queue(n, s)     == SelectSeq(n.waiting, LAMBDA c : Target(c) = s)
 OfNode(n, node) == {t \in Members(n) : NodeTarget(n.peer[t]) = node}
 Active(n, node) == {t \in OfNode(n, node) : n.stage[t] \in Staying}
 
 OfTenant(n, tenant) == {t \in Members(n) : n.peer[t].tenant = tenant}
 
-\* A node is in the clusters that its tunnels name, those on their way out too.
-ClustersOf(n, node) == {ClusterTarget(n.peer[t]) : t \in OfNode(n, node)}
+\* A name that nodes of several clusters have is no target: which of them is meant, nobody can know.
+OfName(n, name)      == {t \in Tunnels : n.stage[t] \in Staying /\ NameTarget(n.peer[t]) = name}
+Ambiguous(n, target) == ~AnyCluster /\ Cardinality({n.peer[t].cluster : t \in OfName(n, target)}) > 1
 
-\* The tunnels that a request for `target` may take. A node of the cluster may be reached through any of its tunnels.
+\* Whether a request for `target` may take the tunnel.
+Fits(n, t, target) ==
+  \/ target \in TargetsOf(n.peer[t])
+  \/ Bug = "ForeignCluster" /\ target[1] = "member" /\ NameTarget(n.peer[t]) = <<"node", target[2], target[3], "">>
+
+\* The tunnels that a request for `target` may take.
 Candidates(n, target) ==
-  {t \in n.listed : LET node == NodeTarget(n.peer[t]) IN target = node \/ target \in ClustersOf(n, node)}
+  IF Ambiguous(n, target) /\ Bug # "AmbiguousTaken" THEN {} ELSE {t \in n.listed : Fits(n, t, target)}
+
+\* Those who wait and whom the tunnel may serve, first come first.
+WaitingFor(n, t) == SelectSeq(n.waiting, LAMBDA c : t \in Candidates(n, Target(c)))
 
 (***************************************************************************)
 (* What the machine does to itself.                                        *)
 (***************************************************************************)
 ArmServe(n, targets) ==
-  IF Bug = "LostWakeup" THEN n ELSE [n EXCEPT !.serving = @ \cup {s \in targets : n.queue[s] # <<>>}]
+  IF Bug = "LostWakeup" THEN n ELSE [n EXCEPT !.serving = @ \cup {s \in targets : Queue(n, s) # <<>>}]
 
 \* Makes a tunnel findable, for callers to come and for those who wait.
-List(n, t) ==
-  LET node == NodeTarget(n.peer[t])
-  IN ArmServe([n EXCEPT !.listed = @ \cup {t}], {node} \cup ClustersOf(n, node))
+List(n, t) == ArmServe([n EXCEPT !.listed = @ \cup {t}], TargetsOf(n.peer[t]))
 
 Unlist(n, t) == [n EXCEPT !.listed = @ \ {t}]
 
@@ -124,18 +137,18 @@ Assign(n, c, t) ==
 Wait(n, c) ==
   IF Cardinality(Waiting(n)) >= MaxWaiting
   THEN n
-  ELSE [n EXCEPT !.at[c] = "waiting", !.queue[Target(c)] = Append(@, c)]
+  ELSE [n EXCEPT !.at[c] = "waiting", !.waiting = Append(@, c)]
 
 StopWaiting(n, c) ==
-  LET left == SelectSeq(n.queue[Target(c)], LAMBDA other : other # c)
-  IN [n EXCEPT !.at[c] = "away",
-               !.queue[Target(c)] = left,
-               !.serving = IF left = <<>> THEN @ \ {Target(c)} ELSE @]
+  LET left == [n EXCEPT !.at[c] = "away", !.waiting = SelectSeq(@, LAMBDA other : other # c)]
+  IN IF Queue(left, Target(c)) = <<>> THEN [left EXCEPT !.serving = @ \ {Target(c)}] ELSE left
 
 \* A tunnel of process `instance` has arrived: those of an older process of its node get no new work.
 Fence(n, node, instance) ==
   LET process == n.process[node]
-      older   == {t \in OfNode(n, node) : n.peer[t].instance \notin {0, instance} /\ Bug # "SupersededKept"}
+      alike   == {t \in Members(n) : NameTarget(n.peer[t]) = <<"node", node[2], node[3], "">>}
+      rivals  == IF Bug = "ForeignFenced" THEN alike ELSE OfNode(n, node)
+      older   == {t \in rivals : n.peer[t].instance \notin {0, instance} /\ Bug # "SupersededKept"}
       left_alone == process.contended /\ Bug # "ContentionForgotten"
   IN CASE instance = 0 \/ left_alone \/ process.current = instance -> n
        [] process.current = 0 -> [n EXCEPT !.process[node].current = instance]
@@ -146,7 +159,8 @@ Fence(n, node, instance) ==
 
 Register(n, t, peer) ==
   LET joined == [n EXCEPT !.stage[t] = "settling", !.peer[t] = peer]
-      fenced == Fence(ArmServe(joined, {ClusterTarget(peer)}), NodeTarget(peer), peer.instance)
+      \* It may have made a name ambiguous, and those who wait for that have to know.
+      fenced == Fence(ArmServe(joined, {NameTarget(peer)}), NodeTarget(peer), peer.instance)
   IN IF peer.instance = 0 THEN fenced ELSE List(fenced, t)
 
 (***************************************************************************)
@@ -195,13 +209,17 @@ Closed(t) ==
   /\ m.stage[t] # "none"
   /\ m' = Close(m, t)
 
-\* Nobody overtakes those who wait. Which of the candidates has the least to do is left open.
+\* Nobody overtakes those who wait, whichever of its names they wait for. Which of the candidates has the least to do is
+\* left open. Who asks for an ambiguous name is refused.
 Opened(c) ==
   /\ m.at[c] = "away"
   /\ m.drain = "no"
-  /\ IF m.queue[Target(c)] # <<>> \/ Candidates(m, Target(c)) = {}
-     THEN m' = Wait(m, c)
-     ELSE \E t \in Candidates(m, Target(c)) : m' = Assign(m, c, t)
+  /\ CASE Ambiguous(m, Target(c)) /\ Bug # "AmbiguousTaken" -> m' = m
+       [] Queue(m, Target(c)) # <<>> \/ Candidates(m, Target(c)) = {} -> m' = Wait(m, c)
+       [] OTHER -> \E t \in Candidates(m, Target(c)) :
+                     IF WaitingFor(m, t) = <<>> \/ Bug = "Overtaken"
+                     THEN m' = Assign(m, c, t)
+                     ELSE m' = ArmServe(Wait(m, c), {Target(c)})
 
 Released(t) ==
   \E c \in Carried(m, t) :
@@ -222,9 +240,9 @@ GoawayReceived(t) ==
           ELSE [m EXCEPT !.stage[t] = "parting",
                          !.listed = IF Bug = "GoawayListed" THEN @ ELSE @ \ {t}]
 
-\* The tunnels that an order can be about, beside all of them: a tenant's, a node's, a cluster's, one.
+\* The tunnels that an order can be about, beside all of them: a tenant's, a node's, those of a name, a cluster's, one.
 Scopes ==
-  LET named(peer) == {<<"tenant", peer.tenant>>, NodeTarget(peer), ClusterTarget(peer)}
+  LET named(peer) == {<<"tenant", peer.tenant>>} \cup TargetsOf(peer)
       names       == UNION {named(peer) : peer \in Peers}
   IN {{t \in Members(m) : name \in named(m.peer[t])} : name \in names} \cup {{t} : t \in Members(m)}
 
@@ -267,16 +285,19 @@ Grace(t) ==
   /\ m.stage[t] = "parting" \/ (m.stage[t] = "draining" /\ Streams(m, t) > 0)
   /\ m' = Close(m, t)
 
-\* One waiting caller a step.
+\* One waiting caller a step: of all that the tunnel may serve, the one that waits the longest. Who waits for a name that
+\* has become ambiguous is refused.
 Serve(target) ==
   LET n == [m EXCEPT !.serving = @ \ {target}]
   IN /\ target \in m.serving
-     /\ IF Candidates(n, target) = {}
-        THEN m' = n
-        ELSE \E t \in Candidates(n, target) :
-               LET c      == Head(n.queue[target])
-                   served == Assign(StopWaiting(n, c), c, t)
-               IN m' = IF Candidates(served, target) # {} THEN ArmServe(served, {target}) ELSE served
+     /\ CASE Ambiguous(n, target) /\ Bug # "AmbiguousTaken" ->
+               m' = ArmServe(StopWaiting(n, Head(Queue(n, target))), {target})
+          [] Candidates(n, target) = {} -> m' = n
+          [] OTHER ->
+               \E t \in Candidates(n, target) :
+                 LET c      == Head(IF Bug = "OwnQueueFirst" THEN Queue(n, target) ELSE WaitingFor(n, t))
+                     served == Assign(StopWaiting(n, c), c, t)
+                 IN m' = IF Candidates(served, target) # {} THEN ArmServe(served, {target}) ELSE served
 
 WaitTimeout(c) ==
   /\ m.at[c] = "waiting" /\ Bug # "NoWaitTimeout"
@@ -287,7 +308,7 @@ Drain ==
   LET staying == {t \in Tunnels : m.stage[t] \in Staying}
       close   == IF Bug = "PatientDrain" THEN {t \in Members(m) : Streams(m, t) = 0} ELSE Members(m)
   IN \/ /\ m.drain = "telling" /\ Waiting(m) # {}
-        /\ \E c \in Waiting(m) : m' = StopWaiting(m, c)
+        /\ m' = StopWaiting(m, Head(m.waiting))
      \/ /\ m.drain = "telling" /\ Waiting(m) = {} /\ staying # {}
         /\ \E t \in staying : m' = [StartDraining(m, {t}) EXCEPT !.stage[t] = "draining"]
      \/ /\ m.drain = "telling" /\ Waiting(m) = {} /\ staying = {}
@@ -321,8 +342,8 @@ TypeOK ==
   /\ m.at \in [Callers -> {"away", "waiting"} \cup Tunnels]
   /\ m.drain \in {"no", "telling", "finishing", "closing", "over"}
   /\ \A t \in Tunnels : m.stage[t] \in Member <=> m.peer[t] # Nobody
-  /\ \A s \in Targets : \A i \in DOMAIN m.queue[s] : m.at[m.queue[s][i]] = "waiting" /\ Target(m.queue[s][i]) = s
-  /\ \A s \in m.serving : m.queue[s] # <<>>
+  /\ {m.waiting[i] : i \in DOMAIN m.waiting} = Waiting(m) /\ Len(m.waiting) = Cardinality(Waiting(m))
+  /\ \A s \in m.serving : s \in Targets /\ Queue(m, s) # <<>>
 
 \* S2: exactly the tunnels can be found whose handshake was accepted, that are not on their way out, and that have room.
 CanTakeWork(t) ==
@@ -336,6 +357,16 @@ RegisteredIsHandshaken == m.listed = {t \in Tunnels : CanTakeWork(t)}
 TenantIsolation ==
   \A c \in Callers : m.at[c] \in Tunnels => m.peer[m.at[c]].tenant = c.tenant /\ m.at[c] \notin m.forged
 
+\* S4: a request is carried only by a tunnel of the node and of the cluster that the caller named, and by none if that
+\* leaves open which. A node that arrives changes nothing for its namesakes in other clusters.
+Arrived(t) == m.stage[t] = "handshaking" /\ m'.stage[t] \in Member
+ClusterIsolation ==
+  [][/\ \A c \in Callers : m.at[c] \notin Tunnels /\ m'.at[c] \in Tunnels =>
+          LET p == m.peer[m'.at[c]]
+          IN c.node \in {"", p.node} /\ c.cluster \in {"", p.cluster} /\ ~Ambiguous(m, Target(c))
+     /\ \A t \in Tunnels : Arrived(t) =>
+          \A u \in Members(m) : NodeTarget(m.peer[u]) # NodeTarget(m'.peer[t]) => m'.stage[u] = m.stage[u]]_m
+
 \* A request is carried only by an accepted tunnel, and by no more than its limit allows.
 StreamsFit ==
   /\ \A c \in Callers : m.at[c] \in Tunnels => m.stage[m.at[c]] \in {"inuse"} \cup Leaving
@@ -347,9 +378,17 @@ NodeCap == \A node \in Nodes : Cardinality(Active(m, node)) <= MaxPerNode
 \* S13: nor has a tenant.
 TenantCap == \A p \in Peers : Cardinality(OfTenant(m, p.tenant)) <= MaxPerTenant
 
-\* The half of L8 that is a state: nobody waits beside room without being about to be served.
+\* The half of L8 that is a state: nobody waits beside room without being about to be served, nor for an ambiguous name
+\* without being about to be refused.
 NobodyWaitsBesideRoom ==
-  \A s \in Targets : m.queue[s] # <<>> /\ Candidates(m, s) # {} => s \in m.serving
+  \A c \in Waiting(m) : Candidates(m, Target(c)) # {} \/ Ambiguous(m, Target(c)) => Target(c) \in m.serving
+
+\* A free place goes to whoever waits the longest of all whom it fits, whatever they named.
+Before(c, other) ==
+  \E i \in DOMAIN m.waiting : m.waiting[i] = c /\ \A j \in DOMAIN m.waiting : m.waiting[j] = other => i < j
+OldestFirst ==
+  [][\A c \in Callers : m.at[c] \notin Tunnels /\ m'.at[c] \in Tunnels =>
+       \A other \in Waiting(m) \ {c} : Before(other, c) => m'.at[c] \notin Candidates(m, Target(other))]_m
 
 \* Work goes to the newest process of a node, or to all of them if two turned out to be alive.
 SupersededGetNoWork ==
@@ -374,8 +413,13 @@ DrainedIsEmpty == m.drain = "over" => Members(m) = {}
 \* L5: a drain ends, whatever streams and peers do.
 DrainEnds == m.drain = "telling" ~> m.drain = "over"
 
-\* L8: nobody waits for ever beside room.
-WaiterServed == \A c \in Callers : ~<>[](m.at[c] = "waiting" /\ Candidates(m, Target(c)) # {})
+\* L8: nobody waits for ever beside room, nor while others are given one place after the other.
+Snatched(c) == \E other \in Callers : /\ m.at[other] \notin Tunnels /\ m'.at[other] \in Tunnels
+                                      /\ m'.at[other] \in Candidates(m, Target(c))
+WaiterServed ==
+  \A c \in Callers :
+    /\ ~<>[](m.at[c] = "waiting" /\ Candidates(m, Target(c)) # {})
+    /\ <>[](m.at[c] = "waiting") => <>[][~Snatched(c)]_m
 
 \* The other half of L8: every caller that waits is answered in the end, be it by a refusal.
 WaiterAnswered == \A c \in Callers : m.at[c] = "waiting" ~> m.at[c] # "waiting"
@@ -384,9 +428,11 @@ WaiterAnswered == \A c \in Callers : m.at[c] = "waiting" ~> m.at[c] # "waiting"
 (* What must be reachable: each of these is to be violated.                *)
 (***************************************************************************)
 ReachFull       == \E t \in Tunnels : Streams(m, t) < MaxStreams
-ReachQueue      == \A s \in Targets : Len(m.queue[s]) < 2
+ReachQueue      == \A s \in Targets : Len(Queue(m, s)) < 2
 ReachForeign    == ~\E c \in Callers, t \in m.listed :
-                      m.at[c] = "waiting" /\ c.name = m.peer[t].node /\ c.tenant # m.peer[t].tenant
+                      m.at[c] = "waiting" /\ c.node = m.peer[t].node /\ c.tenant # m.peer[t].tenant
+ReachAmbiguous  == ~\E c \in Callers : m.at[c] = "waiting" /\ Ambiguous(m, Target(c))
+ReachQueues     == ~\E t \in m.listed : Cardinality({Target(c) : c \in {d \in Waiting(m) : t \in Candidates(m, Target(d))}}) > 1
 ReachContended  == \A node \in Nodes : ~m.process[node].contended
 ReachSupersededBusy == ~\E t \in Tunnels : m.stage[t] = "retiring" /\ Streams(m, t) > 0 /\ m.drain = "no"
 ReachReturn     == \A node \in Nodes : Cardinality(Active(m, node)) < MaxPerNode \/ Cardinality(OfNode(m, node)) = MaxPerNode

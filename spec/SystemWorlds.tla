@@ -5,7 +5,8 @@
 EXTENDS SystemProperties
 
 Named(tenant, node, cluster) == [tenant |-> tenant, node |-> node, cluster |-> cluster]
-Caller(tenant, name, nr)    == [tenant |-> tenant, kind |-> "node", name |-> name, nr |-> nr]
+Caller(tenant, name, nr)    == 
+  [tenant |-> tenant, kind |-> "node", node |-> name, cluster |-> "", nr |-> nr]
 
 \* A node of one tenant, and one of another tenant with the same names.
 Node     == Named("a", "n", "c")

@@ -18,20 +18,25 @@
 //! [`identity`], [`binding`], [`token`], [`deny`], [`handshake`], [`rping`], [`h2frame`]. Small policies beside them: [`hosts`] says
 //! which addresses of a name get tunnels, [`happy_eyeballs`] in which order those of a service are tried, [`keep_alive`]
 //! when a quiet tunnel is probed; [`idle_timeout`] ends requests that make no progress, [`rate_limit`] and [`outage`]
-//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open. [`journal`]
-//! is how runs are written down and replayed.
+//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open;
+//! [`forwarding`] and [`network`] say whose word counts about where a request comes from, [`route`] which rule a request falls
+//! under, [`balance`] to which endpoint of a service it goes, and [`grpc`] what a reply has to look like that is read as one of
+//! gRPC. [`journal`] is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;
 
 pub mod address;
 mod backoff;
+pub mod balance;
 pub mod binding;
 mod canonical;
 pub mod connections;
 pub mod deny;
 pub mod descriptors;
 mod effects;
+pub mod forwarding;
+pub mod grpc;
 pub mod h2frame;
 pub mod handshake;
 pub mod happy_eyeballs;
@@ -43,9 +48,11 @@ pub mod initiator;
 pub mod journal;
 pub mod keep_alive;
 pub mod machine;
+pub mod network;
 pub mod outage;
 pub mod rate_limit;
 pub mod responder;
+pub mod route;
 pub mod rping;
 pub mod source;
 mod table;

@@ -20,6 +20,7 @@ mod admission;
 mod canonical;
 mod config;
 mod drain;
+mod entry;
 mod event;
 mod fencing;
 mod invariants;
@@ -37,9 +38,9 @@ mod waiting;
 #[doc(hidden)]
 pub use canonical::Moment;
 pub use config::{Config, HEARD_GRANULARITY};
+pub use entry::{ClusterKey, GroupKey, NameKey, NodeKey, TargetKey};
 pub use event::{CloseReason, DrainScope, Effect, Event, Handshake, Refusal, StreamId, Target, TargetName, Verdict};
 pub use lapse::Lapse;
-pub use registry::{ClusterKey, NodeKey, TargetKey};
 #[doc(hidden)]
 pub use spec_state::{SpecNode, SpecQueue, SpecState, SpecTunnel};
 pub use tunnel::{Counts, Stage, TunnelView};
@@ -50,6 +51,7 @@ use self::registry::Registry;
 use self::tunnel::{Phase, Tunnel};
 use self::waiting::Waiting;
 use crate::handshake::Rejection;
+use crate::identity::Identity;
 pub use crate::source::Source;
 use crate::table::Table;
 use crate::timers::{Alarm, Timers};
@@ -228,31 +230,31 @@ impl Responder {
         }
         let tenant = self.tenant_key(handshake.identity.tenant);
         let known = self.registry.tenants.get(tenant);
-        let node = known.and_then(|tenant| tenant.node(handshake.identity.node)).map(|node| self.registry.node(node));
-        let cluster = known.and_then(|tenant| tenant.cluster(handshake.identity.cluster));
-        let crowded = cluster.filter(|key| self.registry.cluster(*key).tunnels >= self.config.max_tunnels_per_cluster);
+        let Identity { node, cluster, .. } = handshake.identity;
+        let node = known.and_then(|tenant| tenant.member(node, cluster)).map(|node| self.registry.node(node));
+        let cluster = known.and_then(|tenant| tenant.cluster(cluster)).map(|cluster| self.registry.group(cluster));
         let most_of_tenant = self.config.of_tenant(self.config.max_tunnels_per_tenant);
         let full = if self.counts.tunnels >= self.config.max_tunnels {
             Rejection::ResponderFull
         } else if known.is_some_and(|tenant| tenant.tunnels >= most_of_tenant) {
             Rejection::TenantFull
-        } else if crowded.is_some() {
+        } else if cluster.is_some_and(|cluster| cluster.tunnels >= self.config.max_tunnels_per_cluster) {
             Rejection::ClusterFull
-        } else if node.is_some_and(|node| node.active() >= self.config.max_tunnels_per_node) {
+        } else if node.is_some_and(|node| node.staying() >= self.config.max_tunnels_per_node) {
             Rejection::NodeFull
         } else {
             return Ok(None);
         };
         // A returning node must not be rejected because of stale tunnels of its own: one of them is evicted, where that
         // makes room.
-        let stale_tunnel = node.and_then(|node| fencing::longest_unanswered(node, crowded, &self.tunnels, now));
+        let stale_tunnel = node.and_then(|node| fencing::longest_unanswered(node, &self.tunnels, now));
         stale_tunnel.map(Some).ok_or(full)
     }
 
     fn register(&mut self, env: Env, id: TunnelId, handshake: &Handshake<'_>) -> Effects<Effect> {
         let tenant = self.tenant_key(handshake.identity.tenant);
         let member = self.registry.join(id, tenant, &handshake.identity, handshake.instance);
-        let (node, cluster) = (member.node, member.cluster);
+        let node = member.node;
         let tunnel = self.tunnels.get_mut(id).expect("the caller has found it");
         tunnel.phase = Phase::Settling(member);
         tunnel.heard = env.now;
@@ -260,13 +262,14 @@ impl Responder {
         self.counts.handshakes -= 1;
         self.counts.tunnels += 1;
         self.counts.nodes = self.registry.connected_nodes;
-        // The node may have brought other tunnels into a cluster that it was not in before.
-        self.arm_serve(env.now, TargetKey::Cluster(cluster));
+        // It may have made a name ambiguous, and callers wait for that.
+        self.arm_serve(env.now, TargetKey::Group(self.registry.node(node).name));
         let contended = self.fence(env.now, node, handshake.instance);
         // A revtun initiator can take bytes right behind the 200; the first ping shows it at once that we mean it.
-        let settle = if handshake.instance.is_some() { core::time::Duration::ZERO } else { self.config.settle };
+        let is_revtun = handshake.instance.is_some();
+        let settle = if is_revtun { core::time::Duration::ZERO } else { self.config.settle };
         self.arm(id, env.now.after(settle), Timer::Settle(id));
-        if settle.is_zero() {
+        if is_revtun {
             self.list(env.now, id);
         }
         let effects = Effects::one(Effect::Accept { tunnel: id });

@@ -90,6 +90,8 @@ fn events() -> Vec<Event<'static>> {
         Event::Closed { tunnel: B },
         opened(9, node("n")),
         opened(9, node("m")),
+        opened(9, member("n", "c")),
+        opened(9, member("n", "d")),
         opened(9, cluster("c")),
         opened(9, Target { tenant: None, ..node("n") }),
         opened(9, Target { tenant: TenantId::new("u").ok(), ..node("n") }),
@@ -100,6 +102,7 @@ fn events() -> Vec<Event<'static>> {
         drain(DrainScope::Tenant(TenantId::new("t").expect("legal"))),
         drain(DrainScope::Target(cluster("c"))),
         drain(DrainScope::Target(node("m"))),
+        drain(DrainScope::Target(member("n", "d"))),
         drain(DrainScope::Tunnel(A)),
         Event::Closed { tunnel: TunnelId::new(0, 9) },
     ]);
@@ -118,6 +121,11 @@ fn greeted(tunnel: TunnelId, instance: Option<u128>) -> Event<'static> {
 
 fn node(name: &'static str) -> Target<'static> {
     Target { tenant: TenantId::new("t").ok(), name: TargetName::Node(NodeId::new(name).expect("legal")) }
+}
+
+fn member(node: &'static str, cluster: &'static str) -> Target<'static> {
+    let (node, cluster) = (NodeId::new(node).expect("legal"), ClusterId::new(cluster).expect("legal"));
+    Target { tenant: TenantId::new("t").ok(), name: TargetName::Member { node, cluster } }
 }
 
 fn cluster(name: &'static str) -> Target<'static> {

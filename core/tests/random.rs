@@ -24,12 +24,14 @@ use revtun_core::responder::Responder;
 use model::initiator::InitiatorModel;
 use model::responder::ResponderModel;
 use model::{Model, Tally};
-use walk::{Walk, Walked};
+use walk::{Luck, Walk, Walked};
 
 const CASES: u32 = 400;
 const STEPS: usize = 400;
 /// So many runs of each machine are recorded in the folder `REVTUN_JOURNALS`, if the environment names one.
 const RECORDED: u32 = 120;
+/// And so many of those that draw their settings: each is a run of TLC by itself.
+const RECORDED_SETTINGS: u32 = 20;
 /// With this in the environment nothing is asserted: whoever reads the journals judges.
 const UNJUDGED: &str = "REVTUN_UNJUDGED";
 /// How often every effect must have been seen, with every reason.
@@ -40,6 +42,8 @@ const FLOOR: u32 = 8;
 struct Run {
     weights: Vec<u8>,
     switches: (bool, bool),
+    /// Out of which settings are drawn.
+    settings: u64,
     throws: Vec<u64>,
     /// Print the journal when it fails.
     aloud: bool,
@@ -93,6 +97,7 @@ fn a_responder_holds_its_invariants_and_model() {
                 &[
                     "MissingTenant",
                     "NoTunnel",
+                    "AmbiguousNode",
                     "Saturated",
                     "QueueFull",
                     "TenantSaturated",
@@ -106,9 +111,27 @@ fn a_responder_holds_its_invariants_and_model() {
     );
 }
 
+/// Zeros and extremes, each setting by itself: what holds does not hang on the defaults.
+#[test]
+fn a_responder_holds_its_invariants_with_any_settings() {
+    let tally = explore(|run, tally| {
+        let config = walk::responder::any_settings(&mut Luck::of_seed(run.settings));
+        watch("settings-responder", Responder::new(config), ResponderModel::new(config), run, tally);
+    });
+    has(
+        &tally,
+        &[
+            names(&["Admit", "Accept", "Ping", "Assign", "Wait", "Goaway", "Drained"]),
+            with_reason("Refuse", &["NoTunnel", "Saturated", "QueueFull", "TenantQueueFull"]),
+        ]
+        .concat(),
+    );
+}
+
 /// Takes one run to its end, and then lets time pass without events.
 fn watch<M: Walked>(name: &str, machine: M, mut model: impl Model<M>, run: &Run, tally: &mut Tally) {
-    let journals = env::var_os("REVTUN_JOURNALS").filter(|_| tally.runs < RECORDED);
+    let recorded = if name.starts_with("settings") { RECORDED_SETTINGS } else { RECORDED };
+    let journals = env::var_os("REVTUN_JOURNALS").filter(|_| tally.runs < recorded);
     let judged = env::var_os(UNJUDGED).is_none();
     let header = Header::of(&machine);
     let mut walk = Walk::new(machine, run.aloud || journals.is_some());
@@ -173,17 +196,19 @@ fn explore(watch: impl Fn(&Run, &mut Tally)) -> Tally {
 fn runs() -> impl Strategy<Value = Run> {
     let weight = prop_oneof![1 => Just(0_u8), 4 => 1..=10_u8];
     let switches = (proptest::bool::weighted(0.7), proptest::bool::weighted(0.7));
-    (vec(weight, 12), switches, vec(any::<u64>(), 1..STEPS)).prop_map(|(weights, switches, throws)| Run {
-        weights,
-        switches,
-        throws,
-        aloud: false,
-    })
+    let runs = (vec(weight, 12), switches, any::<u64>(), vec(any::<u64>(), 1..STEPS));
+    runs.prop_map(|(weights, switches, settings, throws)| Run { weights, switches, settings, throws, aloud: false })
 }
 
 fn reaches(tally: &Tally, expected: &[String]) {
     if env::var_os(UNJUDGED).is_none() {
         tally.reaches(FLOOR, expected);
+    }
+}
+
+fn has(tally: &Tally, expected: &[String]) {
+    if env::var_os(UNJUDGED).is_none() {
+        tally.has(FLOOR, expected);
     }
 }
 

@@ -51,6 +51,7 @@ use std::time::Duration;
 use revtun_core::Machine;
 use revtun_core::connections::ConnectionLimits;
 use revtun_core::handshake::{HeaderNames, MAX_HEADERS, MAX_REQUEST_HEAD_BYTES, PATH, Rules};
+use revtun_core::network::Networks;
 use revtun_core::responder::shutdown::{self, Shutdown, Stage};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
 use tokio::sync::watch;
@@ -113,6 +114,8 @@ pub struct ResponderConfig {
     pub revocation: Revocation,
     /// TLS for callers.
     pub egress_tls: Option<Server>,
+    /// Callers whose word counts about where a request comes from: proxies in front of the egress listener.
+    pub trusted_hops: Networks,
 }
 
 impl ResponderConfig {
@@ -139,6 +142,7 @@ impl ResponderConfig {
             token: None,
             revocation: Revocation::default(),
             egress_tls: None,
+            trusted_hops: Networks::default(),
         }
     }
 
@@ -175,6 +179,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         token: config.token,
         revocation: config.revocation,
         egress_tls: config.egress_tls,
+        trusted_hops: config.trusted_hops,
         counters: Counters::default(),
         dates: DateCache::new(),
         world: world.clone(),

@@ -1,9 +1,32 @@
-//! The local service: requests from tunnels are forwarded to it over HTTP/1.1.
+//! Local services: requests from tunnels are forwarded to them, over HTTP/1.1 or HTTP/2.
+//!
+//! ```text
+//!   Forward ──▶ route: which service, what is changed ──▶ balance: which endpoint ──▶ endpoint ──▶ pool: HTTP/1.1
+//!                                                                                         │           │
+//!                                                                                         └──▶ http2  │
+//!                                                                                                │    │
+//!                                                                    connector: TCP, TLS, Unix ◀─┴────┘
+//! ```
 
+mod balance;
+mod body;
 mod connection;
 mod connector;
+mod deadline;
+mod endpoint;
+mod error;
 mod forward;
+mod http2;
+mod lease;
 mod pool;
 mod recording_io;
+mod route;
+mod service;
+mod service_stream;
+mod timeouts;
 
-pub use self::forward::{Forward, ForwardBody};
+pub use self::balance::{ServiceEndpointInfo, ServiceInfo};
+pub use self::body::ServiceBody;
+pub use self::forward::{Forward, ForwardBody, ForwardError};
+pub use self::route::{HostRewrite, Rewrite, RouteConfig, RouteTimeouts};
+pub use self::service::{ServiceConfig, ServiceEndpoint, ServiceProtocol, ServiceTls};

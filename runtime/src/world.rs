@@ -12,6 +12,7 @@ pub use self::tokio::Tokio;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -20,6 +21,11 @@ use ::tokio::io::{AsyncRead, AsyncWrite};
 use revtun_core::{Env, Instant};
 
 use crate::journal::Journal;
+
+/// A connection within this machine.
+pub trait LocalStream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> LocalStream for S {}
 
 /// What the runtime needs of the world around it.
 pub trait World: Clone + Send + Sync + Unpin + 'static {
@@ -48,6 +54,15 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
     /// # Errors
     /// As the network says.
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Connects to the Unix domain socket at `path`. By default there is none.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn connect_local(&self, path: &Path) -> impl Future<Output = io::Result<Box<dyn LocalStream>>> + Send {
+        let _ = path;
+        async { Err(io::ErrorKind::Unsupported.into()) }
+    }
 
     /// Has the network probe the peer of `stream` whenever nothing came for `interval`; if no probe is answered for `timeout`,
     /// reads and writes fail. By default nothing does so.

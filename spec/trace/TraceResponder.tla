@@ -36,7 +36,9 @@ PeerOf(e) == [tenant |-> Names(e.tenant), node |-> e.node, cluster |-> e.cluster
 HasTenant(e) == "tenant" \in DOMAIN e
 TargetOf(e) ==
   LET of == IF HasTenant(e) THEN Names(e.tenant) ELSE ""
-  IN IF e.name = "Node" THEN <<"node", of, e.node>> ELSE <<"cluster", of, e.cluster>>
+  IN CASE e.name = "Node"    -> <<"node", of, e.node, "">>
+       [] e.name = "Member"  -> <<"member", of, e.node, e.cluster>>
+       [] e.name = "Cluster" -> <<"cluster", of, "", e.cluster>>
 
 \* Who sends the next request for a place is all the same, as long as it is somebody without one.
 CallerOf(e) == CHOOSE c \in Callers : m.at[c] = "away" /\ Target(c) = TargetOf(e)
@@ -47,9 +49,9 @@ Meant(e) ==
   IN CASE e.scope = "Tenant" -> {t \in Members(m) : ours(t)}
        \* Why one tunnel is drained is all the same: what proved its identity may have ended.
        [] e.scope \in {"Tunnel", "Expired", "Revoked"} -> {t \in Members(m) : Id(t) = e.tunnel}
-       [] e.scope = "Target" -> IF e.name = "Node"
-                               THEN {t \in Members(m) : ours(t) /\ m.peer[t].node = e.node}
-                               ELSE {t \in Members(m) : ours(t) /\ m.peer[t].cluster = e.cluster}
+       [] e.scope = "Target" -> {t \in Members(m) : /\ ours(t)
+                                                    /\ e.name # "Cluster" => m.peer[t].node = e.node
+                                                    /\ e.name # "Node" => m.peer[t].cluster = e.cluster}
 
 \* There is room for one more connection: a limit that the specification leaves to the number of its slots. Where
 \* connections come from and how fast is left out of it: one may be turned away for that at any time.
@@ -73,11 +75,14 @@ Saturated(e) == Cardinality({c \in Asking(e) : m.at[c] # "away"}) >= MaxStreamsP
 QueueFull(e) == Cardinality({c \in Asking(e) : m.at[c] = "waiting"}) >= MaxWaitingPerTenant
 
 OpenedInACrowd(e) ==
-  LET target      == TargetOf(e)
-      has_to_wait == m.queue[target] # <<>> \/ Candidates(m, target) = {}
-  IN IF Saturated(e) \/ (has_to_wait /\ QueueFull(e))
-     THEN m.drain = "no" /\ UNCHANGED m
-     ELSE Opened(CallerOf(e))
+  LET target   == TargetOf(e)
+      has_room == {t \in Candidates(m, target) : WaitingFor(m, t) = <<>>}
+      may_wait == Queue(m, target) # <<>> \/ has_room # Candidates(m, target) \/ Candidates(m, target) = {}
+  IN CASE Saturated(e)                                -> m.drain = "no" /\ UNCHANGED m
+       [] QueueFull(e) /\ ~Ambiguous(m, target) ->
+            \/ m.drain = "no" /\ may_wait /\ UNCHANGED m
+            \/ Opened(CallerOf(e)) /\ m'.at[CallerOf(e)] \in Tunnels
+       [] OTHER                                       -> Opened(CallerOf(e))
 
 HandshakeReceivedInACrowd(t, peer) ==
   /\ m.stage[t] = "handshaking"
@@ -168,6 +173,9 @@ Refusals(e) ==
   CASE e.a = "Drain" \/ (e.a = "Opened" /\ m.drain # "no") -> {"Draining"}
     [] e.a = "Opened" /\ Isolation /\ ~HasTenant(e)        -> {"MissingTenant"}
     [] e.a = "Opened" /\ Saturated(e)                      -> {"TenantSaturated"}
+    [] e.a = "Opened" /\ Ambiguous(m, TargetOf(e))         -> {"AmbiguousNode"}
+    [] e.a = "Serve"                                       -> {"AmbiguousNode"}
+    [] e.a = "WaitTimeout" /\ Ambiguous(m, Target(caller[e.stream])) -> {"AmbiguousNode"}
     [] e.a = "Opened" /\ ~WaitIsOff                        -> {IF Cardinality(Waiting(m)) >= MaxWaiting
                                                                THEN "QueueFull" ELSE "TenantQueueFull"}
     [] OTHER                                               -> {"NoTunnel", "Saturated"}

@@ -1,11 +1,12 @@
-"""Writes MATRIX.md: which bug is noticed by whom."""
+"""Writes MATRIX.md, and reads it: which bug is noticed by whom."""
 
 import re
 
-KILLED, ELSEWHERE, UNKNOWN = "killed", "elsewhere", "unknown"
+KILLED, SURVIVED, ELSEWHERE, UNKNOWN = "killed", "survived", "elsewhere", "unknown"
 # The ways that look at all that a machine can do. `drives` says what they are about.
 WAYS = ["search", "graph", "trace"]
-MARKS = {"killed": "●", "survived": "·", "elsewhere": " ", "unknown": "?"}
+MARKS = {KILLED: "●", SURVIVED: "·", ELSEWHERE: " ", UNKNOWN: "?"}
+ALONE = "**◉**"
 
 HEAD = """# Who notices which bug
 
@@ -25,9 +26,28 @@ def matrix(bugs, methods):
     for bug in bugs:
         alone = is_alone(bug)
         marks = [MARKS[bug["row"][name]["verdict"]] for name in columns]
-        marks = ["**◉**" if mark == "●" and alone else mark for mark in marks]
+        marks = [ALONE if mark == "●" and alone else mark for mark in marks]
         text += f"| `{bug['name']}` | {', '.join(bug['breaks'])} | {' | '.join(marks)} | {bug.get('spec', '')} |\n"
     return text + summary(bugs, columns) + only_killers(bugs) + witnesses(bugs, columns)
+
+
+def rows(text, bugs):
+    """What the matrix `text` says of those of `bugs` whose story is still the same: verdicts by method, and who noticed."""
+    head = re.search(r"^\| bug \| breaks \| (.*) \| spec \|$", text, re.M)[1].split(" | ")
+    verdicts = {mark.strip(): verdict for verdict, mark in MARKS.items()} | {ALONE: KILLED}
+    told = {}
+    for bug in bugs:
+        name = re.escape(bug["name"])
+        row = re.search(rf"^\| `{name}` \|[^|]*\|(.*)\|[^|]*\|$", text, re.M)
+        witness = re.search(rf"^\*\*{name}\*\*: {re.escape(bug['story'])}\n\n((?:- .*\n)*)", text, re.M)
+        if not row or not witness:
+            continue
+        by = {of: [[test, said or ""]] for of, test, said in re.findall(r"^- (\w+): `(.*?)`(?:, `(.*)`)?$", witness[1], re.M)}
+        for method, mark in zip(head, row[1].split("|")):
+            verdict = verdicts[mark.strip()]
+            if verdict in (KILLED, SURVIVED):
+                told.setdefault(bug["name"], {})[method] = {"verdict": verdict, "by": by.get(method, []), "seconds": 0}
+    return told
 
 
 def killers(bug):

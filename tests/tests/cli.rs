@@ -215,7 +215,7 @@ fn config_prints_what_is_in_force_and_where_it_comes_from() {
     }
     assert!(page.contains("# examples/responder.toml:"), "{page}");
     let again = Settings::parse(&page).expect("what is printed is a file");
-    assert_eq!(again.responder.expect("a responder").threads.map(std::num::NonZero::get), Some(3));
+    assert_eq!(again.responder.expect("a responder").process.threads.map(std::num::NonZero::get), Some(3));
 }
 
 #[test]

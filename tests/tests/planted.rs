@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use toml::Table;
 
@@ -121,6 +122,12 @@ fn every_bug_breaks_what_is_known() {
     }
     let unbroken: Vec<_> = specified.iter().filter(|name| !broken.contains(*name)).collect();
     assert!(unbroken.is_empty(), "no bug breaks {unbroken:?}");
+}
+
+#[test]
+fn what_asks_about_the_bugs_knows_the_tree() {
+    let output = Command::new(root().join("tests/planted/run")).arg("--check").output().expect("Python 3 is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

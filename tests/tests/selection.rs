@@ -55,8 +55,9 @@ async fn a_node_is_reached_by_its_id_and_a_cluster_through_any_of_its_nodes() {
     }
     assert_eq!(answered, BTreeSet::from(["node-a".to_owned(), "node-b".to_owned()]));
     assert_eq!(who(&three.responder.ask_cluster("cluster-c", "/").await), "node-c");
-    let both = to_node("node-c", "/").header("x-cluster-id", "cluster-a");
-    assert_eq!(who(&three.responder.ask(both).await), "node-c", "the node comes first");
+    let both = |cluster| to_node("node-c", "/").header("x-cluster-id", cluster);
+    assert_eq!(who(&three.responder.ask(both("cluster-c")).await), "node-c");
+    assert_eq!(three.responder.ask(both("cluster-a")).await.status, 503, "there is no such node in that cluster");
 }
 
 #[tokio::test]
@@ -77,6 +78,62 @@ async fn a_node_may_stand_in_several_clusters() {
     responder.has_within(SOON, "node-a", 2).await;
     assert_eq!(who(&responder.ask_cluster("cluster-a", "/").await), "both");
     assert_eq!(who(&responder.ask_cluster("cluster-z", "/").await), "both");
+}
+
+/// A node of one name in two clusters: neither is displaced by the other, gets what is meant for the other, or uses up the
+/// other's limits; and its name alone is no target.
+#[tokio::test]
+async fn a_node_of_the_same_name_in_another_cluster_is_another_node() {
+    const MANY: &str = "rc://node-a:lab:tenant-a@cloud:4";
+    let settings = "[responder]\ntenant_isolation = false\nmax_tunnels_per_node = 4\n";
+    let responder = Responder::configured(settings).await;
+    let (prod, lab) = (Service::start("prod").await, Service::start("lab").await);
+    let hosts = [responder.tunnel()];
+    let dial = |cluster, service: &Service| Dialling {
+        node: "node-a",
+        cluster,
+        ..Dialling::from_revtun(&hosts, service.addr())
+    };
+    let _prod = Initiator::revtun(dial("prod", &prod)).await;
+    responder.has_within(SOON, "node-a", 1).await;
+    let to = |cluster| to_node("node-a", "/").header("x-cluster-id", cluster);
+    assert_eq!(who(&responder.ask_node("node-a", "/").await), "prod", "its name alone is enough while it has it alone");
+
+    let _lab = Initiator::revtun(Dialling { flags: &["--address", MANY], ..dial("lab-too", &lab) }).await;
+    responder.has_within(SOON, "node-a", 6).await;
+    for _ in 0..20 {
+        assert_eq!(who(&responder.ask(to("prod")).await), "prod");
+        assert_eq!(who(&responder.ask(to("lab")).await), "lab");
+        assert_eq!(who(&responder.ask_cluster("prod", "/").await), "prod");
+    }
+    let answer = responder.ask_node("node-a", "/").await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-revtun-reason")), (409, "ambiguous-node"));
+    assert!(answer.text().contains("x-cluster-id"), "{}", answer.text());
+    // A newer process displaces its own cluster's only; and is kept beside it, as that turns out to be alive.
+    let _second = Initiator::revtun(dial("prod", &prod)).await;
+    responder.has_within(SOON, "node-a", 7).await;
+    assert_eq!(who(&responder.ask(to("prod")).await), "prod");
+    assert_eq!(who(&responder.ask(to("lab")).await), "lab");
+}
+
+#[tokio::test]
+async fn by_choice_a_name_that_several_clusters_have_means_any_of_them() {
+    let responder = Responder::revtun(&["--tenant-isolation", "false", "--refuse-ambiguous-node", "false"]).await;
+    let (prod, lab) = (Service::start("prod").await, Service::start("lab").await);
+    let hosts = [responder.tunnel()];
+    let dial = |cluster, service: &Service| Dialling {
+        node: "node-a",
+        cluster,
+        ..Dialling::from_revtun(&hosts, service.addr())
+    };
+    let _prod = Initiator::revtun(dial("prod", &prod)).await;
+    let _lab = Initiator::revtun(dial("lab", &lab)).await;
+    responder.has_within(SOON, "node-a", 2).await;
+    let mut answered = BTreeSet::new();
+    for _ in 0..64 {
+        answered.insert(who(&responder.ask_node("node-a", "/").await));
+    }
+    assert_eq!(answered, BTreeSet::from(["lab".to_owned(), "prod".to_owned()]));
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use crate::handshake::{Answer, Instance, Rejection};
 use crate::identity::{ClusterId, Identity, NodeId, TenantId};
 use crate::initiator::{self, Cause, HostId, Initiator, Protocol};
 use crate::responder::{
-    self, ClusterKey, DrainScope, Handshake, NodeKey, Refusal, Responder, Source, StreamId, Target, TargetKey,
-    TargetName, Verdict,
+    self, ClusterKey, DrainScope, GroupKey, Handshake, NameKey, NodeKey, Refusal, Responder, Source, StreamId, Target,
+    TargetKey, TargetName, Verdict,
 };
 use crate::table::Key;
 use crate::{Machine, TunnelId};
@@ -259,10 +259,20 @@ variants!(responder::Timer {
 
 variants!(responder::Stage { Handshaking; Rejected; Settling; Idle; InUse; Draining; });
 variants!(Verdict { Authenticated; Unauthenticated; Mismatch; });
-variants!(TargetName<'a> { Node(node); Cluster(cluster); });
+variants!(TargetName<'a> { Node(node); Member { node, cluster }; Cluster(cluster); });
 variants!(DrainScope<'a> { All; Tenant(tenant); Target(target); Tunnel(tunnel); Expired(tunnel); Revoked(tunnel); });
-variants!(TargetKey { Node(node); Cluster(cluster); });
-variants!(Refusal { MissingTenant; NoTunnel; Saturated; QueueFull; TenantSaturated; TenantQueueFull; Draining; });
+variants!(TargetKey { Node(node); Group(group); });
+variants!(GroupKey { Name(name); Cluster(cluster); });
+variants!(Refusal {
+    MissingTenant;
+    NoTunnel;
+    AmbiguousNode;
+    Saturated;
+    QueueFull;
+    TenantSaturated;
+    TenantQueueFull;
+    Draining;
+});
 
 variants!(responder::CloseReason {
     HandshakeTimeout;
@@ -302,6 +312,7 @@ fields!(initiator::Config {
 
 fields!(responder::Config {
     tenant_isolation,
+    refuse_ambiguous_node,
     handshake_timeout,
     settle,
     ping_interval,
@@ -332,6 +343,7 @@ scalars! {
     Duration: |it| Value::Number(it.as_nanos()), Value::Number(number) => duration(*number);
     TunnelId: |it| id(*it), Value::Id(slot, generation) => Some(Key::new(*slot, *generation));
     NodeKey: |it| id(*it), Value::Id(slot, generation) => Some(Key::new(*slot, *generation));
+    NameKey: |it| id(*it), Value::Id(slot, generation) => Some(Key::new(*slot, *generation));
     ClusterKey: |it| id(*it), Value::Id(slot, generation) => Some(Key::new(*slot, *generation));
     NodeId<'a>: |it| Value::Text(it.as_str().into()), Value::Text(text) => Self::new(text).ok();
     ClusterId<'a>: |it| Value::Text(it.as_str().into()), Value::Text(text) => Self::new(text).ok();

@@ -3,7 +3,8 @@
 use alloc::collections::BTreeMap;
 
 use super::drain::Drain;
-use super::registry::{Cluster, Membership, Node, Registry, TargetKey, Tenant};
+use super::entry::{Group, GroupKey, Node, TargetKey, Tenant};
+use super::registry::Registry;
 use super::tunnel::{Counts, Draining, Keepalive, Member, Phase, Tunnel};
 use super::waiting::{Caller, Queue, Waiting};
 use super::{Responder, StreamId, Timer};
@@ -50,7 +51,8 @@ impl Responder {
         let registry = Registry {
             tenants: self.registry.tenants.iter().map(|(name, it)| (name.clone(), tenant(it))).collect(),
             nodes: self.registry.nodes.map_canonical(|_, node| to.node(node)),
-            clusters: self.registry.clusters.map_canonical(|_, cluster| to.cluster(cluster)),
+            names: self.registry.names.map_canonical(|_, name| to.group(name)),
+            clusters: self.registry.clusters.map_canonical(|_, cluster| to.group(cluster)),
             ..self.registry
         };
         let callers = self.waiting.0.iter();
@@ -100,17 +102,18 @@ impl<C: FnMut(Moment, Instant) -> Instant> Renaming<C> {
         Node {
             tunnels: node.tunnels.iter().map(|id| bare(*id)).collect(),
             listed: node.listed.iter().map(|id| bare(*id)).collect(),
-            clusters: node.clusters.iter().map(|it| Membership { cluster: bare(it.cluster), ..it.clone() }).collect(),
+            name: group_key(node.name),
+            cluster: group_key(node.cluster),
             queue: self.queue(&node.queue),
             ..node.clone()
         }
     }
 
-    fn cluster(&mut self, cluster: &Cluster) -> Cluster {
-        Cluster {
-            listed: cluster.listed.iter().map(|node| bare(*node)).collect(),
-            queue: self.queue(&cluster.queue),
-            ..cluster.clone()
+    fn group(&mut self, group: &Group) -> Group {
+        Group {
+            listed: group.listed.iter().map(|node| bare(*node)).collect(),
+            queue: self.queue(&group.queue),
+            ..group.clone()
         }
     }
 
@@ -148,16 +151,30 @@ impl<C: FnMut(Moment, Instant) -> Instant> Renaming<C> {
 }
 
 fn tenant(tenant: &Tenant) -> Tenant {
-    Tenant { nodes: tenant.nodes.map(bare), clusters: tenant.clusters.map(bare), ..*tenant }
+    let nodes =
+        tenant.nodes.iter().map(|((name, cluster), node)| ((group_key(*name), group_key(*cluster)), bare(*node)));
+    Tenant {
+        nodes: nodes.collect(),
+        names: tenant.names.map(group_key),
+        clusters: tenant.clusters.map(group_key),
+        ..*tenant
+    }
 }
 
 fn member(member: &Member) -> Member {
-    Member { node: bare(member.node), cluster: bare(member.cluster), ..member.clone() }
+    Member { node: bare(member.node), ..member.clone() }
 }
 
 fn target(target: TargetKey) -> TargetKey {
     match target {
         TargetKey::Node(key) => TargetKey::Node(bare(key)),
-        TargetKey::Cluster(key) => TargetKey::Cluster(bare(key)),
+        TargetKey::Group(key) => TargetKey::Group(group_key(key)),
+    }
+}
+
+fn group_key(group: GroupKey) -> GroupKey {
+    match group {
+        GroupKey::Name(key) => GroupKey::Name(bare(key)),
+        GroupKey::Cluster(key) => GroupKey::Cluster(bare(key)),
     }
 }

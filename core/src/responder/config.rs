@@ -10,6 +10,9 @@ pub const HEARD_GRANULARITY: Duration = Duration::from_millis(500);
 pub struct Config {
     /// Whether names of one tenant are kept apart from the same names of another.
     pub tenant_isolation: bool,
+    /// Whether a request for a node by its name alone is refused while nodes of that name are connected in several
+    /// clusters of the tenant. If not, it goes to any of them.
+    pub refuse_ambiguous_node: bool,
     /// From `Admit` to `HandshakeReceived` (reference §10: 10 s).
     pub handshake_timeout: Duration,
     /// How long a tunnel of a peer that is not revtun is left alone after the 200: Envoy 1.40 chokes on bytes that
@@ -39,7 +42,7 @@ pub struct Config {
     pub max_handshakes_per_source: u32,
     /// New connections per second, which is also the size of a burst; zero is no limit.
     pub max_accepts_per_second: u32,
-    /// Tunnels of one node.
+    /// Tunnels of one node of one cluster.
     pub max_tunnels_per_node: u32,
     /// Tunnels of one cluster.
     pub max_tunnels_per_cluster: u32,
@@ -62,6 +65,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             tenant_isolation: true,
+            refuse_ambiguous_node: true,
             handshake_timeout: Duration::from_secs(10),
             settle: Duration::from_millis(50),
             ping_interval: Duration::from_secs(2),

@@ -212,7 +212,9 @@ impl Responder {
         let was_draining = tunnel.is_draining();
         tunnel.change(|member| Phase::Draining(member, draining));
         let node = tunnel.member().expect("only accepted tunnels depart").node;
-        self.registry.node_mut(node).draining += u32::from(!was_draining);
+        if !was_draining {
+            self.registry.depart(node);
+        }
     }
 
     fn draining(&self, id: TunnelId) -> Option<Draining> {
@@ -229,9 +231,12 @@ impl Responder {
             DrainScope::Tunnel(wanted) | DrainScope::Expired(wanted) | DrainScope::Revoked(wanted) => *wanted == id,
             DrainScope::Tenant(tenant) => *member.tenant == *tenant.as_str(),
             DrainScope::Target(target) => {
+                let (own_node, own_cluster) =
+                    (self.registry.node_name(member.node), self.registry.cluster_name(member.node));
                 let named = match target.name {
-                    TargetName::Node(node) => self.registry.node_name(member.node) == node,
-                    TargetName::Cluster(cluster) => self.registry.cluster_name(member.cluster) == cluster,
+                    TargetName::Node(node) => own_node == node,
+                    TargetName::Member { node, cluster } => (own_node, own_cluster) == (node, cluster),
+                    TargetName::Cluster(cluster) => own_cluster == cluster,
                 };
                 named && target.tenant.is_none_or(|tenant| *member.tenant == *tenant.as_str())
             }

@@ -127,11 +127,20 @@ pub struct Target<'a> {
     pub name: TargetName<'a>,
 }
 
-/// A node or a cluster.
+/// A node, or any node of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TargetName<'a> {
-    /// This node.
+    /// The node of this name, in whatever cluster it is. With
+    /// [`refuse_ambiguous_node`](super::Config::refuse_ambiguous_node) such a request is refused while nodes of several
+    /// clusters have the name; a drain is about all of them.
     Node(NodeId<'a>),
+    /// The node of this name in this cluster.
+    Member {
+        /// Which node.
+        node: NodeId<'a>,
+        /// Which cluster it belongs to.
+        cluster: ClusterId<'a>,
+    },
     /// Any node of this cluster.
     Cluster(ClusterId<'a>),
 }
@@ -231,6 +240,8 @@ pub enum Refusal {
     MissingTenant,
     /// No tunnel to the node or cluster came up in time.
     NoTunnel,
+    /// The caller named a node without its cluster, and nodes of several clusters have that name.
+    AmbiguousNode,
     /// Every tunnel to it carries as many streams as it may, and none became free in time.
     Saturated,
     /// As many callers wait already as may wait.

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::Responder;
-use super::registry::{ClusterKey, Node, NodeKey};
-use super::tunnel::{DrainCause, Keepalive, Member, Phase, Tunnel};
+use super::entry::{Node, NodeKey};
+use super::tunnel::{DrainCause, Keepalive, Phase, Tunnel};
 use crate::handshake::Instance;
 use crate::table::Table;
 use crate::{Instant, TunnelId};
@@ -16,7 +16,7 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 /// current one is detected.
 const MAX_DISPLACED: usize = 4;
 
-/// The processes of one node, as far as they say who they are.
+/// The processes of one node of one cluster, as far as they say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Generations {
     /// The one that gets work.
@@ -62,19 +62,10 @@ impl Generations {
     }
 }
 
-/// The tunnel of `node`, and of `cluster` if it has to be of one, whose ping is unanswered for the longest time, if
-/// that is suspiciously long.
-pub(super) fn longest_unanswered(
-    node: &Node,
-    cluster: Option<ClusterKey>,
-    tunnels: &Table<TunnelId, Tunnel>,
-    now: Instant,
-) -> Option<TunnelId> {
-    let fits = |member: &Member| cluster.is_none_or(|cluster| member.cluster == cluster);
+/// The tunnel of `node` whose ping is unanswered for the longest time, if that is suspiciously long.
+pub(super) fn longest_unanswered(node: &Node, tunnels: &Table<TunnelId, Tunnel>, now: Instant) -> Option<TunnelId> {
     let unanswered = node.tunnels.iter().filter_map(|id| match &tunnels.get(*id)?.phase {
-        Phase::Idle(member, Keepalive::Awaiting { since }) if now.since(*since) >= SUSPECT_AFTER && fits(member) => {
-            Some((*since, *id))
-        }
+        Phase::Idle(_, Keepalive::Awaiting { since }) if now.since(*since) >= SUSPECT_AFTER => Some((*since, *id)),
         Phase::Handshaking
         | Phase::Rejected
         | Phase::Settling(_)

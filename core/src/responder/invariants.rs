@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::drain::DrainStage;
-use super::registry::{ClusterKey, NodeKey, TargetKey};
+use super::entry::{Group, GroupKey, NodeKey, TargetKey};
 use super::tunnel::{Counts, Draining, Keepalive, Member, Phase, Tunnel};
 use super::{Responder, Timer};
 use crate::TunnelId;
@@ -14,7 +14,6 @@ struct SeenNode {
     listed: BTreeSet<TunnelId>,
     streams: u32,
     draining: u32,
-    clusters: BTreeMap<ClusterKey, u32>,
 }
 
 impl Responder {
@@ -37,7 +36,7 @@ impl Responder {
         assert_eq!(self.counts, counts, "the gauges agree with what is there");
         assert!(counts.tunnels <= self.config.max_tunnels && counts.waiting <= self.config.max_waiting, "limits hold");
         self.check_nodes(&nodes);
-        self.check_clusters(&nodes);
+        self.check_groups();
         self.check_tenants();
         self.check_admission();
         self.check_waiting();
@@ -81,13 +80,12 @@ impl Responder {
         }
         if self.config.tenant_isolation {
             let tenant = self.registry.tenants.get(&member.tenant).expect("a tunnel's tenant is known");
-            let name = self.registry.node_name(member.node);
-            assert_eq!(tenant.nodes.get(name.as_str()), Some(member.node), "a tunnel is its own tenant's");
+            let (node, cluster) = (self.registry.node_name(member.node), self.registry.cluster_name(member.node));
+            assert_eq!(tenant.member(node, cluster), Some(member.node), "a tunnel is its own tenant's");
         }
         seen.tunnels.insert(id);
         seen.streams += member.streams;
         seen.draining += u32::from(tunnel.is_draining());
-        *seen.clusters.entry(member.cluster).or_default() += 1;
     }
 
     fn check_nodes(&self, seen: &BTreeMap<NodeKey, SeenNode>) {
@@ -98,8 +96,8 @@ impl Responder {
             assert_eq!((node.streams, node.draining), (seen.streams, seen.draining), "a node's counts agree");
             assert_eq!(node.listed.iter().copied().collect::<BTreeSet<_>>(), seen.listed, "a node lists its tunnels");
             assert_eq!(node.listed.len(), seen.listed.len(), "a tunnel is listed once");
-            let clusters: BTreeMap<_, _> = node.clusters.iter().map(|m| (m.cluster, m.tunnels)).collect();
-            assert_eq!(clusters, seen.clusters, "a node is in the clusters that its tunnels name");
+            assert_eq!(node.places.is_some(), !node.listed.is_empty(), "a node that lists a tunnel is listed");
+            assert!(node.staying() <= self.config.max_tunnels_per_node, "a node has no more tunnels than it may");
             assert!(!node.tunnels.is_empty() || !node.queue.is_empty(), "a node that nobody needs is forgotten");
             self.check_queue(TargetKey::Node(key), !node.listed.is_empty());
         }
@@ -114,9 +112,9 @@ impl Responder {
             *requests += node.streams + queue;
             *waiting += queue;
         }
-        for (_, cluster) in self.registry.clusters.iter() {
-            let (_, requests, waiting) = seen.entry(&cluster.tenant).or_default();
-            let queue = u32::try_from(cluster.queue.callers.len()).expect("fewer waiting than streams");
+        for (_, group) in self.registry.groups() {
+            let (_, requests, waiting) = seen.entry(&group.tenant).or_default();
+            let queue = u32::try_from(group.queue.callers.len()).expect("fewer waiting than streams");
             *requests += queue;
             *waiting += queue;
         }
@@ -156,32 +154,42 @@ impl Responder {
         assert!(self.counts.handshakes <= self.config.max_handshakes, "no more handshakes are under way than may be");
     }
 
-    fn check_clusters(&self, seen: &BTreeMap<NodeKey, SeenNode>) {
-        for (key, cluster) in self.registry.clusters.iter() {
-            let members = seen.values().filter(|node| node.clusters.contains_key(&key)).count();
-            assert_eq!(cluster.nodes as usize, members, "a cluster counts its nodes");
-            let tunnels: u32 = seen.values().filter_map(|node| node.clusters.get(&key)).sum();
-            assert_eq!(cluster.tunnels, tunnels, "a cluster counts its tunnels");
-            assert!(tunnels <= self.config.max_tunnels_per_cluster, "a cluster has no more tunnels than it may");
-            let listed: BTreeSet<_> = cluster.listed.iter().copied().collect();
-            let able = seen.iter().filter(|(_, node)| node.clusters.contains_key(&key) && !node.listed.is_empty());
-            assert_eq!(listed, able.map(|(node, _)| *node).collect(), "a cluster lists the nodes that can take work");
-            for (place, node) in cluster.listed.iter().enumerate() {
-                let memberships = &self.registry.node(*node).clusters;
-                let stands = memberships.iter().find(|m| m.cluster == key).and_then(|m| m.listed);
-                assert_eq!(stands.map(|place| place as usize), Some(place), "a listed node stands where it says");
-            }
-            assert!(cluster.nodes > 0 || !cluster.queue.is_empty(), "a cluster that nobody needs is forgotten");
-            self.check_queue(TargetKey::Cluster(key), !cluster.listed.is_empty());
+    fn check_groups(&self) {
+        for (key, group) in self.registry.groups() {
+            self.check_group(key, group);
+            self.check_queue(TargetKey::Group(key), !group.listed.is_empty());
         }
     }
 
-    /// WaiterServed: whoever waits where there is room is about to be served.
-    fn check_queue(&self, target: TargetKey, room: bool) {
-        let queue = match target {
-            TargetKey::Node(node) => &self.registry.node(node).queue,
-            TargetKey::Cluster(cluster) => &self.registry.cluster(cluster).queue,
+    fn check_group(&self, key: GroupKey, group: &Group) {
+        let which = match key {
+            GroupKey::Name(_) => 0,
+            GroupKey::Cluster(_) => 1,
         };
+        let (mut nodes, mut staying, mut tunnels, mut able) = (0, 0, 0, BTreeSet::new());
+        for (node_key, node) in self.registry.nodes.iter().filter(|(_, node)| node.groups()[which] == key) {
+            assert_eq!(node.tenant, group.tenant, "a group is of one tenant");
+            nodes += 1;
+            staying += u32::from(node.staying() > 0);
+            tunnels += u32::try_from(node.tunnels.len()).expect("tunnels are counted in 32 bits");
+            if let Some(places) = node.places {
+                let place = places[which] as usize;
+                assert_eq!(group.listed.get(place), Some(&node_key), "a listed node stands where it says");
+                able.insert(node_key);
+            }
+        }
+        assert_eq!((group.nodes, group.staying, group.tunnels), (nodes, staying, tunnels), "a group's counts agree");
+        assert_eq!(group.listed.iter().copied().collect::<BTreeSet<_>>(), able, "a group lists who can take work");
+        assert_eq!(group.listed.len(), able.len(), "a node is listed once");
+        let limit = self.config.max_tunnels_per_cluster;
+        assert!(which == 0 || tunnels <= limit, "a cluster has no more tunnels than it may");
+        assert!(nodes > 0 || !group.queue.is_empty(), "a group that nobody needs is forgotten");
+    }
+
+    /// WaiterServed: whoever waits where there is room is about to be served, and whoever waits for an ambiguous name is
+    /// about to be refused.
+    fn check_queue(&self, target: TargetKey, room: bool) {
+        let queue = self.registry.queue(target);
         for stream in &queue.callers {
             assert_eq!(
                 self.waiting.0.get(stream).map(|caller| caller.target),
@@ -191,7 +199,10 @@ impl Responder {
         }
         match queue.alarm.get() {
             Some((_, timer)) => assert!(timer == Timer::Serve(target) && !queue.is_empty(), "serving somebody"),
-            None => assert!(queue.is_empty() || !room, "nobody waits beside room"),
+            None => {
+                let acts = room || self.is_ambiguous(target);
+                assert!(queue.is_empty() || !acts, "nobody waits beside room, or for an ambiguous name");
+            }
         }
     }
 
@@ -199,10 +210,7 @@ impl Responder {
         for (stream, caller) in &self.waiting.0 {
             let (_, timer) = caller.alarm.get().expect("nobody waits for ever");
             assert_eq!(timer, Timer::WaitTimeout(*stream), "a caller's timer is its own");
-            let queue = match caller.target {
-                TargetKey::Node(node) => &self.registry.node(node).queue,
-                TargetKey::Cluster(cluster) => &self.registry.cluster(cluster).queue,
-            };
+            let queue = self.registry.queue(caller.target);
             assert!(queue.callers.contains(stream), "a caller stands in the queue it waits in");
         }
     }
@@ -210,8 +218,8 @@ impl Responder {
     fn check_timers(&self) {
         let serving = |armed: bool| usize::from(armed);
         let queues: usize = self.registry.nodes.iter().map(|(_, node)| serving(node.queue.alarm.get().is_some())).sum();
-        let queues = queues
-            + self.registry.clusters.iter().map(|(_, it)| serving(it.queue.alarm.get().is_some())).sum::<usize>();
+        let queues =
+            queues + self.registry.groups().map(|(_, it)| serving(it.queue.alarm.get().is_some())).sum::<usize>();
         let drain = match &self.drain {
             None => 0,
             Some(drain) => {

@@ -3,7 +3,7 @@
 
 use core::cmp::Ordering;
 
-use super::registry::TargetKey;
+use super::entry::{GroupKey, TargetKey};
 use super::tunnel::{Keepalive, Phase};
 use super::{Effect, Refusal, Responder, StreamId, Target, Timer};
 use crate::identity::TenantId;
@@ -35,13 +35,30 @@ impl Responder {
         let Some(key) = known.and_then(|tenant| tenant.target(target.name)) else {
             return self.wait(env, stream, tenant, target.name, Refusal::NoTunnel);
         };
-        // Waiting callers are served first.
-        if !self.registry.queue_mut(key).is_empty() {
-            return self.wait(env, stream, tenant, target.name, Refusal::Saturated);
+        if self.is_ambiguous(key) {
+            return Effects::one(Effect::Refuse { stream, refusal: Refusal::AmbiguousNode });
         }
         match self.pick(key, env.dice) {
-            Some(tunnel) => self.assign(env.now, stream, tunnel),
+            Some(tunnel) if self.counts.waiting == 0 || self.longest_waiting_for(tunnel).is_none() => {
+                self.assign(env.now, stream, tunnel)
+            }
+            // Who waits already is served first, whichever of the tunnel's names it waits for.
+            Some(_) => {
+                let effects = self.wait(env, stream, tenant, target.name, Refusal::Saturated);
+                self.arm_serve(env.now, key);
+                effects
+            }
             None => self.wait(env, stream, tenant, target.name, self.refusal(key)),
+        }
+    }
+
+    /// Whether `target` is a name that nodes of several clusters have, and that is no target for that reason.
+    pub(super) fn is_ambiguous(&self, target: TargetKey) -> bool {
+        match target {
+            TargetKey::Group(name @ GroupKey::Name(_)) => {
+                self.config.refuse_ambiguous_node && self.registry.group(name).staying > 1
+            }
+            TargetKey::Node(_) | TargetKey::Group(GroupKey::Cluster(_)) => false,
         }
     }
 
@@ -80,14 +97,16 @@ impl Responder {
     pub(super) fn pick(&self, target: TargetKey, dice: u64) -> Option<TunnelId> {
         let (node, dice) = match target {
             TargetKey::Node(node) => (self.registry.node(node), dice),
-            TargetKey::Cluster(cluster) => {
-                let nodes = &self.registry.cluster(cluster).listed;
+            TargetKey::Group(group) => {
+                let nodes = &self.registry.group(group).listed;
                 let (a, b) = two_of(nodes.len(), dice)?;
                 let (a, b) = (self.registry.node(nodes[a]), self.registry.node(nodes[b]));
                 // Streams per tunnel, compared without a division.
                 let left = u64::from(a.streams) * b.listed.len() as u64;
                 let right = u64::from(b.streams) * a.listed.len() as u64;
-                (if right < left { b } else { a }, reroll(dice))
+                // Where there was no choice, the throw is still as good as new.
+                let left_over = if nodes.len() > 1 { reroll(dice) } else { dice };
+                (if right < left { b } else { a }, left_over)
             }
         };
         let (a, b) = two_of(node.listed.len(), dice)?;
@@ -134,10 +153,8 @@ impl Responder {
         self.registry.list(&mut self.tunnels, id);
         let node =
             self.tunnels.get(id).and_then(|tunnel| tunnel.member()).expect("only accepted tunnels are listed").node;
-        self.arm_serve(now, TargetKey::Node(node));
-        for index in 0..self.registry.node(node).clusters.len() {
-            let cluster = self.registry.node(node).clusters[index].cluster;
-            self.arm_serve(now, TargetKey::Cluster(cluster));
+        for target in self.registry.targets_of(node) {
+            self.arm_serve(now, target);
         }
     }
 

@@ -4,13 +4,13 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::drain::DrainStage;
-use super::registry::Node;
+use super::entry::{GroupKey, Node, NodeKey};
 use super::tunnel::{DrainCause, Draining, Keepalive, Member, Phase, Tunnel};
 use super::waiting::Queue;
 use super::{Responder, StreamId, TargetName};
 use crate::TunnelId;
 use crate::handshake::Instance;
-use crate::identity::{ClusterId, Identity, NodeId, TenantId};
+use crate::identity::{Identity, TenantId};
 
 /// What the specification sees of a state. Who carries which request is not in it: only the callers know.
 #[doc(hidden)]
@@ -48,6 +48,8 @@ pub struct SpecTunnel<'a> {
 pub struct SpecNode<'a> {
     /// The tenant.
     pub tenant: &'a str,
+    /// The cluster.
+    pub cluster: &'a str,
     /// The node.
     pub name: &'a str,
     /// The process that gets work.
@@ -66,7 +68,7 @@ pub struct SpecQueue<'a> {
     pub tenant: &'a str,
     /// What they wait for.
     pub name: TargetName<'a>,
-    /// Who waits, first come first.
+    /// Who waits, first come first. Streams are numbered by age, so this is the order among all queues, too.
     pub queue: Vec<StreamId>,
     /// Whether one of them is about to be served.
     pub serving: bool,
@@ -79,18 +81,21 @@ impl Responder {
     pub fn spec_state(&self) -> SpecState<'_> {
         let tunnels = self.tunnels.iter().map(|(id, tunnel)| self.spec_tunnel(id, tunnel));
         let nodes = self.registry.nodes.iter().filter(|(_, node)| !node.tunnels.is_empty());
-        let for_nodes = self.registry.nodes.iter().filter_map(|(_, node)| {
-            let name = TargetName::Node(NodeId::new(&node.name).expect("it was a node id when it was registered"));
-            queue(&node.tenant, name, &node.queue)
+        let for_nodes = self.registry.nodes.iter().filter_map(|(key, node)| {
+            let (node_name, cluster) = (self.registry.node_name(key), self.registry.cluster_name(key));
+            queue(&node.tenant, TargetName::Member { node: node_name, cluster }, &node.queue)
         });
-        let for_clusters = self.registry.clusters.iter().filter_map(|(_, cluster)| {
-            let name = ClusterId::new(&cluster.name).expect("it was a cluster id when it was registered");
-            queue(&cluster.tenant, TargetName::Cluster(name), &cluster.queue)
+        let for_groups = self.registry.groups().filter_map(|(key, group)| {
+            let name = match key {
+                GroupKey::Name(_) => TargetName::Node(group.node_id()),
+                GroupKey::Cluster(_) => TargetName::Cluster(group.cluster_id()),
+            };
+            queue(&group.tenant, name, &group.queue)
         });
         SpecState {
             tunnels: tunnels.collect(),
-            nodes: nodes.map(|(_, node)| processes(node)).collect(),
-            queues: for_nodes.chain(for_clusters).collect(),
+            nodes: nodes.map(|(key, node)| self.processes(key, node)).collect(),
+            queues: for_nodes.chain(for_groups).collect(),
             drain: match self.drain.map(|drain| drain.stage) {
                 None => "no",
                 Some(DrainStage::Telling { .. }) => "telling",
@@ -105,7 +110,7 @@ impl Responder {
         let peer = |member: &'a Member| {
             let identity = Identity {
                 node: self.registry.node_name(member.node),
-                cluster: self.registry.cluster_name(member.cluster),
+                cluster: self.registry.cluster_name(member.node),
                 tenant: TenantId::new(&member.tenant).expect("it was a tenant id when the tunnel was registered"),
             };
             (identity, member.instance)
@@ -116,6 +121,18 @@ impl Responder {
             peer: tunnel.member().map(peer),
             streams: tunnel.member().map_or(0, |member| member.streams),
             listed: tunnel.member().is_some_and(|member| member.listed.is_some()),
+        }
+    }
+
+    fn processes<'a>(&'a self, key: NodeKey, node: &'a Node) -> SpecNode<'a> {
+        let displaced: BTreeSet<_> = node.generations.displaced.iter().flatten().copied().collect();
+        SpecNode {
+            tenant: &node.tenant,
+            cluster: self.registry.cluster_name(key).as_str(),
+            name: self.registry.node_name(key).as_str(),
+            current: node.generations.current,
+            displaced: displaced.into_iter().collect(),
+            contended: node.generations.contended,
         }
     }
 }
@@ -145,17 +162,6 @@ const fn stage(phase: &Phase) -> &'static str {
                 ..
             },
         ) => "draining",
-    }
-}
-
-fn processes(node: &Node) -> SpecNode<'_> {
-    let displaced: BTreeSet<_> = node.generations.displaced.iter().flatten().copied().collect();
-    SpecNode {
-        tenant: &node.tenant,
-        name: &node.name,
-        current: node.generations.current,
-        displaced: displaced.into_iter().collect(),
-        contended: node.generations.contended,
     }
 }
 

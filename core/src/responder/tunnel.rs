@@ -2,7 +2,8 @@
 
 use alloc::sync::Arc;
 
-use super::registry::{ClusterKey, NodeKey, Registry};
+use super::entry::NodeKey;
+use super::registry::Registry;
 use super::{CloseReason, Timer};
 use crate::handshake::Instance;
 use crate::identity::{Identity, TenantId};
@@ -32,7 +33,6 @@ pub(super) enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Member {
     pub(super) node: NodeKey,
-    pub(super) cluster: ClusterKey,
     pub(super) tenant: Arc<str>,
     pub(super) instance: Option<Instance>,
     /// Requests under way.
@@ -141,7 +141,7 @@ impl Tunnel {
         };
         let identity = self.member().map(|member| Identity {
             node: registry.node_name(member.node),
-            cluster: registry.cluster_name(member.cluster),
+            cluster: registry.cluster_name(member.node),
             tenant: TenantId::new(&member.tenant).expect("it was a tenant id when the tunnel was registered"),
         });
         let streams = self.member().map_or(0, |member| member.streams);

@@ -2,10 +2,11 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::registry::TargetKey;
+use super::entry::TargetKey;
+use super::tunnel::Tunnel;
 use super::{Effect, Refusal, Responder, StreamId, TargetName, Timer};
 use crate::timers::Alarm;
-use crate::{Effects, Env, Instant};
+use crate::{Effects, Env, Instant, TunnelId};
 
 /// The waiting callers, by stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +18,7 @@ pub(super) struct Caller {
     pub(super) alarm: Alarm<Timer>,
 }
 
-/// The callers that wait for one node or cluster, first come first.
+/// The callers that wait for one target, first come first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Queue {
     pub(super) callers: BTreeSet<StreamId>,
@@ -70,7 +71,7 @@ impl Responder {
         Effects::one(Effect::Wait { stream })
     }
 
-    /// `target` may have room now: its waiting callers are served, one a tick.
+    /// `target` may have room now, or be ambiguous: its waiting callers are served or refused, one a tick.
     pub(super) fn arm_serve(&mut self, now: Instant, target: TargetKey) {
         let queue = self.registry.queue_mut(target);
         if !queue.is_empty() && queue.alarm.get().is_none() {
@@ -81,14 +82,33 @@ impl Responder {
     pub(super) fn serve(&mut self, env: Env, target: TargetKey) -> Effects<Effect> {
         let queue = self.registry.queue_mut(target);
         self.timers.clear(&mut queue.alarm);
-        let first = queue.callers.first().copied();
-        let Some((stream, tunnel)) = first.zip(self.pick(target, env.dice)) else { return Effects::NONE };
+        if self.is_ambiguous(target) {
+            return self.refuse_first(env, target);
+        }
+        let Some(tunnel) = self.pick(target, env.dice) else { return Effects::NONE };
+        let stream = self.longest_waiting_for(tunnel).expect("one waits for the target, which is the tunnel's");
         self.stop_waiting(stream).expect("a queue holds only waiting callers");
         let effects = self.assign(env.now, stream, tunnel);
         if self.pick(target, env.dice).is_some() {
             self.arm_serve(env.now, target);
         }
         effects
+    }
+
+    /// Refuses the first caller that waits for an ambiguous name.
+    fn refuse_first(&mut self, env: Env, target: TargetKey) -> Effects<Effect> {
+        let stream = *self.registry.queue_mut(target).callers.first().expect("a queue that is served has somebody");
+        self.stop_waiting(stream).expect("a queue holds only waiting callers");
+        self.arm_serve(env.now, target);
+        Effects::one(Effect::Refuse { stream, refusal: Refusal::AmbiguousNode })
+    }
+
+    /// Who waits the longest of all whom `tunnel` may serve: callers for its node, for its node's name, and for its
+    /// cluster.
+    pub(super) fn longest_waiting_for(&self, tunnel: TunnelId) -> Option<StreamId> {
+        let node = self.tunnels.get(tunnel).and_then(Tunnel::member).expect("only accepted tunnels are listed").node;
+        let targets = self.registry.targets_of(node).into_iter().filter(|target| !self.is_ambiguous(*target));
+        targets.filter_map(|target| self.registry.queue(target).callers.first().copied()).min()
     }
 
     pub(super) fn wait_timeout(&mut self, stream: StreamId) -> Effects<Effect> {
@@ -127,9 +147,15 @@ impl Responder {
     /// The reason for having no tunnel for `target`.
     pub(super) fn refusal(&self, target: TargetKey) -> Refusal {
         let connected = match target {
-            TargetKey::Node(node) => self.registry.node(node).active() > 0,
-            TargetKey::Cluster(cluster) => self.registry.cluster(cluster).nodes > 0,
+            TargetKey::Node(node) => self.registry.node(node).staying() > 0,
+            TargetKey::Group(group) => self.registry.group(group).staying > 0,
         };
-        if connected { Refusal::Saturated } else { Refusal::NoTunnel }
+        if self.is_ambiguous(target) {
+            Refusal::AmbiguousNode
+        } else if connected {
+            Refusal::Saturated
+        } else {
+            Refusal::NoTunnel
+        }
     }
 }

@@ -59,11 +59,16 @@ fn the_initiator_takes_only_steps_of_its_module() {
 }
 
 const ONE_CLUSTER: &[responder::Peer] = &[("a", "m", "c", 1), ("a", "n", "c", 0)];
-const OF_ONE_CLUSTER: &[responder::Caller] = &[("a", "cluster", "c", 1), ("a", "cluster", "c", 2)];
+const OF_ONE_CLUSTER: &[responder::Caller] = &[("a", "cluster", "", "c", 1), ("a", "cluster", "", "c", 2)];
 const TWO_TENANTS: &[responder::Peer] = &[("a", "n", "c", 1), ("b", "n", "c", 0)];
-const OF_TWO_TENANTS: &[responder::Caller] = &[("a", "node", "n", 1), ("b", "cluster", "c", 2)];
+const OF_TWO_TENANTS: &[responder::Caller] = &[("a", "node", "n", "", 1), ("b", "cluster", "", "c", 2)];
 const THREE_PROCESSES: &[responder::Peer] = &[("a", "n", "c", 1), ("a", "n", "c", 2), ("a", "n", "c", 3)];
-const OF_ONE_NODE: &[responder::Caller] = &[("a", "node", "n", 1)];
+const OF_ONE_NODE: &[responder::Caller] = &[("a", "node", "n", "", 1)];
+const TWINS: &[responder::Peer] = &[("a", "n", "c", 1), ("a", "n", "d", 2)];
+const OF_TWINS: &[responder::Caller] = &[("a", "member", "n", "c", 1), ("a", "node", "n", "", 2)];
+const ONE_NODE: &[responder::Peer] = &[("a", "n", "c", 1)];
+const OF_EACH_KIND: &[responder::Caller] =
+    &[("a", "node", "n", "", 1), ("a", "member", "n", "c", 2), ("a", "cluster", "", "c", 3)];
 
 #[test]
 fn the_responder_takes_only_steps_of_its_module() {
@@ -75,10 +80,12 @@ fn the_responder_takes_only_steps_of_its_module() {
         compare(("Responder", name), start, responder::view, &[LEAST_LOADED], expected)
     };
     sum_up(&[
-        test("Small", world(2, ONE_CLUSTER, OF_ONE_NODE, 1, 1, Drains::Any), 4_364, 8_010, 0),
+        test("Small", world(2, ONE_CLUSTER, OF_ONE_NODE, 1, 1, Drains::Any), 9_688, 8_010, 0),
         test("Processes", world(2, THREE_PROCESSES, OF_ONE_NODE, 1, 1, Drains::Parts), 33_108, 94_827, 0),
-        test("Tenants", world(2, TWO_TENANTS, OF_TWO_TENANTS, 1, 2, Drains::All), 18_733, 11_259, 0),
+        test("Tenants", world(2, TWO_TENANTS, OF_TWO_TENANTS, 1, 2, Drains::All), 37_820, 13_691, 0),
         test("Cluster", world(3, ONE_CLUSTER, OF_ONE_CLUSTER, 2, 1, Drains::Nothing), 36_992, 22_532, 1_370),
+        test("Twins", world(2, TWINS, OF_TWINS, 1, 2, Drains::Parts), 7_631, 17_898, 0),
+        test("Queues", world(2, ONE_NODE, OF_EACH_KIND, 1, 3, Drains::Nothing), 3_001, 15_001, 0),
     ]);
 }
 
@@ -116,6 +123,6 @@ fn the_responder_takes_every_path_of_its_module() {
         max_waiting: 1,
         drains: Drains::Any,
     });
-    let expected = Covered { paths: 2_163, taken: 8_006, explained: 4 };
+    let expected = Covered { paths: 2_118, taken: 8_006, explained: 4 };
     follow("Responder", &start, responder::view, &[LEAST_LOADED, TELLS_BY_SLOT], expected);
 }

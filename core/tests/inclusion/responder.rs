@@ -16,13 +16,13 @@ use crate::schedule::responder::{Schedule, armed, at_rest};
 use crate::schedule::{LATER, Scheduled};
 
 pub(crate) use render::view;
-use render::{caller_name, peer, process, processes, queue_name, tell, tunnel};
+use render::{caller_name, peer, process, processes, target, tell, tunnel};
 
 /// A peer: tenant, node, cluster, and the process that it says it is; 0 says nothing.
 pub(crate) type Peer = (&'static str, &'static str, &'static str, u128);
 
-/// A caller: tenant, kind ("node" or "cluster"), name, and a number.
-pub(crate) type Caller = (&'static str, &'static str, &'static str, u8);
+/// A caller: tenant, kind ("node", "member" or "cluster"), node and cluster, as far as it names them, and a number.
+pub(crate) type Caller = (&'static str, &'static str, &'static str, &'static str, u8);
 
 /// The constants of a configuration.
 #[derive(Clone, Copy)]
@@ -136,9 +136,9 @@ impl Gateway {
     /// What callers do.
     fn calls(&self) -> Vec<Step<Self>> {
         let mut steps = Vec::new();
-        for (caller, (at, (tenant, kind, name, _))) in self.at.iter().zip(self.bounds.callers).enumerate() {
+        for (caller, (at, (tenant, kind, node, cluster, _))) in self.at.iter().zip(self.bounds.callers).enumerate() {
             let newest = StreamId(self.waiting.len() as u64);
-            let target = Target { tenant: TenantId::new(tenant).ok(), name: target_name(kind, name) };
+            let target = Target { tenant: TenantId::new(tenant).ok(), name: target_name(kind, node, cluster) };
             match at {
                 At::Away => {
                     for dice in self.throws() {
@@ -214,8 +214,9 @@ impl Gateway {
                 let named = |name| DrainScope::Target(Target { tenant: Some(tenant), name });
                 scopes.extend([
                     DrainScope::Tenant(tenant),
-                    named(target_name("node", node)),
-                    named(target_name("cluster", cluster)),
+                    named(target_name("node", node, cluster)),
+                    named(target_name("member", node, cluster)),
+                    named(target_name("cluster", node, cluster)),
                 ]);
             }
         }
@@ -260,18 +261,18 @@ impl World for Gateway {
         });
         let processes = spec_state.nodes.iter().filter(|node| node.current.is_some()).map(|node| {
             let displaced = node.displaced.iter().map(|it| it.0.to_string()).collect();
-            processes(node.tenant, node.name, &process(node.current), displaced, node.contended)
+            processes(&[node.tenant, node.name, node.cluster], &process(node.current), displaced, node.contended)
         });
-        let queues = spec_state.queues.iter().map(|waiting| {
-            let queue: Vec<_> = waiting.queue.iter().map(|stream| self.waiting[stream.0 as usize]).collect();
-            let queue = queue.iter().map(|caller| caller_name(self.bounds.callers[*caller])).collect();
-            let (kind, name) = match waiting.name {
-                TargetName::Node(node) => ("node", node.as_str()),
-                TargetName::Cluster(cluster) => ("cluster", cluster.as_str()),
-            };
-            queue_name(kind, waiting.tenant, name, queue, waiting.serving)
+        let mut streams: Vec<_> = spec_state.queues.iter().flat_map(|queue| queue.queue.iter().copied()).collect();
+        streams.sort_unstable();
+        let waiting = streams.iter().map(|stream| self.waiting[stream.0 as usize]);
+        let waiting = waiting.map(|caller| caller_name(self.bounds.callers[caller])).collect();
+        let serving = spec_state.queues.iter().filter(|queue| queue.serving).map(|queue| match queue.name {
+            TargetName::Node(node) => target(&["node", queue.tenant, node.as_str(), ""]),
+            TargetName::Member { node, cluster } => target(&["member", queue.tenant, node.as_str(), cluster.as_str()]),
+            TargetName::Cluster(cluster) => target(&["cluster", queue.tenant, "", cluster.as_str()]),
         });
-        tell(tunnels.collect(), processes.collect(), queues.collect(), spec_state.drain)
+        tell(tunnels.collect(), processes.collect(), waiting, serving.collect(), spec_state.drain)
     }
 
     fn steps(&self) -> Vec<Step<Self>> {
@@ -288,9 +289,11 @@ fn handshake(&(tenant, node, cluster, instance): &Peer, verdict: Verdict) -> Han
     Handshake { identity, instance: (instance > 0).then_some(Instance(instance)), verdict }
 }
 
-fn target_name(kind: &str, name: &'static str) -> TargetName<'static> {
+fn target_name(kind: &str, node: &'static str, cluster: &'static str) -> TargetName<'static> {
+    let (node, cluster) = (|| NodeId::new(node).expect("legal"), || ClusterId::new(cluster).expect("legal"));
     match kind {
-        "node" => TargetName::Node(NodeId::new(name).expect("legal")),
-        _ => TargetName::Cluster(ClusterId::new(name).expect("legal")),
+        "node" => TargetName::Node(node()),
+        "member" => TargetName::Member { node: node(), cluster: cluster() },
+        _ => TargetName::Cluster(cluster()),
     }
 }

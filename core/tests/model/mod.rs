@@ -44,6 +44,11 @@ impl Tally {
         for name in self.effects.keys() {
             assert!(expected.contains(name), "{name} has no floor");
         }
+        self.has(floor, expected);
+    }
+
+    /// Asserts that each of `expected` was seen at least so often.
+    pub(crate) fn has(&self, floor: u32, expected: &[String]) {
         for name in expected {
             let seen = self.effects.get(name).copied().unwrap_or(0);
             assert!(seen >= floor, "{name} was seen {seen} times only: the walk has gone blind\n{:#?}", self.effects);

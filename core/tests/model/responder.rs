@@ -166,6 +166,19 @@ impl ResponderModel {
             let same = wanted.name == target.name && (!isolated || wanted.tenant == target.tenant);
             assert!(!same || *other > stream, "{stream:?} overtakes {other:?}");
         }
+        let wanted = |target: &Target<'_>, who: Identity<'_>| {
+            let named = match target.name {
+                // Whether the name is ambiguous is the machine's to know.
+                TargetName::Node(node) => !self.config.refuse_ambiguous_node && who.node == node,
+                TargetName::Member { node, cluster } => (who.node, who.cluster) == (node, cluster),
+                TargetName::Cluster(cluster) => who.cluster == cluster,
+            };
+            named && (!isolated || target.tenant == Some(who.tenant))
+        };
+        if let Some(who) = self.tunnels[&id].identity() {
+            let older = self.waiting.range(..stream).find(|(_, target)| wanted(target, who));
+            assert!(older.is_none(), "OldestFirst: {stream:?} takes a place before {older:?}");
+        }
         // Who waited before the drain may still be lucky.
         assert!(!self.draining || event == Event::Tick, "a draining responder takes nobody on");
         let limit = self.config.max_streams;
@@ -175,12 +188,11 @@ impl ResponderModel {
         assert!(tunnel.streams <= limit, "streams are limited");
         assert!(!isolated || target.tenant == Some(who.tenant), "TenantIsolation");
         match target.name {
-            TargetName::Node(node) => assert_eq!(who.node, node),
-            // A node in use stands in for every cluster that any of its tunnels names.
-            TargetName::Cluster(cluster) => {
-                let mut sisters = self.tunnels.values().filter_map(|it| it.identity());
-                assert!(sisters.any(|it| it.node == who.node && it.cluster == cluster), "a node of the cluster");
+            TargetName::Node(node) => assert_eq!(who.node, node, "ClusterIsolation"),
+            TargetName::Member { node, cluster } => {
+                assert_eq!((who.node, who.cluster), (node, cluster), "ClusterIsolation");
             }
+            TargetName::Cluster(cluster) => assert_eq!(who.cluster, cluster, "ClusterIsolation"),
         }
     }
 

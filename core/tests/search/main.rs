@@ -45,10 +45,12 @@ const SIZES: &[(&str, Size)] = &[
     ("hosts-come-and-go", Size { states: 269_150, edges: 1_624_028 }),
     ("three-tunnels", Size { states: 801_301, edges: 4_844_480 }),
     ("processes", Size { states: 407_546, edges: 3_415_509 }),
-    ("tenants", Size { states: 83_303, edges: 690_707 }),
+    ("tenants", Size { states: 166_672, edges: 1_382_691 }),
     ("limits", Size { states: 277_737, edges: 2_058_866 }),
-    ("joiners", Size { states: 53_635, edges: 465_339 }),
-    ("cluster", Size { states: 30_614, edges: 241_577 }),
+    ("clusters", Size { states: 77_926, edges: 788_699 }),
+    ("any-cluster", Size { states: 292_943, edges: 3_115_759 }),
+    ("queues", Size { states: 5_387, edges: 45_533 }),
+    ("cluster", Size { states: 30_428, edges: 239_886 }),
 ];
 
 /// The same for larger worlds.
@@ -59,10 +61,12 @@ const LARGE_SIZES: &[(&str, Size)] = &[
     ("hosts-come-and-go", Size { states: 8_574_412, edges: 55_160_638 }),
     ("three-tunnels", Size { states: 13_793_633, edges: 89_037_199 }),
     ("processes", Size { states: 825_007, edges: 6_182_596 }),
-    ("tenants", Size { states: 334_612, edges: 3_294_511 }),
+    ("tenants", Size { states: 667_687, edges: 6_582_258 }),
     ("limits", Size { states: 481_830, edges: 4_509_610 }),
-    ("joiners", Size { states: 419_266, edges: 3_858_768 }),
-    ("cluster", Size { states: 420_841, edges: 4_070_891 }),
+    ("clusters", Size { states: 534_598, edges: 5_838_550 }),
+    ("any-cluster", Size { states: 3_199_807, edges: 37_384_287 }),
+    ("queues", Size { states: 1_253_957, edges: 15_340_609 }),
+    ("cluster", Size { states: 420_823, edges: 4_069_308 }),
 ];
 
 /// Each bit of a state counts in both halves of its fingerprint, and so does how long it is.
@@ -157,6 +161,7 @@ const GATE: responder::Scope = responder::Scope {
     wishes: &[],
     connections: 3,
     max_streams: 1,
+    refuse_ambiguous_node: true,
     max_waiting: 1,
     max_per_node: 2,
     max_per_tenant: 3,
@@ -170,7 +175,7 @@ const GATE: responder::Scope = responder::Scope {
 fn a_responder_serves_whichever_process_lives() {
     const PROCESSES: &[Peer] = &[("a", "n", "c", 1), ("a", "n", "c", 2)];
     const THREE_PROCESSES: &[Peer] = &[("a", "n", "c", 1), ("a", "n", "c", 2), ("a", "n", "c", 3)];
-    let scope = responder::Scope { peers: PROCESSES, wishes: &[("a", "node", "n")], drains_all: false, ..GATE };
+    let scope = responder::Scope { peers: PROCESSES, wishes: &[("a", "node", "n", "")], drains_all: false, ..GATE };
     let large = responder::Scope { peers: THREE_PROCESSES, faults: 0, ..scope };
     explore("processes", Gate::new(scope), Gate::new(large));
 }
@@ -180,7 +185,7 @@ fn a_responder_serves_whichever_process_lives() {
 fn a_responder_keeps_tenants_apart() {
     let scope = responder::Scope {
         peers: &[("a", "n", "c", 1), ("b", "n", "c", 0)],
-        wishes: &[("a", "node", "n"), ("b", "cluster", "c")],
+        wishes: &[("a", "node", "n", ""), ("b", "cluster", "", "c")],
         max_per_tenant: 2,
         max_per_node: 1,
         faults: 0,
@@ -204,18 +209,49 @@ fn a_responder_keeps_its_limits() {
     explore("limits", Gate::new(scope), Gate::new(responder::Scope { faults: 2, ..scope }));
 }
 
-/// NobodyWaitsBesideRoom: a node joins a second cluster, and brings a tunnel for those who wait there.
+/// ClusterIsolation: nodes of one name in two clusters, and callers who name the one, or only the name.
 #[test]
-fn a_responders_nodes_join_clusters() {
+fn a_responder_keeps_clusters_apart() {
     let scope = responder::Scope {
-        peers: &[("a", "n", "c", 1), ("a", "n", "d", 0)],
-        wishes: &[("a", "cluster", "d")],
-        connections: 2,
+        peers: &[("a", "n", "c", 1), ("a", "n", "d", 2)],
+        wishes: &[("a", "member", "n", "c"), ("a", "node", "n", "")],
         max_waiting: 2,
+        max_per_node: 1,
+        drains_all: false,
+        connections: 2,
         faults: 2,
         ..GATE
     };
-    explore("joiners", Gate::new(scope), Gate::new(responder::Scope { connections: 3, faults: 1, ..scope }));
+    explore("clusters", Gate::new(scope), Gate::new(responder::Scope { connections: 3, faults: 1, ..scope }));
+}
+
+/// The same where a name alone means any of its nodes.
+#[test]
+fn a_responder_takes_any_node_of_a_name() {
+    let scope = responder::Scope {
+        peers: &[("a", "n", "c", 1), ("a", "n", "d", 0)],
+        wishes: &[("a", "cluster", "", "d"), ("a", "node", "n", "")],
+        refuse_ambiguous_node: false,
+        max_waiting: 2,
+        connections: 2,
+        faults: 2,
+        ..GATE
+    };
+    explore("any-cluster", Gate::new(scope), Gate::new(responder::Scope { connections: 3, faults: 1, ..scope }));
+}
+
+/// OldestFirst: callers for a cluster, for one of its nodes, and for that node's name want the same place.
+#[test]
+fn a_responder_serves_the_oldest_of_all_queues() {
+    let scope = responder::Scope {
+        peers: &[("a", "n", "c", 1)],
+        wishes: &[("a", "cluster", "", "c"), ("a", "member", "n", "c"), ("a", "node", "n", "")],
+        max_waiting: 3,
+        connections: 1,
+        ..GATE
+    };
+    let large = responder::Scope { peers: &[("a", "n", "c", 1), ("a", "m", "c", 1)], connections: 2, ..scope };
+    explore("queues", Gate::new(scope), Gate::new(large));
 }
 
 /// WaiterServed and StreamsFit: a queue for two nodes of a cluster.
@@ -223,7 +259,7 @@ fn a_responders_nodes_join_clusters() {
 fn a_responder_serves_those_who_wait() {
     let scope = responder::Scope {
         peers: &[("a", "m", "c", 1), ("a", "n", "c", 0)],
-        wishes: &[("a", "cluster", "c")],
+        wishes: &[("a", "cluster", "", "c")],
         connections: 2,
         max_streams: 2,
         max_waiting: 2,

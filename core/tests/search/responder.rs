@@ -27,8 +27,8 @@ const UNIT: Duration = Duration::from_secs(1);
 /// A peer: tenant, node, cluster, and the process that it says it is; 0 says nothing.
 pub(crate) type Peer = (&'static str, &'static str, &'static str, u128);
 
-/// Where callers want to go: tenant, kind ("node" or "cluster"), name.
-pub(crate) type Wish = (&'static str, &'static str, &'static str);
+/// Where callers want to go: tenant, kind ("node", "member" or "cluster"), node and cluster, as far as they name them.
+pub(crate) type Wish = (&'static str, &'static str, &'static str, &'static str);
 
 /// What can happen to a responder. Each makes many more states.
 #[derive(Clone, Copy)]
@@ -38,6 +38,7 @@ pub(crate) struct Scope {
     /// Connections at the same time.
     pub(crate) connections: usize,
     pub(crate) max_streams: u32,
+    pub(crate) refuse_ambiguous_node: bool,
     pub(crate) max_waiting: u32,
     pub(crate) max_per_node: u32,
     pub(crate) max_per_tenant: u32,
@@ -69,6 +70,7 @@ impl Gate {
             wait: UNIT,
             drain_grace: UNIT,
             max_streams: scope.max_streams,
+            refuse_ambiguous_node: scope.refuse_ambiguous_node,
             max_waiting: scope.max_waiting,
             max_tunnels_per_node: scope.max_per_node,
             max_tunnels_per_tenant: scope.max_per_tenant,
@@ -99,10 +101,7 @@ impl Gate {
         let mut machine = self.machine.clone();
         let of_node: Vec<_> = machine
             .tunnels()
-            .filter(|view| {
-                view.identity
-                    .is_some_and(|who| (who.tenant, who.node) == (handshake.identity.tenant, handshake.identity.node))
-            })
+            .filter(|view| view.identity.is_some_and(|who| who == handshake.identity))
             .map(|view| view.tunnel)
             .collect();
         loop {
@@ -126,8 +125,8 @@ impl Gate {
     /// What callers do.
     fn calls(&self, moves: &mut Vec<Move<Event<'static>>>) {
         let call = |event| Move { event, dice: 0, counted: false, heals: false };
-        for (tenant, kind, name) in self.scope.wishes {
-            let target = Target { tenant: TenantId::new(tenant).ok(), name: target_name(kind, name) };
+        for (tenant, kind, node, cluster) in self.scope.wishes {
+            let target = Target { tenant: TenantId::new(tenant).ok(), name: target_name(kind, node, cluster) };
             // Two throws: each of two tunnels or nodes is drawn first.
             let choice = self.machine.tunnels().filter(|view| view.identity.is_some()).count() > 1;
             for dice in [0, u64::MAX].into_iter().take(if choice { 2 } else { 1 }) {
@@ -174,8 +173,8 @@ impl World for Gate {
             }
         }
         self.calls(&mut moves);
-        let (tenant, node, ..) = self.scope.peers[0];
-        let target = Target { tenant: TenantId::new(tenant).ok(), name: target_name("node", node) };
+        let (tenant, node, cluster, _) = self.scope.peers[0];
+        let target = Target { tenant: TenantId::new(tenant).ok(), name: target_name("member", node, cluster) };
         let scope = if self.scope.drains_all { DrainScope::All } else { DrainScope::Target(target) };
         self.harm(Event::DrainRequested { scope, grace: UNIT }, &mut moves);
         if self.machine.deadline().is_some() {
@@ -233,9 +232,11 @@ impl World for Gate {
         if self.machine.is_draining() {
             return self.observed.drained() && self.machine.counts().tunnels == 0;
         }
-        let (tenant, node, ..) = self.scope.peers[0];
+        let (tenant, node, cluster, _) = self.scope.peers[0];
         let is_up = self.machine.tunnels().any(|view| {
-            let is_first = |who: Identity<'_>| who.tenant.as_str() == tenant && who.node.as_str() == node;
+            let is_first = |who: Identity<'_>| {
+                (who.tenant.as_str(), who.node.as_str(), who.cluster.as_str()) == (tenant, node, cluster)
+            };
             view.stage == Stage::Idle && view.identity.is_some_and(is_first)
         });
         is_up && self.observed.waiting().is_empty()
@@ -255,9 +256,11 @@ fn handshake((tenant, node, cluster, instance): Peer, verdict: Verdict) -> Hands
     Handshake { identity, instance: (instance > 0).then_some(Instance(instance)), verdict }
 }
 
-fn target_name(kind: &str, name: &'static str) -> TargetName<'static> {
+fn target_name(kind: &str, node: &'static str, cluster: &'static str) -> TargetName<'static> {
+    let (node, cluster) = (|| NodeId::new(node).expect("legal"), || ClusterId::new(cluster).expect("legal"));
     match kind {
-        "node" => TargetName::Node(NodeId::new(name).expect("legal")),
-        _ => TargetName::Cluster(ClusterId::new(name).expect("legal")),
+        "node" => TargetName::Node(node()),
+        "member" => TargetName::Member { node: node(), cluster: cluster() },
+        _ => TargetName::Cluster(cluster()),
     }
 }

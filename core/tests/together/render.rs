@@ -48,7 +48,7 @@ pub(crate) fn of_code(system: &System) -> String {
     let nodes = gate.nodes.iter().filter_map(|node| {
         let displaced = node.displaced.iter().map(|it| it.0.to_string()).collect();
         let current = node.current?.0.to_string();
-        Some(tell_node(node.tenant, node.name, &current, displaced, node.contended))
+        Some(tell_node(&[node.tenant, node.name, node.cluster], &current, displaced, node.contended))
     });
     let queues = gate.queues.iter().map(|waiting| {
         let queue = waiting.queue.iter().map(|stream| caller_name(system, system.waiting[stream.0 as usize]));
@@ -116,12 +116,17 @@ pub(crate) fn of_specification(state: &BTreeMap<String, Value>) -> String {
         let name = node.elements();
         let displaced = process.of("displaced").elements().iter().map(|it| it.word().to_owned()).collect();
         let contended = process.of("contended").word() == "TRUE";
-        tell_node(name[1].word(), name[2].word(), process.of("current").word(), displaced, contended)
+        tell_node(&[name[1].word(), name[2].word(), name[3].word()], process.of("current").word(), displaced, contended)
     });
-    let queues = gate.of("queue").map().iter().filter_map(|(target, queue)| {
-        let queue: Vec<_> = queue.elements().iter().map(caller_of).collect();
-        let serving = gate.of("serving").contains(target);
-        (serving || !queue.is_empty()).then(|| tell_queue(queue, serving))
+    // All callers name a node alone, so that one target has one name in all of its callers.
+    let mut waiting = BTreeMap::<_, Vec<_>>::new();
+    for caller in gate.of("waiting").elements() {
+        let word = |field| caller.of(field).word();
+        waiting.entry((word("tenant"), word("node"))).or_default().push(caller_of(caller));
+    }
+    let serving: Vec<_> = gate.of("serving").elements().iter().map(Value::elements).collect();
+    let queues = waiting.into_iter().map(|((tenant, node), queue)| {
+        tell_queue(queue, serving.iter().any(|it| (it[1].word(), it[2].word()) == (tenant, node)))
     });
     let rest = ["running", "process", "faults"].map(|name| state[name].word()).join(" ");
     tell(lines.collect(), initiators.collect(), nodes.collect(), queues.collect(), gate.of("drain").word(), &rest)
@@ -163,9 +168,10 @@ fn tell_initiator(party: Party, target: &str, backoff: &str, drain: &str) -> Str
     format!("{party:?}={target} {backoff} drain {drain}")
 }
 
-fn tell_node(tenant: &str, node: &str, current: &str, mut displaced: Vec<String>, contended: bool) -> String {
+fn tell_node(node: &[&str], current: &str, mut displaced: Vec<String>, contended: bool) -> String {
     displaced.sort();
-    format!("{tenant}/{node}={current} after {}{}", displaced.join("+"), if contended { " contended" } else { "" })
+    let node = node.join("/");
+    format!("{node}={current} after {}{}", displaced.join("+"), if contended { " contended" } else { "" })
 }
 
 fn tell_queue(queue: Vec<String>, serving: bool) -> String {
@@ -194,5 +200,5 @@ fn caller_name(system: &System, caller: usize) -> String {
 
 fn caller_of(caller: &Value) -> String {
     let word = |field| caller.of(field).word();
-    format!("{}:{}:{}", word("tenant"), word("name"), word("nr"))
+    format!("{}:{}:{}", word("tenant"), word("node"), word("nr"))
 }

@@ -50,6 +50,12 @@ pub(crate) struct Luck {
 }
 
 impl Luck {
+    /// Throws that follow from `seed`.
+    #[allow(dead_code, reason = "journals are of walks with one setting")]
+    pub(crate) const fn of_seed(seed: u64) -> Self {
+        Self { left: seed, bytes: None }
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         if let Some(bytes) = &mut self.bytes {
             let [byte, ..] = bytes.to_le_bytes();

@@ -26,11 +26,43 @@ pub(crate) fn small(tenant_isolation: bool, wait: bool) -> Config {
         max_handshakes: 3,
         max_handshakes_per_source: 2,
         max_accepts_per_second: 4,
-        max_tunnels_per_node: 3,
+        max_tunnels_per_node: 2,
         max_tunnels_per_cluster: 3,
-        max_tunnels_per_tenant: 5,
-        max_tunnels: 7,
+        max_tunnels_per_tenant: 4,
+        max_tunnels: 6,
         ..Config::default()
+    }
+}
+
+/// Any legal settings, the smallest included. Durations are at most what the model's patience allows.
+#[allow(dead_code, reason = "journals are of walks with one setting")]
+pub(crate) fn any_settings(luck: &mut Luck) -> Config {
+    let mut time = |least: u64, most: u64| Duration::from_millis(luck.of(&[least, least, 1, 10, 500, most, most]));
+    let (handshake_timeout, settle, wait) = (time(1, 3_000), time(0, 2_000), time(0, 1_000));
+    let (ping_interval, echo_timeout, silence, drain_grace) =
+        (time(1, 2_000), time(1, 5_000), time(1, 7_000), time(0, 5_000));
+    let mut number = |least: u32| luck.of(&[least, least, 1, 2, 3, 5, u32::MAX]);
+    Config {
+        handshake_timeout,
+        settle,
+        ping_interval,
+        echo_timeout,
+        silence,
+        wait,
+        drain_grace,
+        max_streams: number(1),
+        max_streams_per_tenant: number(1),
+        max_waiting: number(0),
+        max_waiting_per_tenant: number(0),
+        max_handshakes: number(1),
+        max_handshakes_per_source: number(1),
+        max_accepts_per_second: number(0),
+        max_tunnels_per_node: number(1),
+        max_tunnels_per_cluster: number(1),
+        max_tunnels_per_tenant: number(1),
+        max_tunnels: number(1),
+        tenant_isolation: !luck.one_in(3),
+        refuse_ambiguous_node: !luck.one_in(3),
     }
 }
 
@@ -86,7 +118,11 @@ fn handshake(luck: &mut Luck) -> Handshake<'static> {
 
 fn target(luck: &mut Luck) -> Target<'static> {
     let tenant = if luck.one_in(8) { None } else { Some(tenant(luck)) };
-    let name = if luck.one_in(2) { TargetName::Node(node(luck)) } else { TargetName::Cluster(cluster(luck)) };
+    let name = match luck.below(3) {
+        0 => TargetName::Node(node(luck)),
+        1 => TargetName::Member { node: node(luck), cluster: cluster(luck) },
+        _ => TargetName::Cluster(cluster(luck)),
+    };
     Target { tenant, name }
 }
 

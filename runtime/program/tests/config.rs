@@ -43,6 +43,9 @@ fn every_key_of_a_responder_is_read() {
         admin_hosts = "a.example, b.example."
         allow_unauthenticated_admin = true
         allow_unauthenticated_egress = true
+        allow_mixed_tenants = true
+        trusted_hops = "10.0.0.0/8, ::1"
+        max_headers_count = 50
         shutdown_delay = "3s"
         max_callers = 12
         max_callers_per_source = 13
@@ -54,6 +57,7 @@ fn every_key_of_a_responder_is_read() {
         required_cluster_name = "eu-1"
         use_http_upgrade = true
         tenant_isolation = false
+        refuse_ambiguous_node = false
         handshake_timeout = "11s"
         settle = "0s"
         ping_interval = "1s500ms"
@@ -99,6 +103,7 @@ fn every_key_of_a_responder_is_read() {
     assert!(responder.responder.upgrade);
     let expected = revtun_core::responder::Config {
         tenant_isolation: false,
+        refuse_ambiguous_node: false,
         handshake_timeout: Duration::from_secs(11),
         settle: Duration::ZERO,
         ping_interval: Duration::from_millis(1_500),
@@ -123,9 +128,12 @@ fn every_key_of_a_responder_is_read() {
     assert_eq!(responder.responder.max_idle_bytes, 2048);
     let mut http = HttpLimits::default();
     http.header_bytes = 4096;
+    http.headers = 50;
     http.pending_resets = 11;
     http.body_timeout = Duration::from_secs(12);
     assert_eq!(responder.responder.http, http);
+    assert!(responder.allow_mixed_tenants);
+    assert_eq!(responder.responder.trusted_hops.to_string(), "10.0.0.0/8,::1");
 }
 
 #[test]
@@ -207,6 +215,7 @@ echo_timeout = "0s"
 wait = "1x"
 threads = 0
 tenant_isolation = "yes"
+trusted_hops = "10.0.0.1/8"
 max_strems = 5
 silence = "1s"
 request_path = "tunnel"
@@ -225,15 +234,16 @@ none = []
         r#"f.toml:8:8: responder.wait: "1x" is not a duration; write for example 2s, 500ms or 1m30s"#,
         "f.toml:9:11: responder.threads: is out of range; write a whole number from 1 to 1024",
         "f.toml:10:20: responder.tenant_isolation: is a string; write true or false",
-        "f.toml:11:1: responder.max_strems: unknown setting; did you mean `max_streams`?",
-        "f.toml:12:11: responder.silence: is not longer than the interval of 2s between probes; write at least 7s",
-        r#"f.toml:13:16: responder.request_path: "tunnel" is not a valid request path; write a path that begins with /, at most 255 visible ASCII characters"#,
-        r#"f.toml:15:25: initiator.listener.address: "rc://n:c@cloud:1": "#,
-        "f.toml:15:47: initiator.listener.address: is missing; write address = ",
-        r#"f.toml:15:59: initiator.listener.forward: "https://x" does not begin with http://; "#,
-        r#"f.toml:17:10: initiator.upstreams.cloud: "nowhere" has no port; "#,
-        "f.toml:17:21: initiator.upstreams.cloud: is an integer; write a string in quotes",
-        "f.toml:18:8: initiator.upstreams.none: is an empty list; write at least one entry",
+        r#"f.toml:11:16: responder.trusted_hops: "10.0.0.1/8" has bits behind its prefix; write addresses and networks"#,
+        "f.toml:12:1: responder.max_strems: unknown setting; did you mean `max_streams`?",
+        "f.toml:13:11: responder.silence: is not longer than the interval of 2s between probes; write at least 7s",
+        r#"f.toml:14:16: responder.request_path: "tunnel" is not a valid request path; write a path that begins with /, at most 255 visible ASCII characters"#,
+        r#"f.toml:16:25: initiator.listener.address: "rc://n:c@cloud:1": "#,
+        "f.toml:16:47: initiator.listener.address: is missing; write address = ",
+        r#"f.toml:16:59: initiator.listener.forward: "https://x" does not begin with http://; "#,
+        r#"f.toml:18:10: initiator.upstreams.cloud: "nowhere" has no port; "#,
+        "f.toml:18:21: initiator.upstreams.cloud: is an integer; write a string in quotes",
+        "f.toml:19:8: initiator.upstreams.none: is an empty list; write at least one entry",
     ];
     let found = diagnostics(text);
     for (found, expected) in found.iter().zip(expected) {
@@ -292,6 +302,27 @@ fn nothing_is_open_to_other_machines_unless_somebody_says_so() {
     assert_eq!(found.lines().count(), 2, "{found}");
     assert!(found.contains("will not dial 10.1.2.3:4: 10.1.2.3 is another machine"), "{found}");
     assert!(found.contains("--allow-unauthenticated-admin"), "{found}");
+}
+
+#[test]
+fn tenants_that_are_proven_are_not_mixed_unless_somebody_says_so() {
+    let mixed = "[responder]\ntenant_isolation = false\n";
+    let tls = "[responder.tls]\ncert = \"a\"\nkey = \"b\"\nclient_ca = \"c\"\n";
+    let san = |name| format!("{name}_san = \"spiffe://{{tenant}}/{{cluster}}/{{node}}\"\n");
+    let by_certificate = [tls.to_owned(), san("node"), san("cluster"), san("tenant")].concat();
+    for (text, is_refused) in [
+        (format!("{mixed}{by_certificate}"), true),
+        (format!("{mixed}allow_mixed_tenants = true\n{by_certificate}"), false),
+        (format!("{mixed}{tls}allow_any_identity = true\n"), false),
+        (by_certificate.clone(), false),
+        (mixed.to_owned(), false),
+    ] {
+        let found = diagnostics(&text);
+        let told = found
+            .iter()
+            .any(|line| line.contains("responder.tenant_isolation") && line.contains("--allow-mixed-tenants"));
+        assert_eq!((told, found.len()), (is_refused, usize::from(is_refused)), "{text}: {found:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Accepting tunnels, and sending requests through them.
 //!
-//! A responder has two listeners: initiators dial one, callers connect to the other. A request names its target by `x-node-id`
-//! or `x-cluster-id`, and `x-tenant-id` unless tenants are not isolated.
+//! A responder has two listeners: initiators dial one, callers connect to the other. A request names its target by `x-node-id`,
+//! `x-cluster-id` or both, and `x-tenant-id` unless tenants are not isolated.
 //!
 //! # Requests of the same process
 //!

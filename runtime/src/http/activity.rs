@@ -4,6 +4,7 @@ use std::future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -23,6 +24,8 @@ pub(crate) struct Activity {
     progress: AtomicBool,
     timed_out: AtomicBool,
     body_wanted: AtomicBool,
+    /// The idle timeout of this request in milliseconds and one, if it has one of its own.
+    idle_timeout: AtomicU64,
     /// On their way to the caller.
     pub(crate) interim: InterimResponses,
 }
@@ -31,6 +34,18 @@ impl Activity {
     /// That of a request which has not begun.
     pub(crate) fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// Gives the request an idle timeout of its own, of which zero is no limit; none takes it back.
+    pub(crate) fn set_idle_timeout(&self, timeout: Option<Duration>) {
+        let millis =
+            |timeout: Duration| u64::try_from(timeout.as_millis()).map_or(u64::MAX, |millis| millis.saturating_add(1));
+        self.idle_timeout.store(timeout.map_or(0, millis), Ordering::Relaxed);
+    }
+
+    /// The idle timeout of its own.
+    pub(super) fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis)
     }
 
     /// Whether any body is open.

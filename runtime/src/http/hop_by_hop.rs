@@ -3,9 +3,11 @@
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
 };
+use revtun_core::forwarding::claim;
 use revtun_core::http::may_be_trailer;
 
-use super::peer_limits::HEADER_OVERHEAD;
+/// What a header counts besides its name and value (RFC 9113 §6.5.2).
+pub(super) const HEADER_OVERHEAD: usize = 32;
 
 /// Whether headers of this name concern one connection only. `proxy-status` and `proxy-authenticate` do not: they are for the client.
 fn is_hop_by_hop(name: &str) -> bool {
@@ -111,7 +113,8 @@ pub(crate) struct HeaderSummary {
     pub(crate) has_content_length: bool,
     pub(crate) has_cookie: bool,
     pub(crate) has_expect: bool,
-    pub(crate) has_forwarded_for: bool,
+    /// Whether there is any that says what only a proxy can know: see [`claim`].
+    pub(crate) has_claims: bool,
 }
 
 impl HeaderSummary {
@@ -119,8 +122,9 @@ impl HeaderSummary {
         let mut summary = Self::default();
         for (name, value) in headers {
             summary.list_bytes += header_bytes(name, value);
-            // By their lengths first: most names have another one, and need no comparison.
             let name = name.as_str();
+            summary.has_claims |= claim(name).is_some();
+            // By their lengths first: most names have another one, and need no comparison.
             match name.len() {
                 4 => summary.hosts += usize::from(name == "host"),
                 6 => {
@@ -128,7 +132,6 @@ impl HeaderSummary {
                     summary.has_expect |= name == "expect";
                 }
                 14 => summary.has_content_length |= name == "content-length",
-                15 => summary.has_forwarded_for |= name == "x-forwarded-for",
                 2 | 7 | 10 | 16 | 17 | 19 => summary.has_hop_by_hop |= is_hop_by_hop(name),
                 _ => {}
             }
@@ -201,7 +204,7 @@ mod tests {
                 has_content_length: has("content-length"),
                 has_cookie: has("cookie"),
                 has_expect: has("expect"),
-                has_forwarded_for: has("x-forwarded-for"),
+                has_claims: has("x-forwarded-for") || has("x-forwarded-proto"),
             };
             assert_eq!(HeaderSummary::of(&headers), expected, "{headers:?}");
         }

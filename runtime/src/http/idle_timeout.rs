@@ -79,6 +79,7 @@ impl<W: World, F: Future> Future for WithIdleTimeout<W, F> {
                 return Poll::Ready(Some(output));
             }
             let IdleTimeout { world, timeout, timeouts } = &*this.timeout;
+            let timeout = this.activity.idle_timeout().unwrap_or(*timeout);
             if timeout.is_zero() {
                 return Poll::Pending;
             }
@@ -89,7 +90,7 @@ impl<W: World, F: Future> Future for WithIdleTimeout<W, F> {
             }
             let check = this.check.get_or_insert_with(|| {
                 let (world, next) =
-                    (world.clone(), world.now().after(idle_timeout::IdleTimeout::check_interval(*timeout)));
+                    (world.clone(), world.now().after(idle_timeout::IdleTimeout::check_interval(timeout)));
                 Box::pin(async move { world.sleep_until(next).await })
             });
             ready!(check.as_mut().poll(context));
@@ -98,7 +99,7 @@ impl<W: World, F: Future> Future for WithIdleTimeout<W, F> {
                 Next::Wait => {}
                 Next::Abort => {
                     timeouts.add(1);
-                    tracing::debug!(timeout = ?*timeout, "stream idle timeout");
+                    tracing::debug!(?timeout, "stream idle timeout");
                     this.activity.time_out();
                 }
                 Next::Drop => return Poll::Ready(None),

@@ -36,8 +36,8 @@ pub const PENDING_RESETS: u32 = 20;
 /// Streams of a connection that may be reset for protocol errors of the peer. One more ends the connection.
 pub const FAULTY_STREAMS: u32 = 1024;
 
-/// Headers of one HTTP/1.1 message. In HTTP/2 only the size of the list is limited.
-pub const HEADERS: usize = 100;
+/// The default limit of headers of one request: Envoy's.
+pub const HEADERS: u32 = 100;
 
 /// Bytes that may come on a tunnel between two pings, before HTTP begins; a ping has five.
 pub const IDLE_BYTES: u32 = 64 * 1024;
@@ -54,6 +54,8 @@ pub const HEADER_LIST_BYTES: u32 = 60 * 1024;
 pub struct HttpLimits {
     /// Bytes of the headers of one message: names and values, plus 32 for each header (RFC 9113 §6.5.2).
     pub header_bytes: u32,
+    /// Headers of one request.
+    pub headers: u32,
     /// See [`PENDING_RESETS`].
     pub pending_resets: u32,
     /// The stream idle timeout: how long the body of a request or response may make no progress; zero is no limit.
@@ -62,6 +64,11 @@ pub struct HttpLimits {
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { header_bytes: HEADER_LIST_BYTES, pending_resets: PENDING_RESETS, body_timeout: BODY_TIMEOUT }
+        Self {
+            header_bytes: HEADER_LIST_BYTES,
+            headers: HEADERS,
+            pending_resets: PENDING_RESETS,
+            body_timeout: BODY_TIMEOUT,
+        }
     }
 }

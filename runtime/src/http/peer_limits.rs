@@ -6,11 +6,8 @@
 use http::HeaderMap;
 use http::request;
 
-use super::hop_by_hop::header_list_bytes;
+use super::hop_by_hop::{HEADER_OVERHEAD, header_list_bytes};
 use crate::sync::{AtomicU64, Ordering};
-
-/// What a header counts besides its name and value (RFC 9113 §6.5.2).
-pub(super) const HEADER_OVERHEAD: usize = 32;
 
 /// Not announced.
 const UNKNOWN: u64 = u64::MAX;

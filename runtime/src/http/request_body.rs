@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -18,8 +19,9 @@ use crate::error::BoxError;
 #[derive(Debug)]
 pub struct RequestBody {
     body: TimeoutBody<Protocol>,
-    /// Of a request over HTTP/2.
-    activity: Option<Arc<Activity>>,
+    activity: Arc<Activity>,
+    /// It came over HTTP/2.
+    takes_interim: bool,
     /// Reading gives the client leave to send the body.
     continues: bool,
 }
@@ -35,17 +37,20 @@ enum Protocol {
 impl RequestBody {
     pub(crate) fn http1(body: Incoming, activity: &Arc<Activity>) -> Self {
         // hyper sends 100 Continue when the body is read.
-        Self { body: TimeoutBody::new(Protocol::Http1(body), activity), activity: None, continues: false }
+        let body = TimeoutBody::new(Protocol::Http1(body), activity);
+        Self { body, activity: Arc::clone(activity), takes_interim: false, continues: false }
     }
 
     /// No body, for a request that had none.
     pub(crate) fn ended() -> Self {
-        Self { body: TimeoutBody::new(Protocol::Ended, &Activity::new()), activity: None, continues: false }
+        let activity = Activity::new();
+        let body = TimeoutBody::new(Protocol::Ended, &activity);
+        Self { body, activity, takes_interim: false, continues: false }
     }
 
     pub(crate) fn http2(body: RecvBody, activity: &Arc<Activity>) -> Self {
         let body = TimeoutBody::new(Protocol::Http2(body), activity);
-        Self { body, activity: Some(Arc::clone(activity)), continues: true }
+        Self { body, activity: Arc::clone(activity), takes_interim: true, continues: true }
     }
 
     /// From now on it is not reading that gives the client leave to send the body, but [`Activity::want_body`]. False if it is
@@ -56,7 +61,12 @@ impl RequestBody {
 
     /// What the request reports to, if interim responses can be passed on.
     pub(crate) fn activity(&self) -> Option<Arc<Activity>> {
-        self.activity.clone()
+        self.takes_interim.then(|| Arc::clone(&self.activity))
+    }
+
+    /// Gives the request an idle timeout of its own, see [`Activity::set_idle_timeout`].
+    pub(crate) fn set_idle_timeout(&self, timeout: Option<Duration>) {
+        self.activity.set_idle_timeout(timeout);
     }
 }
 
@@ -65,8 +75,8 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(activity) = self.activity.as_ref().filter(|_| self.continues) {
-            activity.want_body();
+        if self.continues {
+            self.activity.want_body();
         }
         Pin::new(&mut self.body).poll_frame(task)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use revtun_core::handshake::Rules;
+use revtun_core::network::Networks;
 use revtun_core::responder::{Config, Event};
 
 use super::counters::Counters;
@@ -28,6 +29,7 @@ pub(super) struct Context<W: World> {
     pub(super) token: Option<TokenVerifier>,
     pub(super) revocation: Revocation,
     pub(super) egress_tls: Option<Server>,
+    pub(super) trusted_hops: Networks,
     pub(super) shared: Arc<Shared<W>>,
     pub(super) counters: Counters,
     /// The date of responses to callers.

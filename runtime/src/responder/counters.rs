@@ -38,9 +38,10 @@ pub(super) struct Counters {
     downstream_errors: [Counter; DownstreamError::ALL.len()],
 }
 
-const REFUSALS: [Refusal; 7] = [
+const REFUSALS: [Refusal; 8] = [
     Refusal::MissingTenant,
     Refusal::NoTunnel,
+    Refusal::AmbiguousNode,
     Refusal::Saturated,
     Refusal::QueueFull,
     Refusal::TenantSaturated,

@@ -11,6 +11,7 @@ mod http1;
 mod http1_io;
 mod http2;
 mod local_replies;
+mod origin;
 mod proxy_request;
 mod request;
 mod respond;
@@ -33,6 +34,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
 use self::caller::{Caller, DownstreamIo};
+use self::origin::Origin;
 use super::context::{Context, Phase};
 use super::downstream_error::DownstreamError;
 use super::listen;
@@ -65,7 +67,8 @@ pub(super) async fn listen<W: World>(
             }
         };
         let (context, phase) = (Arc::clone(&context), of_connection.clone());
-        let caller = Arc::new(Caller { context, address: request::address(peer.ip()), place, phase });
+        let origin = Origin::new(peer.ip(), &context.trusted_hops);
+        let caller = Arc::new(Caller { context, origin, place, phase });
         spawner.spawn(async move {
             if caller.place.hold(serve_connection(Arc::clone(&caller), stream, peer)).await.is_none() {
                 tracing::debug!(%peer, "downstream connection closed: no request, and others need its place");

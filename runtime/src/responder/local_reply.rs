@@ -30,6 +30,8 @@ pub enum LocalReply {
     IllegalHost,
     /// The request target is neither a path nor a URL, or is `*` and the method is not OPTIONS.
     IllegalPath,
+    /// `connection` lists a header that is for the service.
+    IllegalConnection,
     /// The body has a transfer coding other than chunked.
     CodingUnsupported,
     /// The request asks for another protocol than HTTP on its connection.
@@ -42,6 +44,8 @@ pub enum LocalReply {
     ConnectUnsupported,
     /// There is no tunnel to the node or cluster, and none came up in time.
     NoTunnel,
+    /// The request names a node without its cluster, and nodes of several clusters have that name.
+    AmbiguousNode,
     /// Every tunnel to the node or cluster carries as many requests as it may.
     Saturated,
     /// As many requests wait for a tunnel as may.
@@ -62,6 +66,8 @@ pub enum LocalReply {
     Timeout,
     /// The request's headers are larger than allowed.
     HeadersTooLarge,
+    /// The request has more headers than allowed.
+    TooManyHeaders,
     /// The request's headers are larger than the initiator accepts.
     HeadersTooLargeForNode,
     /// The request cannot be sent over HTTP/2.
@@ -72,18 +78,20 @@ pub enum LocalReply {
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
         Self::IllegalHost,
         Self::IllegalPath,
+        Self::IllegalConnection,
         Self::CodingUnsupported,
         Self::UpgradeUnsupported,
         Self::NoMoreForwards,
         Self::RequestIncomplete,
         Self::ConnectUnsupported,
         Self::NoTunnel,
+        Self::AmbiguousNode,
         Self::Saturated,
         Self::TooManyWaiting,
         Self::TenantSaturated,
@@ -94,6 +102,7 @@ impl LocalReply {
         Self::UpstreamProtocolError,
         Self::Timeout,
         Self::HeadersTooLarge,
+        Self::TooManyHeaders,
         Self::HeadersTooLargeForNode,
         Self::MalformedRequest,
         Self::StreamIdleTimeout,
@@ -108,12 +117,14 @@ impl LocalReply {
             Self::NoTenant => "no-tenant",
             Self::IllegalHost => "illegal-host",
             Self::IllegalPath => "illegal-path",
+            Self::IllegalConnection => "illegal-connection",
             Self::CodingUnsupported => "transfer-coding-unsupported",
             Self::UpgradeUnsupported => "upgrade-unsupported",
             Self::NoMoreForwards => "max-forwards",
             Self::RequestIncomplete => "request-incomplete",
             Self::ConnectUnsupported => "connect-unsupported",
             Self::NoTunnel => "no-tunnel",
+            Self::AmbiguousNode => "ambiguous-node",
             Self::Saturated => "saturated",
             Self::TooManyWaiting => "too-many-waiting",
             Self::TenantSaturated => "tenant-saturated",
@@ -124,6 +135,7 @@ impl LocalReply {
             Self::UpstreamProtocolError => "upstream-protocol-error",
             Self::Timeout => "timeout",
             Self::HeadersTooLarge => "headers-too-large",
+            Self::TooManyHeaders => "too-many-headers",
             Self::HeadersTooLargeForNode => "headers-too-large-for-node",
             Self::MalformedRequest => "malformed-request",
             Self::StreamIdleTimeout => "stream-idle-timeout",
@@ -139,16 +151,20 @@ impl LocalReply {
             | Self::NoTenant
             | Self::IllegalHost
             | Self::IllegalPath
+            | Self::IllegalConnection
             | Self::MalformedRequest
             | Self::RequestIncomplete => StatusCode::BAD_REQUEST,
             Self::ConnectUnsupported | Self::CodingUnsupported | Self::UpgradeUnsupported | Self::NoMoreForwards => {
                 StatusCode::NOT_IMPLEMENTED
             }
+            Self::AmbiguousNode => StatusCode::CONFLICT,
             Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::TunnelLost | Self::StreamReset | Self::UpstreamProtocolError => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::HeadersTooLarge | Self::HeadersTooLargeForNode => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadersTooLarge | Self::TooManyHeaders | Self::HeadersTooLargeForNode => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
             Self::StreamIdleTimeout => StatusCode::REQUEST_TIMEOUT,
         }
     }
@@ -161,12 +177,14 @@ impl LocalReply {
             Self::NoTenant => "Name the tenant in x-tenant-id.\n",
             Self::IllegalHost => "The request names no host, or none that is legal.\n",
             Self::IllegalPath => "The request target is neither a path nor a URL.\n",
+            Self::IllegalConnection => "The connection header lists a header that is for the service.\n",
             Self::CodingUnsupported => "No transfer coding but chunked is supported.\n",
             Self::UpgradeUnsupported => "Upgrades are not supported.\n",
             Self::NoMoreForwards => "max-forwards is zero.\n",
             Self::RequestIncomplete => "The request is not complete.\n",
             Self::ConnectUnsupported => "CONNECT is not supported.\n",
             Self::NoTunnel => "No tunnel to this node or cluster.\n",
+            Self::AmbiguousNode => "Nodes of several clusters have this name; name the cluster in x-cluster-id, too.\n",
             Self::Saturated => "Every tunnel to this node or cluster has as many requests as it may.\n",
             Self::TooManyWaiting => "Too many requests wait for a tunnel.\n",
             Self::TenantSaturated => "This tenant has too many requests in flight.\n",
@@ -177,6 +195,7 @@ impl LocalReply {
             Self::UpstreamProtocolError => "The response is malformed, or its headers are too large.\n",
             Self::Timeout => "No response came in time.\n",
             Self::HeadersTooLarge => "The request's headers are too large.\n",
+            Self::TooManyHeaders => "The request has too many headers.\n",
             Self::HeadersTooLargeForNode => "The request's headers are larger than the node accepts.\n",
             Self::MalformedRequest => "The request cannot be sent on.\n",
             Self::StreamIdleTimeout => "The stream was idle for too long.\n",
@@ -225,6 +244,7 @@ impl From<Refusal> for LocalReply {
         match refusal {
             Refusal::MissingTenant => Self::NoTenant,
             Refusal::NoTunnel => Self::NoTunnel,
+            Refusal::AmbiguousNode => Self::AmbiguousNode,
             Refusal::Saturated => Self::Saturated,
             Refusal::QueueFull => Self::TooManyWaiting,
             Refusal::TenantSaturated => Self::TenantSaturated,

@@ -2,7 +2,7 @@
 //!
 //! A name is resolved in the background, and its last addresses stay when the resolver fails: no request waits for a name
 //! server. Of several addresses one that swallows packets costs a quarter of a second, once: happy eyeballs, see
-//! [`revtun_core::happy_eyeballs`].
+//! [`revtun_core::happy_eyeballs`]. TLS, if the service has it, is done within the same time.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -20,6 +20,8 @@ use revtun_core::outage::{self, Outage};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use super::service::{ServiceEndpoint, ServiceTls};
+use super::service_stream::ServiceStream;
 use crate::host_port::HostPort;
 use crate::world::World;
 
@@ -27,16 +29,37 @@ use crate::world::World;
 /// server that is dead.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens connections to one service. Clones share what they know of its addresses.
+/// Opens connections to one endpoint of a service. Clones share what they know of its addresses.
 #[derive(Clone, Debug)]
 pub(super) struct Connector<W>(Arc<Inner<W>>);
 
 #[derive(Debug)]
 struct Inner<W> {
     world: W,
-    service: HostPort,
+    service: ServiceEndpoint,
+    tls: Option<ServiceTls>,
     timeout: Duration,
     known: watch::Sender<Known>,
+}
+
+/// The versions of HTTP to be offered in TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    Http1,
+    Http2,
+    Both,
+}
+
+impl Offer {
+    /// The names of the protocols (RFC 7301, RFC 9113 §3.2).
+    fn alpn(self) -> Vec<Vec<u8>> {
+        let names: &[&[u8]] = match self {
+            Self::Http1 => &[b"http/1.1"],
+            Self::Http2 => &[b"h2"],
+            Self::Both => &[b"h2", b"http/1.1"],
+        };
+        names.iter().map(|name| name.to_vec()).collect()
+    }
 }
 
 /// What is known of the addresses of the service.
@@ -52,37 +75,61 @@ struct Known {
 
 impl<W: World> Connector<W> {
     /// Begins to resolve `service`, if it is a name, in a task of `world`.
-    pub(super) fn new(world: &W, service: HostPort, config: &Config) -> Self {
-        let literal = service.literal();
+    pub(super) fn new(world: &W, service: ServiceEndpoint, tls: Option<ServiceTls>, config: &Config) -> Self {
+        let literal = service.host_port().and_then(HostPort::literal);
+        let is_name = literal.is_none() && service.host_port().is_some();
         let known = Known { addresses: literal.into_iter().collect(), ..Known::default() };
         let inner = Arc::new(Inner {
             world: world.clone(),
             service,
+            tls,
             timeout: config.service_connect_timeout,
             known: watch::Sender::new(known),
         });
-        if literal.is_none() {
+        if is_name {
             world.spawn(keep_resolving(world.clone(), Arc::downgrade(&inner), ResolveSchedule::new(config)));
         }
         Self(inner)
     }
 
+    /// The endpoint.
+    pub(super) fn service(&self) -> &ServiceEndpoint {
+        &self.0.service
+    }
+
     /// A new connection; an error if there is none within the timeout.
-    pub(super) async fn connect(&self) -> io::Result<W::Stream> {
-        let addresses = self.addresses().await?;
+    pub(super) async fn connect(&self, offer: Offer) -> io::Result<ServiceStream<W>> {
+        let addresses = match &self.0.service {
+            ServiceEndpoint::Tcp(_) => self.addresses().await?,
+            ServiceEndpoint::Unix(_) => Vec::new(),
+        };
         let deadline = self.0.world.now().after(self.0.timeout);
         tokio::select! {
             biased;
-            connected = connect_to_any(&self.0.world, addresses) => {
-                let (stream, address) = connected?;
-                // Nobody waits for this.
-                self.0.known.send_if_modified(|known| {
-                    known.last = Some(address);
-                    false
-                });
-                Ok(stream)
-            }
+            connected = self.open(addresses, offer) => connected,
             () = self.0.world.sleep_until(deadline) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    async fn open(&self, addresses: Vec<SocketAddr>, offer: Offer) -> io::Result<ServiceStream<W>> {
+        let endpoint = match &self.0.service {
+            ServiceEndpoint::Unix(path) => {
+                return self.0.world.connect_local(path).await.map(ServiceStream::Local);
+            }
+            ServiceEndpoint::Tcp(endpoint) => endpoint,
+        };
+        let (stream, address) = connect_to_any(&self.0.world, addresses).await?;
+        // Nobody waits for this.
+        self.0.known.send_if_modified(|known| {
+            known.last = Some(address);
+            false
+        });
+        match &self.0.tls {
+            None => Ok(ServiceStream::Tcp(stream)),
+            Some(tls) => {
+                let stream = tls.connect(stream, &endpoint.host, offer.alpn()).await?;
+                Ok(ServiceStream::Tls(Box::new(stream)))
+            }
         }
     }
 
@@ -109,7 +156,8 @@ impl<W: World> Connector<W> {
 /// Resolves the name of the service, for as long as somebody connects to it.
 async fn keep_resolving<W: World>(world: W, service: Weak<Inner<W>>, mut schedule: ResolveSchedule) {
     while let Some(inner) = service.upgrade() {
-        let answer = inner.service.resolve(&world, true).await;
+        let Some(name) = inner.service.host_port() else { return };
+        let answer = name.resolve(&world, true).await;
         let next = match &answer {
             Ok(_) => schedule.resolved(world.now()),
             Err(_) => schedule.failed(world.env()),

@@ -1,8 +1,11 @@
-//! Forwards requests from tunnels to the local service.
+//! Forwards requests from tunnels to local services.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
@@ -12,48 +15,103 @@ use http_body_util::{Either, Full};
 use hyper::body::Body;
 use hyper::ext::on_informational;
 use hyper::service::Service;
+use revtun_core::balance::MAX_ENDPOINTS;
 use revtun_core::initiator::Config;
-use tracing::debug;
+use revtun_core::route::{Rule, Table, TableError};
 
-use super::connector::Connector;
-use super::pool::{Pool, UpstreamError, UpstreamResponseBody};
-use crate::error::with_sources;
+use super::balance::{ServiceInfo, Upstream};
+use super::body::ServiceBody;
+use super::error::Reply;
+use super::route::{RequestHead, Rewrite, RouteConfig, RouteTimeouts};
+use super::service::ServiceConfig;
+use super::timeouts::Deadlines;
 use crate::host_port::HostPort;
 use crate::http::{
-    HeaderSummary, RequestBody, expects_continue, is_only_chunked, join_cookies, local_reply, single_length,
-    strip_hop_by_hop,
+    HeaderSummary, REASON, RequestBody, expects_continue, is_grpc, is_only_chunked, join_cookies, local_reply,
+    single_length, strip_hop_by_hop,
 };
 use crate::world::World;
 
 /// The body of a forwarded response, or of a local reply.
-pub type ForwardBody<W> = Either<UpstreamResponseBody<W>, Full<Bytes>>;
+pub type ForwardBody<W> = Either<ServiceBody<W>, Full<Bytes>>;
 
-/// Forwards to one local service over HTTP/1.1, with a pool of keep-alive connections.
+/// Forwards to local services, each with connections that are kept: over HTTP/1.1, or over HTTP/2 to those that speak it.
 ///
-/// Bodies stream both ways with backpressure. Trailers are forwarded too; those of a request only if `trailer` announces them,
-/// since HTTP/1.1 has no other way. The service gets the caller's `host`. A request is retried if the service was closing
+/// Bodies stream both ways with backpressure. Trailers are forwarded too; those of a request to a service of HTTP/1.1 only if
+/// `trailer` announces them, since there is no other way. The service gets the caller's `host`, unless its route says otherwise. A
+/// request is retried if the service was closing
 /// the connection and nothing of it was sent; and once, on a new connection, if it is idempotent, has no body, and a connection
-/// that had carried others ended without an answer to it. If the service cannot be reached, or closes the connection before it responds,
-/// there is a local reply: 502 with `x-revtun-reason`; a CONNECT gets 501.
-pub struct Forward<W: World> {
-    pool: Pool<W>,
-    /// The `host` of a request without one.
-    host: HeaderValue,
+/// that had carried others ended without an answer to it. If no route matches, the service cannot be reached, or closes the
+/// connection before it responds, there is a local reply with `x-revtun-reason`, to calls of gRPC as a status of gRPC;
+/// a CONNECT gets 501.
+pub struct Forward<W: World>(Arc<Inner<W>>);
+
+struct Inner<W: World> {
+    world: W,
+    /// The rule at each place is that of the route at the same place.
+    table: Table,
+    routes: Box<[Route<W>]>,
+    services: Box<[Arc<Upstream<W>>]>,
+}
+
+/// One route.
+struct Route<W: World> {
+    service: Arc<Upstream<W>>,
+    rewrite: Rewrite,
+    timeouts: RouteTimeouts,
 }
 
 impl<W: World> Forward<W> {
-    /// Forwards to `service`. If it is a name, a task of `world` resolves it every `config.resolve_interval`.
+    /// Forwards everything to `service`, over HTTP/1.1. If it is a name, a task of `world` resolves it every
+    /// `config.resolve_interval`.
     ///
     /// # Errors
     /// If `service` is neither a name nor an address.
-    pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, http::Error> {
-        let host = HeaderValue::try_from(service.to_string())?;
-        let connector = Connector::new(world, service, config);
-        Ok(Self { pool: Pool::new(world, connector, config.service_idle), host })
+    pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, ForwardError> {
+        let name = service.to_string();
+        let service = ServiceConfig::new(name.clone(), vec![service.into()]);
+        Self::with_routes(world, &[service], vec![RouteConfig::new(Rule::any(), name)], config)
     }
 
-    /// Makes a request one of HTTP/1.1 to the local service, where it stays: it has some hundred bytes.
-    fn prepare(&self, request: &mut Request<RequestBody>) {
+    /// Forwards each request to the service of its route.
+    ///
+    /// # Errors
+    /// If a route names an unknown service, a service has no endpoint or too many of them, or the rules are too many.
+    pub fn with_routes(
+        world: &W,
+        services: &[ServiceConfig],
+        routes: Vec<RouteConfig>,
+        config: &Config,
+    ) -> Result<Self, ForwardError> {
+        let of = |service: &ServiceConfig| match service.endpoints.len() {
+            1..=MAX_ENDPOINTS => Upstream::new(world, service, config).map(Arc::new).map_err(ForwardError::Host),
+            _ => Err(ForwardError::Endpoints { service: service.name.clone() }),
+        };
+        let services = services.iter().map(of).collect::<Result<Box<[_]>, _>>()?;
+        let rules = routes.iter().map(|route| route.rule.clone()).collect();
+        let route = |RouteConfig { service, rewrite, timeouts, .. }: RouteConfig| {
+            let found = services.iter().find(|known| known.name == service).map(Arc::clone);
+            let service = found.ok_or(ForwardError::UnknownService { service })?;
+            Ok(Route { service, rewrite, timeouts })
+        };
+        let routes = routes.into_iter().map(route).collect::<Result<Box<[_]>, _>>()?;
+        let table = Table::new(rules).map_err(ForwardError::Rules)?;
+        Ok(Self(Arc::new(Inner { world: world.clone(), table, routes, services })))
+    }
+
+    /// Every service, and whether its endpoints are up.
+    #[must_use]
+    pub fn services(&self) -> Vec<ServiceInfo> {
+        self.0.services.iter().map(|service| service.info()).collect()
+    }
+
+    /// The route of a request, whatever its body is.
+    fn route<B>(&self, request: &Request<B>) -> Option<&Route<W>> {
+        self.0.table.find(&RequestHead(request)).map(|place| &self.0.routes[place])
+    }
+
+    /// Makes a request one of HTTP/1.1 to the service of its route, where it stays: it has some hundred bytes.
+    fn prepare(route: &Route<W>, request: &mut Request<RequestBody>) {
         let has_body = !request.body().is_end_stream();
         let summary = HeaderSummary::of(request.headers());
         let uri = std::mem::take(request.uri_mut()).into_parts();
@@ -66,7 +124,7 @@ impl<W: World> Forward<W> {
         if let Some(host) = authority {
             headers.insert(HOST, host);
         } else {
-            headers.entry(HOST).or_insert_with(|| self.host.clone());
+            headers.entry(HOST).or_insert_with(|| route.service.host.clone());
         }
         if summary.has_cookie {
             join_cookies(headers);
@@ -78,12 +136,13 @@ impl<W: World> Forward<W> {
         }
         *request.uri_mut() = uri.path_and_query.unwrap_or(PathAndQuery::from_static("/")).into();
         *request.version_mut() = Version::HTTP_11;
+        route.rewrite.apply(request, &route.service.host);
     }
 }
 
 impl<W: World> Clone for Forward<W> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), host: self.host.clone() }
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -97,22 +156,35 @@ impl<W: World> Service<Request<RequestBody>> for Forward<W> {
             let reply = local_reply(StatusCode::NOT_IMPLEMENTED, "connect-unsupported", "CONNECT is not supported.\n");
             return Box::pin(ready(Ok(reply.map(Either::Right))));
         }
-        self.prepare(&mut request);
+        let is_grpc = is_grpc(request.method(), request.headers());
+        let Some(route) = self.route(&request) else {
+            return Box::pin(ready(Ok(NO_ROUTE.response(is_grpc).map(Either::Right))));
+        };
+        request.body().set_idle_timeout(route.timeouts.idle);
+        let deadlines = Deadlines::of(&self.0.world, route.timeouts, is_grpc, request.headers());
+        Self::prepare(route, &mut request);
         pass_on_interim(&mut request);
-        let pool = self.pool.clone();
+        let (world, service) = (self.0.world.clone(), Arc::clone(&route.service));
         Box::pin(async move {
-            Ok(match pool.send(request).await {
+            let responded = match deadlines {
+                None => service.send(request).await,
+                Some(deadlines) => deadlines.apply(&world, service.send(request)).await,
+            };
+            let reply = match responded {
                 Ok(mut response) => match check_response(&mut response) {
-                    Ok(()) => response.map(Either::Left),
-                    Err(BadResponse { reason, text }) => {
-                        local_reply(StatusCode::BAD_GATEWAY, reason, text).map(Either::Right)
-                    }
+                    Ok(()) => return Ok(response.map(Either::Left)),
+                    Err(BadResponse { reason, text }) => Reply::new(StatusCode::BAD_GATEWAY, reason, text),
                 },
-                Err(error) => reply_to_error(&error).map(Either::Right),
-            })
+                Err(error) => error.reply(&service.name),
+            };
+            Ok(reply.response(is_grpc).map(Either::Right))
         })
     }
 }
+
+/// What a caller is told whose request no route matches.
+const NO_ROUTE: Reply =
+    Reply::new(StatusCode::NOT_FOUND, "no-route", "no route of the initiator matches the request\n");
 
 /// Passes on the interim responses of the service, and has it say when a body is sent whose client expects 100 Continue.
 fn pass_on_interim(request: &mut Request<RequestBody>) {
@@ -160,27 +232,49 @@ fn check_response<B>(response: &mut Response<B>) -> Result<(), BadResponse> {
     if summary.has_hop_by_hop {
         strip_hop_by_hop(headers);
     }
+    // Callers know by it that the service did not answer.
+    headers.remove(REASON);
     Ok(())
 }
 
-fn reply_to_error(error: &UpstreamError) -> Response<Full<Bytes>> {
-    match error {
-        UpstreamError::Connect(error) => {
-            debug!(%error, "the local service cannot be reached");
-            local_reply(StatusCode::BAD_GATEWAY, "service-unreachable", "the local service cannot be reached\n")
-        }
-        UpstreamError::Proxy(error) => {
-            debug!(error = with_sources(error), "no response from the local service");
-            // A user error means that the request's body failed, not the service.
-            if error.is_user() {
-                local_reply(StatusCode::BAD_GATEWAY, "request-lost", "the request was not complete\n")
-            } else {
-                local_reply(
-                    StatusCode::BAD_GATEWAY,
-                    "service-lost",
-                    "the local service closed the connection before it responded\n",
-                )
+/// Why there is no [`Forward`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ForwardError {
+    /// A service's endpoint is neither a name nor an address.
+    Host(http::Error),
+    /// A service has no endpoint, or more than [`MAX_ENDPOINTS`].
+    Endpoints {
+        /// Its name.
+        service: String,
+    },
+    /// A route leads to a service that is not there.
+    UnknownService {
+        /// Its name.
+        service: String,
+    },
+    /// The rules of the routes are too many.
+    Rules(TableError),
+}
+
+impl fmt::Display for ForwardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(_) => f.write_str("the host of a service is no host"),
+            Self::Endpoints { service } => {
+                write!(f, "the service {service:?} has not between 1 and {MAX_ENDPOINTS} endpoints")
             }
+            Self::UnknownService { service } => write!(f, "a route leads to the unknown service {service:?}"),
+            Self::Rules(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ForwardError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Host(error) => Some(error),
+            Self::Rules(_) | Self::Endpoints { .. } | Self::UnknownService { .. } => None,
         }
     }
 }

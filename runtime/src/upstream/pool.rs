@@ -1,6 +1,6 @@
-//! A pool of connections to the local service.
+//! A pool of connections to one endpoint of a service.
 //!
-//! It is for one service and HTTP/1.1 only: hyper-util's client, which has many and HTTP/2 too, spends on every request a
+//! It is for one endpoint and HTTP/1.1 only: hyper-util's client, which has many and HTTP/2 too, spends on every request a
 //! look-up by name, a race between the pool and a dial that is never made, and a task that waits for the connection to be
 //! ready again. Here a connection does not even have a task of its own: that of the request drives it.
 
@@ -20,7 +20,9 @@ use revtun_core::upstream::{IdlePool, Unanswered};
 use tokio::sync::Notify;
 
 use super::connection::PooledConnection;
-use super::connector::Connector;
+use super::connector::{Connector, Offer};
+use super::error::UpstreamError;
+use super::service_stream::ServiceStream;
 use crate::http::RequestBody;
 use crate::http::limits::STREAMS;
 use crate::sync::{Mutex, MutexGuard};
@@ -29,16 +31,9 @@ use crate::world::World;
 /// The most idle connections: as many as one tunnel can have in use.
 const MAX_IDLE: usize = STREAMS as usize;
 
-/// Why there is no response.
-#[derive(Debug)]
-pub(super) enum UpstreamError {
-    /// No connection to the service could be opened.
-    Connect(io::Error),
-    /// The connection, or the body of the request, failed before a response came.
-    Proxy(hyper::Error),
-}
+type Connection<W> = Box<PooledConnection<ServiceStream<W>>>;
 
-/// Sends requests to one service. Clones share the connections.
+/// Sends requests to one endpoint. Clones share the connections.
 pub(super) struct Pool<W: World>(Arc<Inner<W>>);
 
 struct Inner<W: World> {
@@ -47,7 +42,7 @@ struct Inner<W: World> {
     /// How long an idle connection is kept.
     idle_timeout: Duration,
     /// Locked for as long as it takes to take one or put one back.
-    idle: Mutex<IdlePool<Box<PooledConnection<W::Stream>>>>,
+    idle: Mutex<IdlePool<Connection<W>>>,
     /// Whether the reaper's task was spawned.
     has_reaper: AtomicBool,
     reaper: Arc<Reaper>,
@@ -75,22 +70,27 @@ impl<W: World> Pool<W> {
     }
 
     /// Sends a request. If the service was closing the connection, and nothing of the request was sent, it is retried on the
-    /// next one. If it was sent and the connection ended without an answer, it may be repeated on a new one.
+    /// next one. If it was sent and the connection ended without an answer, it may be repeated on a new one. It stays in its place
+    /// if no connection could be opened; `connected` is told when there is one.
     pub(super) async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        sent: &mut Option<Request<RequestBody>>,
+        connected: impl Fn(),
     ) -> Result<Response<UpstreamResponseBody<W>>, UpstreamError> {
+        let Some(request) = sent.as_ref() else { return Err(UpstreamError::Closing) };
         let has_body = !request.body().is_end_stream();
         let mut was_repeated = false;
         loop {
             let idle = if was_repeated { None } else { self.0.idle().take() };
             let was_reused = idle.is_some();
-            let unanswered =
-                Unanswered { is_idempotent: request.method().is_idempotent(), has_body, was_reused, was_repeated };
             let mut connection = match idle {
                 Some(idle) => idle,
                 None => self.connect().await?,
             };
+            connected();
+            let Some(request) = sent.take() else { return Err(UpstreamError::Closing) };
+            let unanswered =
+                Unanswered { is_idempotent: request.method().is_idempotent(), has_body, was_reused, was_repeated };
             if unanswered.is_repeated() {
                 connection.record_head();
             }
@@ -100,31 +100,37 @@ impl<W: World> Pool<W> {
             };
             let given_back = error.take_message();
             let error = error.into_error();
-            request = match given_back {
-                Some(request) if was_reused => request,
+            *sent = match given_back {
+                Some(request) if was_reused => Some(request),
                 None if unanswered.is_repeated() && has_ended(&error) => {
                     was_repeated = true;
-                    connection.into_request().ok_or(UpstreamError::Proxy(error))?
+                    Some(connection.into_request().ok_or(UpstreamError::Proxy(error))?)
                 }
                 Some(_) | None => return Err(UpstreamError::Proxy(error)),
             };
         }
     }
 
-    async fn connect(&self) -> Result<Box<PooledConnection<W::Stream>>, UpstreamError> {
+    async fn connect(&self) -> Result<Connection<W>, UpstreamError> {
+        let stream = self.0.connector.connect(Offer::Http1).await.map_err(UpstreamError::Connect)?;
+        self.handshake(stream).await
+    }
+
+    /// Adds a connection that was opened elsewhere.
+    pub(super) async fn add(&self, stream: ServiceStream<W>) -> Result<(), UpstreamError> {
+        let connection = self.handshake(stream).await?;
+        self.0.put(connection);
+        Ok(())
+    }
+
+    async fn handshake(&self, stream: ServiceStream<W>) -> Result<Connection<W>, UpstreamError> {
         if !self.0.has_reaper.swap(true, Ordering::Relaxed) {
             self.0.world.spawn(reap(Arc::downgrade(&self.0)));
         }
-        let stream = self.0.connector.connect().await.map_err(UpstreamError::Connect)?;
         PooledConnection::handshake(stream).await.map_err(UpstreamError::Proxy)
     }
 
-    fn response_body(
-        &self,
-        body: Incoming,
-        connection: Box<PooledConnection<W::Stream>>,
-        has_body: bool,
-    ) -> UpstreamResponseBody<W> {
+    fn response_body(&self, body: Incoming, connection: Connection<W>, has_body: bool) -> UpstreamResponseBody<W> {
         let connection = if has_body && !connection.is_ready() {
             // The request's body may not be sent yet, and has to go on while nobody reads the response.
             self.0.world.spawn(drive_until_ready(self.clone(), connection));
@@ -143,13 +149,13 @@ impl<W: World> Clone for Pool<W> {
 }
 
 impl<W: World> Inner<W> {
-    fn idle(&self) -> MutexGuard<'_, IdlePool<Box<PooledConnection<W::Stream>>>> {
+    fn idle(&self) -> MutexGuard<'_, IdlePool<Connection<W>>> {
         // Nothing that is done under the lock can panic halfway.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns a connection that is ready. If it was closed since it was last polled, the reaper finds out.
-    fn put(&self, connection: Box<PooledConnection<W::Stream>>) {
+    fn put(&self, connection: Connection<W>) {
         connection.set_waker(&self.waker);
         let displaced = self.idle().put(self.world.now(), connection);
         drop(displaced);
@@ -185,7 +191,7 @@ fn has_ended(error: &hyper::Error) -> bool {
 }
 
 /// Drives a connection until it is ready for the next request.
-async fn drive_until_ready<W: World>(pool: Pool<W>, mut connection: Box<PooledConnection<W::Stream>>) {
+async fn drive_until_ready<W: World>(pool: Pool<W>, mut connection: Connection<W>) {
     if connection.ready().await {
         pool.0.put(connection);
     }
@@ -206,11 +212,11 @@ async fn reap<W: World>(pool: Weak<Inner<W>>) {
 }
 
 /// The body of a response. Its connection returns to the pool if it is read to its end.
-pub struct UpstreamResponseBody<W: World> {
+pub(super) struct UpstreamResponseBody<W: World> {
     body: Incoming,
     complete: bool,
     /// None if another task drives it.
-    connection: Option<Box<PooledConnection<W::Stream>>>,
+    connection: Option<Connection<W>>,
     pool: Pool<W>,
 }
 

@@ -147,7 +147,7 @@ mod tests {
         let timer = Timer::new(&Tokio::begin());
         let begun = timer.now();
         let mut dropped = timer.sleep_until(begun + STEP);
-        poll_fn(|task| Poll::Ready(assert!(dropped.as_mut().poll(task).is_pending()))).await;
+        assert!(poll_fn(|task| Poll::Ready(dropped.as_mut().poll(task).is_pending())).await);
         drop(dropped);
         assert_eq!(timer.parked.len(), 1, "its alarm is kept");
         timer.sleep_until(begun + 3 * STEP).await;
@@ -160,7 +160,7 @@ mod tests {
         let timer = Timer::new(&Tokio::begin());
         let begun = timer.now();
         let mut dropped = timer.sleep_until(begun + Duration::from_secs(3600));
-        poll_fn(|task| Poll::Ready(assert!(dropped.as_mut().poll(task).is_pending()))).await;
+        assert!(poll_fn(|task| Poll::Ready(dropped.as_mut().poll(task).is_pending())).await);
         drop(dropped);
         timer.sleep_until(begun + STEP).await;
     }

@@ -3,12 +3,18 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use revtun_core::Instant;
 use socket2::{SockAddr, SockRef, Socket, TcpKeepalive};
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+#[cfg(unix)]
+use super::LocalStream;
 use super::World;
 use crate::journal::Journal;
 
@@ -71,6 +77,11 @@ impl World for Tokio {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    #[cfg(unix)]
+    async fn connect_local(&self, path: &Path) -> io::Result<Box<dyn LocalStream>> {
+        Ok(Box::new(UnixStream::connect(path).await?))
     }
 
     /// TCP's keep-alive, whose times are whole seconds.

@@ -43,8 +43,11 @@ impl Caller {
 
 impl<W: World> Caller<W> {
     pub(crate) async fn within(world: &W, service: HostPort, core: &Config) -> Self {
+        Self::forwarding(world, Forward::new(world, service, core).unwrap()).await
+    }
+
+    pub(crate) async fn forwarding(world: &W, forward: Forward<W>) -> Self {
         let responder = FakeResponder::listen().await;
-        let forward = Forward::new(world, service, core).unwrap();
         let initiator = start(world, config(1, &[responder.address()]), Run::begin(world), forward).await.unwrap();
         let io = TokioIo::new(responder.tunnel().await.stream);
         let (requests, connection) =

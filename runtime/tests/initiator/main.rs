@@ -13,6 +13,8 @@ mod lifecycle;
 mod listener;
 mod pings;
 mod pool;
+mod routes;
 mod scripted;
 mod service_name;
+mod services;
 mod start;

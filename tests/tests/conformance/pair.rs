@@ -80,7 +80,7 @@ impl Pair {
         let http1 = makers == Makers::EnvoyRevtunHttp1;
         let responder = match makers.responder() {
             Make::Envoy => Responder::envoy(Accepting { http1, ..Accepting::default() }).await?,
-            Make::Revtun => Responder::start(Make::Revtun).await?,
+            Make::Revtun => Responder::revtun(&["--tenant-isolation", "false", "--trusted-hops", "127.0.0.1"]).await,
         };
         let hosts = [responder.tunnel()];
         let count = if http1 { HTTP1_TUNNELS } else { 1 };

@@ -25,25 +25,23 @@ pub(crate) fn view(state: &BTreeMap<String, Value>) -> String {
         let name = node.elements();
         let displaced = process.of("displaced").elements().iter().map(|it| it.word().to_owned()).collect();
         let contended = process.of("contended").word() == "TRUE";
-        processes(name[1].word(), name[2].word(), process.of("current").word(), displaced, contended)
+        processes(&[name[1].word(), name[2].word(), name[3].word()], process.of("current").word(), displaced, contended)
     });
-    let queues = m.of("queue").map().iter().filter_map(|(target, queue)| {
-        let serving = m.of("serving").contains(target);
-        let queue: Vec<_> = queue.elements().iter().map(caller_of).collect();
-        let names = target.elements();
-        (serving || !queue.is_empty())
-            .then(|| queue_name(names[0].word(), names[1].word(), names[2].word(), queue, serving))
+    let waiting = m.of("waiting").elements().iter().map(caller_of).collect();
+    let serving = m.of("serving").elements().iter().map(|it| {
+        let names: Vec<_> = it.elements().iter().map(Value::word).collect();
+        target(&names)
     });
-    tell(tunnels.collect(), nodes.collect(), queues.collect(), m.of("drain").word())
+    tell(tunnels.collect(), nodes.collect(), waiting, serving.collect(), m.of("drain").word())
 }
 
 fn caller_of(caller: &Value) -> String {
     let word = |field| caller.of(field).word();
-    format!("{}:{}:{}:{}", word("tenant"), word("kind"), word("name"), word("nr"))
+    format!("{}:{}:{}:{}:{}", word("tenant"), word("kind"), word("node"), word("cluster"), word("nr"))
 }
 
-pub(super) fn caller_name((tenant, kind, name, nr): Caller) -> String {
-    format!("{tenant}:{kind}:{name}:{nr}")
+pub(super) fn caller_name((tenant, kind, node, cluster, nr): Caller) -> String {
+    format!("{tenant}:{kind}:{node}:{cluster}:{nr}")
 }
 
 pub(super) fn process(instance: Option<Instance>) -> String {
@@ -59,30 +57,29 @@ pub(super) fn tunnel(stage: &str, peer: &str, listed: bool, mut carried: Vec<Str
     format!("{stage}{peer}{} {}", if listed { " listed" } else { "" }, carried.join("+"))
 }
 
-pub(super) fn processes(
-    tenant: &str,
-    node: &str,
-    current: &str,
-    mut displaced: Vec<String>,
-    contended: bool,
-) -> String {
+/// The processes of a node by tenant, name and cluster.
+pub(super) fn processes(node: &[&str], current: &str, mut displaced: Vec<String>, contended: bool) -> String {
     displaced.sort();
     let contended = if contended { " contended" } else { "" };
-    format!("{tenant}/{node}={current} after {}{contended}", displaced.join("+"))
+    let node = node.join("/");
+    format!("{node}={current} after {}{contended}", displaced.join("+"))
 }
 
-pub(super) fn queue_name(kind: &str, tenant: &str, name: &str, queue: Vec<String>, serving: bool) -> String {
-    format!("{kind} {tenant}/{name}: {}{}", queue.join(" "), if serving { " serving" } else { "" })
+/// What callers wait for: its kind, tenant, node and cluster.
+pub(super) fn target(names: &[&str]) -> String {
+    names.join("/")
 }
 
 pub(super) fn tell(
     mut tunnels: Vec<String>,
     mut processes: Vec<String>,
-    mut queues: Vec<String>,
+    waiting: Vec<String>,
+    mut serving: Vec<String>,
     drain: &str,
 ) -> String {
     tunnels.sort();
     processes.sort();
-    queues.sort();
-    format!("{} | {} | {} | drain {drain}", tunnels.join(", "), processes.join(", "), queues.join(", "))
+    serving.sort();
+    let (waiting, serving) = (waiting.join(" "), serving.join(" "));
+    format!("{} | {} | {waiting} | {serving} | drain {drain}", tunnels.join(", "), processes.join(", "))
 }

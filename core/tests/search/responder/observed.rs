@@ -68,7 +68,7 @@ impl Observed {
             let of = |same: fn(Identity<'_>, Identity<'_>) -> bool| {
                 members().filter(move |it| it.who.zip(tunnel.who).is_some_and(|(a, b)| same(a, b)))
             };
-            let node = of(|a, b| a.tenant == b.tenant && a.node == b.node).filter(|it| it.stage != Stage::Draining);
+            let node = of(|a, b| a == b).filter(|it| it.stage != Stage::Draining);
             assert!(node.count() <= config.max_tunnels_per_node as usize, "NodeCap");
             assert!(
                 of(|a, b| a.tenant == b.tenant).count() <= config.of_tenant(config.max_tunnels_per_tenant) as usize,
@@ -82,24 +82,31 @@ impl Observed {
         let room = |target: &Target<'static>| {
             members().any(|it| {
                 let can = it.stage == Stage::Idle || (it.stage == Stage::InUse && it.streams < config.max_streams);
-                can && self.is_for(target, it)
+                can && self.is_for(target, it, config)
             })
         };
-        assert!(about_to_act || !self.waiting.iter().any(room), "NobodyWaitsBesideRoom");
+        let acts = |target: &Target<'static>| room(target) || self.is_ambiguous(target, config);
+        assert!(about_to_act || !self.waiting.iter().any(acts), "NobodyWaitsBesideRoom");
     }
 
-    /// Whether a request for `target` may be carried by `tunnel`, or by another one of its node.
-    fn is_for(&self, target: &Target<'static>, tunnel: &Tunnel) -> bool {
+    /// Whether a request for `target` may be carried by `tunnel`.
+    fn is_for(&self, target: &Target<'static>, tunnel: &Tunnel, config: &Config) -> bool {
         let who = tunnel.who.expect("only accepted tunnels carry requests");
         target.tenant == Some(who.tenant)
             && match target.name {
-                TargetName::Node(node) => who.node == node,
-                TargetName::Cluster(cluster) => self
-                    .tunnels
-                    .iter()
-                    .filter_map(|it| it.who)
-                    .any(|other| (other.tenant, other.node, other.cluster) == (who.tenant, who.node, cluster)),
+                TargetName::Node(node) => who.node == node && !self.is_ambiguous(target, config),
+                TargetName::Member { node, cluster } => (who.node, who.cluster) == (node, cluster),
+                TargetName::Cluster(cluster) => who.cluster == cluster,
             }
+    }
+
+    /// Whether the target is a node without its cluster, and tunnels that stay have that name in several clusters.
+    fn is_ambiguous(&self, target: &Target<'static>, config: &Config) -> bool {
+        let TargetName::Node(node) = target.name else { return false };
+        let staying = self.tunnels.iter().filter(|it| it.stage != Stage::Draining).filter_map(|it| it.who);
+        let mut clusters = staying.filter(|who| Some(who.tenant) == target.tenant && who.node == node);
+        let first = clusters.next();
+        config.refuse_ambiguous_node && clusters.any(|who| first.is_some_and(|first| first.cluster != who.cluster))
     }
 
     pub(super) fn is_pinged(&self, id: TunnelId) -> bool {
@@ -120,10 +127,12 @@ impl Observed {
             Event::Cancelled { stream } => _ = self.waiting.remove(place_of(stream)),
             Event::GoawayReceived { tunnel } => self.depart(|it| it.id == tunnel && it.streams > 0),
             Event::DrainRequested {
-                scope: DrainScope::Target(Target { tenant, name: TargetName::Node(node) }),
+                scope: DrainScope::Target(Target { tenant, name: TargetName::Member { node, cluster } }),
                 ..
             } => {
-                self.depart(|it| it.who.is_some_and(|who| Some(who.tenant) == tenant && who.node == node));
+                let meant =
+                    |who: Identity<'_>| Some(who.tenant) == tenant && (who.node, who.cluster) == (node, cluster);
+                self.depart(|it| it.who.is_some_and(meant));
             }
             Event::DrainRequested { scope, .. } => {
                 assert_eq!(scope, DrainScope::All);
@@ -209,13 +218,18 @@ impl Observed {
     /// live, too.
     fn haunted(&mut self, tunnel: TunnelId, process: Instance, machine: &Responder) {
         let Some(node) = self.at(tunnel).who else { return };
-        let same_node = |who: Identity<'_>| (who.tenant, who.node) == (node.tenant, node.node);
+        let same_node = |who: Identity<'_>| who == node;
         let is_older = |it: &Tunnel| {
             it.who.is_some_and(same_node)
                 && it.process.is_some_and(|other| other != process)
                 && it.stage != Stage::Draining
         };
         let older: Vec<_> = self.tunnels.iter().filter(|it| is_older(it)).map(|it| it.id).collect();
+        let is_touched = |it: &Tunnel| it.who.is_some_and(|who| !same_node(who)) && it.stage != Stage::Draining;
+        for other in self.tunnels.iter().filter(|it| is_touched(it)) {
+            let view = machine.tunnels().find(|view| view.tunnel == other.id);
+            assert!(view.is_some_and(|view| view.stage == other.stage), "ClusterIsolation: others stay as they are");
+        }
         let leaves = |id| machine.tunnels().any(|view| view.tunnel == id && view.stage == Stage::Draining);
         let leaving = older.iter().filter(|id| leaves(**id)).count();
         assert!(leaving == 0 || leaving == older.len(), "SupersededGetNoWork");
@@ -231,7 +245,7 @@ impl Observed {
             let can = |it: &Tunnel| {
                 let listed = matches!(it.stage, Stage::Idle | Stage::InUse)
                     || (it.stage == Stage::Settling && it.process.is_some());
-                listed && it.streams < config.max_streams && self.is_for(target, it)
+                listed && it.streams < config.max_streams && self.is_for(target, it, config)
             };
             let least = one.streams.min(other.streams);
             assert!(!(can(one) && can(other)) || chosen.streams == least, "the lesser of two takes the request");
@@ -241,10 +255,10 @@ impl Observed {
     fn assigned(&mut self, event: Event<'static>, stream: StreamId, id: TunnelId, config: &Config) {
         let target = if let Event::Opened { target, .. } = event { target } else { self.waiting[place_of(stream)] };
         let before = if event == Event::Tick { place_of(stream) } else { self.waiting.len() };
-        assert!(!self.waiting[..before].contains(&target), "nobody is overtaken");
         assert!(!self.draining || event == Event::Tick, "a draining responder takes nobody on");
         let tunnel = *self.at(id);
-        assert!(self.is_for(&target, &tunnel), "TenantIsolation");
+        assert!(self.is_for(&target, &tunnel, config), "TenantIsolation and ClusterIsolation");
+        assert!(!self.waiting[..before].iter().any(|older| self.is_for(older, &tunnel, config)), "OldestFirst");
         assert!(matches!(tunnel.stage, Stage::Settling | Stage::Idle | Stage::InUse), "RegisteredIsHandshaken");
         assert!(tunnel.streams < config.max_streams, "StreamsFit");
         self.is_the_lesser(&target, &tunnel, config);

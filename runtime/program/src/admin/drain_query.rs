@@ -9,13 +9,13 @@ use crate::config::duration;
 
 /// What to drain. Nothing but a grace means everything, and then the process ends when it is done.
 ///
-/// Parameters: `tenant`, `node` or `cluster` or `tunnel`, and `grace` (a duration such as `30s`); each at most once,
+/// Parameters: `tenant`, `node` and `cluster` (both name one node) or `tunnel`, and `grace` (a duration such as `30s`); each at most once,
 /// percent-encoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DrainQuery {
     /// Only what belongs to this tenant.
     pub tenant: Option<String>,
-    /// Only this node.
+    /// Only this node, of whatever cluster if none is named.
     pub node: Option<String>,
     /// Only this cluster.
     pub cluster: Option<String>,
@@ -37,12 +37,9 @@ impl DrainQuery {
             let value = decode(value).ok_or_else(|| format!("{key} is not percent-encoded UTF-8"))?;
             parsed.set(key, value)?;
         }
-        let places = [parsed.node.is_some(), parsed.cluster.is_some(), parsed.tunnel.is_some()];
-        if places.into_iter().filter(|given| *given).count() > 1 {
-            return Err("node, cluster and tunnel are mutually exclusive; give only one of them".to_owned());
-        }
-        if parsed.tunnel.is_some() && parsed.tenant.is_some() {
-            return Err("a tunnel is named by its id alone; omit tenant".to_owned());
+        let Self { tenant, node, cluster, tunnel, grace: _ } = &parsed;
+        if tunnel.is_some() && (tenant.is_some() || node.is_some() || cluster.is_some()) {
+            return Err("a tunnel is named by its id alone; omit tenant, node and cluster".to_owned());
         }
         Ok(parsed)
     }
@@ -129,6 +126,8 @@ mod tests {
         };
         assert_eq!(node, expected);
         assert!(!node.is_everything());
+        let member = DrainQuery::parse("node=n&cluster=c").unwrap();
+        assert_eq!((member.node.as_deref(), member.cluster.as_deref()), (Some("n"), Some("c")));
         assert_eq!(DrainQuery::parse("tunnel=7.3").unwrap().tunnel, Some(TunnelId::new(7, 3)));
     }
 
@@ -138,8 +137,9 @@ mod tests {
             ("nodes=a", "\"nodes\" is not a parameter"),
             ("node", "node is empty"),
             ("node=a&node=b", "node is given twice"),
-            ("node=a&cluster=b", "mutually exclusive"),
-            ("tenant=a&tunnel=1.0", "omit tenant"),
+            ("node=a&tunnel=1.0", "omit tenant, node and cluster"),
+            ("cluster=a&tunnel=1.0", "omit tenant, node and cluster"),
+            ("tenant=a&tunnel=1.0", "omit tenant, node and cluster"),
             ("tunnel=1", "tunnel is an id"),
             ("grace=5", "has no unit"),
             ("node=%zz", "not percent-encoded"),

@@ -90,7 +90,14 @@ fn scope(query: &DrainQuery) -> Result<(DrainScope<'_>, String), String> {
     }
     let of_tenant = tenant.map_or(String::new(), |tenant| format!(" of tenant {tenant}"));
     let (name, what) = match (query.node.as_deref(), query.cluster.as_deref(), tenant) {
-        (Some(node), _, _) => (TargetName::Node(NodeId::new(node).expect(CHECKED)), format!("node {node}{of_tenant}")),
+        (Some(node), None, _) => {
+            (TargetName::Node(NodeId::new(node).expect(CHECKED)), format!("node {node}{of_tenant}"))
+        }
+        (Some(node), Some(cluster), _) => {
+            let what = format!("node {node} of cluster {cluster}{of_tenant}");
+            let (node, cluster) = (NodeId::new(node).expect(CHECKED), ClusterId::new(cluster).expect(CHECKED));
+            (TargetName::Member { node, cluster }, what)
+        }
         (None, Some(cluster), _) => {
             (TargetName::Cluster(ClusterId::new(cluster).expect(CHECKED)), format!("cluster {cluster}{of_tenant}"))
         }

@@ -15,6 +15,8 @@ pub(super) const MIN_HEAD_BYTES: u32 = 1024;
 pub(super) const MAX_HEAD_BYTES: u32 = 1024 * 1024;
 /// The least headers that can be asked for: those of a handshake, and some that proxies add.
 pub(super) const MIN_HEADERS: u32 = 16;
+/// The most headers of a request that can be asked for: the library that holds them takes some 24 000.
+pub(super) const MAX_HEADERS_COUNT: u32 = 10_000;
 /// The most streams reset at once that can be asked for.
 pub(super) const MAX_RESETS: u32 = 10_000;
 /// How long requests may go on after SIGTERM, unless an operator says otherwise.

@@ -2,6 +2,7 @@
 
 use revtun_core::handshake::HeaderNames;
 use revtun_core::hosts::LookupFamily;
+use revtun_core::network::Networks;
 
 use super::diagnostic::ConfigError;
 
@@ -32,6 +33,15 @@ pub(super) fn parse_hosts(text: &str) -> Result<Vec<String>, ConfigError> {
             .ok_or_else(|| ConfigError::new(format!("{name:?} is not the name of a host"), remedy))
     };
     text.split(',').map(name).collect()
+}
+
+pub(super) fn parse_networks(text: &str) -> Result<Networks, ConfigError> {
+    Networks::parse(text).map_err(|error| {
+        ConfigError::new(
+            error.to_string(),
+            "write addresses and networks such as 10.0.0.0/8,2001:db8::1, with commas between them",
+        )
+    })
 }
 
 pub(super) fn parse_lookup_family(text: &str) -> Result<LookupFamily, ConfigError> {

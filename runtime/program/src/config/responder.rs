@@ -40,6 +40,8 @@ pub struct ResponderSettings {
     pub allow_plaintext: bool,
     /// Whether callers who do not prove who they are may come from other machines.
     pub allow_unauthenticated_egress: bool,
+    /// Whether callers may reach the nodes of every tenant although initiators prove which tenant they are of.
+    pub allow_mixed_tenants: bool,
     /// Everything else that is not about the process. Its TLS is made of the files above.
     pub responder: ResponderConfig,
 }
@@ -57,6 +59,7 @@ impl Default for ResponderSettings {
             deny_list: None,
             allow_plaintext: false,
             allow_unauthenticated_egress: false,
+            allow_mixed_tenants: false,
             responder: ResponderConfig::at(loopback(15443), loopback(15080)),
         }
     }
@@ -99,6 +102,7 @@ impl ResponderSettings {
         diagnostics.extend(tunnel.err().map(|error| diagnostic("responder.tls", error)));
         diagnostics.extend(self.egress_tls.egress().err().map(|error| diagnostic("responder.egress_tls", error)));
         diagnostics.extend(self.open_egress());
+        diagnostics.extend(self.mixed_tenants(proven));
         diagnostics.extend(check_admin(
             "responder.admin_listen",
             self.process.admin_listen,
@@ -120,6 +124,16 @@ impl ResponderSettings {
             let what = format!("{at} can be reached from other machines, and callers are not authenticated");
             let remedy = "listen on 127.0.0.1, require client certificates by client_ca in [responder.egress_tls], or give --allow-unauthenticated-egress if something else authenticates callers";
             Diagnostic::new(Origin::Absent, "responder.egress_listen", ConfigError::new(what, remedy))
+        })
+    }
+
+    /// Who proves a tenant expects to be kept apart from the others. `by_token`: tokens prove it.
+    fn mixed_tenants(&self, by_token: bool) -> Option<Diagnostic> {
+        let proven = by_token || self.tls.tenant_san.is_some();
+        (proven && !self.responder.core.tenant_isolation && !self.allow_mixed_tenants).then(|| {
+            let what = "initiators prove their tenants, and callers could reach the nodes of any of them";
+            let remedy = "leave tenant_isolation on, or give --allow-mixed-tenants if all tenants are yours";
+            Diagnostic::new(Origin::Absent, "responder.tenant_isolation", ConfigError::new(what, remedy))
         })
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::respond::respond;
 use crate::error::with_sources;
-use crate::http::limits::{HEADERS, READ_BUFFER};
+use crate::http::limits::READ_BUFFER;
 use crate::http::{Activity, RequestBody, StreamIdle};
 use crate::initiator::command::TunnelCommand;
 use crate::initiator::service::TunnelService;
@@ -37,7 +37,7 @@ pub(super) async fn serve<W: World, S: TunnelService>(
     let mut server = Builder::new();
     // The time between two requests on a tunnel is not limited.
     server.timer(Timer::new(&context.world)).auto_date_header(false).header_read_timeout(None);
-    server.max_headers(HEADERS).max_buf_size(READ_BUFFER);
+    server.max_headers(context.http.headers as usize).max_buf_size(READ_BUFFER);
     let connection = server.serve_connection(io, service);
     let mut connection = pin!(context.idle_timeout().apply(Arc::clone(&activity), connection));
     if draining {

@@ -3,10 +3,10 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use http::HeaderValue;
 use revtun_core::responder::retry::LAST_REQUEST_GRACE;
 use tokio::sync::watch;
 
+use super::origin::Origin;
 use crate::connections::ConnectionPlace;
 use crate::prefixed_io::PrefixedIo;
 use crate::responder::context::{Context, Phase};
@@ -19,8 +19,7 @@ pub(super) type DownstreamIo<W> = PrefixedIo<MaybeTlsStream<<W as World>::Stream
 /// What all requests of a connection share.
 pub(super) struct Caller<W: World> {
     pub(super) context: Arc<Context<W>>,
-    /// Its address, as in `x-forwarded-for`.
-    pub(super) address: HeaderValue,
+    pub(super) origin: Origin,
     /// Its place among the connections of the listener.
     pub(super) place: ConnectionPlace,
     pub(super) phase: watch::Receiver<Phase>,

@@ -19,7 +19,7 @@ use super::http1_io::{Http1Exchange, Http1Io, Http1RequestBody, ResponseInProgre
 use super::respond::{DownstreamResponseBody, respond};
 use crate::error::BoxError;
 use crate::http::Activity;
-use crate::http::limits::{HEADERS, READ_BUFFER};
+use crate::http::limits::READ_BUFFER;
 use crate::responder::local_reply::CloseConnection;
 use crate::world::{Timer, World};
 
@@ -37,7 +37,7 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
         .timer(Timer::new(&context.world))
         .header_read_timeout(context.caller_timeout)
         .max_buf_size(READ_BUFFER)
-        .max_headers(HEADERS)
+        .max_headers(context.http.headers as usize)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(context.idle_timeout().apply(Arc::clone(&activity), connection));

@@ -159,10 +159,10 @@ impl<W: World> Http1Io<W> {
     /// Sends the interim responses that have come. Between two messages is the only place for them: those that come while hyper
     /// has bytes of the previous response are too late when these are written, and dropped.
     fn poll_interim(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.interim.is_empty() {
-            if let Some(came) = self.activity.interim.take().filter(|_| self.between_messages) {
-                self.interim = encode(&came);
-            }
+        if self.interim.is_empty()
+            && let Some(came) = self.activity.interim.take().filter(|_| self.between_messages)
+        {
+            self.interim = encode(&came);
         }
         while !self.interim.is_empty() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(task, &self.interim))?;

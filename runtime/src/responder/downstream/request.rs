@@ -1,56 +1,57 @@
 //! The target of a request, and its head as it goes through the tunnel.
 
-use std::net::IpAddr;
-
 use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Version};
+use revtun_core::forwarding::may_be_connection_option;
 use revtun_core::http::is_host;
 use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
 use revtun_core::responder::{Target, TargetName};
 
+use super::origin::Origin;
 use crate::http::{HeaderSummary, is_only_chunked, single_length, strip_hop_by_hop, tokens};
 use crate::responder::local_reply::LocalReply;
 
 const NODE: HeaderName = HeaderName::from_static("x-node-id");
 const CLUSTER: HeaderName = HeaderName::from_static("x-cluster-id");
 const TENANT: HeaderName = HeaderName::from_static("x-tenant-id");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The host of a request that need not name one.
 const NO_HOST: &str = "localhost";
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The target of a request, as header values: cheap to keep while the request itself is sent.
 #[derive(Clone, Debug)]
 pub(super) struct TargetHeaders {
-    name: HeaderValue,
-    is_node: bool,
+    node: Option<HeaderValue>,
+    cluster: Option<HeaderValue>,
     tenant: Option<HeaderValue>,
 }
 
 impl TargetHeaders {
-    /// Reads `x-node-id`, or else `x-cluster-id`, and `x-tenant-id` if tenants are isolated. Several values of one header are
+    /// Reads `x-node-id`, `x-cluster-id` or both, and `x-tenant-id` if tenants are isolated. Several values of one header are
     /// an error: whoever added the last one may not know of the first.
     pub(super) fn read(headers: &HeaderMap, tenant_isolation: bool) -> Result<Self, LocalReply> {
-        let node = single(headers, NODE)?;
-        let name = match node {
-            Some(node) => node.clone(),
-            None => single(headers, CLUSTER)?.ok_or(LocalReply::NoTarget)?.clone(),
-        };
+        let (node, cluster) = (single(headers, NODE)?.cloned(), single(headers, CLUSTER)?.cloned());
+        if node.is_none() && cluster.is_none() {
+            return Err(LocalReply::NoTarget);
+        }
         let tenant = match single(headers, TENANT)? {
             Some(tenant) if tenant_isolation => Some(tenant.clone()),
             None if tenant_isolation => return Err(LocalReply::NoTenant),
             Some(_) | None => None,
         };
-        Ok(Self { name, is_node: node.is_some(), tenant })
+        Ok(Self { node, cluster, tenant })
     }
 
     /// The target for the machine, if the names are legal.
     pub(super) fn target(&self) -> Result<Target<'_>, LocalReply> {
-        let name = match self.is_node {
-            true => TargetName::Node(parsed(&self.name, NodeId::new)?),
-            false => TargetName::Cluster(parsed(&self.name, ClusterId::new)?),
+        let node = self.node.as_ref().map(|node| parsed(node, NodeId::new)).transpose()?;
+        let cluster = self.cluster.as_ref().map(|cluster| parsed(cluster, ClusterId::new)).transpose()?;
+        let name = match (node, cluster) {
+            (Some(node), Some(cluster)) => TargetName::Member { node, cluster },
+            (Some(node), None) => TargetName::Node(node),
+            (None, Some(cluster)) => TargetName::Cluster(cluster),
+            (None, None) => return Err(LocalReply::NoTarget),
         };
         let tenant = self.tenant.as_ref().map(|tenant| parsed(tenant, TenantId::new)).transpose()?;
         Ok(Target { tenant, name })
@@ -71,18 +72,12 @@ fn parsed<'a, T>(value: &'a HeaderValue, parse: impl FnOnce(&'a str) -> Result<T
     parse(text).map_err(|_| LocalReply::IllegalTarget)
 }
 
-/// A caller's address for `x-forwarded-for`; made once for each connection.
-pub(super) fn address(caller: IpAddr) -> HeaderValue {
-    HeaderValue::try_from(caller.to_canonical().to_string()).expect("an address is a header value")
-}
-
-/// Makes the head of a request from `caller` that of a request on a tunnel: hop-by-hop headers are removed, `x-forwarded-*`
-/// added if the caller has an address, all else stays.
-/// `summary` is that of its headers.
+/// Makes the head of a request that of a request on a tunnel: hop-by-hop headers are removed, and if it came from a connection what its
+/// caller cannot know, and `x-forwarded-*` added. All else stays. `summary` is that of its headers.
 pub(super) fn prepare(
     head: &mut Parts,
     summary: HeaderSummary,
-    caller: Option<&HeaderValue>,
+    origin: Option<&Origin>,
     tls: bool,
 ) -> Result<(), LocalReply> {
     if head.method == Method::CONNECT {
@@ -104,10 +99,8 @@ pub(super) fn prepare(
     if summary.has_hop_by_hop {
         strip_hop_by_hop(&mut head.headers);
     }
-    if let Some(caller) = caller {
-        let list = if summary.has_forwarded_for { append(&head.headers, caller) } else { caller.clone() };
-        head.headers.insert(FORWARDED_FOR, list);
-        head.headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(if tls { "https" } else { "http" }));
+    if let Some(origin) = origin {
+        origin.state(&mut head.headers, summary.has_claims, tls);
     }
     // Taken and not cloned: the first clone of its bytes would allocate.
     let path = std::mem::take(&mut head.uri).into_parts().path_and_query;
@@ -133,7 +126,13 @@ fn refuse_unsupported(headers: &HeaderMap) -> Result<(), LocalReply> {
     if headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(headers) {
         return Err(LocalReply::CodingUnsupported);
     }
-    let is_upgrade = tokens(headers, CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"));
+    let mut is_upgrade = false;
+    for option in tokens(headers, CONNECTION) {
+        if !may_be_connection_option(option) {
+            return Err(LocalReply::IllegalConnection);
+        }
+        is_upgrade |= option.eq_ignore_ascii_case("upgrade");
+    }
     let mut protocols = tokens(headers, UPGRADE);
     if is_upgrade && protocols.any(|protocol| !protocol.eq_ignore_ascii_case("h2c")) {
         return Err(LocalReply::UpgradeUnsupported);
@@ -193,23 +192,9 @@ fn count_forwards(head: &mut Parts) -> Result<(), LocalReply> {
     Ok(())
 }
 
-/// The list of `x-forwarded-for` with `caller` behind.
-fn append(headers: &HeaderMap, caller: &HeaderValue) -> HeaderValue {
-    let earlier = headers.get_all(FORWARDED_FOR).into_iter().map(HeaderValue::as_bytes);
-    let mut list = earlier.collect::<Vec<_>>().join(&b", "[..]);
-    if list.is_empty() {
-        return caller.clone();
-    }
-    list.extend_from_slice(b", ");
-    list.extend_from_slice(caller.as_bytes());
-    HeaderValue::from_bytes(&list).expect("header values joined by commas are a header value")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const CALLER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
     fn head(request: http::request::Builder) -> Parts {
         request.body(()).unwrap().into_parts().0
@@ -231,7 +216,7 @@ mod tests {
 
     fn prepare_head(head: &mut Parts) -> Result<(), LocalReply> {
         let summary = HeaderSummary::of(&head.headers);
-        prepare(head, summary, Some(&address(CALLER)), false)
+        prepare(head, summary, None, false)
     }
 
     fn target(request: http::request::Builder, tenant_isolation: bool) -> Result<TargetHeaders, LocalReply> {
@@ -241,9 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn a_node_takes_precedence_over_a_cluster() {
+    fn a_node_and_a_cluster_together_name_one_node() {
         let both = target(get("/").header(CLUSTER, "c").header(NODE, "n").header(TENANT, "t"), true).unwrap();
-        assert_eq!(both.target().unwrap().name, TargetName::Node(NodeId::new("n").unwrap()));
+        let (node, cluster) = (NodeId::new("n").unwrap(), ClusterId::new("c").unwrap());
+        assert_eq!(both.target().unwrap().name, TargetName::Member { node, cluster });
+        let alone = target(get("/").header(NODE, "n"), false).unwrap();
+        assert_eq!(alone.target().unwrap().name, TargetName::Node(node));
         assert_eq!(both.target().unwrap().tenant, Some(TenantId::new("t").unwrap()));
         let cluster = target(get("/").header(CLUSTER, "c"), false).unwrap();
         assert_eq!(cluster.target().unwrap().name, TargetName::Cluster(ClusterId::new("c").unwrap()));
@@ -256,6 +244,7 @@ mod tests {
         assert_eq!(rejection(get("/"), false), LocalReply::NoTarget);
         assert_eq!(rejection(get("/").header(NODE, "n"), true), LocalReply::NoTenant);
         assert_eq!(rejection(get("/").header(NODE, ""), false), LocalReply::IllegalTarget);
+        assert_eq!(rejection(get("/").header(NODE, "n").header(CLUSTER, ""), false), LocalReply::IllegalTarget);
         assert_eq!(rejection(get("/").header(NODE, "n").header(NODE, "n"), false), LocalReply::IllegalTarget);
         assert_eq!(rejection(get("/").header(NODE, "n".repeat(256)), false), LocalReply::IllegalTarget);
         assert_eq!(rejection(get("/").header(NODE, &b"\xff"[..]), false), LocalReply::IllegalTarget);
@@ -324,18 +313,11 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_is_appended_to_x_forwarded_for() {
-        let head = prepared(
-            get("/")
-                .header(HOST, "a")
-                .header(FORWARDED_FOR, "a")
-                .header(FORWARDED_FOR, "b, c")
-                .header(FORWARDED_PROTO, "https"),
-        );
-        assert_eq!(head.headers.get_all(FORWARDED_FOR).into_iter().collect::<Vec<_>>(), ["a, b, c, 192.0.2.7"]);
-        assert_eq!(head.headers[FORWARDED_PROTO], "https");
-        let first = prepared(get("/").header(HOST, "a"));
-        assert_eq!(first.headers[FORWARDED_FOR], "192.0.2.7");
-        assert_eq!(first.headers[FORWARDED_PROTO], "http");
+    fn a_caller_has_nothing_removed_that_is_for_the_service() {
+        for option in ["x-forwarded-for", "keep-alive, Authorization", "X-Tenant-Id"] {
+            assert_eq!(rejection(get("/").header(HOST, "a").header(CONNECTION, option)), LocalReply::IllegalConnection);
+        }
+        let head = prepared(get("/").header(HOST, "a").header(CONNECTION, "x-mine").header("x-mine", "1"));
+        assert!(!head.headers.contains_key("x-mine"));
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use http::header::DATE;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body_util::Either;
 
 use super::body::{DownstreamBody, LeasedBody};
 use super::caller::Caller;
 use super::header_limit::HeaderLimit;
 use super::local_replies::LocalReplies;
+use super::origin::Origin;
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::request::name_host;
 use super::retry::Retry;
@@ -30,10 +31,10 @@ pub(super) async fn respond<W: World, B: ProxyBody>(
     request: Request<B>,
 ) -> Response<DownstreamResponseBody<W>> {
     caller.place.heard();
-    let Caller { context, address, .. } = caller;
+    let Caller { context, origin, .. } = caller;
     let (head, body) = request.into_parts();
     let body = DownstreamBody::lingering(body, activity, &context.world);
-    let proxied = CancelIdle::new(activity, layers(context, Some(address)));
+    let proxied = CancelIdle::new(activity, layers(context, Some(origin)));
     let Ok(mut response) =
         LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(head, body, activity)).await;
     // Who has a clock dates what it passes on without a date (RFC 9110 §6.6.1).
@@ -58,15 +59,15 @@ pub(in crate::responder) async fn proxy<W: World, B: ProxyBody>(
     }
 }
 
-/// The layers of every request, from the outside in. `caller` is the address of a caller that has one.
+/// The layers of every request, from the outside in. `origin` is that of a request from a connection.
 fn layers<'a, W: World, B: ProxyBody>(
     context: &'a Context<W>,
-    caller: Option<&'a HeaderValue>,
+    origin: Option<&'a Origin>,
 ) -> impl for<'r> HttpService<&'r mut ProxyRequest<B>, Response = Response<LeasedBody<W>>, Error = LocalReply> {
     let send = SendOnTunnel(context);
     let retry = Retry::new(&context.counters.requests_retried, send);
     let deadline = Deadline::new(&context.world, context.request_timeout, retry);
     let (tenant_isolation, tls) = (context.config.tenant_isolation, context.egress_tls.is_some());
-    let route = Route { tenant_isolation, caller, tls, inner: deadline };
-    HeaderLimit::new(context.http.header_bytes, route)
+    let route = Route { tenant_isolation, origin, tls, inner: deadline };
+    HeaderLimit::new(context.http.header_bytes, context.http.headers, route)
 }

@@ -1,11 +1,12 @@
 //! A layer: finds out where a request is to go, and makes its head that of a request on a tunnel.
 
-use http::{HeaderValue, Response};
+use http::{HeaderMap, Response};
 use revtun_core::responder::Target;
 
+use super::origin::Origin;
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::request::{self, TargetHeaders};
-use crate::http::{HttpService, strip_hop_by_hop};
+use crate::http::{HttpService, REASON, strip_hop_by_hop};
 use crate::responder::local_reply::LocalReply;
 
 /// A request whose target is known.
@@ -17,8 +18,8 @@ pub(super) struct Routed<'r, B: ProxyBody> {
 /// Reads the target from a request's headers.
 pub(super) struct Route<'a, S> {
     pub(super) tenant_isolation: bool,
-    /// The address of a caller that has one.
-    pub(super) caller: Option<&'a HeaderValue>,
+    /// The origin of a request from a connection.
+    pub(super) origin: Option<&'a Origin>,
     /// Whether the caller's connection is inside TLS.
     pub(super) tls: bool,
     pub(super) inner: S,
@@ -35,10 +36,18 @@ where
     async fn call(&self, request: &'r mut ProxyRequest<B>) -> Result<Response<D>, LocalReply> {
         let headers = TargetHeaders::read(&request.head.headers, self.tenant_isolation)?;
         let target = headers.target()?;
-        request::prepare(&mut request.head, request.summary, self.caller, self.tls)?;
+        request::prepare(&mut request.head, request.summary, self.origin, self.tls)?;
         let mut response = self.inner.call(Routed { target, request }).await?;
         strip_hop_by_hop(response.headers_mut());
+        remove_forged_reason(response.headers_mut());
         Ok(response)
+    }
+}
+
+/// Removes a reason that only a responder gives. Those of the initiator stay.
+fn remove_forged_reason(headers: &mut HeaderMap) {
+    if headers.get(REASON).is_some_and(|reason| LocalReply::ALL.iter().any(|reply| reason == reply.reason())) {
+        headers.remove(REASON);
     }
 }
 
@@ -63,17 +72,28 @@ mod tests {
                 .body(())
                 .unwrap()))
         });
-        let layer = Route { tenant_isolation: false, caller: None, tls: false, inner };
+        let layer = Route { tenant_isolation: false, origin: None, tls: false, inner };
         let response = layer.call(&mut request).await.unwrap();
         assert!(response.headers()["x"].to_str().unwrap().contains("\"n\""));
         assert_eq!(response.headers().len(), 1, "no hop-by-hop headers");
     }
 
     #[tokio::test]
+    async fn no_site_gives_a_reason_of_the_responder() {
+        for (reason, kept) in [("no-tunnel", false), ("tunnel-lost", false), ("service-lost", true)] {
+            let inner =
+                FromFn(|_: Routed<'_, _>| ready(Ok(Response::builder().header(REASON, reason).body(()).unwrap())));
+            let layer = Route { tenant_isolation: false, origin: None, tls: false, inner };
+            let mut request = without_body(Request::get("/").header("x-node-id", "n").header("host", "h"));
+            assert_eq!(layer.call(&mut request).await.unwrap().headers().contains_key(REASON), kept, "{reason}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_request_without_a_target_goes_nowhere() {
         let inner =
             FromFn(|_: Routed<'_, _>| -> std::future::Ready<Result<Response<()>, LocalReply>> { unreachable!() });
-        let layer = Route { tenant_isolation: false, caller: None, tls: false, inner };
+        let layer = Route { tenant_isolation: false, origin: None, tls: false, inner };
         assert_eq!(layer.call(&mut without_body(Request::get("/"))).await.unwrap_err(), LocalReply::NoTarget);
     }
 }

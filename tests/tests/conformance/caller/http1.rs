@@ -143,7 +143,7 @@ impl Caller {
             match response.parse(&self.buffer) {
                 Ok(httparse::Status::Complete(length)) => {
                     let status = response.code.unwrap_or(0);
-                    answer.text.push_str(&format!("{status}\r\n"));
+                    answer.text.push_str(&format!("status {status}\r\n"));
                     for header in response.headers.iter() {
                         answer.text.push_str(&line(header.name, header.value));
                     }

@@ -173,7 +173,7 @@ async fn read(
 }
 
 fn tell_head<B>(response: &Response<B>, answer: &mut Answer) {
-    answer.text.push_str(&format!("{}\r\n", response.status().as_u16()));
+    answer.text.push_str(&format!("status {}\r\n", response.status().as_u16()));
     for (name, value) in response.headers() {
         answer.text.push_str(&line(name.as_str(), value.as_bytes()));
     }

@@ -30,10 +30,10 @@ fn expect() -> Vec<Row> {
     let agreed = vec![Step::ReadHead, Step::Send(CONTINUE.into()), Step::ReadWhole, Step::Send(OK.into())];
     [
         waiting("a service that sends 100", "100-continue", agreed.clone())
-            .map(|row| row.sees("hello (whole)").gets("100\r\n"))
+            .map(|row| row.sees("hello (whole)").gets("status 100\r\n"))
             .to_vec(),
         waiting("a service that never sends 100", "100-continue", whole.clone())
-            .map(|row| row.sees("hello (whole)").gets("100\r\n"))
+            .map(|row| row.sees("hello (whole)").gets("status 100\r\n"))
             .into(),
         waiting("100-Continue in capitals", "100-Continue", agreed.clone()).map(|row| row.sees("hello (whole)")).into(),
         waiting(
@@ -41,14 +41,14 @@ fn expect() -> Vec<Row> {
             "100-continue",
             vec![Step::ReadHead, Step::Pause, Step::Send(REFUSED.into())],
         )
-        .map(|row| row.status(&[417]).lacks("100\r\n").misses("hello").next(Next::Either))
+        .map(|row| row.status(&[417]).lacks("status 100\r\n").misses("hello").next(Next::Either))
         .into(),
         waiting(
             "a service that refuses with 413",
             "100-continue",
             vec![Step::ReadHead, Step::Pause, Step::Send(TOO_LARGE.into()), Step::Pause, Step::Close],
         )
-        .map(|row| row.status(&[413]).lacks("100\r\n").misses("hello").next(Next::Either))
+        .map(|row| row.status(&[413]).lacks("status 100\r\n").misses("hello").next(Next::Either))
         .into(),
         vec![
             http1(
@@ -70,7 +70,7 @@ fn expect() -> Vec<Row> {
             )
             .script(agreed)
             .sees("hello (whole)")
-            .lacks("100\r\n")
+            .lacks("status 100\r\n")
             .next(Next::Closed),
         ],
     ]
@@ -84,12 +84,12 @@ fn interim() -> Vec<Row> {
     let old = |script| {
         http1("103 to a caller of HTTP/1.0", section, get("").replacen("1.1", "1.0", 1))
             .script(script)
-            .lacks("103\r\n")
+            .lacks("status 103\r\n")
             .next(Next::Closed)
     };
     [
         scripted("103", "RFC 8297 §2", "GET", script(hints))
-            .map(|row| row.gets("103\r\n").gets("link: </a.css>; rel=preload\r\n"))
+            .map(|row| row.gets("status 103\r\n").gets("link: </a.css>; rel=preload\r\n"))
             .to_vec(),
         scripted(
             "103 and the answer at once",
@@ -97,11 +97,11 @@ fn interim() -> Vec<Row> {
             "GET",
             vec![Step::ReadWhole, Step::Send(format!("{hints}{OK}").into())],
         )
-        .map(|row| row.gets("103\r\n"))
+        .map(|row| row.gets("status 103\r\n"))
         .into(),
-        scripted("103 twice", section, "GET", script(&hints.repeat(2))).map(|row| row.gets("103\r\n")).into(),
+        scripted("103 twice", section, "GET", script(&hints.repeat(2))).map(|row| row.gets("status 103\r\n")).into(),
         scripted("102", section, "GET", script("HTTP/1.1 102 Processing\r\n\r\n"))
-            .map(|row| row.gets("102\r\n"))
+            .map(|row| row.gets("status 102\r\n"))
             .into(),
         scripted("100 that nobody asked for", section, "GET", script(CONTINUE)).into(),
         scripted(

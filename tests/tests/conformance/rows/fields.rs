@@ -64,6 +64,9 @@ fn hop_by_hop() -> Vec<Row> {
         http1("connection lists what is not there", connection, get("connection: x-hop\r\n")).misses("x-hop"),
         http1("connection lists the host", connection, get("connection: host\r\n")).sees("host: a.example\r\n"),
         http1("connection lists the target", connection, get("connection: x-node-id\r\n")).or_refused(),
+        http1("connection lists the credentials", "RFC 9110 §7.6.1", get("connection: authorization\r\nauthorization: Basic eDp5\r\n"))
+            .refused_with(&[400]),
+        http1("connection lists the origin", "RFC 9110 §7.6.1", get("connection: close, x-forwarded-for\r\n")).refused_with(&[400]),
         http1("keep-alive", connection, get("connection: keep-alive\r\nkeep-alive: timeout=5\r\n")).misses("keep-alive:"),
         http1("proxy-connection", connection, get("proxy-connection: keep-alive\r\n")).misses("proxy-connection"),
         http1("te with gzip", "RFC 9110 §10.1.4", get("connection: te\r\nte: gzip;q=0.5\r\n")).misses("gzip"),

@@ -5,7 +5,9 @@ use std::path::Path;
 use super::InitiatorSettings;
 use super::addresses::{self, ADDRESSES};
 use super::tls::{CREDENTIALS, INNER_TLS, TLS};
-use crate::config::bounds::{MAX_HEAD_BYTES, MAX_PER_TUNNEL, MAX_RESETS, MIN_HEAD_BYTES};
+use crate::config::bounds::{
+    MAX_HEAD_BYTES, MAX_HEADERS_COUNT, MAX_PER_TUNNEL, MAX_RESETS, MIN_HEAD_BYTES, MIN_HEADERS,
+};
 use crate::config::names::{parse_lookup_family, parse_path, parse_prefix};
 use crate::config::process::Process;
 use crate::config::section::Section;
@@ -194,6 +196,11 @@ const LIMITS: &[Setting] = &[
         "max_header_bytes",
         Access::Number(MIN_HEAD_BYTES..=MAX_HEAD_BYTES, |s| &mut s.http.header_bytes),
         "Bytes of the headers of one HTTP message, each header with 32 more",
+    ),
+    Setting::new(
+        "max_headers_count",
+        Access::Number(MIN_HEADERS..=MAX_HEADERS_COUNT, |s| &mut s.http.headers),
+        "Headers of one HTTP request",
     ),
     Setting::new(
         "max_pending_resets",

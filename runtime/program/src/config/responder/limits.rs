@@ -1,7 +1,9 @@
 //! The declaration of a responder's limits.
 
 use super::ResponderSettings;
-use crate::config::bounds::{MAX_HEAD_BYTES, MAX_PER_TUNNEL, MAX_RESETS, MAX_TABLE, MIN_HEAD_BYTES};
+use crate::config::bounds::{
+    MAX_HEAD_BYTES, MAX_HEADERS_COUNT, MAX_PER_TUNNEL, MAX_RESETS, MAX_TABLE, MIN_HEAD_BYTES, MIN_HEADERS,
+};
 use crate::config::setting;
 
 type Access = setting::Access<ResponderSettings>;
@@ -78,6 +80,11 @@ pub(super) const LIMITS: &[Setting] = &[
         "max_header_bytes",
         Access::Number(MIN_HEAD_BYTES..=MAX_HEAD_BYTES, |s| &mut s.responder.http.header_bytes),
         "Bytes of the headers of one HTTP message, each header with 32 more",
+    ),
+    Setting::new(
+        "max_headers_count",
+        Access::Number(MIN_HEADERS..=MAX_HEADERS_COUNT, |s| &mut s.responder.http.headers),
+        "Headers of one HTTP request",
     ),
     Setting::new(
         "max_pending_resets",

@@ -8,7 +8,7 @@ use super::ResponderSettings;
 use super::limits::LIMITS;
 use super::tls::{EGRESS_TLS, INNER_TLS, PLAINTEXT, TLS, TOKEN};
 use crate::config::bounds::{MAX_HEAD_BYTES, MAX_MISSES, MIN_HEAD_BYTES, MIN_HEADERS};
-use crate::config::names::{parse_name, parse_path, parse_prefix};
+use crate::config::names::{parse_name, parse_networks, parse_path, parse_prefix};
 use crate::config::process::Process;
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
@@ -101,6 +101,27 @@ const REQUESTS: &[Setting] = &[
         "tenant_isolation",
         Access::Switch(|s| &mut s.responder.core.tenant_isolation),
         "Whether every request must name a tenant (x-tenant-id) and reaches that tenant only",
+    ),
+    Setting::flag(
+        "allow_mixed_tenants",
+        Access::Switch(|s| &mut s.allow_mixed_tenants),
+        "Allow tenant_isolation = false although certificates or tokens prove tenants: callers reach the nodes of all of them",
+    ),
+    Setting::flag(
+        "trusted_hops",
+        Access::Text {
+            value_name: "NETWORK,...",
+            example: "10.0.0.0/8",
+            read: |s, text| parse_networks(text).map(|networks| s.responder.trusted_hops = networks),
+            show: |s| (!s.responder.trusted_hops.is_empty()).then(|| s.responder.trusted_hops.to_string()),
+        },
+        "Proxies in front of the egress listener: what their requests say in forwarded, x-forwarded-* and x-real-ip is kept; those of other callers lose it",
+    )
+    .or("none"),
+    Setting::flag(
+        "refuse_ambiguous_node",
+        Access::Switch(|s| &mut s.responder.core.refuse_ambiguous_node),
+        "Whether a request that names a node but no cluster is refused (409, ambiguous-node) while nodes of several clusters have that name; if not, any of them gets it",
     ),
     Setting::new(
         "request_timeout",
