@@ -199,9 +199,9 @@ async fn serve_stream<B>(
     if bytes > max {
         tracing::warn!(bytes, max, "response headers are larger than the peer accepts");
         let reply = local_reply(StatusCode::BAD_GATEWAY, HEADERS_TOO_LARGE, "The response's headers are too large.\n");
-        return send_response(sender, reply, max).await;
+        return send_response(sender, reply, false, max).await;
     }
-    send_response(sender, response, max).await;
+    send_response(sender, response, summary.has_content_length, max).await;
 }
 
 /// Sends interim responses, save those with more than `max` bytes.
@@ -212,14 +212,16 @@ fn send_interim(sender: &mut SendResponse<Bytes>, interim: Vec<Response<()>>, ma
     }
 }
 
-/// Sends a response; its trailers may have `max_trailers` bytes.
-async fn send_response<B>(mut sender: SendResponse<Bytes>, response: Response<B>, max_trailers: usize)
+/// Sends a response, which may have a length; its trailers may have `max_trailers` bytes.
+async fn send_response<B>(mut sender: SendResponse<Bytes>, response: Response<B>, has_length: bool, max_trailers: usize)
 where
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
     let (mut head, body) = response.into_parts();
     let ends = body.is_end_stream();
-    if let (false, Some(length)) = (ends, body.size_hint().exact()) {
+    if !(ends || has_length)
+        && let Some(length) = body.size_hint().exact()
+    {
         head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
     }
     match sender.send_response(Response::from_parts(head, ()), ends) {

@@ -93,12 +93,7 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
 /// The size of a list of headers as HTTP/2 counts it (RFC 9113 §6.5.2).
 #[must_use]
 pub fn header_list_bytes(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| header_bytes(name, value)).sum()
-}
-
-/// The size of one header in such a list.
-pub(crate) fn header_bytes(name: &HeaderName, value: &HeaderValue) -> usize {
-    name.as_str().len() + value.len() + HEADER_OVERHEAD
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD).sum()
 }
 
 /// What a list of headers holds, by one walk: to look up one name costs as much as to walk past five.
@@ -113,17 +108,28 @@ pub(crate) struct HeaderSummary {
     pub(crate) has_content_length: bool,
     pub(crate) has_cookie: bool,
     pub(crate) has_expect: bool,
-    /// Whether there is any that says what only a proxy can know: see [`claim`].
+    /// Whether there is the reason of a local reply.
+    pub(crate) has_reason: bool,
+    /// Whether there is any that says what only a proxy can know: see [`claim`]. Asked of callers only.
     pub(crate) has_claims: bool,
 }
 
 impl HeaderSummary {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self::walk::<false>(headers)
+    }
+
+    /// That of the headers of a caller.
+    pub(crate) fn of_caller(headers: &HeaderMap) -> Self {
+        Self::walk::<true>(headers)
+    }
+
+    fn walk<const IS_CALLER: bool>(headers: &HeaderMap) -> Self {
         let mut summary = Self::default();
         for (name, value) in headers {
-            summary.list_bytes += header_bytes(name, value);
             let name = name.as_str();
-            summary.has_claims |= claim(name).is_some();
+            summary.list_bytes += name.len() + value.len() + HEADER_OVERHEAD;
+            summary.has_claims |= IS_CALLER && claim(name).is_some();
             // By their lengths first: most names have another one, and need no comparison.
             match name.len() {
                 4 => summary.hosts += usize::from(name == "host"),
@@ -132,6 +138,7 @@ impl HeaderSummary {
                     summary.has_expect |= name == "expect";
                 }
                 14 => summary.has_content_length |= name == "content-length",
+                15 => summary.has_reason |= name == "x-revtun-reason",
                 2 | 7 | 10 | 16 | 17 | 19 => summary.has_hop_by_hop |= is_hop_by_hop(name),
                 _ => {}
             }
@@ -188,7 +195,7 @@ mod tests {
             "transfer-encoding",
             "upgrade",
         ];
-        let others = ["host", "accept", "content-length", "cookie", "expect", "x-forwarded-for", "x-forwarded-proto"];
+        let others = ["host", "accept", "content-length", "cookie", "expect", "x-revtun-reason", "x-forwarded-proto"];
         let names: Vec<_> = HOP_BY_HOP.into_iter().chain(others).collect();
         for number in 0..1 << names.len() {
             let mut headers = HeaderMap::new();
@@ -204,9 +211,11 @@ mod tests {
                 has_content_length: has("content-length"),
                 has_cookie: has("cookie"),
                 has_expect: has("expect"),
-                has_claims: has("x-forwarded-for") || has("x-forwarded-proto"),
+                has_reason: has("x-revtun-reason"),
+                has_claims: has("x-revtun-reason") || has("x-forwarded-proto"),
             };
-            assert_eq!(HeaderSummary::of(&headers), expected, "{headers:?}");
+            assert_eq!(HeaderSummary::of_caller(&headers), expected, "{headers:?}");
+            assert_eq!(HeaderSummary::of(&headers), HeaderSummary { has_claims: false, ..expected }, "{headers:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderName, HeaderValue, Method, Request};
 
-use super::hop_by_hop::header_bytes;
+use super::hop_by_hop::HEADER_OVERHEAD;
 use super::peer_limits::pseudo_header_bytes;
 
 /// Enough for a usual head.
@@ -33,9 +33,10 @@ impl SavedHead {
         text.extend_from_slice(path.as_bytes());
         let mut list_bytes = pseudo_header_bytes(head);
         for (name, value) in &head.headers {
-            list_bytes += header_bytes(name, value);
+            let name = name.as_str();
+            list_bytes += name.len() + value.len() + HEADER_OVERHEAD;
             text.extend_from_slice(&lengths(name, value));
-            text.extend_from_slice(name.as_str().as_bytes());
+            text.extend_from_slice(name.as_bytes());
             text.extend_from_slice(value.as_bytes());
         }
         let (method, has_scheme) = (head.method.clone(), head.uri.scheme().is_some());
@@ -74,18 +75,21 @@ impl SavedHead {
 }
 
 /// The bytes of [`lengths`].
-const LENGTHS: usize = 16;
+const LENGTHS: usize = 8;
+
+/// A name has fewer bytes than two to the power of this.
+const NAME_BITS: u32 = 16;
 
 /// The lengths of a name and of its value, and whether that is sensitive: never indexed by HPACK (RFC 7541 §7.1.3).
-fn lengths(name: &HeaderName, value: &HeaderValue) -> [u8; LENGTHS] {
+fn lengths(name: &str, value: &HeaderValue) -> [u8; LENGTHS] {
     let value = (value.len() as u64) << 1 | u64::from(value.is_sensitive());
-    (u128::from(value) << 64 | name.as_str().len() as u128).to_le_bytes()
+    (value << NAME_BITS | name.len() as u64).to_le_bytes()
 }
 
 fn split_lengths(lengths: [u8; LENGTHS]) -> (usize, usize, bool) {
-    let lengths = u128::from_le_bytes(lengths);
-    let value = (lengths >> 64) as u64;
-    (lengths as u64 as usize, (value >> 1) as usize, value & 1 == 1)
+    let lengths = u64::from_le_bytes(lengths);
+    let (name, value) = (lengths & ((1 << NAME_BITS) - 1), lengths >> NAME_BITS);
+    (name as usize, (value >> 1) as usize, value & 1 == 1)
 }
 
 #[cfg(test)]
@@ -114,6 +118,7 @@ mod tests {
             Request::options("*"),
             Request::connect("a.example:22"),
             Request::get("/").header("x", &b"\x80\xff"[..]),
+            Request::get("/").header("n".repeat(65_535), "v".repeat(100_000)),
         ];
         for request in requests {
             let head = head(request);

@@ -233,7 +233,9 @@ fn check_response<B>(response: &mut Response<B>) -> Result<(), BadResponse> {
         strip_hop_by_hop(headers);
     }
     // Callers know by it that the service did not answer.
-    headers.remove(REASON);
+    if summary.has_reason {
+        headers.remove(REASON);
+    }
     Ok(())
 }
 

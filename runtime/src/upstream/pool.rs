@@ -85,7 +85,8 @@ impl<W: World> Pool<W> {
             let was_reused = idle.is_some();
             let mut connection = match idle {
                 Some(idle) => idle,
-                None => self.connect().await?,
+                // In a box: it is rare, and would make the future of every request a large one.
+                None => Box::pin(self.connect()).await?,
             };
             connected();
             let Some(request) = sent.take() else { return Err(UpstreamError::Closing) };

@@ -38,7 +38,7 @@ pub(in crate::responder) struct ProxyRequest<B: ProxyBody> {
 impl<B: ProxyBody> ProxyRequest<B> {
     pub(in crate::responder) fn new(mut head: Parts, body: DownstreamBody<B>, activity: &Arc<Activity>) -> Self {
         let body = (!body.is_end_stream()).then_some(body);
-        let summary = HeaderSummary::of(&head.headers);
+        let summary = HeaderSummary::of_caller(&head.headers);
         if body.is_none() && summary.has_expect {
             head.headers.remove(EXPECT);
         }

@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn prepare_head(head: &mut Parts) -> Result<(), LocalReply> {
-        let summary = HeaderSummary::of(&head.headers);
+        let summary = HeaderSummary::of_caller(&head.headers);
         prepare(head, summary, None, false)
     }
 
