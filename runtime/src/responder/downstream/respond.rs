@@ -15,7 +15,7 @@ use super::request::name_host;
 use super::retry::Retry;
 use super::route::Route;
 use super::send::SendOnTunnel;
-use crate::http::{Activity, CancelIdle, Deadline, HttpService, TimeoutBody};
+use crate::http::{Activity, CancelIdle, Deadline, HttpService, TimeoutBody, is_grpc};
 use crate::responder::context::Context;
 use crate::responder::local_reply::{LocalReply, LocalReplyBody};
 use crate::world::World;
@@ -31,10 +31,11 @@ pub(super) async fn respond<W: World, B: ProxyBody>(
 ) -> Response<DownstreamResponseBody<W>> {
     caller.place.heard();
     let Caller { context, address, .. } = caller;
+    let is_grpc = is_grpc(request.method(), request.headers());
     let request = request.map(|body| DownstreamBody::lingering(body, activity, &context.world));
     let proxied = CancelIdle::new(activity, layers(context, Some(address)));
     let Ok(mut response) =
-        LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(request, activity)).await;
+        LocalReplies::new(&context.counters, is_grpc, proxied).call(&mut ProxyRequest::new(request, activity)).await;
     // Who has a clock dates what it passes on without a date (RFC 9110 §6.6.1).
     response.headers_mut().entry(DATE).or_insert_with(|| date(&context.world));
     response
