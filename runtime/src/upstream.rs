@@ -28,5 +28,5 @@ mod timeouts;
 pub use self::balance::{ServiceEndpointInfo, ServiceInfo};
 pub use self::body::ServiceBody;
 pub use self::forward::{Forward, ForwardBody, ForwardError};
-pub use self::route::{HostRewrite, Rewrite, RouteConfig, RouteTimeouts};
+pub use self::route::{HostRewrite, RequestHead, Rewrite, RouteConfig, RouteTimeouts};
 pub use self::service::{ServiceConfig, ServiceEndpoint, ServiceProtocol, ServiceTls};

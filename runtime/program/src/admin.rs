@@ -3,7 +3,7 @@
 //! | request | answer |
 //! | --- | --- |
 //! | `GET /healthz` | 200, or 503 with what is broken beyond repair |
-//! | `GET /readyz` | 200, or 503 with the reason |
+//! | `GET /readyz` | 200, or 503 with the reason; with `?verbose` a line for each local service as well |
 //! | `GET /tunnels` | every tunnel, as JSON |
 //! | `GET /metrics` | Prometheus' text format |
 //! | `POST /drain?…` | 202; see [`DrainQuery`] |

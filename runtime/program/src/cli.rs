@@ -23,6 +23,19 @@ pub(crate) enum Command {
     /// Print what is in force: for one end, or for those that the file configures.
     Config(Option<End>, Given),
     Replay(ReplayArgs),
+    /// Say which route a request takes.
+    Route(RouteArgs, Given),
+}
+
+/// `revtun route`.
+#[derive(Debug)]
+pub(crate) struct RouteArgs {
+    /// The URL that is asked for.
+    pub(crate) url: String,
+    /// The method.
+    pub(crate) method: String,
+    /// Headers, each as `NAME: VALUE`.
+    pub(crate) headers: Vec<String>,
 }
 
 /// `revtun replay`.
@@ -87,6 +100,11 @@ that is cut and replaced.
 
 Listens on loopback ports that the system chooses, prints each step, and exits with code 0 if every step succeeds.";
 
+const ROUTE_PAGE: &str = "Say which route of an initiator a request takes, and why: for each listener the routes that match, the \
+one that is taken first, and what of the request the others do not match.
+
+Takes the flags of revtun initiator, and starts nothing. Exit code 0 if every listener has a route for the request, 1 if one has none.";
+
 const REPLAY_PAGE: &str =
     "Say whether a journal (--journal) is what the machine does: take every step again and compare.
 
@@ -125,6 +143,18 @@ fn command() -> clap::Command {
         .subcommand(end("initiator", INITIATOR_PAGE, initiator()))
         .subcommand(subcommand("check", CHECK_PAGE).arg(config_file(true)))
         .subcommand(config)
+        .subcommand(
+            end("route", ROUTE_PAGE, initiator())
+                .arg(Arg::new("url").value_name("URL").required(true).help("The URL that is asked for, such as https://grafana.example/x"))
+                .arg(Arg::new("method").long("method").value_name("METHOD").default_value("GET").help("The method"))
+                .arg(
+                    Arg::new("header")
+                        .long("header")
+                        .value_name("NAME: VALUE")
+                        .action(ArgAction::Append)
+                        .help("A header; may be given several times [default: none]"),
+                ),
+        )
         .subcommand(
             subcommand("replay", REPLAY_PAGE)
                 .arg(
@@ -199,6 +229,14 @@ fn meaning(matches: &ArgMatches) -> Option<Command> {
         "responder" => Command::Responder(given(matches)),
         "initiator" => Command::Initiator(given(matches)),
         "check" => Command::Check(given(matches)),
+        "route" => {
+            let args = RouteArgs {
+                url: matches.get_one::<String>("url")?.clone(),
+                method: matches.get_one::<String>("method")?.clone(),
+                headers: matches.get_many::<String>("header").into_iter().flatten().cloned().collect(),
+            };
+            Command::Route(args, given(matches))
+        }
         CONFIG => match matches.subcommand() {
             Some((name, flags)) => {
                 let end = if name == "initiator" { End::Initiator } else { End::Responder };

@@ -8,6 +8,7 @@ mod journals;
 mod process;
 mod replay;
 mod responder;
+mod route;
 
 use crate::cli::Command;
 use crate::error::CliError;
@@ -21,5 +22,6 @@ pub(crate) fn run(command: Command) -> Result<(), CliError> {
         Command::Check(args) => check::run(&args),
         Command::Config(end, args) => config::run(end, &args),
         Command::Replay(args) => replay::run(&args),
+        Command::Route(args, given) => route::run(&args, &given),
     }
 }

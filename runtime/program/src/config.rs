@@ -26,10 +26,11 @@ mod sources;
 mod tls;
 mod token;
 
-pub use declared::{Declared, DeclaredGroup, declared, declared_log};
+pub use declared::{Declared, DeclaredGroup, declared, declared_log, declared_routes};
 pub use diagnostic::{ConfigError, Diagnostic, Origin, Source};
+pub use endpoint::{ServiceUrl, Target};
 pub use in_force::in_force;
-pub use initiator::{InitiatorSettings, Listener};
+pub use initiator::{ForwardPlan, InitiatorSettings, Listener, RouteSettings, ServicePlan, ServiceSettings};
 pub use log::{LogFormat, LogSettings};
 pub use process::ProcessSettings;
 pub use reference::{example, reference};

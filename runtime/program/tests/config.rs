@@ -192,7 +192,7 @@ fn every_key_of_an_initiator_is_read() {
         .iter()
         .map(|listener| format!("{} {}", listener.address, listener.forward.as_ref().unwrap()))
         .collect();
-    assert_eq!(listeners, ["rc://n:c:t@cloud:2 127.0.0.1:8080", "rc://n2:c:t@cloud:1 [::1]:80"]);
+    assert_eq!(listeners, ["rc://n:c:t@cloud:2 http://127.0.0.1:8080", "rc://n2:c:t@cloud:1 http://[::1]:80"]);
     let cloud: Vec<_> = initiator.upstreams["cloud"].iter().map(ToString::to_string).collect();
     assert_eq!(cloud, ["127.0.0.1:15443", "tunnels.example.com:15443"]);
 }
@@ -220,7 +220,7 @@ max_strems = 5
 silence = "1s"
 request_path = "tunnel"
 [initiator]
-listener = [{ address = "rc://n:c@cloud:1" }, { forward = "https://x" }]
+listener = [{ address = "rc://n:c@cloud:1" }, { forward = "ftp://x" }]
 [initiator.upstreams]
 cloud = ["nowhere", 5]
 none = []
@@ -240,7 +240,7 @@ none = []
         r#"f.toml:14:16: responder.request_path: "tunnel" is not a valid request path; write a path that begins with /, at most 255 visible ASCII characters"#,
         r#"f.toml:16:25: initiator.listener.address: "rc://n:c@cloud:1": "#,
         "f.toml:16:47: initiator.listener.address: is missing; write address = ",
-        r#"f.toml:16:59: initiator.listener.forward: "https://x" does not begin with http://; "#,
+        r#"f.toml:16:59: initiator.listener.forward: "ftp://x" begins with no scheme of services; "#,
         r#"f.toml:18:10: initiator.upstreams.cloud: "nowhere" has no port; "#,
         "f.toml:18:21: initiator.upstreams.cloud: is an integer; write a string in quotes",
         "f.toml:19:8: initiator.upstreams.none: is an empty list; write at least one entry",

@@ -48,7 +48,8 @@ async fn an_initiator_that_is_not_ready_says_what_is_wrong_with_each_name_and_ho
     let pong = |_: Request<RequestBody>| async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("pong")))) };
     let handle = initiator::start(&world, config, Run::begin(&world), service_fn(pong)).await.unwrap();
     let listeners = Arc::new(vec![(address, handle)]);
-    let subject = InitiatorSubject::new(Arc::clone(&listeners), Duration::ZERO, CertificateStore::default());
+    let subject =
+        InitiatorSubject::new(Arc::clone(&listeners), Vec::new(), Duration::ZERO, CertificateStore::default());
     let admin = admin::start(&world, AdminConfig::at(LOOPBACK), subject).await.unwrap().addr();
 
     let name = format!("cannot resolve {unresolvable}: ");

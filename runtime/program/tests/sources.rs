@@ -71,6 +71,7 @@ fn every_flag_has_a_variable_that_says_the_same() {
                 "address" => "rc://n:c:t@cloud:1".to_owned(),
                 "upstream" => "cloud=127.0.0.1:1".to_owned(),
                 "forward" => "http://127.0.0.1:1".to_owned(),
+                "route" => "grafana.*/x=http://127.0.0.1:1".to_owned(),
                 "tls" => "true".to_owned(),
                 "tls-identity" => "spiffe://{tenant}/{cluster}/{node}".to_owned(),
                 "token-identity" => "sub={tenant}/{cluster}/{node}".to_owned(),

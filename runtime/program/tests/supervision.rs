@@ -175,7 +175,8 @@ async fn pages(
     handle: InitiatorHandle<Shaky>,
 ) -> (Arc<Vec<(Address, InitiatorHandle<Shaky>)>>, SocketAddr) {
     let listeners = Arc::new(vec![(Address::parse("rc://n:c:t@up:1").unwrap(), handle)]);
-    let subject = InitiatorSubject::new(Arc::clone(&listeners), Duration::ZERO, CertificateStore::default());
+    let subject =
+        InitiatorSubject::new(Arc::clone(&listeners), Vec::new(), Duration::ZERO, CertificateStore::default());
     (listeners, admin::start(world, AdminConfig::at(LOOPBACK), subject).await.unwrap().addr())
 }
 

@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use revtun_core::responder::Refusal;
 
-use crate::http::{DeadlineExceeded, StreamIdle, local_reply};
+use crate::http::{DeadlineExceeded, StreamIdle, grpc_local_reply, local_reply};
 
 /// An extension of a response behind which an HTTP/1.1 connection ends.
 #[derive(Clone, Copy, Debug)]
@@ -207,8 +207,12 @@ impl LocalReply {
         matches!(self, Self::CodingUnsupported | Self::RequestIncomplete | Self::StreamIdleTimeout)
     }
 
-    pub(super) fn response(self) -> Response<LocalReplyBody> {
+    /// The response, to a call of gRPC or to any other request.
+    pub(super) fn response(self, is_grpc: bool) -> Response<LocalReplyBody> {
         let mut response = local_reply(self.status(), self.reason(), self.text());
+        if is_grpc {
+            response = grpc_local_reply(response, None, self.text());
+        }
         if self.closes_connection() {
             response.extensions_mut().insert(CloseConnection);
         }

@@ -12,6 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+use super::accept_any::AcceptAnyServer;
 use super::certificate::Certificate;
 use super::error::TlsFileError;
 use super::full_handshake::Resumable;
@@ -41,6 +42,8 @@ pub struct ClientFiles {
     pub ca: Option<PathBuf>,
     /// Its own certificate and the key of that.
     pub own: Option<(PathBuf, PathBuf)>,
+    /// Believe any server, whatever certificate it shows: also one that is somebody else's, who reads and changes everything.
+    pub accept_any_server: bool,
 }
 
 impl ServerFiles {
@@ -110,16 +113,12 @@ impl Reloadable for ClientFiles {
     }
 
     fn load(&self) -> Result<ClientConfig, TlsFileError> {
-        let provider = provider();
-        let roots = match &self.ca {
-            Some(path) => roots(path)?,
-            None => system_roots()?,
-        };
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-        let verifier = verifier.map_err(|source| TlsFileError::UnusableRoots { source })?;
-        let builder = ClientConfig::builder_with_provider(provider);
+        let builder = ClientConfig::builder_with_provider(provider());
         let builder = builder.with_safe_default_protocol_versions().expect("ring speaks TLS 1.2 and 1.3");
-        let builder = builder.with_webpki_verifier(verifier);
+        let builder = match self.accept_any_server {
+            true => builder.dangerous().with_custom_certificate_verifier(AcceptAnyServer::new(&provider())),
+            false => builder.with_webpki_verifier(self.verifier()?),
+        };
         match &self.own {
             None => Ok(builder.with_no_client_auth()),
             Some((cert, key)) => {
@@ -127,6 +126,18 @@ impl Reloadable for ClientFiles {
                 builder.with_client_auth_cert(chain, secret).map_err(|error| TlsFileError::mismatch(cert, key, error))
             }
         }
+    }
+}
+
+impl ClientFiles {
+    /// Takes the certificates of servers that are signed by whom it believes.
+    fn verifier(&self) -> Result<Arc<WebPkiServerVerifier>, TlsFileError> {
+        let roots = match &self.ca {
+            Some(path) => roots(path)?,
+            None => system_roots()?,
+        };
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+        verifier.map_err(|source| TlsFileError::UnusableRoots { source })
     }
 }
 

@@ -60,14 +60,14 @@ pub type Current<C> = watch::Receiver<Arc<C>>;
 
 /// The certificates and keys of a process, which are read again when they change.
 #[derive(Clone, Debug, Default)]
-pub struct CertificateStore(Vec<(&'static str, Arc<Status>)>);
+pub struct CertificateStore(Vec<(Arc<str>, Arc<Status>)>);
 
 /// What became of some files of a [`CertificateStore`] so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateStatus {
     /// What logs and metrics call them.
-    pub name: &'static str,
+    pub name: Arc<str>,
     /// The last second, since 1970, in which their certificate is valid; none if they hold none of our own.
     pub expiry: Option<u64>,
     /// Times that they changed and were taken.
@@ -93,14 +93,15 @@ impl CertificateStore {
     pub fn watch<W: World, F: Reloadable>(
         &mut self,
         world: &W,
-        name: &'static str,
+        name: &str,
         files: F,
         hup: watch::Receiver<u64>,
     ) -> Result<Current<F::Config>, F::Error> {
         let contents = contents(&files);
         let (sender, current) = watch::channel(Arc::new(files.load()?));
         let status = Arc::<Status>::default();
-        self.0.push((name, Arc::clone(&status)));
+        let name: Arc<str> = name.into();
+        self.0.push((Arc::clone(&name), Arc::clone(&status)));
         let mut reloader =
             Reloader { world: world.clone(), name, files, contents, sender, status, begins: 0, warned: 0 };
         reloader.note_validity();
@@ -111,8 +112,8 @@ impl CertificateStore {
     /// What became of them so far, in the order in which they were given.
     #[must_use]
     pub fn statuses(&self) -> Vec<CertificateStatus> {
-        let status = |(name, status): &(&'static str, Arc<Status>)| CertificateStatus {
-            name,
+        let status = |(name, status): &(Arc<str>, Arc<Status>)| CertificateStatus {
+            name: Arc::clone(name),
             expiry: Some(status.expiry.load(Ordering::Relaxed)).filter(|expiry| *expiry > 0),
             reloads: status.reloads.read(),
             failures: status.failures.read(),
@@ -123,7 +124,7 @@ impl CertificateStore {
 
 struct Reloader<W, F: Reloadable> {
     world: W,
-    name: &'static str,
+    name: Arc<str>,
     files: F,
     contents: Vec<Option<Vec<u8>>>,
     sender: watch::Sender<Arc<F::Config>>,
@@ -161,11 +162,11 @@ impl<W: World, F: Reloadable> Reloader<W, F> {
                 self.status.reloads.add(1);
                 self.warned = 0;
                 self.note_validity();
-                info!(what = self.name, "certificates and keys reloaded");
+                info!(what = &*self.name, "certificates and keys reloaded");
             }
             Err(error) => {
                 self.status.failures.add(1);
-                error!(what = self.name, %error, "changed certificates or keys cannot be used; the old ones stay in use");
+                error!(what = &*self.name, %error, "changed certificates or keys cannot be used; the old ones stay in use");
             }
         }
     }
@@ -175,7 +176,7 @@ impl<W: World, F: Reloadable> Reloader<W, F> {
         self.begins = *validity.start();
         self.status.expiry.store(*validity.end(), Ordering::Relaxed);
         for warning in self.files.warnings() {
-            warn!(what = self.name, "{warning}");
+            warn!(what = &*self.name, "{warning}");
         }
         self.warn();
     }
@@ -189,11 +190,11 @@ impl<W: World, F: Reloadable> Reloader<W, F> {
         }
         self.warned = now;
         if early {
-            error!(what = self.name, "the certificate is not valid yet");
+            error!(what = &*self.name, "the certificate is not valid yet");
         } else if now > expiry {
-            error!(what = self.name, "the certificate has expired");
+            error!(what = &*self.name, "the certificate has expired");
         } else {
-            warn!(what = self.name, days = (expiry - now) / DAY, "the certificate expires soon");
+            warn!(what = &*self.name, days = (expiry - now) / DAY, "the certificate expires soon");
         }
     }
 }

@@ -108,7 +108,8 @@ impl Rewrite {
 }
 
 /// What rules see of a request.
-pub(super) struct RequestHead<'a, B>(pub(super) &'a Request<B>);
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a, B>(pub &'a Request<B>);
 
 impl<B> Head for RequestHead<'_, B> {
     fn host(&self) -> &[u8] {

@@ -6,8 +6,8 @@ use revtun::tls::{CertificateStatus, CertificateStore};
 /// Writes when they expire and how often they were read again.
 pub(super) fn write(store: &CertificateStore, page: &mut Exposition) {
     let statuses = store.statuses();
-    let read = |of: fn(&CertificateStatus) -> u64| statuses.iter().map(move |status| (status.name, of(status)));
-    let expiries = statuses.iter().filter_map(|status| Some((status.name, status.expiry?)));
+    let read = |of: fn(&CertificateStatus) -> u64| statuses.iter().map(move |status| (&*status.name, of(status)));
+    let expiries = statuses.iter().filter_map(|status| Some((&*status.name, status.expiry?)));
     page.gauge(
         "revtun_tls_certificate_expiry_timestamp_seconds",
         "When the certificate expires, in seconds since 1970.",

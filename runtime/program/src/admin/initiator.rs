@@ -1,6 +1,6 @@
 //! An initiator process, as its admin listener shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,27 +13,42 @@ use super::subject::{HEALTH_TIMEOUT, Subject, count_of};
 use crate::metrics::Exposition;
 use revtun::initiator::{EndpointInfo, HostInfo, InitiatorHandle, STAGES, Targets, Totals, TunnelInfo};
 use revtun::tls::CertificateStore;
+use revtun::upstream::{Forward, ServiceInfo};
 use revtun::world::World;
 
 /// The most names and hosts of a listener of which `/readyz` tells what is wrong with them.
 const MAX_TROUBLES: usize = 16;
 
 /// An initiator process as the admin listener shows it: every listener of it.
-pub struct InitiatorSubject<W> {
+pub struct InitiatorSubject<W: World> {
     listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>,
+    forwards: Vec<Forward<W>>,
     grace: Duration,
     certificates: CertificateStore,
 }
 
 impl<W: World> InitiatorSubject<W> {
-    /// Tells about `listeners`; a drain lets requests go on for `grace` unless its query says otherwise.
+    /// Tells about `listeners` and what forwards their requests; a drain lets requests go on for `grace` unless its query says otherwise.
     #[must_use]
     pub fn new(
         listeners: Arc<Vec<(Address, InitiatorHandle<W>)>>,
+        forwards: Vec<Forward<W>>,
         grace: Duration,
         certificates: CertificateStore,
     ) -> Self {
-        Self { listeners, grace, certificates }
+        Self { listeners, forwards, grace, certificates }
+    }
+
+    /// Every service by its name, with the endpoints that are up and all of them. Several listeners may have the same one: it
+    /// is up for as long as one of them can tell.
+    fn services(&self) -> BTreeMap<String, (u64, u64)> {
+        let mut services: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+        for service in self.forwards.iter().flat_map(Forward::services) {
+            let (up, all) = services.entry(service.name).or_default();
+            *up += service.endpoints.iter().filter(|endpoint| endpoint.up).count() as u64;
+            *all += service.endpoints.len() as u64;
+        }
+        services
     }
 }
 
@@ -56,6 +71,23 @@ impl<W: World> Subject for InitiatorSubject<W> {
         } else {
             Err(format!("no tunnel was heard recently for {}", unready.join("; ")))
         }
+    }
+
+    fn details(&self) -> Vec<String> {
+        let down = |service: &ServiceInfo| {
+            let down = service.endpoints.iter().filter(|endpoint| !endpoint.up);
+            down.map(|endpoint| endpoint.endpoint.clone()).collect::<Vec<_>>().join(", ")
+        };
+        let lines = self.forwards.iter().flat_map(Forward::services).map(|service| {
+            let state = match (service.is_down(), down(&service)) {
+                (true, endpoints) => format!("down ({endpoints})"),
+                (false, endpoints) if endpoints.is_empty() => "up".to_owned(),
+                (false, endpoints) => format!("up, without {endpoints}"),
+            };
+            format!("service {}: {state}", service.name)
+        });
+        let lines: BTreeSet<_> = lines.collect();
+        lines.into_iter().collect()
     }
 
     fn tunnels(&self) -> Value {
@@ -91,6 +123,12 @@ impl<W: World> Subject for InitiatorSubject<W> {
             .value(sum(|targets| targets.hosts));
         page.gauge("revtun_initiator_tunnels_wanted", "Tunnels that are wanted, to all hosts.")
             .value(sum(|targets| targets.tunnels));
+        let services = self.services();
+        let up = services.iter().map(|(name, (up, _))| (name.as_str(), *up));
+        page.gauge("revtun_initiator_service_endpoints_up", "Endpoints of local services that are up, by service.")
+            .by("service", up);
+        let all = services.iter().map(|(name, (_, all))| (name.as_str(), *all));
+        page.gauge("revtun_initiator_service_endpoints", "Endpoints of local services, by service.").by("service", all);
         write_totals(self.listeners.iter().map(|(_, handle)| handle.totals()).collect(), page);
         certificates::write(&self.certificates, page);
     }

@@ -85,6 +85,7 @@ impl<S: Subject> Pages<S> {
                 Ok(what) => plain(StatusCode::ACCEPTED, format!("draining {what}")),
                 Err(why) => plain(StatusCode::BAD_REQUEST, why),
             },
+            "/readyz" if query == "verbose" => self.readiness(true),
             _ if !query.is_empty() => {
                 plain(StatusCode::BAD_REQUEST, format!("{path} has no parameters; omit {query:?}"))
             }
@@ -106,13 +107,19 @@ impl<S: Subject> Pages<S> {
                 Ok(()) => plain(StatusCode::OK, "ok".to_owned()),
                 Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("unhealthy: {why}")),
             },
-            "/readyz" => match self.ready() {
-                Ok(()) => plain(StatusCode::OK, "ready".to_owned()),
-                Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")),
-            },
+            "/readyz" => self.readiness(false),
             "/tunnels" => page("application/json", format!("{:#}\n", self.subject.tunnels())),
             _ => page(metrics::CONTENT_TYPE, self.metrics()),
         }
+    }
+
+    fn readiness(&self, verbose: bool) -> Response<Full<Bytes>> {
+        let (status, first) = match self.ready() {
+            Ok(()) => (StatusCode::OK, "ready".to_owned()),
+            Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")),
+        };
+        let details = if verbose { self.subject.details() } else { Vec::new() };
+        plain(status, [vec![first], details].concat().join("\n"))
     }
 
     fn ready(&self) -> Result<(), String> {

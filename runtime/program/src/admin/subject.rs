@@ -24,6 +24,11 @@ pub trait Subject: Send + Sync + 'static {
     /// If it cannot: why, for people.
     fn ready(&self) -> Result<(), String>;
 
+    /// What else is worth knowing to whoever asks whether it can, a line each; nothing of it makes this end unready.
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Every tunnel, as JSON.
     fn tunnels(&self) -> Value;
 

@@ -4,14 +4,14 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use revtun::initiator::{self, ForbiddenEndpoint, HostPort, InitiatorConfig, InitiatorHandle, Run};
+use revtun::initiator::{self, ForbiddenEndpoint, InitiatorConfig, InitiatorHandle, Run};
 use revtun::tls::{self, CertificateStore};
-use revtun::upstream::Forward;
+use revtun::upstream::{Forward, ServiceTls};
 use revtun::world::Tokio;
 use revtun_core::address::Address;
 use revtun_core::descriptors::DescriptorShares;
 use revtun_program::admin::InitiatorSubject;
-use revtun_program::config::{ConfigError, End, InitiatorSettings};
+use revtun_program::config::{ConfigError, End, ForwardPlan, InitiatorSettings};
 use tokio::sync::watch;
 
 use super::journals::Journals;
@@ -38,7 +38,7 @@ pub(super) fn run(given: &Given) -> Result<(), CliError> {
 
 async fn serve(
     settings: InitiatorSettings,
-    plans: Vec<(InitiatorConfig, HostPort)>,
+    plans: Vec<(InitiatorConfig, ForwardPlan)>,
     journals: &Journals,
     admin_connections: u32,
 ) -> Result<(), CliError> {
@@ -46,8 +46,14 @@ async fn serve(
     let signals = Signals::listen(&world).map_err(CliError::own)?;
     let mut certificates = CertificateStore::default();
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(CliError::user)?;
+    let mut forwards = Vec::with_capacity(plans.len());
+    for (config, plan) in &plans {
+        let forward = forward(&world, plan, config, &signals.hangups(), &mut certificates);
+        forwards.push(forward.map_err(CliError::user)?);
+    }
+    let plans = plans.into_iter().map(|(config, _)| config).zip(forwards.iter().cloned()).collect();
     let listeners = Arc::new(start(&world, plans, tls, journals).await?);
-    let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.process.drain_grace, certificates);
+    let subject = InitiatorSubject::new(Arc::clone(&listeners), forwards, settings.process.drain_grace, certificates);
     let admin = process::start_admin(&world, &settings.process, admin_connections, subject).await?;
     process::announce("admin", admin.addr());
     let drained = async {
@@ -106,18 +112,40 @@ fn secure(
     Ok(Some(client))
 }
 
+/// What forwards the requests of one listener. Reads the files of its services' TLS, and goes on doing so.
+fn forward(
+    world: &Tokio,
+    plan: &ForwardPlan,
+    config: &InitiatorConfig,
+    hup: &watch::Receiver<u64>,
+    certificates: &mut CertificateStore,
+) -> Result<Forward<Tokio>, String> {
+    let mut services = Vec::with_capacity(plan.services.len());
+    for plan in &plan.services {
+        let mut service = plan.config.clone();
+        if let Some((files, server_name)) = plan.tls.clone() {
+            let name = format!("service {}", service.name);
+            let current = certificates.watch(world, &name, files, hup.clone());
+            let mut tls = ServiceTls::new(current.map_err(|error| ConfigError::from(error).to_string())?);
+            tls.server_name = server_name;
+            service.tls = Some(tls);
+        }
+        services.push(service);
+    }
+    Forward::with_routes(world, &services, plan.routes.clone(), &config.core).map_err(|error| error.to_string())
+}
+
 async fn start(
     world: &Tokio,
-    plans: Vec<(InitiatorConfig, HostPort)>,
+    plans: Vec<(InitiatorConfig, Forward<Tokio>)>,
     tls: Option<tls::Client>,
     journals: &Journals,
 ) -> Result<Listeners, CliError> {
     let run = Run::begin(world);
     let mut listeners = Vec::with_capacity(plans.len());
-    for (machine, (mut config, service)) in plans.into_iter().enumerate() {
+    for (machine, (mut config, forward)) in plans.into_iter().enumerate() {
         let world = &world.with_journal(journals.of(machine));
         config.tls.clone_from(&tls);
-        let forward = Forward::new(world, service, &config.core).map_err(CliError::user)?;
         let address = config.address.clone();
         let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| refusal(&error))?;
         listeners.push((address, handle));

@@ -65,6 +65,12 @@ pub fn declared(end: End) -> Vec<DeclaredGroup> {
     }
 }
 
+/// The settings of a route of an initiator, and those of a service.
+#[must_use]
+pub fn declared_routes() -> [Vec<DeclaredGroup>; 2] {
+    [groups(&initiator::routes::DECLARATION), groups(&initiator::services::DECLARATION)]
+}
+
 fn groups<S: Default>(declaration: &Declaration<S>) -> Vec<DeclaredGroup> {
     let group = |group: &Group<S>| DeclaredGroup {
         heading: group.heading,
@@ -115,6 +121,7 @@ fn kind<S>(setting: &Setting<S>) -> String {
         Access::Duration(Zero::IsWrong, _) => format!("duration, 1ms to {}", duration::format(LONGEST)),
         Access::Listen(_) => "IP:PORT".to_owned(),
         Access::File { what, .. } => format!("path of a {what}"),
+        Access::List { value_name, max, .. } => format!("list of up to {max}: {value_name}"),
         Access::Text { value_name, .. } | Access::Act { value_name, .. } => (*value_name).to_owned(),
     }
 }
@@ -130,7 +137,8 @@ fn takes<S>(setting: &Setting<S>, default: Option<&str>) -> Takes {
         | Access::Duration(..)
         | Access::Listen(_)
         | Access::File { .. }
-        | Access::Text { .. } => Takes::One,
+        | Access::Text { .. }
+        | Access::List { .. } => Takes::One,
     }
 }
 
@@ -141,6 +149,8 @@ fn value_name<S>(setting: &Setting<S>) -> &'static str {
         Access::Duration(..) => "DURATION",
         Access::Listen(_) => "IP:PORT",
         Access::File { .. } => "FILE",
-        Access::Text { value_name, .. } | Access::Act { value_name, .. } => value_name,
+        Access::Text { value_name, .. } | Access::List { value_name, .. } | Access::Act { value_name, .. } => {
+            value_name
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Places on the network: where to dial, where to listen, where to forward to.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use super::diagnostic::ConfigError;
 use revtun::initiator::{HostPort, HostPortError};
+use revtun::upstream::{ServiceEndpoint, ServiceProtocol};
 
 /// Reads `HOST:PORT`; an IPv6 address stands in brackets.
 ///
@@ -18,22 +20,136 @@ pub(super) fn parse_endpoint(text: &str) -> Result<HostPort, ConfigError> {
     })
 }
 
-/// Reads the URL of a local service: `http://HOST:PORT`; without a port, 80.
+/// The URL of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceUrl {
+    scheme: Scheme,
+    /// Where it leads to.
+    pub endpoint: ServiceEndpoint,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    Https,
+    H2c,
+    Unix,
+    UnixH2c,
+}
+
+impl Scheme {
+    /// Each with what URLs of it begin with, and the port of one without; the longer before those that end the same.
+    const ALL: [(Self, &'static str, u16); 5] = [
+        (Self::Https, "https://", 443),
+        (Self::Http, "http://", 80),
+        (Self::H2c, "h2c://", 80),
+        (Self::UnixH2c, "h2c+unix:", 0),
+        (Self::Unix, "unix:", 0),
+    ];
+}
+
+impl ServiceUrl {
+    /// What is spoken there.
+    #[must_use]
+    pub const fn protocol(&self) -> ServiceProtocol {
+        match self.scheme {
+            Scheme::Http | Scheme::Unix => ServiceProtocol::Http1,
+            Scheme::H2c | Scheme::UnixH2c => ServiceProtocol::Http2,
+            Scheme::Https => ServiceProtocol::Negotiated,
+        }
+    }
+
+    /// Whether that is inside TLS.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        matches!(self.scheme, Scheme::Https)
+    }
+
+    /// Reads `http://HOST:PORT`, `https://HOST:PORT`, `h2c://HOST:PORT`, `unix:/PATH` or `h2c+unix:/PATH`; without a port, that of the
+    /// scheme.
+    ///
+    /// # Errors
+    /// If the text is anything else, or has a path behind its port.
+    pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
+        let error = |what: &str| {
+            let remedy =
+                "write http://HOST:PORT, https://, h2c://, unix:/PATH or h2c+unix:/PATH, such as http://127.0.0.1:8080";
+            ConfigError::new(format!("{text:?} {what}"), remedy)
+        };
+        let found =
+            Scheme::ALL.into_iter().find_map(|(scheme, begin, port)| Some((scheme, port, text.strip_prefix(begin)?)));
+        let (scheme, port, place) = found.ok_or_else(|| error("begins with no scheme of services"))?;
+        if matches!(scheme, Scheme::Unix | Scheme::UnixH2c) {
+            return match place.starts_with('/') {
+                true => Ok(Self { scheme, endpoint: ServiceEndpoint::Unix(place.into()) }),
+                false => Err(error("has no absolute path")),
+            };
+        }
+        let place = place.strip_suffix('/').unwrap_or(place);
+        if place.contains(['/', '?', '#']) {
+            return Err(error("has a path; to put one before those of requests, set add_prefix of a route"));
+        }
+        let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        let place = if has_port { place.to_owned() } else { format!("{place}:{port}") };
+        let endpoint = parse_endpoint(&place).map_err(|_| error("has no valid host and port"))?;
+        Ok(Self { scheme, endpoint: ServiceEndpoint::Tcp(endpoint) })
+    }
+}
+
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let begin =
+            Scheme::ALL.into_iter().find(|(scheme, ..)| *scheme == self.scheme).map_or("", |(_, begin, _)| begin);
+        match &self.endpoint {
+            ServiceEndpoint::Tcp(endpoint) => write!(f, "{begin}{endpoint}"),
+            ServiceEndpoint::Unix(path) => write!(f, "{begin}{}", path.display()),
+        }
+    }
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To the service with this name.
+    Service(String),
+    /// To a service that has nothing but a URL.
+    Url(ServiceUrl),
+}
+
+impl Target {
+    /// Reads the name of a service, or a URL.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
+        if text.contains([':', '/']) {
+            ServiceUrl::parse(text).map(Self::Url)
+        } else {
+            parse_service_name(text).map(Self::Service)
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(name) => f.write_str(name),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}
+
+/// Reads the name of a service.
 ///
 /// # Errors
-/// If the text is anything else, or has a path.
-pub(super) fn parse_service(text: &str) -> Result<HostPort, ConfigError> {
-    let error = |what: &str| {
-        ConfigError::new(format!("{text:?} {what}"), "write http://HOST:PORT, such as http://127.0.0.1:8080")
-    };
-    let place = text.strip_prefix("http://").ok_or_else(|| error("does not begin with http://"))?;
-    let place = place.strip_suffix('/').unwrap_or(place);
-    if place.contains(['/', '?', '#']) {
-        return Err(error("has a path, but requests keep the path that the caller wrote"));
+/// If it is empty, longer than 64 bytes, or has anything but letters, digits, `-` and `_`.
+pub(super) fn parse_service_name(text: &str) -> Result<String, ConfigError> {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(is_legal) {
+        let remedy = "write up to 64 letters, digits, - and _; or a URL such as http://127.0.0.1:8080";
+        return Err(ConfigError::new(format!("{text:?} is no name of a service"), remedy));
     }
-    let has_port = place.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-    let place = if has_port { place.to_owned() } else { format!("{place}:80") };
-    parse_endpoint(&place).map_err(|_| error("has no valid host and port"))
+    Ok(text.to_owned())
 }
 
 /// Reads the address of a listener: an IP address and a port; port 0 lets the system choose one.
@@ -85,15 +201,28 @@ mod tests {
     #[test]
     fn services_are_urls_without_a_path() {
         for (text, place) in [
-            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
-            ("http://service/", "service:80"),
-            ("http://[::1]", "[::1]:80"),
-            ("http://[::1]:81", "[::1]:81"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://service/", "http://service:80"),
+            ("http://[::1]", "http://[::1]:80"),
+            ("https://[::1]:81", "https://[::1]:81"),
+            ("https://service", "https://service:443"),
+            ("h2c://service:50051", "h2c://service:50051"),
+            ("unix:/run/a", "unix:/run/a"),
+            ("h2c+unix:/run/a", "h2c+unix:/run/a"),
         ] {
-            assert_eq!(parse_service(text).unwrap().to_string(), place);
+            assert_eq!(ServiceUrl::parse(text).unwrap().to_string(), place);
         }
-        for text in ["127.0.0.1:8080", "https://a:1", "http://", "http://a:1/x", "http://a:1?x", "http://a:x"] {
-            assert!(parse_service(text).is_err(), "{text}");
+        for text in ["127.0.0.1:8080", "ftp://a:1", "http://", "http://a:1/x", "http://a:1?x", "http://a:x", "unix:a"] {
+            assert!(ServiceUrl::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_name_or_a_url() {
+        assert_eq!(Target::parse("web-1").unwrap(), Target::Service("web-1".to_owned()));
+        assert_eq!(Target::parse("http://a").unwrap().to_string(), "http://a:80");
+        for text in ["", "a b", "a/b", "a:1", &"a".repeat(65)] {
+            assert!(Target::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What `revtun config` prints: every setting with its value and where that came from, as a file that says the same.
 
 use super::diagnostic::{Origin, Source};
-use super::initiator::{InitiatorSettings, Listener};
+use super::initiator::{InitiatorSettings, Listener, RouteSettings};
 use super::setting::{Declaration, Group, quoted};
 use super::settings::Settings;
 use super::sources::End;
@@ -77,17 +77,22 @@ impl Page<'_> {
             let endpoints: Vec<_> = endpoints.iter().map(|endpoint| quoted(&endpoint.to_string())).collect();
             self.line(&format!("initiator.upstreams.{} = [{}]", key(name), endpoints.join(", ")), &origin);
         }
+        for (name, service) in &initiator.services {
+            let origin = service.origin.describe(self.source);
+            for (key, value) in service.written() {
+                self.line(&format!("initiator.services.{name}.{key} = {value}"), &origin);
+            }
+        }
         if initiator.listeners.is_empty() {
             return;
         }
         self.text += "initiator.listener = [\n";
-        for Listener { address, forward, origin, forward_origin } in &initiator.listeners {
-            let address = quoted(&address.to_string());
-            let forward = forward.as_ref().map(|service| quoted(&format!("http://{service}")));
-            let line = match &forward {
-                Some(service) => format!("  {{ address = {address}, forward = {service} }},"),
-                None => format!("  {{ address = {address} }},"),
-            };
+        for Listener { address, forward, routes, origin, forward_origin } in &initiator.listeners {
+            let forward = forward.as_ref().map(|service| format!("forward = {}", quoted(&service.to_string())));
+            let routes: Vec<_> = routes.iter().map(RouteSettings::inline).collect();
+            let routes = (!routes.is_empty()).then(|| format!("route = [{}]", routes.join(", ")));
+            let keys = [Some(format!("address = {}", quoted(&address.to_string()))), forward.clone(), routes];
+            let line = format!("  {{ {} }},", keys.into_iter().flatten().collect::<Vec<_>>().join(", "));
             let mut told = origin.describe(self.source);
             if forward.is_some() && forward_origin != origin {
                 told += &format!(", forward: {}", forward_origin.describe(self.source));

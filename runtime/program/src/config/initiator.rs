@@ -1,8 +1,15 @@
 //! The settings of `revtun initiator`: the table `[initiator]`.
 
 mod addresses;
+mod forwarding;
+pub(super) mod routes;
+pub(super) mod services;
 pub(super) mod table;
 mod tls;
+
+pub use self::forwarding::ForwardPlan;
+pub use self::routes::RouteSettings;
+pub use self::services::{ServicePlan, ServiceSettings};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,6 +21,7 @@ use revtun_core::hosts;
 use revtun_core::initiator::Config;
 
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
+use super::endpoint::Target;
 use super::files::{errors_of, warnings_of};
 use super::listeners::check_admin;
 use super::process::{EndSettings, ProcessSettings};
@@ -33,6 +41,8 @@ pub struct InitiatorSettings {
     pub listeners: Vec<Listener>,
     /// The endpoints behind each name that an address dials.
     pub upstreams: BTreeMap<String, Vec<HostPort>>,
+    /// The services that routes name.
+    pub services: BTreeMap<String, ServiceSettings>,
     /// The path of the handshake request.
     pub request_path: String,
     /// What the headers of the handshake are called that say who we are.
@@ -59,13 +69,15 @@ pub struct InitiatorSettings {
     pub hosts: hosts::Config,
 }
 
-/// One `rc://` address and the service behind it.
+/// One `rc://` address and the services behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Who to be, where to dial and how often.
     pub address: Address,
-    /// The local service that requests are forwarded to.
-    pub forward: Option<HostPort>,
+    /// The local service that requests are forwarded to which no route matches.
+    pub forward: Option<Target>,
+    /// Which other requests go where.
+    pub routes: Vec<RouteSettings>,
     /// Where the address was written.
     pub origin: Origin,
     /// Where the service was.
@@ -87,6 +99,7 @@ impl Default for InitiatorSettings {
             process: ProcessSettings::at(15091),
             listeners: Vec::new(),
             upstreams: BTreeMap::new(),
+            services: BTreeMap::new(),
             request_path: revtun_core::handshake::PATH.to_owned(),
             header_names: HeaderNames::default(),
             max_streams: STREAMS,
@@ -142,6 +155,8 @@ impl InitiatorSettings {
         let twice = self.listeners.iter().enumerate().filter_map(|(index, listener)| self.repeated(index, listener));
         tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener)))
             .chain(twice)
+            .chain(self.services.iter().filter_map(|(name, service)| forwarding::error_of_service(name, service)))
+            .chain(self.listeners.iter().flat_map(|listener| forwarding::errors(self, listener)))
             .chain(self.plaintext_beyond_loopback())
             .chain(check_admin(
                 "initiator.admin_listen",
@@ -177,6 +192,7 @@ impl InitiatorSettings {
         of("initiator.tls", errors_of(tls))
             .chain(of("initiator.inner_tls", errors_of(inner)))
             .chain(of("initiator.token_file", token.into_iter().map(ConfigError::from).collect()))
+            .chain(self.services.iter().flat_map(|(name, service)| forwarding::unusable_files(name, service)))
             .collect()
     }
 
@@ -188,7 +204,10 @@ impl InitiatorSettings {
         let of = |setting: &'static str, warnings: Vec<ConfigError>| {
             warnings.into_iter().map(move |warning| Diagnostic::new(Origin::Absent, setting, warning))
         };
-        of("initiator.tls", warnings_of(tls)).chain(of("initiator.inner_tls", warnings_of(inner))).collect()
+        of("initiator.tls", warnings_of(tls))
+            .chain(of("initiator.inner_tls", warnings_of(inner)))
+            .chain(forwarding::warnings(self))
+            .collect()
     }
 
     /// The token that proves who we are.
@@ -197,17 +216,17 @@ impl InitiatorSettings {
         self.token_file.clone().map(TokenFile::new)
     }
 
-    /// What each listener is to do, but for TLS, which takes files; and the service that it forwards to.
+    /// What each listener is to do, but for TLS, which takes files; and where it forwards requests to.
     ///
     /// # Errors
     /// Everything that is [`Self::missing`].
-    pub fn plan(&self) -> Result<Vec<(InitiatorConfig, HostPort)>, Vec<Diagnostic>> {
+    pub fn plan(&self) -> Result<Vec<(InitiatorConfig, ForwardPlan)>, Vec<Diagnostic>> {
         let plans = self.listeners.iter().map(|listener| self.plan_of(listener)).collect::<Option<Vec<_>>>();
         let missing = self.missing();
         plans.filter(|_| missing.is_empty()).ok_or(missing)
     }
 
-    fn plan_of(&self, listener: &Listener) -> Option<(InitiatorConfig, HostPort)> {
+    fn plan_of(&self, listener: &Listener) -> Option<(InitiatorConfig, ForwardPlan)> {
         let endpoints = self.upstreams.get(listener.address.upstream())?;
         let mut config = InitiatorConfig::new(listener.address.clone(), endpoints.clone());
         config.core = self.core;
@@ -220,7 +239,7 @@ impl InitiatorSettings {
         config.upgrade = self.use_http_upgrade;
         config.token = self.token();
         config.allow_plaintext = self.allow_plaintext;
-        Some((config, listener.forward.clone()?))
+        Some((config, ForwardPlan::of(self, listener)?))
     }
 
     /// What is wrong with a listener if an earlier one is the same node and dials the same upstream: each would keep its count,
@@ -255,7 +274,7 @@ impl InitiatorSettings {
             );
             diagnostics.push(diagnostic(what, remedy));
         }
-        if listener.forward.is_none() {
+        if listener.forward.is_none() && listener.routes.is_empty() {
             let what = format!("no service is configured for requests to {}", listener.address);
             let remedy = "give --forward http://HOST:PORT, or write forward = \"http://HOST:PORT\" beside the address";
             diagnostics.push(diagnostic(what, remedy.to_owned()));

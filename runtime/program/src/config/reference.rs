@@ -1,6 +1,6 @@
 //! Documents that are made from the declarations: examples of files, and the reference of all settings.
 
-use super::declared::{Declared, DeclaredGroup, declared, declared_log};
+use super::declared::{Declared, DeclaredGroup, declared, declared_log, declared_routes};
 use super::sources::End;
 
 /// The length of a line of an example.
@@ -9,7 +9,7 @@ const COLUMNS: usize = 100;
 /// Who an example's initiator is, and whom it dials.
 const ADDRESSES: &str = "\
 # One table for each address: rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT, and the local service that requests are
-# forwarded to. The count is per host of the upstream.
+# forwarded to which no route matches. The count is per host of the upstream.
 [[initiator.listener]]
 address = \"rc://edge-1:edge:acme@cloud:3\"
 forward = \"http://127.0.0.1:8080\"
@@ -55,6 +55,12 @@ pub fn example(end: End) -> String {
         }
         if table == "initiator" {
             text += &format!("\n{ADDRESSES}");
+            for (name, groups) in
+                ["[[initiator.listener.route]]", "[initiator.services.NAME]"].into_iter().zip(declared_routes())
+            {
+                text += &format!("\n# {name}\n");
+                groups.iter().for_each(|group| write_group(&mut text, group, true));
+            }
         }
     }
     text
@@ -73,6 +79,7 @@ pub fn reference() -> String {
             text += "\n### The tables `[[initiator.listener]]` and `[initiator.upstreams]`\n\n```toml\n";
             text += ADDRESSES;
             text += "```\n";
+            declared_routes().iter().for_each(|groups| write_tables(&mut text, groups));
         }
     }
     text

@@ -187,6 +187,45 @@ impl<'i> Section<'i> {
         tables
     }
 
+    /// Reads a list of at most `max` texts, each with `add`. Returns where it stands.
+    pub(super) fn texts(
+        &mut self,
+        key: &'static str,
+        max: usize,
+        mut add: impl FnMut(&str) -> Result<(), ConfigError>,
+    ) -> Option<Range<usize>> {
+        let value = self.take(key)?;
+        let span = value.span();
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong_type(key, &value, "write a list of strings: [\"…\", \"…\"]");
+            return None;
+        };
+        if items.len() > max {
+            let error = ConfigError::new(format!("has {} entries", items.len()), format!("write at most {max}"));
+            self.error(key, span.clone(), error);
+        }
+        for item in items.iter().take(max) {
+            self.read_text(key, item, &mut add);
+        }
+        Some(span)
+    }
+
+    /// The tables of a table whose keys are names of the operator's choice, each with its name and where it begins.
+    pub(super) fn named_tables(&mut self) -> Vec<(String, Found<Section<'i>>)> {
+        let mut tables = Vec::new();
+        for (key, value) in std::mem::take(&mut self.left) {
+            let (span, name) = (key.span(), key.into_inner().into_owned());
+            let dotted = self.setting(&name);
+            if !value.get_ref().is_table() {
+                self.wrong_type(&name, &value, &format!("write it as a table: [{dotted}]"));
+            }
+            if let DeValue::Table(table) = value.into_inner() {
+                tables.push((name, Found { value: Section::new(dotted, table), span }));
+            }
+        }
+        tables
+    }
+
     /// Every remaining key of a table whose keys are names of the operator's choice, each with a list of texts.
     pub(super) fn lists<T>(&mut self, parse: impl Fn(&str) -> Result<T, ConfigError>) -> Vec<(String, Found<Vec<T>>)> {
         let mut lists = Vec::new();

@@ -93,6 +93,14 @@ pub(super) enum Access<S: 'static> {
         read: fn(&mut S, &str) -> Result<(), ConfigError>,
         show: fn(&S) -> Option<String>,
     },
+    /// A list of strings; not as a flag.
+    List {
+        value_name: &'static str,
+        example: &'static [&'static str],
+        max: usize,
+        add: fn(&mut S, &str) -> Result<(), ConfigError>,
+        show: fn(&S) -> Vec<String>,
+    },
     /// Not in the file: a flag that acts on other settings. It tells which, by their dotted keys within the declaration.
     Act {
         takes: Takes,
@@ -174,6 +182,7 @@ impl<S> Setting<S> {
                 found.span
             }),
             Access::Text { read, .. } => section.text(key, |text| read(settings, text)).map(|found| found.span),
+            Access::List { max, add, .. } => section.texts(key, *max, |text| add(settings, text)),
             Access::Act { .. } => None,
         };
         if let Some(span) = span {
@@ -195,6 +204,7 @@ impl<S> Setting<S> {
             Access::Listen(slot) => *slot(settings) = parse_listen(utf8(last)?)?,
             Access::File { what, slot, .. } => *slot(settings) = Some(parse_file(last, what)?),
             Access::Text { read, .. } => read(settings, utf8(last)?)?,
+            Access::List { add, .. } => texts.iter().try_for_each(|text| add(settings, utf8(text)?))?,
             Access::Act { act, .. } => {
                 let texts = texts.iter().map(|text| utf8(text)).collect::<Result<Vec<_>, _>>()?;
                 return act(settings, &texts, origin).map(Some);
@@ -213,6 +223,7 @@ impl<S> Setting<S> {
             Access::Listen(slot) => Some(quoted(&slot(copy).to_string())),
             Access::File { slot, .. } => slot(copy).as_ref().map(|path| quoted(&path.to_string_lossy())),
             Access::Text { show, .. } => show(copy).map(|text| quoted(&text)),
+            Access::List { show, .. } => Some(show(copy)).filter(|texts| !texts.is_empty()).map(|texts| list(&texts)),
             Access::Act { .. } => None,
         }
     }
@@ -222,6 +233,7 @@ impl<S> Setting<S> {
         match &self.access {
             Access::Count { example, .. } => Some(example.to_string()),
             Access::File { example, .. } | Access::Text { example, .. } => Some(quoted(example)),
+            Access::List { example, .. } => Some(list(example)),
             Access::Switch(_) | Access::Number(..) | Access::Duration(..) | Access::Listen(_) | Access::Act { .. } => {
                 None
             }
@@ -285,6 +297,19 @@ impl<S> Declaration<S> {
         Ok(keys.iter().map(|key| joined(".", &[self.name, key])).collect())
     }
 
+    /// All of `settings` that has not its default, as keys and values of TOML.
+    pub(super) fn written(&self, settings: &S) -> Vec<(&'static str, String)>
+    where
+        S: Clone + Default,
+    {
+        let all = self.groups.iter().flat_map(|group| group.settings);
+        let written = all.filter_map(|setting| {
+            let value = setting.show(&mut settings.clone())?;
+            (setting.show(&mut S::default()).as_ref() != Some(&value)).then_some((setting.key, value))
+        });
+        written.collect()
+    }
+
     /// What the flag of a setting is called, without its dashes.
     pub(super) fn flag(&self, group: &Group<S>, setting: &Setting<S>) -> Option<String> {
         let name = || joined("_", &[self.flag_prefix, group.table, setting.key]).replace('_', "-");
@@ -296,6 +321,12 @@ impl<S> Declaration<S> {
 pub(super) fn quoted(text: &str) -> String {
     // The escapes of JSON are those of TOML, which wants one more.
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
+
+/// Texts as a list of TOML, on one line.
+fn list<T: AsRef<str>>(texts: &[T]) -> String {
+    let texts: Vec<_> = texts.iter().map(|text| quoted(text.as_ref())).collect();
+    format!("[{}]", texts.join(", "))
 }
 
 /// A number with its thousands apart, if it is a long one.

@@ -20,6 +20,10 @@ impl<S: Subject> Subject for Logged<S> {
         self.0.ready()
     }
 
+    fn details(&self) -> Vec<String> {
+        self.0.details()
+    }
+
     fn tunnels(&self) -> Value {
         self.0.tunnels()
     }

@@ -12,12 +12,14 @@ use crate::responder::local_reply::{LocalReply, LocalReplyBody};
 /// Makes a response of each local reply, and counts it.
 pub(super) struct LocalReplies<'a, S> {
     counters: &'a Counters,
+    is_grpc: bool,
     inner: S,
 }
 
 impl<'a, S> LocalReplies<'a, S> {
-    pub(super) fn new(counters: &'a Counters, inner: S) -> Self {
-        Self { counters, inner }
+    /// `is_grpc`: the request is a call of gRPC, and is replied to as such.
+    pub(super) fn new(counters: &'a Counters, is_grpc: bool, inner: S) -> Self {
+        Self { counters, is_grpc, inner }
     }
 }
 
@@ -34,7 +36,7 @@ where
             Ok(response) => response.map(Either::Right),
             Err(reply) => {
                 self.counters.local_reply(reply);
-                reply.response().map(Either::Left)
+                reply.response(self.is_grpc).map(Either::Left)
             }
         })
     }
@@ -54,9 +56,21 @@ mod tests {
     async fn a_local_reply_is_a_response_and_counted() {
         let counters = Counters::default();
         let refuse = FromFn(|()| ready(Err::<Response<LocalReplyBody>, _>(LocalReply::NoTunnel)));
-        let Ok(response) = LocalReplies::new(&counters, refuse).call(()).await;
+        let Ok(response) = LocalReplies::new(&counters, false, refuse).call(()).await;
         assert_eq!((response.status().as_u16(), response.headers()[REASON].to_str().unwrap()), (503, "no-tunnel"));
         assert_eq!(counters.totals().local_replies.iter().map(|&(_, count)| count).sum::<u64>(), 1);
         assert!(!response.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_call_of_grpc_gets_the_status_that_stands_for_the_reply() {
+        let counters = Counters::default();
+        let refuse = FromFn(|()| ready(Err::<Response<LocalReplyBody>, _>(LocalReply::NoTunnel)));
+        let Ok(response) = LocalReplies::new(&counters, true, refuse).call(()).await;
+        let header = |name: &str| response.headers()[name].to_str().unwrap();
+        let told = ["content-type", "grpc-status", "grpc-message", REASON.as_str(), "retry-after"].map(header);
+        assert_eq!(response.status(), 200);
+        assert_eq!(told, ["application/grpc", "14", "No tunnel to this node or cluster.", "no-tunnel", "1"]);
+        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
     }
 }

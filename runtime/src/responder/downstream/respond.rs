@@ -16,7 +16,7 @@ use super::request::name_host;
 use super::retry::Retry;
 use super::route::Route;
 use super::send::SendOnTunnel;
-use crate::http::{Activity, CancelIdle, Deadline, HttpService, TimeoutBody};
+use crate::http::{Activity, CancelIdle, Deadline, HttpService, TimeoutBody, is_grpc};
 use crate::responder::context::Context;
 use crate::responder::local_reply::{LocalReply, LocalReplyBody};
 use crate::world::World;
@@ -33,10 +33,11 @@ pub(super) async fn respond<W: World, B: ProxyBody>(
     caller.place.heard();
     let Caller { context, origin, .. } = caller;
     let (head, body) = request.into_parts();
+    let is_grpc = is_grpc(&head.method, &head.headers);
     let body = DownstreamBody::lingering(body, activity, &context.world);
     let proxied = CancelIdle::new(activity, layers(context, Some(origin)));
     let Ok(mut response) =
-        LocalReplies::new(&context.counters, proxied).call(&mut ProxyRequest::new(head, body, activity)).await;
+        LocalReplies::new(&context.counters, is_grpc, proxied).call(&mut ProxyRequest::new(head, body, activity)).await;
     // Who has a clock dates what it passes on without a date (RFC 9110 §6.6.1).
     response.headers_mut().entry(DATE).or_insert_with(|| context.dates.at(context.world.unix_millis() / 1000));
     response

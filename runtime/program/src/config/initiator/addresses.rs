@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use revtun::initiator::HostPort;
 use revtun_core::address::Address;
 
+use super::routes::{self, RouteSettings};
 use super::{InitiatorSettings, Listener};
 use crate::config::diagnostic::{ConfigError, Origin};
-use crate::config::endpoint::{parse_endpoint, parse_service};
+use crate::config::endpoint::{ServiceUrl, Target, parse_endpoint};
 use crate::config::section::{Found, Section};
 use crate::config::setting::{self, Takes};
 
@@ -28,8 +29,13 @@ pub(super) const ADDRESSES: &[Setting] = &[
     ),
     Setting::flag(
         "forward",
-        Access::Act { takes: Takes::One, value_name: "http://HOST:PORT", act: forward_all },
-        "The local service to forward requests to, such as http://127.0.0.1:8080; replaces those of the file",
+        Access::Act { takes: Takes::One, value_name: "URL", act: forward_all },
+        "The local service that requests go to which no route matches, such as http://127.0.0.1:8080; replaces those of the file",
+    ),
+    Setting::flag(
+        "route",
+        Access::Act { takes: Takes::Several, value_name: "HOST/PATH=URL", act: route_all },
+        "The service of requests for a host, a path, or both: grafana.*=http://127.0.0.1:3000, /api=h2c://127.0.0.1:50051. May be given several times; replaces the routes of the file",
     ),
 ];
 
@@ -39,8 +45,13 @@ fn set_addresses(
     origin: &Origin,
 ) -> Result<Vec<String>, ConfigError> {
     let addresses = texts.iter().map(|text| parse_address(text)).collect::<Result<Vec<_>, _>>()?;
-    let listener =
-        |address| Listener { address, forward: None, origin: origin.clone(), forward_origin: Origin::Absent };
+    let listener = |address| Listener {
+        address,
+        forward: None,
+        routes: Vec::new(),
+        origin: origin.clone(),
+        forward_origin: Origin::Absent,
+    };
     settings.listeners = addresses.into_iter().map(listener).collect();
     Ok(Vec::new())
 }
@@ -58,7 +69,7 @@ fn add_upstreams(settings: &mut InitiatorSettings, texts: &[&str], _: &Origin) -
 }
 
 fn forward_all(settings: &mut InitiatorSettings, texts: &[&str], origin: &Origin) -> Result<Vec<String>, ConfigError> {
-    let service = parse_service(texts.last().unwrap_or(&""))?;
+    let service = ServiceUrl::parse(texts.last().unwrap_or(&"")).map(Target::Url)?;
     for listener in &mut settings.listeners {
         listener.forward = Some(service.clone());
         listener.forward_origin = origin.clone();
@@ -66,7 +77,15 @@ fn forward_all(settings: &mut InitiatorSettings, texts: &[&str], origin: &Origin
     Ok(Vec::new())
 }
 
-/// Reads `[[initiator.listener]]` and `[initiator.upstreams]`.
+fn route_all(settings: &mut InitiatorSettings, texts: &[&str], origin: &Origin) -> Result<Vec<String>, ConfigError> {
+    let routes = texts.iter().map(|text| RouteSettings::parse(text, origin)).collect::<Result<Vec<_>, _>>()?;
+    for listener in &mut settings.listeners {
+        listener.routes.clone_from(&routes);
+    }
+    Ok(Vec::new())
+}
+
+/// Reads `[[initiator.listener]]` with its routes, and `[initiator.upstreams]`.
 pub(super) fn read(section: &mut Section<'_>, settings: &mut InitiatorSettings) {
     for table in section.tables("listener") {
         settings.listeners.extend(read_listener(section, table));
@@ -82,7 +101,9 @@ fn read_listener(section: &mut Section<'_>, table: Found<Section<'_>>) -> Option
     let Found { value: mut table, span } = table;
     let given = table.has("address");
     let address = table.text("address", parse_address);
-    let forward = table.text("forward", parse_service);
+    let forward = table.text("forward", Target::parse);
+    let tables = table.tables("route");
+    let routes = tables.into_iter().map(|route| routes::read(&mut table, route)).collect();
     if address.is_none() && !given {
         let remedy = "write address = \"rc://NODE:CLUSTER:TENANT@UPSTREAM:COUNT\"";
         table.error("address", span, ConfigError::new("is missing", remedy));
@@ -93,7 +114,7 @@ fn read_listener(section: &mut Section<'_>, table: Found<Section<'_>>) -> Option
         Some(found) => (Some(found.value), Origin::File(found.span)),
         None => (None, Origin::Absent),
     };
-    Some(Listener { address: address.value, forward, origin: Origin::File(address.span), forward_origin })
+    Some(Listener { address: address.value, forward, routes, origin: Origin::File(address.span), forward_origin })
 }
 
 /// Reads an `rc://` address.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::InitiatorSettings;
 use super::addresses::{self, ADDRESSES};
+use super::services;
 use super::tls::{CREDENTIALS, INNER_TLS, TLS};
 use crate::config::bounds::{
     MAX_HEAD_BYTES, MAX_HEADERS_COUNT, MAX_PER_TUNNEL, MAX_RESETS, MIN_HEAD_BYTES, MIN_HEADERS,
@@ -26,7 +27,7 @@ pub(in crate::config) static DECLARATION: Declaration<S> = Declaration {
         Group {
             heading: "Addresses",
             table: "",
-            note: "In a file these are the tables [[initiator.listener]] and [initiator.upstreams].",
+            note: "In a file these are the tables [[initiator.listener]], with [[initiator.listener.route]] in it, and [initiator.upstreams].",
             presence: None,
             settings: ADDRESSES,
         },
@@ -73,6 +74,7 @@ pub(in crate::config) fn read(section: &mut Section<'_>, folder: &Path) -> Initi
     DECLARATION.read(section, &mut settings, folder);
     section.check_silence(settings.core.probe_interval, &mut settings.core.silence);
     addresses::read(section, &mut settings);
+    settings.services.extend(services::read(section, folder));
     settings
 }
 
