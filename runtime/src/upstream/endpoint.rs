@@ -55,7 +55,8 @@ impl<W: World> Endpoint<W> {
         }
         let mut retried = false;
         loop {
-            if !self.http2.is_connected() && !self.connect_http2().await? {
+            // In a box: it is rare, and would make the future of every request a large one.
+            if !self.http2.is_connected() && !Box::pin(self.connect_http2()).await? {
                 return self.send_http1(request, connected).await;
             }
             connected();
