@@ -18,8 +18,8 @@
 //! [`identity`], [`binding`], [`token`], [`deny`], [`handshake`], [`rping`], [`h2frame`]. Small policies beside them: [`hosts`] says
 //! which addresses of a name get tunnels, [`happy_eyeballs`] in which order those of a service are tried, [`keep_alive`]
 //! when a quiet tunnel is probed; [`idle_timeout`] ends requests that make no progress, [`rate_limit`] and [`outage`]
-//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open. [`journal`]
-//! is how runs are written down and replayed.
+//! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open; [`upgrade`] and
+//! [`destination`] say what streams may be opened. [`journal`] is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;
@@ -31,6 +31,7 @@ mod canonical;
 pub mod connections;
 pub mod deny;
 pub mod descriptors;
+pub mod destination;
 mod effects;
 pub mod h2frame;
 pub mod handshake;
@@ -52,6 +53,7 @@ mod table;
 mod timers;
 pub mod token;
 pub mod tunnel;
+pub mod upgrade;
 pub mod upstream;
 
 #[doc(hidden)]
