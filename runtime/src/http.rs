@@ -1,6 +1,7 @@
 //! HTTP as both ends handle it: servers, layers, limits, hop-by-hop headers, bodies, idle timeouts, local replies.
 
 mod activity;
+mod byte_stream;
 mod deadline;
 mod h2_body;
 mod h2_server;
@@ -12,8 +13,10 @@ mod local_reply;
 mod peer_limits;
 mod request_body;
 mod service;
+mod upgrade;
 
 pub(crate) use self::activity::{Activity, BodyActivity, TimeoutBody};
+pub(crate) use self::byte_stream::{Http2Stream, IoStream, Joined, join};
 pub(crate) use self::deadline::{Deadline, DeadlineExceeded};
 pub(crate) use self::h2_body::{RecvBody, Sent, send_body};
 pub(crate) use self::h2_server::{Http2Error, Http2Limits, Http2Server};
@@ -28,3 +31,7 @@ pub use self::request_body::RequestBody;
 pub(crate) use self::service::HttpService;
 #[cfg(test)]
 pub(crate) use self::service::testing;
+pub(crate) use self::upgrade::{
+    Http1Upgrade, PendingUpgrade, WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_websocket, upgrade_tokens, websocket_accept,
+    websocket_key,
+};

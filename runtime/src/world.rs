@@ -69,6 +69,15 @@ pub trait World: Clone + Send + Sync + Unpin + 'static {
         Ok(())
     }
 
+    /// Has the peer of `stream` see a reset when that is dropped, and not an end. By default it sees an end.
+    ///
+    /// # Errors
+    /// As the network says.
+    fn reset_when_closed(&self, stream: &Self::Stream) -> io::Result<()> {
+        let _ = stream;
+        Ok(())
+    }
+
     /// Listens at `at`.
     ///
     /// # Errors

@@ -33,3 +33,4 @@ pub mod revtun;
 pub mod service;
 pub mod settings;
 pub mod soak;
+pub mod switching;

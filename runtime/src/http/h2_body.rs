@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::iter;
 use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -15,20 +16,51 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::yield_now;
 
 use super::hop_by_hop::{header_list_bytes, strip_trailers};
+use crate::sync::Mutex;
 
 /// A body received on an HTTP/2 stream.
 #[derive(Debug)]
 pub(crate) struct RecvBody {
-    stream: RecvStream,
+    source: Source,
     /// Bytes that are still to come, if `content-length` says so.
     remaining: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Stream(RecvStream),
+    /// That of a CONNECT, until it is accepted.
+    Shared(Arc<Mutex<Option<RecvStream>>>),
+    /// There is none.
+    Ended,
+}
+
+/// The stream of a CONNECT, to be taken once it is accepted.
+pub(crate) struct SharedStream(Arc<Mutex<Option<RecvStream>>>);
+
+impl SharedStream {
+    /// Takes it from its body, which ends.
+    pub(crate) fn take(&self) -> Option<RecvStream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl RecvBody {
     /// The body of a message with `headers`.
     pub(crate) fn new(stream: RecvStream, headers: &HeaderMap) -> Self {
         let remaining = if stream.is_end_stream() { Some(0) } else { content_length(headers) };
-        Self { stream, remaining }
+        Self { source: Source::Stream(stream), remaining }
+    }
+
+    /// The body of a CONNECT, from which the stream may be taken.
+    pub(crate) fn shared(stream: RecvStream) -> (Self, SharedStream) {
+        let shared = Arc::new(Mutex::new(Some(stream)));
+        (Self { source: Source::Shared(Arc::clone(&shared)), remaining: None }, SharedStream(shared))
+    }
+
+    /// No body.
+    pub(crate) const fn ended() -> Self {
+        Self { source: Source::Ended, remaining: Some(0) }
     }
 }
 
@@ -47,30 +79,53 @@ impl Body for RecvBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(data) = ready!(self.stream.poll_data(task)?) {
-            // The reader takes it at once, so the peer may send as much again.
-            self.stream.flow_control().release_capacity(data.len())?;
-            self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(data.len() as u64));
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+        let Self { source, remaining } = &mut *self;
+        match source {
+            Source::Stream(stream) => poll_stream(stream, remaining, task),
+            Source::Shared(shared) => match &mut *shared.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(stream) => poll_stream(stream, remaining, task),
+                None => Poll::Ready(None),
+            },
+            Source::Ended => Poll::Ready(None),
         }
-        Poll::Ready(match ready!(self.stream.poll_trailers(task)?) {
-            Some(mut trailers) => {
-                strip_trailers(&mut trailers);
-                Some(Ok(Frame::trailers(trailers)))
-            }
-            // A message is complete only with END_STREAM.
-            None if self.stream.is_end_stream() => None,
-            None => Some(Err(BodyError(None))),
-        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        match &self.source {
+            Source::Stream(stream) => stream.is_end_stream(),
+            Source::Shared(shared) => {
+                let stream = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                stream.as_ref().is_none_or(RecvStream::is_end_stream)
+            }
+            Source::Ended => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         self.remaining.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
+}
+
+fn poll_stream(
+    stream: &mut RecvStream,
+    remaining: &mut Option<u64>,
+    task: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    if let Some(data) = ready!(stream.poll_data(task)?) {
+        // The reader takes it at once, so the peer may send as much again.
+        stream.flow_control().release_capacity(data.len())?;
+        *remaining = remaining.map(|remaining| remaining.saturating_sub(data.len() as u64));
+        return Poll::Ready(Some(Ok(Frame::data(data))));
+    }
+    Poll::Ready(match ready!(stream.poll_trailers(task)?) {
+        Some(mut trailers) => {
+            strip_trailers(&mut trailers);
+            Some(Ok(Frame::trailers(trailers)))
+        }
+        // A message is complete only with END_STREAM.
+        None if stream.is_end_stream() => None,
+        None => Some(Err(BodyError(None))),
+    })
 }
 
 /// A body that was reset or ended early.
@@ -178,7 +233,11 @@ pub(crate) fn reset_reason(error: &(dyn Error + 'static)) -> Reason {
 
 /// Ready once the connection takes some of `length` bytes; none if it never will. Only one byte is reserved, since what is
 /// reserved for one stream is kept from the others; h2 reserves the rest as soon as it has the bytes.
-fn poll_send_capacity(length: usize, stream: &mut SendStream<Bytes>, task: &mut Context<'_>) -> Poll<Option<()>> {
+pub(super) fn poll_send_capacity(
+    length: usize,
+    stream: &mut SendStream<Bytes>,
+    task: &mut Context<'_>,
+) -> Poll<Option<()>> {
     if length > 0 {
         stream.reserve_capacity(1);
     }

@@ -16,16 +16,17 @@ use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::header::CONTENT_LENGTH;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::activity::Activity;
-use super::h2_body::{RecvBody, reset_reason, send_body};
+use super::byte_stream::{Http2Stream, Joined, join};
+use super::h2_body::{RecvBody, SharedStream, reset_reason, send_body};
 use super::hop_by_hop::{expects_continue, strip_hop_by_hop};
 use super::idle_timeout::IdleTimeout;
 use super::keep_alive::KeepAlive;
-use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, STREAM_WINDOW};
+use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, SMALL_FRAMES, STREAM_WINDOW};
 use super::local_reply::local_reply;
 use super::peer_limits::{PeerLimits, response_list_bytes};
 use crate::error::BoxError;
@@ -52,6 +53,8 @@ pub(crate) struct Http2Server<W, S> {
     connection: Connection<S, Bytes>,
     keep_alive: KeepAlive<W>,
     timeout: IdleTimeout<W>,
+    /// That of streams behind an accepted CONNECT.
+    stream_timeout: IdleTimeout<W>,
     peer: Arc<PeerLimits>,
     /// What is taken for the peer's limit unless it announces one.
     header_bytes: u32,
@@ -85,12 +88,15 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
             .max_pending_accept_reset_streams(limits.http.pending_resets as usize)
             .max_local_error_reset_streams(Some(FAULTY_STREAMS as usize))
             .max_send_buffer_size(SEND_BUFFER)
+            .data_frame_budget(SMALL_FRAMES)
+            .enable_connect_protocol()
             .handshake(stream)
             .await?;
         let pings = connection.ping_pong().expect("nobody took it before");
         let keep_alive = KeepAlive::new(world, pings, limits.ping_interval);
         let header_bytes = limits.http.header_bytes;
-        Ok(Self { connection, keep_alive, timeout, peer, header_bytes, world: world.clone() })
+        let stream_timeout = timeout.with(limits.http.upgrade_idle_timeout);
+        Ok(Self { connection, keep_alive, timeout, stream_timeout, peer, header_bytes, world: world.clone() })
     }
 
     /// Sends GOAWAY; the connection ends with the requests in flight.
@@ -113,16 +119,30 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
         F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let Self { connection, keep_alive, timeout, peer, header_bytes, world } = self;
+        let Self { connection, keep_alive, timeout, stream_timeout, peer, header_bytes, world } = self;
         let accept = poll_fn(|task| {
             loop {
                 let Some(accepted) = ready!(connection.poll_accept(task)) else { return Poll::Ready(Ok(())) };
-                let (request, sender) = accepted?;
+                let (request, mut sender) = accepted?;
                 let expects = expects_continue(request.headers()) && !request.body().is_end_stream();
                 let (activity, respond) = (Activity::new(), respond.clone());
                 let (peer, header_bytes) = (Arc::clone(peer), *header_bytes);
                 let reporting = Arc::clone(&activity);
                 let continues = expects.then(|| Arc::clone(&activity));
+                if request.method() == Method::CONNECT {
+                    let (request, stream) = connect_of(request);
+                    let stream_timeout = stream_timeout.clone();
+                    let stream = Box::pin(async move {
+                        let response = pin!(respond(reporting, request));
+                        let Some(response) = await_response(response, &mut sender, None).await else { return };
+                        serve_connect(response, sender, stream, &peer, header_bytes, &stream_timeout).await;
+                    });
+                    let stream = timeout.apply(activity, stream);
+                    world.spawn(async move {
+                        stream.await;
+                    });
+                    continue;
+                }
                 // Boxed at once, and begun where it stays: a request has some hundred bytes, and each move copies them.
                 let stream = Box::pin(async move {
                     let response = pin!(respond(reporting, request_of(request)));
@@ -154,16 +174,54 @@ fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
     Request::from_parts(head, body)
 }
 
+fn connect_of(request: Request<RecvStream>) -> (Request<RecvBody>, SharedStream) {
+    let (head, stream) = request.into_parts();
+    let (body, stream) = RecvBody::shared(stream);
+    (Request::from_parts(head, body), stream)
+}
+
 /// Sends a response when it is there, unless the stream is reset before.
 async fn serve_stream<B>(
-    mut response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
+    response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
     mut sender: SendResponse<Bytes>,
-    mut continues: Option<Arc<Activity>>,
+    continues: Option<Arc<Activity>>,
     peer: &PeerLimits,
     header_bytes: u32,
 ) where
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
+    if let Some(response) = await_response(response, &mut sender, continues).await {
+        send_checked(response, sender, peer, header_bytes).await;
+    }
+}
+
+/// Answers a CONNECT. One that is accepted is joined with what the service gave.
+async fn serve_connect<W: World, B>(
+    mut response: Response<B>,
+    mut sender: SendResponse<Bytes>,
+    stream: SharedStream,
+    peer: &PeerLimits,
+    header_bytes: u32,
+    timeout: &IdleTimeout<W>,
+) where
+    B: Body<Data: Send, Error: Into<BoxError>>,
+{
+    let Some(joined) = Joined::take(&mut response) else {
+        return send_checked(response, sender, peer, header_bytes).await;
+    };
+    strip_hop_by_hop(response.headers_mut());
+    response.headers_mut().remove(CONTENT_LENGTH);
+    if let (Some(recv), Ok(send)) = (stream.take(), sender.send_response(response.map(|_| ()), false)) {
+        join(timeout, Box::new(Http2Stream::new(recv, send, ())), joined).await;
+    }
+}
+
+/// The response, unless there is none: then the stream is reset.
+async fn await_response<B>(
+    mut response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
+    sender: &mut SendResponse<Bytes>,
+    mut continues: Option<Arc<Activity>>,
+) -> Option<Response<B>> {
     let responded = poll_fn(|task| match response.as_mut().poll(task) {
         Poll::Ready(response) => Poll::Ready(Some(response)),
         Poll::Pending => {
@@ -174,14 +232,21 @@ async fn serve_stream<B>(
             sender.poll_reset(task).map(|_reset| None)
         }
     });
-    let mut response = match responded.await {
-        Some(Ok(response)) => response,
-        Some(Err(error)) => {
+    match responded.await? {
+        Ok(response) => Some(response),
+        Err(error) => {
             tracing::debug!(%error, "no response to a request");
-            return sender.send_reset(reset_reason(&*error));
+            sender.send_reset(reset_reason(&*error));
+            None
         }
-        None => return,
-    };
+    }
+}
+
+/// Sends a response whose headers the peer accepts, or another one in its place.
+async fn send_checked<B>(mut response: Response<B>, sender: SendResponse<Bytes>, peer: &PeerLimits, header_bytes: u32)
+where
+    B: Body<Data: Send, Error: Into<BoxError>>,
+{
     strip_hop_by_hop(response.headers_mut());
     let max = peer.header_list_bytes(header_bytes);
     let bytes = response_list_bytes(response.headers());

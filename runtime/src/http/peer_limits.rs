@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::request;
 
 use super::hop_by_hop::header_list_bytes;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, SetOnce};
 
 /// What a header counts besides its name and value (RFC 9113 §6.5.2).
 const HEADER_OVERHEAD: usize = 32;
@@ -19,11 +19,13 @@ const UNKNOWN: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct PeerLimits {
     header_list_bytes: AtomicU64,
+    /// Set when its first SETTINGS have come; to none if the connection ended before.
+    extended_connect: SetOnce<Option<bool>>,
 }
 
 impl Default for PeerLimits {
     fn default() -> Self {
-        Self { header_list_bytes: AtomicU64::new(UNKNOWN) }
+        Self { header_list_bytes: AtomicU64::new(UNKNOWN), extended_connect: SetOnce::new() }
     }
 }
 
@@ -31,6 +33,22 @@ impl PeerLimits {
     /// The peer announced the largest list of headers that it takes.
     pub(crate) fn set_header_list_bytes(&self, max: u32) {
         self.header_list_bytes.store(max.into(), Ordering::Relaxed);
+    }
+
+    /// The peer's SETTINGS came: whether it takes the extended CONNECT (RFC 8441 §3). Only the first ones count: it may not take
+    /// back what it has said, and no sender says it later.
+    pub(crate) fn set_extended_connect(&self, enabled: bool) {
+        let _only_the_first = self.extended_connect.set(Some(enabled));
+    }
+
+    /// The connection has ended.
+    pub(crate) fn close(&self) {
+        let _unless_known = self.extended_connect.set(None);
+    }
+
+    /// Whether the peer takes the extended CONNECT; waits for its SETTINGS. None if the connection ended before.
+    pub(crate) async fn extended_connect(&self) -> Option<bool> {
+        *self.extended_connect.wait().await
     }
 
     /// The largest list of headers that the peer takes; `default` if it did not say.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use revtun_core::handshake::Rules;
 use revtun_core::responder::{Config, Event};
+use revtun_core::upgrade::Upgrades;
 
 use super::counters::Counters;
 use super::revocation::Revocation;
@@ -21,6 +22,7 @@ pub(super) struct Context<W: World> {
     pub(super) rules: Rules,
     pub(super) max_idle_bytes: usize,
     pub(super) http: HttpLimits,
+    pub(super) upgrades: Upgrades,
     pub(super) request_timeout: Duration,
     pub(super) caller_timeout: Duration,
     pub(super) tls: Option<TunnelServer>,

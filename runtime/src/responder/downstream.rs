@@ -16,6 +16,7 @@ mod respond;
 mod retry;
 mod route;
 mod send;
+mod upgrade;
 
 pub use self::body::LeasedBody;
 pub(super) use self::respond::proxy;

@@ -32,14 +32,16 @@ pub enum LocalReply {
     IllegalPath,
     /// The body has a transfer coding other than chunked.
     CodingUnsupported,
-    /// The request asks for another protocol than HTTP on its connection.
+    /// The request asks for another protocol than HTTP, and that is not one to which callers may upgrade.
     UpgradeUnsupported,
+    /// The initiator does not take requests for other protocols (RFC 8441).
+    UpgradeUnsupportedByNode,
     /// `max-forwards` says that the request goes no further.
     NoMoreForwards,
     /// The request broke off, or its body was no legal HTTP.
     RequestIncomplete,
-    /// The method is CONNECT.
-    ConnectUnsupported,
+    /// A CONNECT names no host and port, or a request for a stream has a body.
+    IllegalConnect,
     /// There is no tunnel to the node or cluster, and none came up in time.
     NoTunnel,
     /// Every tunnel to the node or cluster carries as many requests as it may.
@@ -72,7 +74,7 @@ pub enum LocalReply {
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
@@ -80,9 +82,10 @@ impl LocalReply {
         Self::IllegalPath,
         Self::CodingUnsupported,
         Self::UpgradeUnsupported,
+        Self::UpgradeUnsupportedByNode,
         Self::NoMoreForwards,
         Self::RequestIncomplete,
-        Self::ConnectUnsupported,
+        Self::IllegalConnect,
         Self::NoTunnel,
         Self::Saturated,
         Self::TooManyWaiting,
@@ -110,9 +113,10 @@ impl LocalReply {
             Self::IllegalPath => "illegal-path",
             Self::CodingUnsupported => "transfer-coding-unsupported",
             Self::UpgradeUnsupported => "upgrade-unsupported",
+            Self::UpgradeUnsupportedByNode => "upgrade-unsupported-by-node",
             Self::NoMoreForwards => "max-forwards",
             Self::RequestIncomplete => "request-incomplete",
-            Self::ConnectUnsupported => "connect-unsupported",
+            Self::IllegalConnect => "illegal-connect",
             Self::NoTunnel => "no-tunnel",
             Self::Saturated => "saturated",
             Self::TooManyWaiting => "too-many-waiting",
@@ -139,11 +143,13 @@ impl LocalReply {
             | Self::NoTenant
             | Self::IllegalHost
             | Self::IllegalPath
+            | Self::IllegalConnect
             | Self::MalformedRequest
             | Self::RequestIncomplete => StatusCode::BAD_REQUEST,
-            Self::ConnectUnsupported | Self::CodingUnsupported | Self::UpgradeUnsupported | Self::NoMoreForwards => {
-                StatusCode::NOT_IMPLEMENTED
-            }
+            Self::CodingUnsupported
+            | Self::UpgradeUnsupported
+            | Self::UpgradeUnsupportedByNode
+            | Self::NoMoreForwards => StatusCode::NOT_IMPLEMENTED,
             Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::TunnelLost | Self::StreamReset | Self::UpstreamProtocolError => StatusCode::BAD_GATEWAY,
@@ -162,10 +168,11 @@ impl LocalReply {
             Self::IllegalHost => "The request names no host, or none that is legal.\n",
             Self::IllegalPath => "The request target is neither a path nor a URL.\n",
             Self::CodingUnsupported => "No transfer coding but chunked is supported.\n",
-            Self::UpgradeUnsupported => "Upgrades are not supported.\n",
+            Self::UpgradeUnsupported => "Upgrades to this protocol are not supported.\n",
+            Self::UpgradeUnsupportedByNode => "The node does not take upgrades.\n",
             Self::NoMoreForwards => "max-forwards is zero.\n",
             Self::RequestIncomplete => "The request is not complete.\n",
-            Self::ConnectUnsupported => "CONNECT is not supported.\n",
+            Self::IllegalConnect => "CONNECT takes a host and a port; it and upgrades have no body.\n",
             Self::NoTunnel => "No tunnel to this node or cluster.\n",
             Self::Saturated => "Every tunnel to this node or cluster has as many requests as it may.\n",
             Self::TooManyWaiting => "Too many requests wait for a tunnel.\n",
@@ -185,7 +192,10 @@ impl LocalReply {
 
     /// Whether an HTTP/1.1 connection has to end behind it, since what else comes on it is not known to be a request.
     const fn closes_connection(self) -> bool {
-        matches!(self, Self::CodingUnsupported | Self::RequestIncomplete | Self::StreamIdleTimeout)
+        matches!(
+            self,
+            Self::CodingUnsupported | Self::IllegalConnect | Self::RequestIncomplete | Self::StreamIdleTimeout
+        )
     }
 
     pub(super) fn response(self) -> Response<LocalReplyBody> {

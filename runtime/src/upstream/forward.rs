@@ -1,22 +1,28 @@
 //! Forwards requests from tunnels to the local service.
 
 use std::convert::Infallible;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
 use hyper::body::Body;
 use hyper::ext::on_informational;
 use hyper::service::Service;
+use revtun_core::destination::Destinations;
 use revtun_core::initiator::Config;
+use revtun_core::upgrade::Upgrades;
 use tracing::debug;
 
 use super::connector::Connector;
 use super::pool::{Pool, UpstreamError, UpstreamResponseBody};
+use super::tcp::TcpConnector;
+use super::upgrade::{Upgrade, upgrade};
 use crate::error::with_sources;
 use crate::host_port::HostPort;
 use crate::http::{
@@ -33,9 +39,17 @@ pub type ForwardBody<W> = Either<UpstreamResponseBody<W>, Full<Bytes>>;
 /// since HTTP/1.1 has no other way. The service gets the caller's `host`. A request is retried if the service was closing
 /// the connection and nothing of it was sent; and once, on a new connection, if it is idempotent, has no body, and a connection
 /// that had carried others ended without an answer to it. If the service cannot be reached, or closes the connection before it responds,
-/// there is a local reply: 502 with `x-revtun-reason`; a CONNECT gets 501.
+/// there is a local reply: 502 with `x-revtun-reason`.
+///
+/// Requests for an upgrade go to the service too, each on a connection of its own, and CONNECT opens TCP connections to destinations
+/// that are allowed; see [`allow_upgrades`](Self::allow_upgrades) and [`allow_tcp`](Self::allow_tcp).
 pub struct Forward<W: World> {
+    world: W,
     pool: Pool<W>,
+    /// Connections of their own, for upgrades.
+    connector: Connector<W>,
+    upgrades: Arc<Upgrades>,
+    tcp: TcpConnector<W>,
     /// The `host` of a request without one.
     host: HeaderValue,
 }
@@ -48,7 +62,53 @@ impl<W: World> Forward<W> {
     pub fn new(world: &W, service: HostPort, config: &Config) -> Result<Self, http::Error> {
         let host = HeaderValue::try_from(service.to_string())?;
         let connector = Connector::new(world, service, config);
-        Ok(Self { pool: Pool::new(world, connector, config.service_idle), host })
+        let pool = Pool::new(world, connector.clone(), config.service_idle);
+        let tcp = TcpConnector::new(world, config.service_connect_timeout);
+        Ok(Self { world: world.clone(), pool, connector, upgrades: Arc::default(), tcp, host })
+    }
+
+    /// To which protocols requests may upgrade; WebSocket alone by default.
+    #[must_use]
+    pub fn allow_upgrades(mut self, upgrades: Upgrades) -> Self {
+        self.upgrades = Arc::new(upgrades);
+        self
+    }
+
+    /// Where CONNECT may have TCP connections opened to; nowhere by default.
+    #[must_use]
+    pub fn allow_tcp(mut self, destinations: Destinations) -> Self {
+        self.tcp.allow(destinations);
+        self
+    }
+
+    /// A request for another protocol than HTTP.
+    async fn upgrade(&self, request: Request<RequestBody>, protocol: Protocol) -> Response<ForwardBody<W>> {
+        if !self.upgrades.allows(protocol.as_str()) {
+            let text = "the initiator does not allow upgrades to this protocol\n";
+            return local_reply(StatusCode::NOT_IMPLEMENTED, "upgrade-unsupported", text).map(Either::Right);
+        }
+        let from = request.version();
+        // What comes on its stream is no body.
+        let request = self.upstream_request(request.map(|_| RequestBody::ended()));
+        match upgrade(&self.world, &self.connector, request, &protocol, from).await {
+            Ok(Upgrade::Switched(response)) => response.map(|()| Either::Right(Full::default())),
+            Ok(Upgrade::Answered(response)) => checked(response.map(|body| self.pool.unpooled(body))),
+            Err(error) => {
+                let (reason, text) = error.reply();
+                local_reply(StatusCode::BAD_GATEWAY, reason, text).map(Either::Right)
+            }
+        }
+    }
+
+    /// A CONNECT to `target`.
+    async fn connect(&self, target: Option<Authority>) -> Response<ForwardBody<W>> {
+        match self.tcp.connect(target).await {
+            Ok(response) => response.map(|()| Either::Right(Full::default())),
+            Err(error) => {
+                let (status, reason, text) = error.reply();
+                local_reply(status, reason, text).map(Either::Right)
+            }
+        }
     }
 
     /// The request as one of HTTP/1.1 to the local service.
@@ -78,7 +138,14 @@ impl<W: World> Forward<W> {
 
 impl<W: World> Clone for Forward<W> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), host: self.host.clone() }
+        Self {
+            world: self.world.clone(),
+            pool: self.pool.clone(),
+            connector: self.connector.clone(),
+            upgrades: Arc::clone(&self.upgrades),
+            tcp: self.tcp.clone(),
+            host: self.host.clone(),
+        }
     }
 }
 
@@ -88,24 +155,31 @@ impl<W: World> Service<Request<RequestBody>> for Forward<W> {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<RequestBody>) -> Self::Future {
+        if let Some(protocol) = request.extensions().get::<Protocol>().cloned() {
+            let this = self.clone();
+            return Box::pin(async move { Ok(this.upgrade(request, protocol).await) });
+        }
         if request.method() == Method::CONNECT {
-            let reply = local_reply(StatusCode::NOT_IMPLEMENTED, "connect-unsupported", "CONNECT is not supported.\n");
-            return Box::pin(ready(Ok(reply.map(Either::Right))));
+            let (this, target) = (self.clone(), request.uri().authority().cloned());
+            return Box::pin(async move { Ok(this.connect(target).await) });
         }
         let mut request = self.upstream_request(request);
         pass_on_continue(&mut request);
         let pool = self.pool.clone();
         Box::pin(async move {
             Ok(match pool.send(request).await {
-                Ok(mut response) => match check_response(&mut response) {
-                    Ok(()) => response.map(Either::Left),
-                    Err(BadResponse { reason, text }) => {
-                        local_reply(StatusCode::BAD_GATEWAY, reason, text).map(Either::Right)
-                    }
-                },
+                Ok(response) => checked(response),
                 Err(error) => reply_to_error(&error).map(Either::Right),
             })
         })
+    }
+}
+
+/// A response of the service, if it can be passed on.
+fn checked<W: World>(mut response: Response<UpstreamResponseBody<W>>) -> Response<ForwardBody<W>> {
+    match check_response(&mut response) {
+        Ok(()) => response.map(Either::Left),
+        Err(BadResponse { reason, text }) => local_reply(StatusCode::BAD_GATEWAY, reason, text).map(Either::Right),
     }
 }
 

@@ -117,6 +117,11 @@ impl<W: World> Pool<W> {
         PooledConnection::handshake(stream).await.map_err(UpstreamError::Proxy)
     }
 
+    /// The body of a response on a connection that is not of the pool, which another task drives.
+    pub(super) fn unpooled(&self, body: Incoming) -> UpstreamResponseBody<W> {
+        UpstreamResponseBody { body, complete: false, connection: None, pool: self.clone() }
+    }
+
     fn response_body(
         &self,
         body: Incoming,

@@ -89,6 +89,11 @@ impl World for Tokio {
         Ok(())
     }
 
+    /// SO_LINGER of zero: what was not sent is discarded.
+    fn reset_when_closed(&self, stream: &TcpStream) -> io::Result<()> {
+        SockRef::from(stream).set_linger(Some(Duration::ZERO))
+    }
+
     async fn listen(&self, at: SocketAddr) -> io::Result<TcpListener> {
         let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restarted responder must be able to bind its port at once, whatever connections are in TIME_WAIT.

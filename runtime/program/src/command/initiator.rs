@@ -46,7 +46,7 @@ async fn serve(
     let signals = Signals::listen(&world).map_err(CliError::own)?;
     let mut certificates = CertificateStore::default();
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(CliError::user)?;
-    let listeners = Arc::new(start(&world, plans, tls, journals).await?);
+    let listeners = Arc::new(start(&world, &settings, plans, tls, journals).await?);
     let subject = InitiatorSubject::new(Arc::clone(&listeners), settings.drain_grace, certificates);
     let admin = process::admin(settings.admin_listen, &settings.admin_hosts, admin_connections);
     let admin = admin::start(&world, admin, Logged(subject)).await;
@@ -110,6 +110,7 @@ fn secure(
 
 async fn start(
     world: &Tokio,
+    settings: &InitiatorSettings,
     plans: Vec<(InitiatorConfig, HostPort)>,
     tls: Option<tls::Client>,
     journals: &Journals,
@@ -120,6 +121,7 @@ async fn start(
         let world = &world.with_journal(journals.of(machine));
         config.tls.clone_from(&tls);
         let forward = Forward::new(world, service, &config.core).map_err(CliError::user)?;
+        let forward = forward.allow_upgrades(settings.upgrades.clone()).allow_tcp(settings.tcp_allow.clone());
         let address = config.address.clone();
         let handle = initiator::start(world, config, run.clone(), forward).await.map_err(|error| refusal(&error))?;
         listeners.push((address, handle));

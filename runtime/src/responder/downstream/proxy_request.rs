@@ -7,6 +7,7 @@ use http::{HeaderValue, Method, Request};
 use http_body::Body;
 
 use super::body::DownstreamBody;
+use super::upgrade::StreamRequest;
 use crate::error::BoxError;
 
 /// The body of a request, whoever its caller is.
@@ -23,11 +24,18 @@ pub(in crate::responder) struct ProxyRequest<B: ProxyBody> {
     pub(super) head: Parts,
     /// None if it is empty, or sent.
     pub(super) body: Option<DownstreamBody<B>>,
+    /// What it asks for, if that is a stream, once it is known.
+    pub(super) stream: Option<StreamRequest>,
 }
 
 impl<B: ProxyBody> ProxyRequest<B> {
     pub(in crate::responder) fn new(request: Request<DownstreamBody<B>>) -> Self {
         let (mut head, body) = request.into_parts();
+        if head.method == Method::CONNECT {
+            // What comes on its stream is no body.
+            body.discard();
+            return Self { head, body: None, stream: None };
+        }
         let body = (!body.is_end_stream()).then_some(body);
         if body.is_none() {
             head.headers.remove(EXPECT);
@@ -36,7 +44,7 @@ impl<B: ProxyBody> ProxyRequest<B> {
         if body.is_none() && usually_has_body {
             head.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
-        Self { head, body }
+        Self { head, body, stream: None }
     }
 }
 

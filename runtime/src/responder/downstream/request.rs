@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE};
+use http::header::{EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Request, Version};
@@ -10,7 +10,8 @@ use revtun_core::http::is_host;
 use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
 use revtun_core::responder::{Target, TargetName};
 
-use crate::http::{is_only_chunked, single_length, strip_hop_by_hop, tokens};
+use super::upgrade::StreamRequest;
+use crate::http::{is_only_chunked, single_length, strip_hop_by_hop};
 use crate::responder::local_reply::LocalReply;
 
 const NODE: HeaderName = HeaderName::from_static("x-node-id");
@@ -78,10 +79,20 @@ pub(super) fn address(caller: IpAddr) -> HeaderValue {
 
 /// Makes the head of a request from `caller` that of a request on a tunnel: hop-by-hop headers are removed, `x-forwarded-*`
 /// added if the caller has an address, all else stays.
-pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool) -> Result<(), LocalReply> {
-    refuse_unsupported(head)?;
+pub(super) fn prepare(
+    head: &mut Parts,
+    stream: Option<&StreamRequest>,
+    caller: Option<&HeaderValue>,
+    tls: bool,
+) -> Result<(), LocalReply> {
+    if head.headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(&head.headers) {
+        return Err(LocalReply::CodingUnsupported);
+    }
     let authority = authority(head)?;
-    check_path(head)?;
+    let is_tcp = stream.is_some_and(StreamRequest::is_tcp);
+    if !is_tcp {
+        check_path(head)?;
+    }
     count_forwards(head)?;
     single_length(&mut head.headers).map_err(|_| LocalReply::RequestIncomplete)?;
     head.headers.remove(HOST);
@@ -108,24 +119,11 @@ pub(super) fn prepare(head: &mut Parts, caller: Option<&HeaderValue>, tls: bool)
     head.version = Version::HTTP_2;
     uri.scheme = Some(Scheme::HTTP);
     uri.authority = Some(authority);
+    if is_tcp {
+        // Its target has no more than that (RFC 9113 §8.5).
+        (uri.scheme, uri.path_and_query) = (None, None);
+    }
     head.uri = Uri::from_parts(uri).map_err(|_| LocalReply::IllegalHost)?;
-    Ok(())
-}
-
-/// Refuses what is not carried. An upgrade to h2c is ignored, as it is by every server that speaks HTTP/2 otherwise
-/// (RFC 9113 §3.1): clients offer it without need.
-fn refuse_unsupported(head: &Parts) -> Result<(), LocalReply> {
-    if head.method == Method::CONNECT {
-        return Err(LocalReply::ConnectUnsupported);
-    }
-    if head.headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(&head.headers) {
-        return Err(LocalReply::CodingUnsupported);
-    }
-    let is_upgrade = tokens(&head.headers, CONNECTION).any(|option| option.eq_ignore_ascii_case("upgrade"));
-    let mut protocols = tokens(&head.headers, UPGRADE);
-    if is_upgrade && protocols.any(|protocol| !protocol.eq_ignore_ascii_case("h2c")) {
-        return Err(LocalReply::UpgradeUnsupported);
-    }
     Ok(())
 }
 

@@ -2,9 +2,11 @@
 
 use http::{HeaderValue, Response};
 use revtun_core::responder::Target;
+use revtun_core::upgrade::Upgrades;
 
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::request::{self, TargetHeaders};
+use super::upgrade::StreamRequest;
 use crate::http::{HttpService, strip_hop_by_hop};
 use crate::responder::local_reply::LocalReply;
 
@@ -21,6 +23,8 @@ pub(super) struct Route<'a, S> {
     pub(super) caller: Option<&'a HeaderValue>,
     /// Whether the caller's connection is inside TLS.
     pub(super) tls: bool,
+    /// To what callers may upgrade.
+    pub(super) upgrades: &'a Upgrades,
     pub(super) inner: S,
 }
 
@@ -35,7 +39,8 @@ where
     async fn call(&self, request: &'r mut ProxyRequest<B>) -> Result<Response<D>, LocalReply> {
         let headers = TargetHeaders::read(&request.head.headers, self.tenant_isolation)?;
         let target = headers.target()?;
-        request::prepare(&mut request.head, self.caller, self.tls)?;
+        request.stream = StreamRequest::of(&request.head, self.upgrades)?;
+        request::prepare(&mut request.head, request.stream.as_ref(), self.caller, self.tls)?;
         let mut response = self.inner.call(Routed { target, request }).await?;
         strip_hop_by_hop(response.headers_mut());
         Ok(response)
@@ -63,7 +68,7 @@ mod tests {
                 .body(())
                 .unwrap()))
         });
-        let layer = Route { tenant_isolation: false, caller: None, tls: false, inner };
+        let layer = Route { tenant_isolation: false, caller: None, tls: false, upgrades: &Upgrades::default(), inner };
         let response = layer.call(&mut request).await.unwrap();
         assert!(response.headers()["x"].to_str().unwrap().contains("\"n\""));
         assert_eq!(response.headers().len(), 1, "no hop-by-hop headers");
@@ -73,7 +78,7 @@ mod tests {
     async fn a_request_without_a_target_goes_nowhere() {
         let inner =
             FromFn(|_: Routed<'_, _>| -> std::future::Ready<Result<Response<()>, LocalReply>> { unreachable!() });
-        let layer = Route { tenant_isolation: false, caller: None, tls: false, inner };
+        let layer = Route { tenant_isolation: false, caller: None, tls: false, upgrades: &Upgrades::default(), inner };
         assert_eq!(layer.call(&mut without_body(Request::get("/"))).await.unwrap_err(), LocalReply::NoTarget);
     }
 }

@@ -18,6 +18,7 @@ use super::body::{DownstreamBody, LeasedBody};
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::retry::TryError;
 use super::route::Routed;
+use super::upgrade::open_stream;
 use crate::http::{HttpService, RecvBody, Sent, expects_continue, request_list_bytes, send_body};
 use crate::responder::context::Context;
 use crate::responder::local_reply::{CloseConnection, LocalReply};
@@ -34,7 +35,11 @@ impl<'r, W: World, B: ProxyBody> HttpService<Routed<'r, B>> for SendOnTunnel<'_,
     async fn call(&self, Routed { target, request }: Routed<'r, B>) -> Result<Self::Response, TryError> {
         let lease = acquire(self.0, target).await?;
         let tunnel = lease.tunnel();
-        send_on_tunnel(self.0, lease, request).await.map_err(|failure| match failure {
+        let sent = match request.stream.clone() {
+            Some(stream) => Box::pin(open_stream(self.0, lease, &request.head, &stream)).await,
+            None => send_on_tunnel(self.0, lease, request).await,
+        };
+        sent.map_err(|failure| match failure {
             Failure::Request(reply) => TryError::Failed(reply),
             Failure::Stream(loss, reply) => TryError::Lost(tunnel, loss, reply),
             Failure::Tunnel(loss) => {
@@ -67,7 +72,7 @@ async fn acquire<W: World>(context: &Context<W>, target: Target<'_>) -> Result<L
 }
 
 /// Why there is no response.
-enum Failure {
+pub(super) enum Failure {
     /// The request was not sent: no tunnel takes it.
     Request(LocalReply),
     /// The request's stream failed while the tunnel goes on. The reply is the caller's if there is no other try.
@@ -78,10 +83,10 @@ enum Failure {
 
 impl Failure {
     /// The tunnel did not take the request.
-    const UNSENT: Self = Self::Tunnel(Loss { progress: Progress::Unsent, replayable: true });
+    pub(super) const UNSENT: Self = Self::Tunnel(Loss { progress: Progress::Unsent, replayable: true });
 
     /// The stream ended with `error` before a response came. `replayable`: all of the request can be sent again.
-    fn of(error: &h2::Error, replayable: bool) -> Self {
+    pub(super) fn of(error: &h2::Error, replayable: bool) -> Self {
         let reason = error.reason();
         let loss = |progress| Loss { progress, replayable };
         if is_closed(error) {
@@ -161,7 +166,7 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     if let Some((body, _)) = body {
         body.discard();
     }
-    let body = LeasedBody::new(RecvBody::new(stream, &head.headers), lease);
+    let body = LeasedBody::new(RecvBody::new(stream, &head.headers), Some(lease));
     Ok(Response::from_parts(head, body))
 }
 
@@ -184,7 +189,7 @@ async fn upload_to<B: ProxyBody>(
 }
 
 /// Clones the head of a request, without its extensions.
-fn clone_head(head: &Parts) -> Parts {
+pub(super) fn clone_head(head: &Parts) -> Parts {
     let (mut copy, ()) = Request::new(()).into_parts();
     copy.method.clone_from(&head.method);
     copy.uri.clone_from(&head.uri);
@@ -194,6 +199,6 @@ fn clone_head(head: &Parts) -> Parts {
 }
 
 /// Whether the tunnel ended, not only this request's stream.
-fn is_closed(lost: &h2::Error) -> bool {
+pub(super) fn is_closed(lost: &h2::Error) -> bool {
     lost.is_io() || lost.is_go_away()
 }
