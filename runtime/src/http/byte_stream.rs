@@ -17,7 +17,7 @@ use http::Response;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::activity::{Activity, BodyActivity};
-use super::h2_body::{poll_send_capacity, reset_reason};
+use super::h2_body::poll_send_capacity;
 use super::idle_timeout::IdleTimeout;
 use crate::sync::Mutex;
 use crate::world::World;
@@ -260,11 +260,13 @@ impl<G: Send> ByteStream for Http2Stream<G> {
         self.send.send_reset(match error.kind() {
             io::ErrorKind::TimedOut => Reason::CANCEL,
             // RFC 9113 §8.5, unless the failure is one of HTTP/2 already.
-            _ => {
-                Some(reset_reason(error)).filter(|why| *why != Reason::INTERNAL_ERROR).unwrap_or(Reason::CONNECT_ERROR)
-            }
+            _ => reason_of(error).unwrap_or(Reason::CONNECT_ERROR),
         });
     }
+}
+
+fn reason_of(error: &io::Error) -> Option<Reason> {
+    error.get_ref()?.downcast_ref::<h2::Error>()?.reason()
 }
 
 fn failed(error: h2::Error) -> io::Error {

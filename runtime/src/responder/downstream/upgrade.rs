@@ -140,3 +140,55 @@ pub(super) async fn serve<W: World>(caller: &Caller<W>, upgrade: &Http1Upgrade) 
         () = caller.until_stopped() => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::{CONNECTION, HOST, UPGRADE};
+
+    use super::super::request::prepare;
+    use super::*;
+
+    fn asked(request: http::request::Builder, protocol: Option<&str>) -> Result<Option<StreamRequest>, LocalReply> {
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        if let Some(protocol) = protocol {
+            head.extensions.insert(Protocol::from(protocol));
+        }
+        StreamRequest::of(&head, &Upgrades::default())
+    }
+
+    fn connect(uri: &str) -> http::request::Builder {
+        Request::connect(uri)
+    }
+
+    #[test]
+    fn a_stream_is_asked_for_by_connect_or_by_protocol() {
+        let websocket = Ok(Some(StreamRequest { protocol: Some(Protocol::from("websocket")) }));
+        assert_eq!(asked(Request::get("/"), None), Ok(None));
+        assert_eq!(asked(Request::get("/"), Some("websocket")), websocket);
+        assert_eq!(asked(connect("http://a/b"), Some("websocket")), websocket);
+        assert_eq!(asked(connect("a:1"), None), Ok(Some(StreamRequest { protocol: None })));
+        assert!(asked(connect("http://a/b"), Some("connect-udp")).is_ok_and(|asked| asked.is_some()));
+    }
+
+    #[test]
+    fn what_cannot_be_a_stream_is_refused() {
+        let upgrade = |to| Request::get("/").header(CONNECTION, "upgrade").header(UPGRADE, to);
+        assert_eq!(asked(upgrade("websocket"), None), Err(LocalReply::UpgradeUnsupported), "it has a body, say");
+        assert_eq!(asked(upgrade("h2c"), None), Ok(None));
+        assert_eq!(asked(upgrade("websocket").version(Version::HTTP_10), None), Ok(None));
+        assert_eq!(asked(connect("http://a/b"), Some("other")), Err(LocalReply::UpgradeUnsupported));
+        for uri in ["a", "a:0"] {
+            assert_eq!(asked(connect(uri), None), Err(LocalReply::IllegalConnect), "{uri}");
+        }
+        let with_body = connect("a:1").header(CONTENT_LENGTH, "1");
+        assert_eq!(asked(with_body, None), Err(LocalReply::IllegalConnect));
+    }
+
+    #[test]
+    fn the_target_of_a_tcp_connection_is_no_more_than_an_authority() {
+        let (mut head, ()) = connect("db.site:5432").header(HOST, "x").body(()).unwrap().into_parts();
+        let stream = StreamRequest::of(&head, &Upgrades::none()).unwrap();
+        prepare(&mut head, stream.as_ref(), None, false).unwrap();
+        assert_eq!((head.uri.to_string().as_str(), head.uri.scheme(), head.uri.path()), ("db.site:5432", None, ""));
+    }
+}
