@@ -25,6 +25,7 @@ pub mod patience;
 pub mod port;
 pub mod process;
 pub mod prometheus;
+pub mod provision;
 pub mod queues;
 pub mod raw;
 pub mod recorder;

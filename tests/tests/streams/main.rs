@@ -1,5 +1,6 @@
 //! Streams of bytes both ways through tunnels: WebSockets and other upgrades, CONNECT.
 
+mod clients;
 mod connect;
 mod http2;
 mod pair;
