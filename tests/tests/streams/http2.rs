@@ -1,5 +1,7 @@
 //! Callers over HTTP/2: CONNECT, and the extended CONNECT of RFC 8441.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::ext::Protocol;
@@ -14,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::pair::{NODE, Pair};
 
 /// A caller's connection.
-async fn connect(pair: &Pair) -> SendRequest<Bytes> {
-    let stream = TcpStream::connect(pair.responder.egress()).await.expect("a connection");
+pub(crate) async fn connect(egress: SocketAddr) -> SendRequest<Bytes> {
+    let stream = TcpStream::connect(egress).await.expect("a connection");
     let (requests, mut connection) = h2::client::handshake(stream).await.expect("HTTP/2");
     let mut pings = connection.ping_pong().expect("nobody took it");
     tokio::spawn(async move { drop(connection.await) });
@@ -24,9 +26,13 @@ async fn connect(pair: &Pair) -> SendRequest<Bytes> {
     requests.ready().await.expect("it takes requests")
 }
 
-type Stream = (Response<RecvStream>, SendStream<Bytes>);
+pub(crate) type Stream = (Response<RecvStream>, SendStream<Bytes>);
 
-async fn open(requests: &mut SendRequest<Bytes>, uri: &str, protocol: Option<&str>) -> Result<Stream, h2::Error> {
+pub(crate) async fn open(
+    requests: &mut SendRequest<Bytes>,
+    uri: &str,
+    protocol: Option<&str>,
+) -> Result<Stream, h2::Error> {
     let mut request = Request::connect(uri).header("x-node-id", NODE).body(()).expect("a legal request");
     if let Some(protocol) = protocol {
         request.extensions_mut().insert(Protocol::from(protocol));
@@ -36,7 +42,7 @@ async fn open(requests: &mut SendRequest<Bytes>, uri: &str, protocol: Option<&st
 }
 
 /// Reads until `expected` came; none is the end.
-async fn expect(stream: &mut RecvStream, expected: &[u8]) {
+pub(crate) async fn expect(stream: &mut RecvStream, expected: &[u8]) {
     let mut received = Vec::new();
     while received.len() < expected.len() {
         let data = within(SOON, "bytes of a stream", stream.data()).await.expect("more").expect("no error");
@@ -47,7 +53,7 @@ async fn expect(stream: &mut RecvStream, expected: &[u8]) {
 }
 
 /// Reads the end: nothing, perhaps in a frame of its own.
-async fn expect_end(stream: &mut RecvStream) {
+pub(crate) async fn expect_end(stream: &mut RecvStream) {
     while let Some(data) = within(SOON, "the end", stream.data()).await {
         assert!(data.expect("no error").is_empty());
     }
@@ -58,7 +64,7 @@ async fn expect_end(stream: &mut RecvStream) {
 async fn a_websocket_over_http_2_gets_a_key_for_the_service() {
     let service = Server::switching().await;
     let pair = Pair::start(service.addr(), "", "").await;
-    let mut requests = connect(&pair).await;
+    let mut requests = connect(pair.responder.egress()).await;
     assert!(requests.is_extended_connect_protocol_enabled());
     let (response, mut send) = open(&mut requests, "http://a/echo", Some("websocket")).await.expect("a response");
     assert_eq!(response.status(), 200);
@@ -79,7 +85,7 @@ async fn a_websocket_over_http_2_gets_a_key_for_the_service() {
 async fn what_the_service_says_instead_is_a_response() {
     let service = Server::switching().await;
     let pair = Pair::start(service.addr(), "", "").await;
-    let mut requests = connect(&pair).await;
+    let mut requests = connect(pair.responder.egress()).await;
     for (path, protocol, status, body) in [
         ("refuse", "websocket", 401, "no"),
         ("ignore", "websocket", 502, "the local service ignored the upgrade\n"),
@@ -97,7 +103,7 @@ async fn what_the_service_says_instead_is_a_response() {
 async fn connect_is_joined_with_half_closes_and_resets() {
     let (echo, counting, nobody) = (Server::echo().await, Server::counting().await, Port::reserve());
     let pair = Pair::start(nobody.addr(), "", "tcp_allow = \"127.0.0.1:*\"").await;
-    let mut requests = connect(&pair).await;
+    let mut requests = connect(pair.responder.egress()).await;
     let (response, mut send) = open(&mut requests, &counting.addr().to_string(), None).await.expect("a response");
     assert_eq!(response.status(), 200);
     let mut stream = response.into_body();
@@ -131,7 +137,7 @@ async fn a_caller_that_goes_away_after_its_half_close_ends_the_stream() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let nobody = Port::reserve();
     let pair = Pair::start(nobody.addr(), "", "tcp_allow = \"127.0.0.1:*\"").await;
-    let mut requests = connect(&pair).await;
+    let mut requests = connect(pair.responder.egress()).await;
     let to = listener.local_addr().expect("it is bound").to_string();
     let (response, mut send) = open(&mut requests, &to, None).await.expect("a response");
     let (mut accepted, _) = listener.accept().await.expect("a connection");

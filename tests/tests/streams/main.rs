@@ -2,6 +2,7 @@
 
 mod clients;
 mod connect;
+mod envoys;
 mod http2;
 mod pair;
 mod upgrades;

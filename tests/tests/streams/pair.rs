@@ -26,14 +26,19 @@ impl Pair {
         Self { responder, initiator }
     }
 
-    /// Sends `head`, lines without the last empty one, and `rest` in one write; and reads the head of the response.
+    /// As [`ask`], at the responder.
     pub(crate) async fn ask(&self, head: &str, rest: &[u8]) -> (String, Raw) {
-        let mut raw = Raw::connect(self.responder.egress()).await;
-        let head = format!("{head}\r\nhost: a\r\nx-node-id: {NODE}\r\n\r\n");
-        raw.send(&[head.as_bytes(), rest].concat()).await;
-        let head = read_head(&mut raw).await;
-        (head, raw)
+        ask(self.responder.egress(), head, rest).await
     }
+}
+
+/// Sends `head`, lines without the last empty one, and `rest` in one write; and reads the head of the response.
+pub(crate) async fn ask(egress: SocketAddr, head: &str, rest: &[u8]) -> (String, Raw) {
+    let mut raw = Raw::connect(egress).await;
+    let head = format!("{head}\r\nhost: a\r\nx-node-id: {NODE}\r\n\r\n");
+    raw.send(&[head.as_bytes(), rest].concat()).await;
+    let head = read_head(&mut raw).await;
+    (head, raw)
 }
 
 /// Reads the head of a response, and takes it.

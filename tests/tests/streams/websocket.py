@@ -32,9 +32,9 @@ async def run_server():
 
 async def ask(host, port):
     def open(path, **options):
-        return connect(f"ws://{host}:{port}{path}", additional_headers=TARGET, max_size=LIMIT, proxy=None, **options)
+        return connect(f"ws://{host}:{port}{path}", additional_headers=TARGET, max_size=LIMIT, proxy=None, subprotocols=["chat"], **options)
 
-    async with open("/echo", subprotocols=["chat"]) as connection:
+    async with open("/echo") as connection:
         assert connection.subprotocol == "chat", connection.subprotocol
         extensions = [extension.name for extension in connection.protocol.extensions]
         assert extensions == ["permessage-deflate"], extensions
