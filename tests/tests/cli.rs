@@ -25,7 +25,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_owned()).expect("UTF-8")
 }
 
-const SUBCOMMANDS: [&[&str]; 8] = [
+const SUBCOMMANDS: [&[&str]; 9] = [
     &["demo"],
     &["responder"],
     &["initiator"],

@@ -5,10 +5,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::iter;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use crossbeam_queue::ArrayQueue;
 use h2::{Reason, RecvStream, SendStream};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
@@ -16,7 +17,6 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::yield_now;
 
 use super::hop_by_hop::{header_list_bytes, strip_trailers};
-use crate::sync::Mutex;
 
 /// A body received on an HTTP/2 stream.
 #[derive(Debug)]
@@ -29,19 +29,34 @@ pub(crate) struct RecvBody {
 #[derive(Debug)]
 enum Source {
     Stream(RecvStream),
-    /// That of a CONNECT, until it is accepted.
-    Shared(Arc<Mutex<Option<RecvStream>>>),
+    /// That of a CONNECT, which goes back once nobody reads it as a body.
+    Lent(LentStream),
     /// There is none.
     Ended,
 }
 
+#[derive(Debug)]
+struct LentStream {
+    /// None once it went back.
+    stream: Option<RecvStream>,
+    owner: Arc<ArrayQueue<RecvStream>>,
+}
+
+impl Drop for LentStream {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            let _no_other = self.owner.force_push(stream);
+        }
+    }
+}
+
 /// The stream of a CONNECT, to be taken once it is accepted.
-pub(crate) struct SharedStream(Arc<Mutex<Option<RecvStream>>>);
+pub(crate) struct SharedStream(Arc<ArrayQueue<RecvStream>>);
 
 impl SharedStream {
-    /// Takes it from its body, which ends.
+    /// Takes it, if its body was dropped.
     pub(crate) fn take(&self) -> Option<RecvStream> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.pop()
     }
 }
 
@@ -54,8 +69,9 @@ impl RecvBody {
 
     /// The body of a CONNECT, from which the stream may be taken.
     pub(crate) fn shared(stream: RecvStream) -> (Self, SharedStream) {
-        let shared = Arc::new(Mutex::new(Some(stream)));
-        (Self { source: Source::Shared(Arc::clone(&shared)), remaining: None }, SharedStream(shared))
+        let owner = Arc::new(ArrayQueue::new(1));
+        let lent = LentStream { stream: Some(stream), owner: Arc::clone(&owner) };
+        (Self { source: Source::Lent(lent), remaining: None }, SharedStream(owner))
     }
 
     /// No body.
@@ -82,21 +98,15 @@ impl Body for RecvBody {
         let Self { source, remaining } = &mut *self;
         match source {
             Source::Stream(stream) => poll_stream(stream, remaining, task),
-            Source::Shared(shared) => match &mut *shared.lock().unwrap_or_else(PoisonError::into_inner) {
-                Some(stream) => poll_stream(stream, remaining, task),
-                None => Poll::Ready(None),
-            },
-            Source::Ended => Poll::Ready(None),
+            Source::Lent(LentStream { stream: Some(stream), .. }) => poll_stream(stream, remaining, task),
+            Source::Lent(LentStream { stream: None, .. }) | Source::Ended => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Stream(stream) => stream.is_end_stream(),
-            Source::Shared(shared) => {
-                let stream = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                stream.as_ref().is_none_or(RecvStream::is_end_stream)
-            }
+            Source::Lent(lent) => lent.stream.as_ref().is_none_or(RecvStream::is_end_stream),
             Source::Ended => true,
         }
     }

@@ -21,8 +21,9 @@ use hyper::body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::activity::Activity;
-use super::byte_stream::{Http2Stream, Joined, join};
+use super::byte_stream::{Joined, join};
 use super::h2_body::{RecvBody, SharedStream, reset_reason, send_body};
+use super::h2_stream::Http2Stream;
 use super::hop_by_hop::{expects_continue, strip_hop_by_hop};
 use super::idle_timeout::IdleTimeout;
 use super::keep_alive::KeepAlive;

@@ -4,8 +4,7 @@
 //! [`Joined`] accepts it. What serves a connection of HTTP/1.1 translates: a [`PendingUpgrade`] on the way in, the headers of
 //! 101 on the way out, and behind the connection's last response an [`Http1Upgrade`] joins the two streams.
 
-use std::sync::PoisonError;
-
+use crossbeam_queue::ArrayQueue;
 use h2::ext::Protocol;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -17,7 +16,6 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use super::byte_stream::{BoxStream, Joined};
 use super::hop_by_hop::tokens;
-use crate::sync::Mutex;
 
 /// By what a client of WebSocket knows the answer to its request (RFC 6455 §4.1); in HTTP/2 nobody looks at it.
 pub(crate) const WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
@@ -70,8 +68,13 @@ pub(crate) fn upgrade_tokens(headers: &HeaderMap) -> Option<impl Iterator<Item =
 }
 
 /// What becomes of a connection of HTTP/1.1 behind its last response.
-#[derive(Default)]
-pub(crate) struct Http1Upgrade(Mutex<Option<(OnUpgrade, BoxStream)>>);
+pub(crate) struct Http1Upgrade(ArrayQueue<(OnUpgrade, BoxStream)>);
+
+impl Default for Http1Upgrade {
+    fn default() -> Self {
+        Self(ArrayQueue::new(1))
+    }
+}
 
 impl Http1Upgrade {
     /// Makes the response to a request for `pending` one of HTTP/1.1, if it accepts it. Whether it does.
@@ -92,14 +95,13 @@ impl Http1Upgrade {
             }
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((on_upgrade, stream));
+        let _only_one = self.0.force_push((on_upgrade, stream));
         true
     }
 
     /// Once hyper is done with the connection: what is left of that, and what it is joined with; none if it was not upgraded.
     pub(crate) async fn finish<S: Read + Write + Unpin + 'static>(&self) -> Option<(Parts<S>, BoxStream)> {
-        let accepted = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (on_upgrade, stream) = accepted?;
+        let (on_upgrade, stream) = self.0.pop()?;
         // An error means that the connection was lost before the response was written.
         let parts = on_upgrade.await.ok()?.downcast().ok()?;
         Some((parts, stream))

@@ -16,6 +16,7 @@ mod respond;
 mod retry;
 mod route;
 mod send;
+mod try_failure;
 mod upgrade;
 
 pub use self::body::LeasedBody;

@@ -48,6 +48,16 @@ impl<B: ProxyBody> ProxyRequest<B> {
     }
 }
 
+/// Clones the head of a request, without its extensions.
+pub(super) fn clone_head(head: &Parts) -> Parts {
+    let (mut copy, ()) = Request::new(()).into_parts();
+    copy.method.clone_from(&head.method);
+    copy.uri.clone_from(&head.uri);
+    copy.version = head.version;
+    copy.headers.clone_from(&head.headers);
+    copy
+}
+
 /// The head of a request of tests, without a body.
 #[cfg(test)]
 pub(super) fn without_body(request: http::request::Builder) -> ProxyRequest<http_body_util::Empty<Bytes>> {

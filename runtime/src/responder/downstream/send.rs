@@ -9,15 +9,15 @@ use std::task::{Context as Task, Poll};
 use bytes::Bytes;
 use h2::SendStream;
 use h2::client::ResponseFuture;
-use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use revtun_core::responder::retry::{CONTINUE_TIMEOUT, Loss, Progress};
+use revtun_core::responder::retry::CONTINUE_TIMEOUT;
 use revtun_core::responder::{Event, Target};
 
 use super::body::{DownstreamBody, LeasedBody};
-use super::proxy_request::{ProxyBody, ProxyRequest};
+use super::proxy_request::{ProxyBody, ProxyRequest, clone_head};
 use super::retry::TryError;
 use super::route::Routed;
+use super::try_failure::{Failure, is_closed};
 use super::upgrade::open_stream;
 use crate::http::{HttpService, RecvBody, Sent, expects_continue, request_list_bytes, send_body};
 use crate::responder::context::Context;
@@ -67,38 +67,6 @@ async fn acquire<W: World>(context: &Context<W>, target: Target<'_>) -> Result<L
         Err(refusal) => {
             context.counters.refused(refusal);
             Err(TryError::Failed(refusal.into()))
-        }
-    }
-}
-
-/// Why there is no response.
-pub(super) enum Failure {
-    /// The request was not sent: no tunnel takes it.
-    Request(LocalReply),
-    /// The request's stream failed while the tunnel goes on. The reply is the caller's if there is no other try.
-    Stream(Loss, LocalReply),
-    /// The tunnel takes no more requests.
-    Tunnel(Loss),
-}
-
-impl Failure {
-    /// The tunnel did not take the request.
-    pub(super) const UNSENT: Self = Self::Tunnel(Loss { progress: Progress::Unsent, replayable: true });
-
-    /// The stream ended with `error` before a response came. `replayable`: all of the request can be sent again.
-    pub(super) fn of(error: &h2::Error, replayable: bool) -> Self {
-        let reason = error.reason();
-        let loss = |progress| Loss { progress, replayable };
-        if is_closed(error) {
-            // Only streams beyond the last one that the peer processes end with its GOAWAY (RFC 9113 §6.8).
-            let not_processed = error.is_go_away() && error.is_remote() && reason == Some(h2::Reason::NO_ERROR);
-            Self::Tunnel(loss(if not_processed { Progress::Refused } else { Progress::Sent }))
-        } else if error.is_remote() && reason == Some(h2::Reason::REFUSED_STREAM) {
-            Self::Stream(loss(Progress::Refused), LocalReply::StreamReset)
-        } else if error.is_library() {
-            Self::Stream(loss(Progress::Failed), LocalReply::UpstreamProtocolError)
-        } else {
-            Self::Stream(loss(Progress::Failed), LocalReply::StreamReset)
         }
     }
 }
@@ -186,19 +154,4 @@ async fn upload_to<B: ProxyBody>(
     max_trailers: usize,
 ) -> Sent {
     send_body(Pin::new(&mut body), &mut stream, max_trailers).await
-}
-
-/// Clones the head of a request, without its extensions.
-pub(super) fn clone_head(head: &Parts) -> Parts {
-    let (mut copy, ()) = Request::new(()).into_parts();
-    copy.method.clone_from(&head.method);
-    copy.uri.clone_from(&head.uri);
-    copy.version = head.version;
-    copy.headers.clone_from(&head.headers);
-    copy
-}
-
-/// Whether the tunnel ended, not only this request's stream.
-pub(super) fn is_closed(lost: &h2::Error) -> bool {
-    lost.is_io() || lost.is_go_away()
 }

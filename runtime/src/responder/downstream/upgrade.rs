@@ -19,7 +19,8 @@ use revtun_core::upgrade::{CONNECT_UDP, Upgrades};
 
 use super::body::LeasedBody;
 use super::caller::{Caller, DownstreamIo};
-use super::send::{Failure, clone_head, is_closed};
+use super::proxy_request::clone_head;
+use super::try_failure::{Failure, is_closed};
 use crate::http::{
     Http1Upgrade, Http2Stream, IoStream, Joined, RecvBody, WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_websocket, join,
     request_list_bytes, upgrade_tokens, websocket_accept, websocket_key,
