@@ -1,6 +1,5 @@
 //! Routes and services of an initiator: how they are written, and what is wrong with them.
 
-
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
