@@ -68,6 +68,8 @@ pub fn detect_protocol(first: &[u8]) -> Option<Protocol> {
 /// Bytes of one setting: its identifier, its value (RFC 9113 §6.5.1).
 const SETTING_BYTES: usize = 6;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
+/// RFC 8441 §3.
+const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 
 /// Scans one direction of an HTTP/2 connection, frame by frame, however the bytes are segmented.
 ///
@@ -83,6 +85,8 @@ pub struct FrameScanner {
     position: Position,
     /// The setting so far, within the payload of SETTINGS.
     setting: Option<([u8; SETTING_BYTES], u8)>,
+    /// The last SETTINGS_ENABLE_CONNECT_PROTOCOL.
+    extended_connect: bool,
 }
 
 /// What may come next.
@@ -103,6 +107,8 @@ pub struct Scanned {
     pub goaways: u32,
     /// The last SETTINGS_MAX_HEADER_LIST_SIZE: the largest list of headers that the sender takes, in bytes, if it said so.
     pub max_header_list_bytes: Option<u32>,
+    /// Whether the sender takes the extended CONNECT, by what it has said so far; none unless a SETTINGS frame ended.
+    pub extended_connect: Option<bool>,
 }
 
 impl FrameScanner {
@@ -115,7 +121,14 @@ impl FrameScanner {
     /// For what a server sends.
     #[must_use]
     pub const fn server() -> Self {
-        Self { skip: 0, header: [0; READ_BYTES], filled: 0, position: Position::Start, setting: None }
+        Self {
+            skip: 0,
+            header: [0; READ_BYTES],
+            filled: 0,
+            position: Position::Start,
+            setting: None,
+            extended_connect: false,
+        }
     }
 
     /// Passes over the next bytes of the stream.
@@ -128,6 +141,9 @@ impl FrameScanner {
             scanned.goaways += u32::from(begun == Some(GOAWAY));
             if payload > 0 && self.setting.is_some() {
                 self.read_settings(&rest[..used], &mut scanned);
+            }
+            if self.skip == 0 && self.filled == 0 && self.setting.take().is_some() {
+                scanned.extended_connect = Some(self.extended_connect);
             }
             rest = &rest[used..];
         }
@@ -193,8 +209,10 @@ impl FrameScanner {
             if usize::from(*filled) == SETTING_BYTES {
                 *filled = 0;
                 let [high, low, value @ ..] = *setting;
-                if u16::from_be_bytes([high, low]) == MAX_HEADER_LIST_SIZE {
-                    scanned.max_header_list_bytes = Some(u32::from_be_bytes(value));
+                match u16::from_be_bytes([high, low]) {
+                    MAX_HEADER_LIST_SIZE => scanned.max_header_list_bytes = Some(u32::from_be_bytes(value)),
+                    ENABLE_CONNECT_PROTOCOL => self.extended_connect = u32::from_be_bytes(value) == 1,
+                    _ => {}
                 }
             }
         }

@@ -20,8 +20,8 @@
 //! when a quiet tunnel is probed; [`idle_timeout`] ends requests that make no progress, [`rate_limit`] and [`outage`]
 //! limit log lines that repeat, [`connections`] and [`descriptors`] what callers and operators may have open;
 //! [`forwarding`] and [`network`] say whose word counts about where a request comes from, [`route`] which rule a request falls
-//! under, [`balance`] to which endpoint of a service it goes, and [`grpc`] what a reply has to look like that is read as one of
-//! gRPC. [`journal`] is how runs are written down and replayed.
+//! under, [`balance`] to which endpoint of a service it goes, [`grpc`] what a reply has to look like that is read as one of
+//! gRPC, [`upgrade`] and [`destination`] what streams may be opened. [`journal`] is how runs are written down and replayed.
 #![no_std]
 
 extern crate alloc;
@@ -34,6 +34,7 @@ mod canonical;
 pub mod connections;
 pub mod deny;
 pub mod descriptors;
+pub mod destination;
 mod effects;
 pub mod forwarding;
 pub mod grpc;
@@ -59,6 +60,7 @@ mod table;
 mod timers;
 pub mod token;
 pub mod tunnel;
+pub mod upgrade;
 pub mod upstream;
 
 #[doc(hidden)]

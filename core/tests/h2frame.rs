@@ -183,3 +183,24 @@ proptest! {
         prop_assert!(ahead.is_some() || !scanner.at_boundary());
     }
 }
+
+#[test]
+fn the_extended_connect_is_known_once_settings_have_ended() {
+    for (pairs, expected) in
+        [(&[][..], false), (&[(8, 1)], true), (&[(3, 9), (8, 1), (5, 70_000)], true), (&[(8, 0)], false)]
+    {
+        let first = settings(0, pairs);
+        for size in 1..=first.len() {
+            let mut scanner = FrameScanner::server();
+            let mut seen: Vec<_> = first.chunks(size).map(|bytes| scanner.scan(bytes).extended_connect).collect();
+            assert_eq!(seen.pop(), Some(Some(expected)), "{pairs:?} by {size}");
+            assert!(seen.iter().all(Option::is_none), "{pairs:?} by {size}");
+            assert_eq!(scanner.scan(&settings(1, &[])).extended_connect, None);
+            assert_eq!(
+                scanner.scan(&settings(0, &[(3, 1)])).extended_connect,
+                Some(expected),
+                "what was said before counts"
+            );
+        }
+    }
+}

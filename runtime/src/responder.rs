@@ -54,6 +54,7 @@ use revtun_core::handshake::{HeaderNames, MAX_HEADERS, MAX_REQUEST_HEAD_BYTES, P
 use revtun_core::network::Networks;
 use revtun_core::responder::shutdown::{self, Shutdown, Stage};
 use revtun_core::responder::{Config, Counts, DrainScope, Event};
+use revtun_core::upgrade::Upgrades;
 use tokio::sync::watch;
 
 use self::context::{Context, Phase};
@@ -99,6 +100,8 @@ pub struct ResponderConfig {
     pub max_idle_bytes: u32,
     /// Limits on requests of callers, and on responses of initiators.
     pub http: HttpLimits,
+    /// To what protocols callers may upgrade, beside UDP, of which the initiator decides.
+    pub upgrades: Upgrades,
     /// Connections of callers at the same time.
     pub max_callers: u32,
     /// Those of them that come from one [`Source`](revtun_core::source::Source).
@@ -135,6 +138,7 @@ impl ResponderConfig {
             max_headers: MAX_HEADERS as u32,
             max_idle_bytes: IDLE_BYTES,
             http: HttpLimits::default(),
+            upgrades: Upgrades::default(),
             max_callers: 16_384,
             max_callers_per_source: 4096,
             caller_timeout: Duration::from_secs(300),
@@ -173,6 +177,7 @@ pub async fn start<W: World>(world: W, config: ResponderConfig) -> Result<Respon
         rules: config.rules(),
         max_idle_bytes: config.max_idle_bytes as usize,
         http: config.http,
+        upgrades: config.upgrades,
         request_timeout: config.request_timeout,
         caller_timeout: config.caller_timeout,
         tls: config.tls,

@@ -244,6 +244,9 @@ impl Inbound {
         if let Some(max) = scanned.max_header_list_bytes {
             self.peer.set_header_list_bytes(max);
         }
+        if let Some(enabled) = scanned.extended_connect {
+            self.peer.set_extended_connect(enabled);
+        }
         if scanned.goaways > 0 {
             self.scanner = None;
             // There is a place for it, unless the tunnel's task is gone.
@@ -258,6 +261,12 @@ impl Inbound {
             self.heard = Some(now);
             let _ = self.notices.try_send(Notice::Heard);
         }
+    }
+}
+
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        self.peer.close();
     }
 }
 

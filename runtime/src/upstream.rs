@@ -1,11 +1,12 @@
-//! Local services: requests from tunnels are forwarded to them, over HTTP/1.1 or HTTP/2.
+//! Local services: requests from tunnels are forwarded to them, over HTTP/1.1 or HTTP/2; and streams of bytes both ways, to them and to
+//! other destinations.
 //!
 //! ```text
 //!   Forward ──▶ route: which service, what is changed ──▶ balance: which endpoint ──▶ endpoint ──▶ pool: HTTP/1.1
-//!                                                                                         │           │
-//!                                                                                         └──▶ http2  │
-//!                                                                                                │    │
-//!                                                                    connector: TCP, TLS, Unix ◀─┴────┘
+//!      │                                                        │                         │           │
+//!      │                                                     upgrade                      └──▶ http2  │
+//!      │                                                        │                                │    │
+//!      └──▶ tcp: CONNECT                                        └──▶ connector: TCP, TLS, Unix ◀─┴────┘
 //! ```
 
 mod balance;
@@ -23,7 +24,9 @@ mod recording_io;
 mod route;
 mod service;
 mod service_stream;
+mod tcp;
 mod timeouts;
+mod upgrade;
 
 pub use self::balance::{ServiceEndpointInfo, ServiceInfo};
 pub use self::body::ServiceBody;

@@ -45,6 +45,8 @@ pub struct Accepting {
     pub header_prefix: Option<&'static str>,
     /// Whether it speaks HTTP/1.1 on tunnels, one request at a time, and not HTTP/2.
     pub http1: bool,
+    /// Whether it takes upgrades to WebSocket, and CONNECT.
+    pub streams: bool,
 }
 
 /// An Envoy that dials out and serves what comes back.
@@ -77,12 +79,14 @@ pub struct Dialling {
     pub inner: Option<Files>,
     /// What stands in place of `x-envoy` in the names of headers.
     pub header_prefix: Option<&'static str>,
+    /// Whether it takes upgrades to WebSocket, and CONNECT, which leads to its service.
+    pub streams: bool,
 }
 
 impl ResponderConfig {
     /// Starts it and waits until it is live.
     pub async fn start(&self, envoy: &Path) -> Process {
-        let Accepting { filter, tls, client_ca, inner_ca, header_prefix, http1 } = &self.accepting;
+        let Accepting { filter, tls, client_ca, inner_ca, header_prefix, http1, streams } = &self.accepting;
         let mut filter = filter.clone();
         if self.tunnels_per_node > 0 {
             filter.push("enable_connection_limit: true".to_owned());
@@ -101,7 +105,10 @@ impl ResponderConfig {
             .replace("@TRANSPORT@", &transport)
             .replace("@FILTER@", &filter.join("\n          "))
             .replace("@PROTOCOL@", if *http1 { "http_protocol_options" } else { "http2_protocol_options" })
-            .replace("@CLUSTER@", cluster);
+            .replace("@CLUSTER@", cluster)
+            .replace("@STREAMS@", &streams.then(|| STREAMS.join("\n          ")).unwrap_or_default())
+            .replace("@CONNECT@", if *streams { CONNECT_ON } else { "" })
+            .replace("@ALLOW@", if *streams && !http1 { "allow_connect: true" } else { "" });
         start(envoy, "envoy responder", &prefixed(text, *header_prefix), self.admin).await
     }
 }
@@ -110,7 +117,7 @@ impl InitiatorConfig {
     /// Starts it and waits until it is live; its tunnels may come later. Envoy dials only in its maintenance pass; the
     /// shortest sensible one keeps the tests short.
     pub async fn start(&self, envoy: &Path) -> Process {
-        let Dialling { handshake, ca, own, inner, header_prefix } = &self.dialling;
+        let Dialling { handshake, ca, own, inner, header_prefix, streams } = &self.dialling;
         let endpoint = |host: &SocketAddr| {
             format!(
                 "- endpoint: {{address: {{socket_address: {{address: {}, port_value: {}}}}}}}",
@@ -133,10 +140,22 @@ impl InitiatorConfig {
             .replace("@ADMIN_PORT@", &self.admin.port().to_string())
             .replace("@INNER@", &inner)
             .replace("@TRANSPORT@", &transport)
-            .replace("@EXTENSION@", &extension.join("\n    "));
+            .replace("@EXTENSION@", &extension.join("\n    "))
+            .replace("@STREAMS@", &streams.then(|| STREAMS.join("\n            ")).unwrap_or_default())
+            .replace("@CONNECT@", if *streams { CONNECT_ENDS } else { "" });
         start(envoy, "envoy initiator", &prefixed(text, *header_prefix), self.admin).await
     }
 }
+
+/// Fields of a connection manager that takes upgrades and CONNECT; one line each, since they stand at two depths.
+const STREAMS: [&str; 2] = [
+    "upgrade_configs: [{upgrade_type: websocket}, {upgrade_type: CONNECT}]",
+    "http2_protocol_options: {allow_connect: true}",
+];
+
+/// The route of CONNECT at a responder, and at an initiator.
+const CONNECT_ON: &str = "- {match: {connect_matcher: {}}, route: {cluster: reverse_connection_cluster, timeout: 0s}}";
+const CONNECT_ENDS: &str = "- {match: {connect_matcher: {}}, route: {cluster: downstream-service, timeout: 0s, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {}}]}}";
 
 /// The configuration with another prefix of header names.
 fn prefixed(text: String, prefix: Option<&str>) -> String {

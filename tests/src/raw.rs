@@ -96,6 +96,11 @@ impl Raw {
         self.ended
     }
 
+    /// Has `bytes` count as received and not taken.
+    pub fn put_back(&mut self, bytes: Vec<u8>) {
+        self.received.splice(..0, bytes);
+    }
+
     /// Reads until `enough` of what was received, or until the peer ends the connection.
     ///
     /// # Panics
@@ -134,6 +139,11 @@ impl Raw {
     #[must_use]
     pub fn into_stream(self) -> TcpStream {
         self.stream
+    }
+
+    /// Says that nothing more comes, and goes on reading.
+    pub async fn finish(&mut self) {
+        let _gone_already = self.stream.shutdown().await;
     }
 
     /// Resets the connection.

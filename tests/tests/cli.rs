@@ -25,7 +25,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_owned()).expect("UTF-8")
 }
 
-const SUBCOMMANDS: [&[&str]; 8] = [
+const SUBCOMMANDS: [&[&str]; 9] = [
     &["demo"],
     &["responder"],
     &["initiator"],
@@ -34,6 +34,7 @@ const SUBCOMMANDS: [&[&str]; 8] = [
     &["config", "responder"],
     &["config", "initiator"],
     &["replay"],
+    &["connect"],
 ];
 
 /// Every `--flag` in `text`.
@@ -110,11 +111,19 @@ fn the_readme_names_every_local_reply() {
         "service-lengths",
         "service-switched",
     ];
-    let elsewhere = of_service.map(|reason| ("runtime/src/upstream/forward.rs", reason));
-    for (file, reason) in [&elsewhere[..], &[("runtime/src/http/h2_server.rs", "response-headers-too-large")]].concat()
-    {
+    let elsewhere = of_service.map(|reason| ("runtime/src/upstream/forward.rs", reason, 502));
+    let of_streams = [
+        ("runtime/src/upstream/upgrade.rs", "service-not-upgraded", 502),
+        ("runtime/src/upstream/upgrade.rs", "service-upgrade-invalid", 502),
+        ("runtime/src/upstream/tcp.rs", "destination-not-allowed", 403),
+        ("runtime/src/upstream/tcp.rs", "destination-unresolved", 502),
+        ("runtime/src/upstream/tcp.rs", "destination-unreachable", 502),
+        ("runtime/src/upstream/tcp.rs", "destination-timeout", 504),
+        ("runtime/src/http/h2_server.rs", "response-headers-too-large", 502),
+    ];
+    for (file, reason, status) in [&elsewhere[..], &of_streams].concat() {
         assert!(read(file).contains(&format!("\"{reason}\"")), "{reason}");
-        ours.insert(reason.to_owned(), 502);
+        ours.insert(reason.to_owned(), status);
     }
     assert_eq!(table, ours);
 }

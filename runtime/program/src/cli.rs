@@ -2,7 +2,10 @@
 //!
 //! The flags of settings are made from their declarations, see [`revtun_program::config`].
 
+mod connect;
 mod mistakes;
+
+pub(crate) use self::connect::ConnectArgs;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -22,6 +25,7 @@ pub(crate) enum Command {
     Check(Given),
     /// Print what is in force: for one end, or for those that the file configures.
     Config(Option<End>, Given),
+    Connect(Box<ConnectArgs>),
     Replay(ReplayArgs),
     /// Say which route a request takes.
     Route(RouteArgs, Given),
@@ -141,6 +145,7 @@ fn command() -> clap::Command {
         .subcommand(subcommand("demo", DEMO_PAGE).args(flags(log_of_demo())))
         .subcommand(end("responder", RESPONDER_PAGE, responder()))
         .subcommand(end("initiator", INITIATOR_PAGE, initiator()))
+        .subcommand(connect::arguments(subcommand("connect", connect::PAGE)))
         .subcommand(subcommand("check", CHECK_PAGE).arg(config_file(true)))
         .subcommand(config)
         .subcommand(
@@ -228,6 +233,7 @@ fn meaning(matches: &ArgMatches) -> Option<Command> {
         "demo" => Command::Demo(given(matches)),
         "responder" => Command::Responder(given(matches)),
         "initiator" => Command::Initiator(given(matches)),
+        "connect" => Command::Connect(Box::new(connect::meaning(matches)?)),
         "check" => Command::Check(given(matches)),
         "route" => {
             let args = RouteArgs {

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod connect;
 mod demo;
 mod initiator;
 mod journals;
@@ -19,6 +20,7 @@ pub(crate) fn run(command: Command) -> Result<(), CliError> {
         Command::Demo(args) => demo::run(&args),
         Command::Responder(args) => responder::run(&args),
         Command::Initiator(args) => initiator::run(&args),
+        Command::Connect(args) => connect::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Config(end, args) => config::run(end, &args),
         Command::Replay(args) => replay::run(&args),

@@ -97,6 +97,11 @@ impl BodyActivity {
         if body.is_end_stream() {
             return Self::NONE;
         }
+        Self::begin(activity)
+    }
+
+    /// That of what is open until this is dropped.
+    pub(crate) fn begin(activity: &Arc<Activity>) -> Self {
         activity.open_bodies.fetch_add(1, Ordering::Relaxed);
         Self(Some(Arc::clone(activity)))
     }
@@ -115,7 +120,8 @@ impl BodyActivity {
         }
     }
 
-    fn has_timed_out(&self) -> bool {
+    /// Whether it has timed out.
+    pub(crate) fn has_timed_out(&self) -> bool {
         self.0.as_ref().is_some_and(|activity| activity.has_timed_out())
     }
 }

@@ -5,9 +5,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::iter;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use crossbeam_queue::ArrayQueue;
 use h2::{Reason, RecvStream, SendStream};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
@@ -19,19 +21,64 @@ use super::hop_by_hop::{header_list_bytes, strip_trailers};
 /// A body received on an HTTP/2 stream.
 #[derive(Debug)]
 pub(crate) struct RecvBody {
-    stream: RecvStream,
-    /// There is none: to ask the stream takes a lock.
-    is_empty: bool,
+    source: Source,
     /// Bytes that are still to come, if `content-length` says so.
     remaining: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Stream(RecvStream),
+    /// That of a CONNECT, which goes back once nobody reads it as a body.
+    Lent(LentStream),
+    /// There is none.
+    Ended,
+}
+
+#[derive(Debug)]
+struct LentStream {
+    /// None once it went back.
+    stream: Option<RecvStream>,
+    owner: Arc<ArrayQueue<RecvStream>>,
+}
+
+impl Drop for LentStream {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            let _no_other = self.owner.force_push(stream);
+        }
+    }
+}
+
+/// The stream of a CONNECT, to be taken once it is accepted.
+pub(crate) struct SharedStream(Arc<ArrayQueue<RecvStream>>);
+
+impl SharedStream {
+    /// Takes it, if its body was dropped.
+    pub(crate) fn take(&self) -> Option<RecvStream> {
+        self.0.pop()
+    }
 }
 
 impl RecvBody {
     /// The body of a message with `headers`.
     pub(crate) fn new(stream: RecvStream, headers: &HeaderMap) -> Self {
-        let is_empty = stream.is_end_stream();
-        let remaining = if is_empty { Some(0) } else { content_length(headers) };
-        Self { stream, is_empty, remaining }
+        if stream.is_end_stream() {
+            return Self::ended();
+        }
+        Self { remaining: content_length(headers), source: Source::Stream(stream) }
+    }
+
+    /// The body of a CONNECT, from which the stream may be taken.
+    pub(crate) fn shared(stream: RecvStream) -> (Self, SharedStream) {
+        let owner = Arc::new(ArrayQueue::new(1));
+        let lent = LentStream { stream: Some(stream), owner: Arc::clone(&owner) };
+        (Self { source: Source::Lent(lent), remaining: None }, SharedStream(owner))
+    }
+
+    /// No body.
+    pub(crate) const fn ended() -> Self {
+        Self { source: Source::Ended, remaining: Some(0) }
     }
 }
 
@@ -50,30 +97,47 @@ impl Body for RecvBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(data) = ready!(self.stream.poll_data(task)?) {
-            // The reader takes it at once, so the peer may send as much again.
-            self.stream.flow_control().release_capacity(data.len())?;
-            self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(data.len() as u64));
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+        let Self { source, remaining } = &mut *self;
+        match source {
+            Source::Stream(stream) => poll_stream(stream, remaining, task),
+            Source::Lent(LentStream { stream: Some(stream), .. }) => poll_stream(stream, remaining, task),
+            Source::Lent(LentStream { stream: None, .. }) | Source::Ended => Poll::Ready(None),
         }
-        Poll::Ready(match ready!(self.stream.poll_trailers(task)?) {
-            Some(mut trailers) => {
-                strip_trailers(&mut trailers);
-                Some(Ok(Frame::trailers(trailers)))
-            }
-            // A message is complete only with END_STREAM.
-            None if self.stream.is_end_stream() => None,
-            None => Some(Err(BodyError(None))),
-        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_empty || self.stream.is_end_stream()
+        match &self.source {
+            Source::Stream(stream) => stream.is_end_stream(),
+            Source::Lent(lent) => lent.stream.as_ref().is_none_or(RecvStream::is_end_stream),
+            Source::Ended => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         self.remaining.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
+}
+
+fn poll_stream(
+    stream: &mut RecvStream,
+    remaining: &mut Option<u64>,
+    task: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    if let Some(data) = ready!(stream.poll_data(task)?) {
+        // The reader takes it at once, so the peer may send as much again.
+        stream.flow_control().release_capacity(data.len())?;
+        *remaining = remaining.map(|remaining| remaining.saturating_sub(data.len() as u64));
+        return Poll::Ready(Some(Ok(Frame::data(data))));
+    }
+    Poll::Ready(match ready!(stream.poll_trailers(task)?) {
+        Some(mut trailers) => {
+            strip_trailers(&mut trailers);
+            Some(Ok(Frame::trailers(trailers)))
+        }
+        // A message is complete only with END_STREAM.
+        None if stream.is_end_stream() => None,
+        None => Some(Err(BodyError(None))),
+    })
 }
 
 /// A body that was reset or ended early.
@@ -181,7 +245,11 @@ pub(crate) fn reset_reason(error: &(dyn Error + 'static)) -> Reason {
 
 /// Ready once the connection takes some of `length` bytes; none if it never will. Only one byte is reserved, since what is
 /// reserved for one stream is kept from the others; h2 reserves the rest as soon as it has the bytes.
-fn poll_send_capacity(length: usize, stream: &mut SendStream<Bytes>, task: &mut Context<'_>) -> Poll<Option<()>> {
+pub(super) fn poll_send_capacity(
+    length: usize,
+    stream: &mut SendStream<Bytes>,
+    task: &mut Context<'_>,
+) -> Poll<Option<()>> {
     if length > 0 {
         stream.reserve_capacity(1);
     }

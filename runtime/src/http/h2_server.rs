@@ -16,16 +16,18 @@ use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::header::CONTENT_LENGTH;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::activity::Activity;
-use super::h2_body::{RecvBody, reset_reason, send_body};
+use super::byte_stream::{Joined, join};
+use super::h2_body::{RecvBody, SharedStream, reset_reason, send_body};
+use super::h2_stream::Http2Stream;
 use super::hop_by_hop::{HeaderSummary, expects_continue, strip_hop_by_hop};
 use super::idle_timeout::IdleTimeout;
 use super::keep_alive::KeepAlive;
-use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, STREAM_WINDOW};
+use super::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, HttpLimits, SEND_BUFFER, SMALL_FRAMES, STREAM_WINDOW};
 use super::local_reply::local_reply;
 use super::peer_limits::{PeerLimits, STATUS_BYTES, response_list_bytes};
 use crate::error::BoxError;
@@ -52,6 +54,8 @@ pub(crate) struct Http2Server<W, S> {
     connection: Connection<S, Bytes>,
     keep_alive: KeepAlive<W>,
     timeout: IdleTimeout<W>,
+    /// That of streams behind an accepted CONNECT.
+    stream_timeout: IdleTimeout<W>,
     peer: Arc<PeerLimits>,
     /// What is taken for the peer's limit unless it announces one.
     header_bytes: u32,
@@ -85,12 +89,15 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
             .max_pending_accept_reset_streams(limits.http.pending_resets as usize)
             .max_local_error_reset_streams(Some(FAULTY_STREAMS as usize))
             .max_send_buffer_size(SEND_BUFFER)
+            .data_frame_budget(SMALL_FRAMES)
+            .enable_connect_protocol()
             .handshake(stream)
             .await?;
         let pings = connection.ping_pong().expect("nobody took it before");
         let keep_alive = KeepAlive::new(world, pings, limits.ping_interval);
         let header_bytes = limits.http.header_bytes;
-        Ok(Self { connection, keep_alive, timeout, peer, header_bytes, world: world.clone() })
+        let stream_timeout = timeout.with(limits.http.upgrade_idle_timeout);
+        Ok(Self { connection, keep_alive, timeout, stream_timeout, peer, header_bytes, world: world.clone() })
     }
 
     /// Sends GOAWAY; the connection ends with the requests in flight.
@@ -113,17 +120,34 @@ impl<W: World, S: AsyncRead + AsyncWrite + Unpin> Http2Server<W, S> {
         F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let Self { connection, keep_alive, timeout, peer, header_bytes, world } = self;
+        let Self { connection, keep_alive, timeout, stream_timeout, peer, header_bytes, world } = self;
         let accept = poll_fn(|task| {
             loop {
                 let Some(accepted) = ready!(connection.poll_accept(task)) else { return Poll::Ready(Ok(())) };
-                let (request, sender) = accepted?;
-                let request = request_of(request);
-                let expects = !request.body().is_end_stream() && expects_continue(request.headers());
+                let (request, mut sender) = accepted?;
                 let (activity, respond) = (Activity::new(), respond.clone());
                 let (peer, header_bytes) = (Arc::clone(peer), *header_bytes);
-                activity.interim.begin(true);
                 let (reporting, serving) = (Arc::clone(&activity), Arc::clone(&activity));
+                if request.method() == Method::CONNECT {
+                    let (request, stream) = connect_of(request);
+                    let stream_timeout = stream_timeout.clone();
+                    let stream = Box::pin(async move {
+                        let response = pin!(respond(reporting, request));
+                        let max = peer.header_list_bytes(header_bytes);
+                        let Some(response) = await_response(response, &mut sender, &serving, false, max).await else {
+                            return;
+                        };
+                        serve_connect(response, sender, stream, max, &stream_timeout).await;
+                    });
+                    let stream = timeout.apply(activity, stream);
+                    world.spawn(async move {
+                        stream.await;
+                    });
+                    continue;
+                }
+                let request = request_of(request);
+                let expects = !request.body().is_end_stream() && expects_continue(request.headers());
+                activity.interim.begin(true);
                 // Boxed at once, and begun where it stays: a request has some hundred bytes, and each move copies them.
                 let stream = Box::pin(async move {
                     let response = pin!(respond(reporting, request));
@@ -155,41 +179,87 @@ fn request_of(request: Request<RecvStream>) -> Request<RecvBody> {
     Request::from_parts(head, body)
 }
 
+fn connect_of(request: Request<RecvStream>) -> (Request<RecvBody>, SharedStream) {
+    let (head, stream) = request.into_parts();
+    let (body, stream) = RecvBody::shared(stream);
+    (Request::from_parts(head, body), stream)
+}
+
 /// Sends a response when it is there, unless the stream is reset before.
 async fn serve_stream<B>(
-    mut response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
+    response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
     mut sender: SendResponse<Bytes>,
     activity: &Activity,
-    mut expects_continue: bool,
+    expects_continue: bool,
     peer: &PeerLimits,
     header_bytes: u32,
 ) where
     B: Body<Data: Send, Error: Into<BoxError>>,
 {
     let max = peer.header_list_bytes(header_bytes);
+    if let Some(response) = await_response(response, &mut sender, activity, expects_continue, max).await {
+        send_checked(response, sender, max).await;
+    }
+}
+
+/// Answers a CONNECT. One that is accepted is joined with what the service gave.
+async fn serve_connect<W: World, B>(
+    mut response: Response<B>,
+    mut sender: SendResponse<Bytes>,
+    stream: SharedStream,
+    max: usize,
+    timeout: &IdleTimeout<W>,
+) where
+    B: Body<Data: Send, Error: Into<BoxError>>,
+{
+    let Some(joined) = Joined::take(&mut response) else {
+        return send_checked(response, sender, max).await;
+    };
+    strip_hop_by_hop(response.headers_mut());
+    response.headers_mut().remove(CONTENT_LENGTH);
+    if let (Some(recv), Ok(send)) = (stream.take(), sender.send_response(response.map(|_| ()), false)) {
+        join(timeout, Box::new(Http2Stream::new(recv, send, ())), joined).await;
+    }
+}
+
+/// The response, unless there is none: then the stream is reset. Interim responses of at most `max` bytes are sent ahead.
+async fn await_response<B>(
+    mut response: Pin<&mut impl Future<Output = Result<Response<B>, BoxError>>>,
+    sender: &mut SendResponse<Bytes>,
+    activity: &Activity,
+    mut expects_continue: bool,
+    max: usize,
+) -> Option<Response<B>> {
     let responded = poll_fn(|task| {
         let response = response.as_mut().poll(task);
         let continues = response.is_pending() && expects_continue && activity.is_body_wanted();
         if let Some(interim) = activity.interim.take() {
-            send_interim(&mut sender, interim, max);
+            send_interim(sender, interim, max);
         }
         if continues {
             expects_continue = false;
-            send_interim(&mut sender, vec![proceed()], max);
+            send_interim(sender, vec![proceed()], max);
         }
         match response {
             Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending => sender.poll_reset(task).map(|_reset| None),
         }
     });
-    let mut response = match responded.await {
-        Some(Ok(response)) => response,
-        Some(Err(error)) => {
+    match responded.await? {
+        Ok(response) => Some(response),
+        Err(error) => {
             tracing::debug!(%error, "no response to a request");
-            return sender.send_reset(reset_reason(&*error));
+            sender.send_reset(reset_reason(&*error));
+            None
         }
-        None => return,
-    };
+    }
+}
+
+/// Sends a response whose headers the peer accepts, or another one in its place. Headers may have `max` bytes.
+async fn send_checked<B>(mut response: Response<B>, sender: SendResponse<Bytes>, max: usize)
+where
+    B: Body<Data: Send, Error: Into<BoxError>>,
+{
     let mut summary = HeaderSummary::of(response.headers());
     if summary.has_hop_by_hop {
         strip_hop_by_hop(response.headers_mut());

@@ -41,6 +41,11 @@ impl<W: World> IdleTimeout<W> {
         Self { world: world.clone(), timeout, timeouts: Arc::clone(timeouts) }
     }
 
+    /// The same with another timeout.
+    pub(crate) fn with(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
     /// Wraps the task of the requests whose bodies report to `activity`.
     pub(crate) fn apply<F: Future>(&self, activity: Arc<Activity>, task: F) -> WithIdleTimeout<W, F> {
         let (timeout, state) = (self.clone(), idle_timeout::IdleTimeout::default());

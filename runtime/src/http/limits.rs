@@ -36,6 +36,11 @@ pub const PENDING_RESETS: u32 = 20;
 /// Streams of a connection that may be reset for protocol errors of the peer. One more ends the connection.
 pub const FAULTY_STREAMS: u32 = 1024;
 
+/// What the frames of a connection that are smaller than 256 bytes may take in memory beside their bytes, in bytes, while nobody
+/// takes them; more end the connection with ENHANCE_YOUR_CALM. Each counts as what it lacks to 256 bytes. Streams of bytes both ways
+/// keep theirs in one piece, so that only bodies count which nobody reads.
+pub const SMALL_FRAMES: usize = 128 * 1024 * 1024;
+
 /// The default limit of headers of one request: Envoy's.
 pub const HEADERS: u32 = 100;
 
@@ -44,6 +49,9 @@ pub const IDLE_BYTES: u32 = 64 * 1024;
 
 /// The default stream idle timeout.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The default idle timeout of streams of bytes both ways, such as WebSockets: that of Envoy's TCP proxy.
+pub const UPGRADE_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// The largest list of headers, names and values, that is accepted (reference §2.2: the limit of an Envoy), in bytes.
 pub const HEADER_LIST_BYTES: u32 = 60 * 1024;
@@ -60,6 +68,9 @@ pub struct HttpLimits {
     pub pending_resets: u32,
     /// The stream idle timeout: how long the body of a request or response may make no progress; zero is no limit.
     pub body_timeout: Duration,
+    /// How long nothing may pass on a stream of bytes both ways, in either direction; zero is no limit. The stream idle timeout
+    /// does not concern it.
+    pub upgrade_idle_timeout: Duration,
 }
 
 impl Default for HttpLimits {
@@ -69,6 +80,7 @@ impl Default for HttpLimits {
             headers: HEADERS,
             pending_resets: PENDING_RESETS,
             body_timeout: BODY_TIMEOUT,
+            upgrade_idle_timeout: UPGRADE_IDLE_TIMEOUT,
         }
     }
 }

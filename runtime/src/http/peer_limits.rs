@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::request;
 
 use super::hop_by_hop::{HEADER_OVERHEAD, header_list_bytes};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, SetOnce};
 
 /// Not announced.
 const UNKNOWN: u64 = u64::MAX;
@@ -16,11 +16,13 @@ const UNKNOWN: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct PeerLimits {
     header_list_bytes: AtomicU64,
+    /// Set when its first SETTINGS have come; to none if the connection ended before.
+    extended_connect: SetOnce<Option<bool>>,
 }
 
 impl Default for PeerLimits {
     fn default() -> Self {
-        Self { header_list_bytes: AtomicU64::new(UNKNOWN) }
+        Self { header_list_bytes: AtomicU64::new(UNKNOWN), extended_connect: SetOnce::new() }
     }
 }
 
@@ -28,6 +30,22 @@ impl PeerLimits {
     /// The peer announced the largest list of headers that it takes.
     pub(crate) fn set_header_list_bytes(&self, max: u32) {
         self.header_list_bytes.store(max.into(), Ordering::Relaxed);
+    }
+
+    /// The peer's SETTINGS came: whether it takes the extended CONNECT (RFC 8441 §3). Only the first ones count: it may not take
+    /// back what it has said, and no sender says it later.
+    pub(crate) fn set_extended_connect(&self, enabled: bool) {
+        let _only_the_first = self.extended_connect.set(Some(enabled));
+    }
+
+    /// The connection has ended.
+    pub(crate) fn close(&self) {
+        let _unless_known = self.extended_connect.set(None);
+    }
+
+    /// Whether the peer takes the extended CONNECT; waits for its SETTINGS. None if the connection ended before.
+    pub(crate) async fn extended_connect(&self) -> Option<bool> {
+        *self.extended_connect.wait().await
     }
 
     /// The largest list of headers that the peer takes; `default` if it did not say.
@@ -44,6 +62,11 @@ pub(super) fn pseudo_header_bytes(head: &request::Parts) -> usize {
     let scheme = head.uri.scheme_str().map_or(0, |scheme| field(":scheme", scheme.len()));
     let path = head.uri.path_and_query().map_or(0, |path| field(":path", path.as_str().len()));
     field(":method", head.method.as_str().len()) + authority + scheme + path
+}
+
+/// The size of a request's list of headers, as HTTP/2 counts it.
+pub(crate) fn request_list_bytes(head: &request::Parts) -> usize {
+    pseudo_header_bytes(head) + header_list_bytes(&head.headers)
 }
 
 /// What the status of a response counts.

@@ -7,7 +7,6 @@ mod respond;
 
 use std::io;
 
-use hyper_util::rt::TokioIo;
 use revtun_core::initiator::Protocol;
 
 use self::ack_limit_io::AckLimitIo;
@@ -29,7 +28,7 @@ impl<W: World, S: TunnelService> UseTunnel<W> for S {
             Protocol::Http1 => {
                 let core = &task.context.core;
                 match AckLimitIo::new(&task.context.world, io, core.probe_interval, core.silence) {
-                    Ok(io) => http1::serve(task, TokioIo::new(io), notices, first.draining).await,
+                    Ok(io) => http1::serve(task, io, notices, first.draining).await,
                     Err(error) => error,
                 }
             }

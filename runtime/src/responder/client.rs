@@ -12,7 +12,7 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::http::PeerLimits;
-use crate::http::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, SEND_BUFFER, STREAM_WINDOW};
+use crate::http::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, SEND_BUFFER, SMALL_FRAMES, STREAM_WINDOW};
 
 /// Sends requests on a tunnel in use.
 #[derive(Clone, Debug)]
@@ -38,6 +38,7 @@ impl TunnelClient {
             .max_header_list_size(header_bytes)
             .max_local_error_reset_streams(Some(FAULTY_STREAMS as usize))
             .max_send_buffer_size(SEND_BUFFER)
+            .data_frame_budget(SMALL_FRAMES)
             .initial_max_send_streams(max_streams as usize)
             .max_concurrent_reset_streams(max_streams as usize)
             .handshake(stream)
@@ -54,6 +55,11 @@ impl TunnelClient {
     /// The largest list of headers that the initiator takes, in bytes; `default` if it did not say.
     pub(super) fn max_header_list_bytes(&self, default: u32) -> usize {
         self.peer.header_list_bytes(default)
+    }
+
+    /// Whether the initiator takes the extended CONNECT, once it has said so; none if the tunnel ended before.
+    pub(super) async fn takes_extended_connect(&self) -> Option<bool> {
+        self.peer.extended_connect().await
     }
 
     /// Sends the head of a request, which `ends` with it or has a body. Dropping both halves of what is returned resets the

@@ -6,6 +6,7 @@ use std::time::Duration;
 use revtun_core::handshake::Rules;
 use revtun_core::network::Networks;
 use revtun_core::responder::{Config, Event};
+use revtun_core::upgrade::Upgrades;
 
 use super::counters::Counters;
 use super::date::DateCache;
@@ -23,6 +24,7 @@ pub(super) struct Context<W: World> {
     pub(super) rules: Rules,
     pub(super) max_idle_bytes: usize,
     pub(super) http: HttpLimits,
+    pub(super) upgrades: Upgrades,
     pub(super) request_timeout: Duration,
     pub(super) caller_timeout: Duration,
     pub(super) tls: Option<TunnelServer>,

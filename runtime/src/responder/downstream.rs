@@ -18,6 +18,8 @@ mod respond;
 mod retry;
 mod route;
 mod send;
+mod try_failure;
+mod upgrade;
 
 pub use self::body::LeasedBody;
 pub(super) use self::respond::proxy;

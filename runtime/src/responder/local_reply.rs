@@ -34,14 +34,16 @@ pub enum LocalReply {
     IllegalConnection,
     /// The body has a transfer coding other than chunked.
     CodingUnsupported,
-    /// The request asks for another protocol than HTTP on its connection.
+    /// The request asks for another protocol than HTTP, and that is not one to which callers may upgrade.
     UpgradeUnsupported,
+    /// The initiator does not take requests for other protocols (RFC 8441).
+    UpgradeUnsupportedByNode,
     /// `max-forwards` says that the request goes no further.
     NoMoreForwards,
     /// The request broke off, or its body was no legal HTTP.
     RequestIncomplete,
-    /// The method is CONNECT.
-    ConnectUnsupported,
+    /// A CONNECT names no host and port, or a request for a stream has a body.
+    IllegalConnect,
     /// There is no tunnel to the node or cluster, and none came up in time.
     NoTunnel,
     /// The request names a node without its cluster, and nodes of several clusters have that name.
@@ -78,7 +80,7 @@ pub enum LocalReply {
 
 impl LocalReply {
     /// Every local reply, in the order above.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::NoTarget,
         Self::IllegalTarget,
         Self::NoTenant,
@@ -87,9 +89,10 @@ impl LocalReply {
         Self::IllegalConnection,
         Self::CodingUnsupported,
         Self::UpgradeUnsupported,
+        Self::UpgradeUnsupportedByNode,
         Self::NoMoreForwards,
         Self::RequestIncomplete,
-        Self::ConnectUnsupported,
+        Self::IllegalConnect,
         Self::NoTunnel,
         Self::AmbiguousNode,
         Self::Saturated,
@@ -120,9 +123,10 @@ impl LocalReply {
             Self::IllegalConnection => "illegal-connection",
             Self::CodingUnsupported => "transfer-coding-unsupported",
             Self::UpgradeUnsupported => "upgrade-unsupported",
+            Self::UpgradeUnsupportedByNode => "upgrade-unsupported-by-node",
             Self::NoMoreForwards => "max-forwards",
             Self::RequestIncomplete => "request-incomplete",
-            Self::ConnectUnsupported => "connect-unsupported",
+            Self::IllegalConnect => "illegal-connect",
             Self::NoTunnel => "no-tunnel",
             Self::AmbiguousNode => "ambiguous-node",
             Self::Saturated => "saturated",
@@ -152,11 +156,13 @@ impl LocalReply {
             | Self::IllegalHost
             | Self::IllegalPath
             | Self::IllegalConnection
+            | Self::IllegalConnect
             | Self::MalformedRequest
             | Self::RequestIncomplete => StatusCode::BAD_REQUEST,
-            Self::ConnectUnsupported | Self::CodingUnsupported | Self::UpgradeUnsupported | Self::NoMoreForwards => {
-                StatusCode::NOT_IMPLEMENTED
-            }
+            Self::CodingUnsupported
+            | Self::UpgradeUnsupported
+            | Self::UpgradeUnsupportedByNode
+            | Self::NoMoreForwards => StatusCode::NOT_IMPLEMENTED,
             Self::AmbiguousNode => StatusCode::CONFLICT,
             Self::TenantSaturated | Self::TenantWaiting => StatusCode::TOO_MANY_REQUESTS,
             Self::NoTunnel | Self::Saturated | Self::TooManyWaiting | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
@@ -179,10 +185,11 @@ impl LocalReply {
             Self::IllegalPath => "The request target is neither a path nor a URL.\n",
             Self::IllegalConnection => "The connection header lists a header that is for the service.\n",
             Self::CodingUnsupported => "No transfer coding but chunked is supported.\n",
-            Self::UpgradeUnsupported => "Upgrades are not supported.\n",
+            Self::UpgradeUnsupported => "Upgrades to this protocol are not supported.\n",
+            Self::UpgradeUnsupportedByNode => "The node does not take upgrades.\n",
             Self::NoMoreForwards => "max-forwards is zero.\n",
             Self::RequestIncomplete => "The request is not complete.\n",
-            Self::ConnectUnsupported => "CONNECT is not supported.\n",
+            Self::IllegalConnect => "CONNECT takes a host and a port; it and upgrades have no body.\n",
             Self::NoTunnel => "No tunnel to this node or cluster.\n",
             Self::AmbiguousNode => "Nodes of several clusters have this name; name the cluster in x-cluster-id, too.\n",
             Self::Saturated => "Every tunnel to this node or cluster has as many requests as it may.\n",
@@ -204,7 +211,10 @@ impl LocalReply {
 
     /// Whether an HTTP/1.1 connection has to end behind it, since what else comes on it is not known to be a request.
     const fn closes_connection(self) -> bool {
-        matches!(self, Self::CodingUnsupported | Self::RequestIncomplete | Self::StreamIdleTimeout)
+        matches!(
+            self,
+            Self::CodingUnsupported | Self::IllegalConnect | Self::RequestIncomplete | Self::StreamIdleTimeout
+        )
     }
 
     /// The response, to a call of gRPC or to any other request.

@@ -7,10 +7,12 @@ use revtun_core::initiator::Config;
 use tracing::{info, warn};
 
 use super::body::ServiceBody;
+use super::connector::Offer;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::lease::{Lease, SharedBalancer};
 use super::service::ServiceConfig;
+use super::service_stream::ServiceStream;
 use crate::http::RequestBody;
 use crate::world::World;
 
@@ -67,6 +69,27 @@ impl<W: World> Upstream<W> {
                     }
                     tried |= 1 << endpoint;
                     failure = error;
+                }
+            }
+        }
+    }
+
+    /// Opens a connection to an endpoint for one use of HTTP/1.1.
+    pub(super) async fn connect(&self) -> Result<ServiceStream<W>, UpstreamError> {
+        let (mut tried, mut failure) = (0, UpstreamError::Down);
+        loop {
+            let Some(lease) = self.lease(tried) else { return Err(failure) };
+            let endpoint = lease.endpoint();
+            match self.endpoints[endpoint].connector.connect(Offer::Http1).await {
+                Ok(stream) => {
+                    lease.connected();
+                    self.succeeded(endpoint);
+                    return Ok(stream);
+                }
+                Err(error) => {
+                    failure = UpstreamError::Connect(error);
+                    self.failed(endpoint, &failure);
+                    tried |= 1 << endpoint;
                 }
             }
         }

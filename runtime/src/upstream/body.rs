@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::deadline::BodyDeadline;
 use super::lease::Lease;
@@ -25,6 +25,8 @@ pub struct ServiceBody<W: World> {
 enum Protocol<W: World> {
     Http1(UpstreamResponseBody<W>),
     Http2(RecvBody),
+    /// Of a connection that is not kept, which another task drives.
+    Unpooled(Incoming),
 }
 
 impl<W: World> ServiceBody<W> {
@@ -34,6 +36,10 @@ impl<W: World> ServiceBody<W> {
 
     pub(super) const fn http2(body: RecvBody) -> Self {
         Self { body: Protocol::Http2(body), deadline: None, _lease: None }
+    }
+
+    pub(super) const fn unpooled(body: Incoming) -> Self {
+        Self { body: Protocol::Unpooled(body), deadline: None, _lease: None }
     }
 
     /// With the place of its request at the endpoint.
@@ -58,6 +64,7 @@ impl<W: World> Body for ServiceBody<W> {
         }
         match &mut this.body {
             Protocol::Http1(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
+            Protocol::Unpooled(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
             Protocol::Http2(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
         }
     }
@@ -65,6 +72,7 @@ impl<W: World> Body for ServiceBody<W> {
     fn is_end_stream(&self) -> bool {
         match &self.body {
             Protocol::Http1(body) => body.is_end_stream(),
+            Protocol::Unpooled(body) => body.is_end_stream(),
             Protocol::Http2(body) => body.is_end_stream(),
         }
     }
@@ -72,6 +80,7 @@ impl<W: World> Body for ServiceBody<W> {
     fn size_hint(&self) -> SizeHint {
         match &self.body {
             Protocol::Http1(body) => body.size_hint(),
+            Protocol::Unpooled(body) => body.size_hint(),
             Protocol::Http2(body) => body.size_hint(),
         }
     }

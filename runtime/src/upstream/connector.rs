@@ -191,7 +191,10 @@ impl<W: World> Inner<W> {
 type Attempt<'a, S> = Pin<Box<dyn Future<Output = (SocketAddr, io::Result<S>)> + Send + 'a>>;
 
 /// Tries `addresses` as a [`Race`] says. Returns the first connection, and to where, or the last error.
-async fn connect_to_any<W: World>(world: &W, addresses: Vec<SocketAddr>) -> io::Result<(W::Stream, SocketAddr)> {
+pub(super) async fn connect_to_any<W: World>(
+    world: &W,
+    addresses: Vec<SocketAddr>,
+) -> io::Result<(W::Stream, SocketAddr)> {
     let mut race = Race::new(addresses, world.now());
     let mut attempts: Vec<Attempt<'_, W::Stream>> = Vec::new();
     let mut failure = io::ErrorKind::NotFound.into();

@@ -24,6 +24,10 @@ pub(super) enum UpstreamError {
     Closing,
     /// The stream of HTTP/2, or its connection, failed before a response came.
     Http2(h2::Error),
+    /// It switched to another protocol than the one that was asked for, or did not answer the key of a WebSocket.
+    InvalidSwitch,
+    /// It answered an upgrade with success and did not switch. In HTTP/2 that would be an upgrade (RFC 8441 §5).
+    NotSwitched,
     /// The body of the request failed.
     Incomplete,
     /// The request cannot be said in HTTP/2.
@@ -42,7 +46,13 @@ impl UpstreamError {
             Self::Proxy(error) => !error.is_user(),
             // A stream that was reset is an answer of a kind.
             Self::Http2(error) => error.is_io() || error.is_go_away(),
-            Self::Down | Self::Incomplete | Self::Illegal | Self::Late | Self::DeadlineExceeded => false,
+            Self::Down
+            | Self::InvalidSwitch
+            | Self::NotSwitched
+            | Self::Incomplete
+            | Self::Illegal
+            | Self::Late
+            | Self::DeadlineExceeded => false,
         }
     }
 
@@ -53,6 +63,13 @@ impl UpstreamError {
             Self::Connect(error) => {
                 debug!(service, %error, "the local service cannot be reached");
                 (StatusCode::BAD_GATEWAY, "service-unreachable", "the local service cannot be reached\n")
+            }
+            Self::InvalidSwitch => {
+                let text = "the local service's answer to the upgrade is not valid\n";
+                (StatusCode::BAD_GATEWAY, "service-upgrade-invalid", text)
+            }
+            Self::NotSwitched => {
+                (StatusCode::BAD_GATEWAY, "service-not-upgraded", "the local service ignored the upgrade\n")
             }
             Self::Down => (StatusCode::SERVICE_UNAVAILABLE, "service-down", "the local service is down\n"),
             Self::Proxy(error) => {

@@ -8,23 +8,28 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use http::header::{CONTENT_LENGTH, HOST, TRAILER, TRANSFER_ENCODING};
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full};
 use hyper::body::Body;
 use hyper::ext::on_informational;
 use hyper::service::Service;
 use revtun_core::balance::MAX_ENDPOINTS;
+use revtun_core::destination::Destinations;
 use revtun_core::initiator::Config;
 use revtun_core::route::{Rule, Table, TableError};
+use revtun_core::upgrade::Upgrades;
 
 use super::balance::{ServiceInfo, Upstream};
 use super::body::ServiceBody;
 use super::error::Reply;
 use super::route::{RequestHead, Rewrite, RouteConfig, RouteTimeouts};
 use super::service::ServiceConfig;
+use super::tcp::TcpConnector;
 use super::timeouts::Deadlines;
+use super::upgrade::{Upgrade, upgrade};
 use crate::host_port::HostPort;
 use crate::http::{
     HeaderSummary, REASON, RequestBody, expects_continue, is_grpc, is_only_chunked, join_cookies, local_reply,
@@ -42,15 +47,21 @@ pub type ForwardBody<W> = Either<ServiceBody<W>, Full<Bytes>>;
 /// request is retried if the service was closing
 /// the connection and nothing of it was sent; and once, on a new connection, if it is idempotent, has no body, and a connection
 /// that had carried others ended without an answer to it. If no route matches, the service cannot be reached, or closes the
-/// connection before it responds, there is a local reply with `x-revtun-reason`, to calls of gRPC as a status of gRPC;
-/// a CONNECT gets 501.
-pub struct Forward<W: World>(Arc<Inner<W>>);
+/// connection before it responds, there is a local reply with `x-revtun-reason`, to calls of gRPC as a status of gRPC.
+///
+/// Requests for an upgrade go to the service of their route too, each on a connection of its own, and CONNECT opens TCP connections to
+/// destinations that are allowed; see [`allow_upgrades`](Self::allow_upgrades) and [`allow_tcp`](Self::allow_tcp).
+pub struct Forward<W: World> {
+    inner: Arc<Inner<W>>,
+    upgrades: Arc<Upgrades>,
+    tcp: TcpConnector<W>,
+}
 
 struct Inner<W: World> {
     world: W,
     /// The rule at each place is that of the route at the same place.
     table: Table,
-    routes: Box<[Route<W>]>,
+    routes: Box<[Arc<Route<W>>]>,
     services: Box<[Arc<Upstream<W>>]>,
 }
 
@@ -73,6 +84,58 @@ impl<W: World> Forward<W> {
         Self::with_routes(world, &[service], vec![RouteConfig::new(Rule::any(), name)], config)
     }
 
+    /// To which protocols requests may upgrade; WebSocket alone by default.
+    #[must_use]
+    pub fn allow_upgrades(mut self, upgrades: Upgrades) -> Self {
+        self.upgrades = Arc::new(upgrades);
+        self
+    }
+
+    /// Where CONNECT may have TCP connections opened to; nowhere by default.
+    #[must_use]
+    pub fn allow_tcp(mut self, destinations: Destinations) -> Self {
+        self.tcp.allow(destinations);
+        self
+    }
+
+    /// A request for another protocol than HTTP.
+    async fn upgrade(
+        &self,
+        route: &Route<W>,
+        request: Request<RequestBody>,
+        protocol: Protocol,
+    ) -> Response<ForwardBody<W>> {
+        if !self.upgrades.allows(protocol.as_str()) {
+            let text = "the initiator does not allow upgrades to this protocol\n";
+            return local_reply(StatusCode::NOT_IMPLEMENTED, "upgrade-unsupported", text).map(Either::Right);
+        }
+        let from = request.version();
+        // What comes on its stream is no body.
+        let mut request = request.map(|_| RequestBody::ended());
+        Self::prepare(route, &mut request);
+        match upgrade(&self.inner.world, &route.service, request, &protocol, from).await {
+            Ok(Upgrade::Switched(response)) => response.map(|()| Either::Right(Full::default())),
+            Ok(Upgrade::Answered(mut response)) => match check_response(&mut response) {
+                Ok(()) => response.map(Either::Left),
+                Err(BadResponse { reason, text }) => {
+                    local_reply(StatusCode::BAD_GATEWAY, reason, text).map(Either::Right)
+                }
+            },
+            Err(error) => error.reply(&route.service.name).response(false).map(Either::Right),
+        }
+    }
+
+    /// A CONNECT to `target`.
+    async fn connect(&self, target: Option<Authority>) -> Response<ForwardBody<W>> {
+        match self.tcp.connect(target).await {
+            Ok(response) => response.map(|()| Either::Right(Full::default())),
+            Err(error) => {
+                let (status, reason, text) = error.reply();
+                local_reply(status, reason, text).map(Either::Right)
+            }
+        }
+    }
+
     /// Forwards each request to the service of its route.
     ///
     /// # Errors
@@ -92,22 +155,26 @@ impl<W: World> Forward<W> {
         let route = |RouteConfig { service, rewrite, timeouts, .. }: RouteConfig| {
             let found = services.iter().find(|known| known.name == service).map(Arc::clone);
             let service = found.ok_or(ForwardError::UnknownService { service })?;
-            Ok(Route { service, rewrite, timeouts })
+            Ok(Arc::new(Route { service, rewrite, timeouts }))
         };
         let routes = routes.into_iter().map(route).collect::<Result<Box<[_]>, _>>()?;
         let table = Table::new(rules).map_err(ForwardError::Rules)?;
-        Ok(Self(Arc::new(Inner { world: world.clone(), table, routes, services })))
+        Ok(Self {
+            inner: Arc::new(Inner { world: world.clone(), table, routes, services }),
+            upgrades: Arc::default(),
+            tcp: TcpConnector::new(world, config.service_connect_timeout),
+        })
     }
 
     /// Every service, and whether its endpoints are up.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceInfo> {
-        self.0.services.iter().map(|service| service.info()).collect()
+        self.inner.services.iter().map(|service| service.info()).collect()
     }
 
     /// The route of a request, whatever its body is.
-    fn route<B>(&self, request: &Request<B>) -> Option<&Route<W>> {
-        self.0.table.find(&RequestHead(request)).map(|place| &self.0.routes[place])
+    fn route<B>(&self, request: &Request<B>) -> Option<&Arc<Route<W>>> {
+        self.inner.table.find(&RequestHead(request)).map(|place| &self.inner.routes[place])
     }
 
     /// Makes a request one of HTTP/1.1 to the service of its route, where it stays: it has some hundred bytes.
@@ -142,7 +209,7 @@ impl<W: World> Forward<W> {
 
 impl<W: World> Clone for Forward<W> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { inner: Arc::clone(&self.inner), upgrades: Arc::clone(&self.upgrades), tcp: self.tcp.clone() }
     }
 }
 
@@ -152,19 +219,24 @@ impl<W: World> Service<Request<RequestBody>> for Forward<W> {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, mut request: Request<RequestBody>) -> Self::Future {
-        if request.method() == Method::CONNECT {
-            let reply = local_reply(StatusCode::NOT_IMPLEMENTED, "connect-unsupported", "CONNECT is not supported.\n");
-            return Box::pin(ready(Ok(reply.map(Either::Right))));
+        let protocol = request.extensions().get::<Protocol>().cloned();
+        if request.method() == Method::CONNECT && protocol.is_none() {
+            let (this, target) = (self.clone(), request.uri().authority().cloned());
+            return Box::pin(async move { Ok(this.connect(target).await) });
         }
         let is_grpc = is_grpc(request.method(), request.headers());
         let Some(route) = self.route(&request) else {
             return Box::pin(ready(Ok(NO_ROUTE.response(is_grpc).map(Either::Right))));
         };
+        if let Some(protocol) = protocol {
+            let (this, route) = (self.clone(), Arc::clone(route));
+            return Box::pin(async move { Ok(this.upgrade(&route, request, protocol).await) });
+        }
         request.body().set_idle_timeout(route.timeouts.idle);
-        let deadlines = Deadlines::of(&self.0.world, route.timeouts, is_grpc, request.headers());
+        let deadlines = Deadlines::of(&self.inner.world, route.timeouts, is_grpc, request.headers());
         Self::prepare(route, &mut request);
         pass_on_interim(&mut request);
-        let (world, service) = (self.0.world.clone(), Arc::clone(&route.service));
+        let (world, service) = (self.inner.world.clone(), Arc::clone(&route.service));
         Box::pin(async move {
             let responded = match deadlines {
                 None => service.send(request).await,

@@ -20,6 +20,15 @@ pub(crate) enum ServiceStream<W: World> {
 }
 
 impl<W: World> ServiceStream<W> {
+    /// The network's stream; none if there is none below.
+    pub(super) fn transport(&self) -> Option<&W::Stream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.get_ref().0),
+            Self::Local(_) => None,
+        }
+    }
+
     /// Whether HTTP/2 was negotiated.
     pub(super) fn is_http2(&self) -> bool {
         match self {

@@ -100,6 +100,7 @@ impl World for Tokio {
         Ok(())
     }
 
+    /// SO_LINGER of zero: what was not sent is discarded.
     fn reset_on_drop(&self, stream: &TcpStream) -> io::Result<()> {
         SockRef::from(stream).set_linger(Some(Duration::ZERO))
     }

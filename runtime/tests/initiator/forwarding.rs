@@ -259,10 +259,10 @@ async fn a_caller_who_leaves_takes_the_request_along_and_leaves_no_whole_one_beh
 }
 
 #[tokio::test]
-async fn nobody_connects_through_a_service() {
+async fn nobody_connects_to_what_is_not_allowed() {
     let (_listener, address) = raw_service().await;
     let mut caller = Caller::of(address).await;
     let answer = caller.ask(Request::connect("caller.example:1").body(Empty::new().boxed()).unwrap()).await;
-    assert_eq!(answer.status(), 501);
-    assert_eq!(answer.headers()["x-revtun-reason"], "connect-unsupported");
+    assert_eq!(answer.status(), 403);
+    assert_eq!(answer.headers()["x-revtun-reason"], "destination-not-allowed");
 }

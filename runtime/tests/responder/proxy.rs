@@ -97,7 +97,7 @@ async fn a_request_without_a_possible_target_is_told_so() {
         (request(), 400, "no-target"),
         (request().header("x-node-id", "n"), 400, "no-tenant"),
         (request().header("x-node-id", "").header("x-tenant-id", TENANT), 400, "illegal-target"),
-        (to_node("n").method("CONNECT").uri("a:1"), 501, "connect-unsupported"),
+        (to_node("n").method("CONNECT").uri("a:0"), 400, "illegal-connect"),
     ] {
         let answer = get(responder.egress_addr(), request).await;
         assert_eq!((answer.status, answer.reason()), (status, reason));

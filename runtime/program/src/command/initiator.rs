@@ -48,8 +48,8 @@ async fn serve(
     let tls = secure(&world, &settings, signals.hangups(), &mut certificates).map_err(CliError::user)?;
     let mut forwards = Vec::with_capacity(plans.len());
     for (config, plan) in &plans {
-        let forward = forward(&world, plan, config, &signals.hangups(), &mut certificates);
-        forwards.push(forward.map_err(CliError::user)?);
+        let forward = forward(&world, plan, config, &signals.hangups(), &mut certificates).map_err(CliError::user)?;
+        forwards.push(forward.allow_upgrades(settings.upgrades.clone()).allow_tcp(settings.tcp_allow.clone()));
     }
     let plans = plans.into_iter().map(|(config, _)| config).zip(forwards.iter().cloned()).collect();
     let listeners = Arc::new(start(&world, plans, tls, journals).await?);

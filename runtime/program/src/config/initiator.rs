@@ -16,9 +16,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use revtun_core::address::Address;
+use revtun_core::destination::Destinations;
 use revtun_core::handshake::HeaderNames;
 use revtun_core::hosts;
 use revtun_core::initiator::Config;
+use revtun_core::upgrade::Upgrades;
 
 use super::diagnostic::{ConfigError, Diagnostic, Origin};
 use super::endpoint::Target;
@@ -53,6 +55,10 @@ pub struct InitiatorSettings {
     pub max_idle_bytes: u32,
     /// What is taken from responders otherwise.
     pub http: HttpLimits,
+    /// To which protocols requests may upgrade at the local services.
+    pub upgrades: Upgrades,
+    /// Where CONNECT may open TCP connections to.
+    pub tcp_allow: Destinations,
     /// Whether the handshake asks for an upgrade, and 101 is the answer to hope for.
     pub use_http_upgrade: bool,
     /// TLS towards responders; none is tunnels in the clear.
@@ -105,6 +111,8 @@ impl Default for InitiatorSettings {
             max_streams: STREAMS,
             max_idle_bytes: IDLE_BYTES,
             http: HttpLimits::default(),
+            upgrades: Upgrades::default(),
+            tcp_allow: Destinations::default(),
             use_http_upgrade: false,
             tls: None,
             inner_tls: None,

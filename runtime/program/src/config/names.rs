@@ -1,8 +1,10 @@
-//! Names: the path of the handshake, its headers, what the responder is called, families of addresses.
+//! Names: the path of the handshake, its headers, what the responder is called, families of addresses, protocols, destinations.
 
+use revtun_core::destination::{Destinations, DestinationsError};
 use revtun_core::handshake::HeaderNames;
 use revtun_core::hosts::LookupFamily;
 use revtun_core::network::Networks;
+use revtun_core::upgrade::{Upgrades, UpgradesError};
 
 use super::diagnostic::ConfigError;
 
@@ -48,6 +50,33 @@ pub(super) fn parse_lookup_family(text: &str) -> Result<LookupFamily, ConfigErro
     LookupFamily::ALL.into_iter().find(|family| family.name() == text).ok_or_else(|| {
         let names = LookupFamily::ALL.map(LookupFamily::name).join(", ");
         ConfigError::new(format!("{text:?} is not a family of addresses"), format!("write one of {names}"))
+    })
+}
+
+/// Reads names of protocols between commas.
+pub(super) fn parse_upgrades(text: &str) -> Result<Upgrades, ConfigError> {
+    Upgrades::parse(text).map_err(|error| {
+        let remedy = match error {
+            UpgradesError::Name => "write names such as websocket, with commas between them",
+            UpgradesError::Reserved => "leave out h2c, and connect-udp, which needs no entry",
+        };
+        ConfigError::new(format!("{text:?}: {error}"), remedy)
+    })
+}
+
+/// Reads destinations between commas.
+pub(super) fn parse_destinations(text: &str) -> Result<Destinations, ConfigError> {
+    Destinations::parse(text).map_err(|error| {
+        let remedy = match &error {
+            DestinationsError::Port(_) => "write a port from 1 to 65535 or * behind a colon, such as db:5432",
+            DestinationsError::Host(_) => {
+                "write a name, *.suffix, an address or a network; IPv6 stands in brackets, such as [fd00::/8]:22"
+            }
+            DestinationsError::Bits(_) => "write at most 32 for IPv4 and 128 for IPv6, such as 10.0.0.0/8:5432",
+            DestinationsError::HostBits(_) => "write zeros behind the prefix, such as 10.0.0.0/8:5432",
+            DestinationsError::TooMany => "write networks or suffixes in place of single hosts",
+        };
+        ConfigError::new(error.to_string(), remedy)
     })
 }
 

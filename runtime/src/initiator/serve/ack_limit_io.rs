@@ -34,6 +34,11 @@ impl<W: World> AckLimitIo<W> {
         Ok(Self { world: world.clone(), io, limit: AckLimit::default(), timeout })
     }
 
+    /// The connection below everything.
+    pub(super) fn transport(&self) -> &W::Stream {
+        self.io.transport()
+    }
+
     fn written<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_pending() && self.limit.write_blocked() {
             self.world.limit_unacknowledged(self.io.transport(), None)?;

@@ -51,7 +51,7 @@ impl<B: Body> DownstreamBody<B> {
 }
 
 impl<B: Body> DownstreamBody<B> {
-    /// Drops a body that its caller has no leave to send.
+    /// Drops a body that its caller has no leave to send, or that is none.
     pub(super) fn discard(mut self) {
         self.caller = None;
     }
@@ -115,12 +115,12 @@ async fn read_and_discard<W: World>(world: W, mut caller: impl Body<Data = Bytes
 // It holds the lease until it ends.
 pub struct LeasedBody<W: World> {
     body: RecvBody,
-    _lease: Arc<Lease<W>>,
+    _lease: Option<Arc<Lease<W>>>,
 }
 
 impl<W: World> LeasedBody<W> {
-    /// Wraps `body` from the tunnel of `lease`.
-    pub(super) fn new(body: RecvBody, lease: Arc<Lease<W>>) -> Self {
+    /// Wraps `body` from the tunnel of `lease`, unless something else holds that.
+    pub(super) fn new(body: RecvBody, lease: Option<Arc<Lease<W>>>) -> Self {
         Self { body, _lease: lease }
     }
 }

@@ -17,9 +17,10 @@ use pin_project_lite::pin_project;
 use super::caller::{Caller, DownstreamIo};
 use super::http1_io::{Http1Exchange, Http1Io, Http1RequestBody, ResponseInProgress};
 use super::respond::{DownstreamResponseBody, respond};
+use super::upgrade::{self, may_upgrade};
 use crate::error::BoxError;
-use crate::http::Activity;
 use crate::http::limits::READ_BUFFER;
+use crate::http::{Activity, Http1Upgrade, PendingUpgrade};
 use crate::responder::local_reply::CloseConnection;
 use crate::world::{Timer, World};
 
@@ -28,9 +29,10 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
     let context = &caller.context;
     // A connection has one request at a time, and is dropped with it.
     let (activity, exchange) = (Activity::new(), Arc::<Http1Exchange>::default());
+    let upgrade = Arc::<Http1Upgrade>::default();
     let service = service_fn(|request| {
         let in_progress = ResponseInProgress::begin(&exchange);
-        serve_request(Arc::clone(caller), Arc::clone(&activity), in_progress, request)
+        serve_request(Arc::clone(caller), Arc::clone(&activity), Arc::clone(&upgrade), in_progress, request)
     });
     let stream = Http1Io::new(&context.world, stream, &activity, &exchange);
     let connection = Builder::new()
@@ -39,7 +41,8 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
         .max_buf_size(READ_BUFFER)
         .max_headers(context.http.headers as usize)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = pin!(context.idle_timeout().apply(Arc::clone(&activity), connection));
     let ended = tokio::select! {
         biased;
@@ -58,22 +61,35 @@ pub(super) async fn serve<W: World>(caller: &Arc<Caller<W>>, stream: DownstreamI
         }
     };
     // Without an output the idle timeout ended it, which is counted as such.
-    ended.unwrap_or(Ok(())).map_err(Into::into)
+    ended.unwrap_or(Ok(()))?;
+    upgrade::serve(caller, &upgrade).await;
+    Ok(())
 }
 
 /// One request. The connection closes behind a response to a request that was not read to its end, and while the responder drains.
 async fn serve_request<W: World>(
     caller: Arc<Caller<W>>,
     activity: Arc<Activity>,
+    upgrade: Arc<Http1Upgrade>,
     in_progress: ResponseInProgress,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<DeferredErrorBody<DownstreamResponseBody<W>>>, Infallible> {
     // An HTTP/1.0 caller that is not told otherwise waits for the end of the connection (RFC 9112 §9.3).
     let old = request.version() <= Version::HTTP_10;
     activity.interim.begin(!old);
+    let pending = PendingUpgrade::of(&mut request, |protocol| may_upgrade(&caller.context.upgrades, protocol));
     let request = request.map(|body| Http1RequestBody::new(body, &in_progress));
     let mut response = respond(&caller, &activity, request).await;
-    let closes = old || response.extensions().get::<CloseConnection>().is_some();
+    // What a caller sends behind a request that is refused may be no HTTP (RFC 9110 §9.3.6).
+    let mut closes = old;
+    if let Some(pending) = pending {
+        if upgrade.accept(pending, &mut response) {
+            let ends_with_connection = false;
+            return Ok(response.map(|body| DeferredErrorBody { body, error: None, in_progress, ends_with_connection }));
+        }
+        closes = true;
+    }
+    closes |= response.extensions().get::<CloseConnection>().is_some();
     if closes || !caller.is_serving() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -156,6 +156,11 @@ impl<W: World> Http1Io<W> {
         }
     }
 
+    /// The network's stream.
+    pub(super) fn transport(&self) -> &W::Stream {
+        self.stream.get_ref().transport()
+    }
+
     /// Sends the interim responses that have come. Between two messages is the only place for them: those that come while hyper
     /// has bytes of the previous response are too late when these are written, and dropped.
     fn poll_interim(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -240,7 +245,7 @@ impl<W: World> Drop for Http1Io<W> {
     fn drop(&mut self) {
         if self.exchange.truncated.load(Ordering::Relaxed) {
             // An error means that the connection has ended already.
-            let _ = self.world.reset_on_drop(self.stream.get_ref().transport());
+            let _ = self.world.reset_on_drop(self.transport());
         }
     }
 }

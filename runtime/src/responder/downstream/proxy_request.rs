@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Request};
 use http_body::Body;
 
 use super::body::DownstreamBody;
+use super::upgrade::StreamRequest;
 use crate::error::BoxError;
 use crate::http::{Activity, HeaderSummary, SavedHead};
 
@@ -31,14 +32,21 @@ pub(in crate::responder) struct ProxyRequest<B: ProxyBody> {
     pub(super) summary: HeaderSummary,
     /// None if it is empty, or sent.
     pub(super) body: Option<DownstreamBody<B>>,
+    /// What it asks for, if that is a stream, once it is known.
+    pub(super) stream: Option<StreamRequest>,
     /// Takes interim responses.
     pub(super) activity: Arc<Activity>,
 }
 
 impl<B: ProxyBody> ProxyRequest<B> {
     pub(in crate::responder) fn new(mut head: Parts, body: DownstreamBody<B>, activity: &Arc<Activity>) -> Self {
-        let body = (!body.is_end_stream()).then_some(body);
         let summary = HeaderSummary::of_caller(&head.headers);
+        if head.method == Method::CONNECT {
+            // What comes on its stream is no body.
+            body.discard();
+            return Self { head, saved: None, summary, body: None, stream: None, activity: Arc::clone(activity) };
+        }
+        let body = (!body.is_end_stream()).then_some(body);
         if body.is_none() && summary.has_expect {
             head.headers.remove(EXPECT);
         }
@@ -46,7 +54,7 @@ impl<B: ProxyBody> ProxyRequest<B> {
         if body.is_none() && usually_has_body {
             head.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
-        Self { head, saved: None, summary, body, activity: Arc::clone(activity) }
+        Self { head, saved: None, summary, body, stream: None, activity: Arc::clone(activity) }
     }
 
     /// Takes the head, to send it. `saved` is a copy.
@@ -62,6 +70,16 @@ impl<B: ProxyBody> ProxyRequest<B> {
             self.head = saved.restore();
         }
     }
+}
+
+/// Clones the head of a request, without its extensions.
+pub(super) fn clone_head(head: &Parts) -> Parts {
+    let (mut copy, ()) = Request::new(()).into_parts();
+    copy.method.clone_from(&head.method);
+    copy.uri.clone_from(&head.uri);
+    copy.version = head.version;
+    copy.headers.clone_from(&head.headers);
+    copy
 }
 
 /// The head of a request of tests, without a body.

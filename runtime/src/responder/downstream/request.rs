@@ -1,6 +1,6 @@
 //! The target of a request, and its head as it goes through the tunnel.
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, MAX_FORWARDS, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Version};
@@ -10,6 +10,7 @@ use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
 use revtun_core::responder::{Target, TargetName};
 
 use super::origin::Origin;
+use super::upgrade::StreamRequest;
 use crate::http::{HeaderSummary, is_only_chunked, single_length, strip_hop_by_hop, tokens};
 use crate::responder::local_reply::LocalReply;
 
@@ -77,17 +78,18 @@ fn parsed<'a, T>(value: &'a HeaderValue, parse: impl FnOnce(&'a str) -> Result<T
 pub(super) fn prepare(
     head: &mut Parts,
     summary: HeaderSummary,
+    stream: Option<&StreamRequest>,
     origin: Option<&Origin>,
     tls: bool,
 ) -> Result<(), LocalReply> {
-    if head.method == Method::CONNECT {
-        return Err(LocalReply::ConnectUnsupported);
-    }
     if summary.has_hop_by_hop {
         refuse_unsupported(&head.headers)?;
     }
     let authority = authority(head, summary.hosts)?;
-    check_path(head)?;
+    let is_tcp = stream.is_some_and(StreamRequest::is_tcp);
+    if !is_tcp {
+        check_path(head)?;
+    }
     count_forwards(head)?;
     if summary.has_content_length {
         single_length(&mut head.headers).map_err(|_| LocalReply::RequestIncomplete)?;
@@ -116,28 +118,23 @@ pub(super) fn prepare(
     head.version = Version::HTTP_2;
     uri.scheme = Some(Scheme::HTTP);
     uri.authority = Some(authority);
+    if is_tcp {
+        // Its target has no more than that (RFC 9113 §8.5).
+        (uri.scheme, uri.path_and_query) = (None, None);
+    }
     head.uri = Uri::from_parts(uri).map_err(|_| LocalReply::IllegalHost)?;
     Ok(())
 }
 
-/// Refuses what is not carried. An upgrade to h2c is ignored, as it is by every server that speaks HTTP/2 otherwise
-/// (RFC 9113 §3.1): clients offer it without need.
+/// Refuses what is not carried.
 fn refuse_unsupported(headers: &HeaderMap) -> Result<(), LocalReply> {
     if headers.contains_key(TRANSFER_ENCODING) && !is_only_chunked(headers) {
         return Err(LocalReply::CodingUnsupported);
     }
-    let mut is_upgrade = false;
-    for option in tokens(headers, CONNECTION) {
-        if !may_be_connection_option(option) {
-            return Err(LocalReply::IllegalConnection);
-        }
-        is_upgrade |= option.eq_ignore_ascii_case("upgrade");
+    match tokens(headers, CONNECTION).all(may_be_connection_option) {
+        true => Ok(()),
+        false => Err(LocalReply::IllegalConnection),
     }
-    let mut protocols = tokens(headers, UPGRADE);
-    if is_upgrade && protocols.any(|protocol| !protocol.eq_ignore_ascii_case("h2c")) {
-        return Err(LocalReply::UpgradeUnsupported);
-    }
-    Ok(())
 }
 
 /// Names the host in a header where a caller in this process does not: in its URL or nowhere, since no connection asks it to.
@@ -216,7 +213,7 @@ mod tests {
 
     fn prepare_head(head: &mut Parts) -> Result<(), LocalReply> {
         let summary = HeaderSummary::of_caller(&head.headers);
-        prepare(head, summary, None, false)
+        prepare(head, summary, None, None, false)
     }
 
     fn target(request: http::request::Builder, tenant_isolation: bool) -> Result<TargetHeaders, LocalReply> {
@@ -294,14 +291,7 @@ mod tests {
             let request = get("/").header(HOST, "a").header(TRANSFER_ENCODING, coding);
             assert_eq!(rejection(request), LocalReply::CodingUnsupported, "{coding}");
         }
-        let upgrade = |to| get("/").header(HOST, "a").header(CONNECTION, "upgrade").header(UPGRADE, to);
-        assert_eq!(rejection(upgrade("websocket")), LocalReply::UpgradeUnsupported);
-        assert!(!prepared(upgrade("h2c")).headers.contains_key(UPGRADE));
         assert_eq!(rejection(get("/").header(HOST, "a").header(HOST, "a")), LocalReply::IllegalHost);
-        assert_eq!(
-            rejection(http::Request::builder().method(Method::CONNECT).uri("a:1")),
-            LocalReply::ConnectUnsupported
-        );
     }
 
     #[test]

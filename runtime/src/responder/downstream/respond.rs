@@ -69,6 +69,6 @@ fn layers<'a, W: World, B: ProxyBody>(
     let retry = Retry::new(&context.counters.requests_retried, send);
     let deadline = Deadline::new(&context.world, context.request_timeout, retry);
     let (tenant_isolation, tls) = (context.config.tenant_isolation, context.egress_tls.is_some());
-    let route = Route { tenant_isolation, origin, tls, inner: deadline };
+    let route = Route { tenant_isolation, origin, tls, upgrades: &context.upgrades, inner: deadline };
     HeaderLimit::new(context.http.header_bytes, context.http.headers, route)
 }

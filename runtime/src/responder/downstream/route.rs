@@ -2,10 +2,12 @@
 
 use http::{HeaderMap, Response};
 use revtun_core::responder::Target;
+use revtun_core::upgrade::Upgrades;
 
 use super::origin::Origin;
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::request::{self, TargetHeaders};
+use super::upgrade::StreamRequest;
 use crate::http::{HttpService, REASON, strip_hop_by_hop};
 use crate::responder::local_reply::LocalReply;
 
@@ -22,6 +24,8 @@ pub(super) struct Route<'a, S> {
     pub(super) origin: Option<&'a Origin>,
     /// Whether the caller's connection is inside TLS.
     pub(super) tls: bool,
+    /// To what callers may upgrade.
+    pub(super) upgrades: &'a Upgrades,
     pub(super) inner: S,
 }
 
@@ -36,7 +40,8 @@ where
     async fn call(&self, request: &'r mut ProxyRequest<B>) -> Result<Response<D>, LocalReply> {
         let headers = TargetHeaders::read(&request.head.headers, self.tenant_isolation)?;
         let target = headers.target()?;
-        request::prepare(&mut request.head, request.summary, self.origin, self.tls)?;
+        request.stream = StreamRequest::of(&request.head, self.upgrades)?;
+        request::prepare(&mut request.head, request.summary, request.stream.as_ref(), self.origin, self.tls)?;
         let mut response = self.inner.call(Routed { target, request }).await?;
         strip_hop_by_hop(response.headers_mut());
         remove_forged_reason(response.headers_mut());
@@ -72,7 +77,7 @@ mod tests {
                 .body(())
                 .unwrap()))
         });
-        let layer = Route { tenant_isolation: false, origin: None, tls: false, inner };
+        let layer = Route { tenant_isolation: false, origin: None, tls: false, upgrades: &Upgrades::default(), inner };
         let response = layer.call(&mut request).await.unwrap();
         assert!(response.headers()["x"].to_str().unwrap().contains("\"n\""));
         assert_eq!(response.headers().len(), 1, "no hop-by-hop headers");
@@ -83,7 +88,8 @@ mod tests {
         for (reason, kept) in [("no-tunnel", false), ("tunnel-lost", false), ("service-lost", true)] {
             let inner =
                 FromFn(|_: Routed<'_, _>| ready(Ok(Response::builder().header(REASON, reason).body(()).unwrap())));
-            let layer = Route { tenant_isolation: false, origin: None, tls: false, inner };
+            let layer =
+                Route { tenant_isolation: false, origin: None, tls: false, upgrades: &Upgrades::default(), inner };
             let mut request = without_body(Request::get("/").header("x-node-id", "n").header("host", "h"));
             assert_eq!(layer.call(&mut request).await.unwrap().headers().contains_key(REASON), kept, "{reason}");
         }
@@ -93,7 +99,7 @@ mod tests {
     async fn a_request_without_a_target_goes_nowhere() {
         let inner =
             FromFn(|_: Routed<'_, _>| -> std::future::Ready<Result<Response<()>, LocalReply>> { unreachable!() });
-        let layer = Route { tenant_isolation: false, origin: None, tls: false, inner };
+        let layer = Route { tenant_isolation: false, origin: None, tls: false, upgrades: &Upgrades::default(), inner };
         assert_eq!(layer.call(&mut without_body(Request::get("/"))).await.unwrap_err(), LocalReply::NoTarget);
     }
 }

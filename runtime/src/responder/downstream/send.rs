@@ -9,13 +9,15 @@ use bytes::Bytes;
 use h2::SendStream;
 use h2::client::ResponseFuture;
 use http::{Response, StatusCode};
-use revtun_core::responder::retry::{CONTINUE_TIMEOUT, Loss, Progress};
+use revtun_core::responder::retry::CONTINUE_TIMEOUT;
 use revtun_core::responder::{Event, Target};
 
 use super::body::{DownstreamBody, LeasedBody};
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::retry::TryError;
 use super::route::Routed;
+use super::try_failure::{Failure, is_closed};
+use super::upgrade::open_stream;
 use crate::http::{Activity, HttpService, RecvBody, SavedHead, Sent, expects_continue, send_body};
 use crate::responder::context::Context;
 use crate::responder::local_reply::{CloseConnection, LocalReply};
@@ -32,7 +34,11 @@ impl<'r, W: World, B: ProxyBody> HttpService<Routed<'r, B>> for SendOnTunnel<'_,
     async fn call(&self, Routed { target, request }: Routed<'r, B>) -> Result<Self::Response, TryError> {
         let lease = acquire(self.0, target).await?;
         let tunnel = lease.tunnel();
-        send_on_tunnel(self.0, lease, request).await.map_err(|failure| match failure {
+        let sent = match request.stream.clone() {
+            Some(stream) => Box::pin(open_stream(self.0, lease, &request.head, &stream)).await,
+            None => send_on_tunnel(self.0, lease, request).await,
+        };
+        sent.map_err(|failure| match failure {
             Failure::Request(reply) => TryError::Failed(reply),
             Failure::Stream(loss, reply) => TryError::Lost(tunnel, loss, reply),
             Failure::Tunnel(loss) => {
@@ -60,38 +66,6 @@ async fn acquire<W: World>(context: &Context<W>, target: Target<'_>) -> Result<L
         Err(refusal) => {
             context.counters.refused(refusal);
             Err(TryError::Failed(refusal.into()))
-        }
-    }
-}
-
-/// Why there is no response.
-enum Failure {
-    /// The request was not sent: no tunnel takes it.
-    Request(LocalReply),
-    /// The request's stream failed while the tunnel goes on. The reply is the caller's if there is no other try.
-    Stream(Loss, LocalReply),
-    /// The tunnel takes no more requests.
-    Tunnel(Loss),
-}
-
-impl Failure {
-    /// The tunnel did not take the request.
-    const UNSENT: Self = Self::Tunnel(Loss { progress: Progress::Unsent, replayable: true });
-
-    /// The stream ended with `error` before a response came. `replayable`: all of the request can be sent again.
-    fn of(error: &h2::Error, replayable: bool) -> Self {
-        let reason = error.reason();
-        let loss = |progress| Loss { progress, replayable };
-        if is_closed(error) {
-            // Only streams beyond the last one that the peer processes end with its GOAWAY (RFC 9113 §6.8).
-            let not_processed = error.is_go_away() && error.is_remote() && reason == Some(h2::Reason::NO_ERROR);
-            Self::Tunnel(loss(if not_processed { Progress::Refused } else { Progress::Sent }))
-        } else if error.is_remote() && reason == Some(h2::Reason::REFUSED_STREAM) {
-            Self::Stream(loss(Progress::Refused), LocalReply::StreamReset)
-        } else if error.is_library() {
-            Self::Stream(loss(Progress::Failed), LocalReply::UpstreamProtocolError)
-        } else {
-            Self::Stream(loss(Progress::Failed), LocalReply::StreamReset)
         }
     }
 }
@@ -159,7 +133,7 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     if let Some((body, _)) = body {
         body.discard();
     }
-    let body = LeasedBody::new(RecvBody::new(stream, &head.headers), lease);
+    let body = LeasedBody::new(RecvBody::new(stream, &head.headers), Some(lease));
     Ok(Response::from_parts(head, body))
 }
 
@@ -179,9 +153,4 @@ async fn upload_to<B: ProxyBody>(
     max_trailers: usize,
 ) -> Sent {
     send_body(Pin::new(&mut body), &mut stream, max_trailers).await
-}
-
-/// Whether the tunnel ended, not only this request's stream.
-fn is_closed(lost: &h2::Error) -> bool {
-    lost.is_io() || lost.is_go_away()
 }

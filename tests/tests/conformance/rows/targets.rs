@@ -104,7 +104,7 @@ fn absolute() -> Vec<Row> {
         http1("OPTIONS of a host", asterisk, line("OPTIONS http://a.example HTTP/1.1")).sees("OPTIONS * HTTP"),
         http1("GET *", asterisk, line("GET * HTTP/1.1")).refused(),
         http1("POST *", asterisk, line("POST * HTTP/1.1")).refused(),
-        http1("CONNECT", authority, line("CONNECT a.example:80 HTTP/1.1")).refused_with(&[400, 404, 405, 501]),
+        http1("CONNECT", authority, line("CONNECT a.example:80 HTTP/1.1")).refused_with(&[400, 403, 404, 405, 501]),
         http1("CONNECT with a path", authority, line("CONNECT /row HTTP/1.1")).refused(),
         http1("GET in authority-form", authority, line("GET a.example:80 HTTP/1.1")).refused(),
     ]

@@ -9,7 +9,7 @@ use super::tls::{CREDENTIALS, INNER_TLS, TLS};
 use crate::config::bounds::{
     MAX_HEAD_BYTES, MAX_HEADERS_COUNT, MAX_PER_TUNNEL, MAX_RESETS, MIN_HEAD_BYTES, MIN_HEADERS,
 };
-use crate::config::names::{parse_lookup_family, parse_path, parse_prefix};
+use crate::config::names::{parse_destinations, parse_lookup_family, parse_path, parse_prefix, parse_upgrades};
 use crate::config::process::Process;
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
@@ -214,6 +214,11 @@ const LIMITS: &[Setting] = &[
         Access::Duration(IsOff, |s| &mut s.http.body_timeout),
         "How long the body of a request or a response may make no progress; 0s is without limit",
     ),
+    Setting::new(
+        "upgrade_idle_timeout",
+        Access::Duration(IsOff, |s| &mut s.http.upgrade_idle_timeout),
+        "How long nothing may pass on a connection that was upgraded, or opened by CONNECT; 0s is without limit",
+    ),
 ];
 
 const SERVICE: &[Setting] = &[
@@ -226,5 +231,25 @@ const SERVICE: &[Setting] = &[
         "service_idle",
         Access::Duration(IsWrong, |s| &mut s.core.service_idle),
         "How long an unused connection to it is kept",
+    ),
+    Setting::new(
+        "upgrades",
+        Access::Text {
+            value_name: "NAME,...",
+            example: "websocket",
+            read: |s, text| parse_upgrades(text).map(|upgrades| s.upgrades = upgrades),
+            show: |s| Some(s.upgrades.to_string()),
+        },
+        "Protocols to which requests may upgrade at it, by the names in upgrade headers; empty is none",
+    ),
+    Setting::flag(
+        "tcp_allow",
+        Access::Text {
+            value_name: "HOST:PORT,...",
+            example: "db.site:5432,10.0.0.0/8:22,[fd00::/8]:22,*.lan:*",
+            read: |s, text| parse_destinations(text).map(|destinations| s.tcp_allow = destinations),
+            show: |s| (!s.tcp_allow.is_empty()).then(|| s.tcp_allow.to_string()),
+        },
+        "Where CONNECT may open TCP connections to: names, *.suffix, addresses or networks, each with a port or *; loopback, link-local and metadata addresses have to be written as addresses, whatever name leads to them",
     ),
 ];

@@ -8,7 +8,7 @@ use super::ResponderSettings;
 use super::limits::LIMITS;
 use super::tls::{EGRESS_TLS, INNER_TLS, PLAINTEXT, TLS, TOKEN};
 use crate::config::bounds::{MAX_HEAD_BYTES, MAX_MISSES, MIN_HEAD_BYTES, MIN_HEADERS};
-use crate::config::names::{parse_name, parse_networks, parse_path, parse_prefix};
+use crate::config::names::{parse_name, parse_networks, parse_path, parse_prefix, parse_upgrades};
 use crate::config::process::Process;
 use crate::config::section::Section;
 use crate::config::section::Zero::{IsOff, IsWrong};
@@ -137,6 +137,21 @@ const REQUESTS: &[Setting] = &[
         "body_timeout",
         Access::Duration(IsOff, |s| &mut s.responder.http.body_timeout),
         "How long the body of a request or a response may make no progress; 0s is without limit",
+    ),
+    Setting::new(
+        "upgrades",
+        Access::Text {
+            value_name: "NAME,...",
+            example: "websocket",
+            read: |s, text| parse_upgrades(text).map(|upgrades| s.responder.upgrades = upgrades),
+            show: |s| Some(s.responder.upgrades.to_string()),
+        },
+        "Protocols to which callers may upgrade their connections or streams, by the names in upgrade headers; empty is none",
+    ),
+    Setting::new(
+        "upgrade_idle_timeout",
+        Access::Duration(IsOff, |s| &mut s.responder.http.upgrade_idle_timeout),
+        "How long nothing may pass on a connection that was upgraded, or opened by CONNECT; 0s is without limit",
     ),
     Setting::new(
         "wait",
