@@ -25,6 +25,8 @@ pub struct ServiceBody<W: World> {
 enum Protocol<W: World> {
     Http1(UpstreamResponseBody<W>),
     Http2(RecvBody),
+    /// It was not complete in time.
+    Ended,
 }
 
 impl<W: World> ServiceBody<W> {
@@ -53,12 +55,15 @@ impl<W: World> Body for ServiceBody<W> {
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        if let Some(deadline) = &mut this.deadline {
-            deadline.check(task)?;
+        if let Some(Poll::Ready(end)) = this.deadline.as_mut().map(|deadline| deadline.poll_end(task)) {
+            // Dropped, the response is cancelled at the service.
+            (this.body, this.deadline) = (Protocol::Ended, None);
+            return Poll::Ready(Some(end.map(Frame::trailers).map_err(Into::into)));
         }
         match &mut this.body {
             Protocol::Http1(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
             Protocol::Http2(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
+            Protocol::Ended => Poll::Ready(None),
         }
     }
 
@@ -66,6 +71,7 @@ impl<W: World> Body for ServiceBody<W> {
         match &self.body {
             Protocol::Http1(body) => body.is_end_stream(),
             Protocol::Http2(body) => body.is_end_stream(),
+            Protocol::Ended => true,
         }
     }
 
@@ -73,6 +79,7 @@ impl<W: World> Body for ServiceBody<W> {
         match &self.body {
             Protocol::Http1(body) => body.size_hint(),
             Protocol::Http2(body) => body.size_hint(),
+            Protocol::Ended => SizeHint::with_exact(0),
         }
     }
 }

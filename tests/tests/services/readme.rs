@@ -107,5 +107,7 @@ async fn the_file_of_the_readme_reaches_three_services() {
         let ready = get(initiator.admin(), "/readyz?verbose").await.expect("a page");
         assert_eq!(ready.status, 200);
         assert!(String::from_utf8_lossy(&ready.body).contains("service vault: up\n"));
+        drop(initiator);
+        responder.has_within(SOON, NODE, 0).await;
     }
 }
