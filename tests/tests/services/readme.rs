@@ -95,7 +95,8 @@ async fn the_file_of_the_readme_reaches_three_services() {
         });
         let initiator = Initiator::of_file(&settings).await;
         responder.has_within(SOON, NODE, 3).await;
-        assert_eq!(responder.ask_node(NODE, "/x").await.json()["name"], "web");
+        let answer = responder.ask_node(NODE, "/x").await;
+        assert_eq!(answer.json()["service"], "web", "{answer:?}");
         for path in ["/vault/a", "/vault/b"] {
             let answer = responder.ask(to_node(NODE, path)).await;
             let told = format!("{version} vault.internal {}", &path["/vault".len()..]);
