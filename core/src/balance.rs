@@ -156,7 +156,6 @@ impl Balancer {
 }
 
 /// A number below `end`, each as likely as the others.
-#[expect(clippy::cast_possible_truncation, reason = "it is below `end`")]
 const fn below(dice: u32, end: usize) -> usize {
     ((dice as u64 * end as u64) >> 32) as usize
 }
