@@ -290,6 +290,17 @@ impl Initiator {
         initiator
     }
 
+    /// Starts a revtun initiator with `settings` alone, the text of a configuration file; other files lie beside it.
+    pub async fn of_file(settings: &str) -> Self {
+        let settings = Settings::write(settings);
+        let admin = Port::reserve();
+        let args = ["initiator", "--config", settings.path(), "--admin-listen"].map(str::to_owned);
+        let start = Start::Revtun(args.into_iter().chain([admin.addr().to_string()]).collect());
+        let mut initiator = Self { start, admin, settings: Some(settings), process: None };
+        initiator.start_again().await;
+        initiator
+    }
+
     /// Starts a revtun initiator.
     ///
     /// # Panics

@@ -19,6 +19,7 @@ pub mod ends;
 pub mod envoy;
 pub mod fake;
 pub mod frames;
+pub mod grpc;
 pub mod issuer;
 pub mod journal;
 pub mod patience;

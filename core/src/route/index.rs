@@ -69,7 +69,6 @@ impl Index {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a slot is a number within the table")]
     const fn slot(&self, hash: u64) -> usize {
         (hash & (self.slots.len() as u64 - 1)) as usize
     }

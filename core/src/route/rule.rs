@@ -58,13 +58,13 @@ impl Rule {
         Ok(self)
     }
 
-    /// For paths that are this one or lie below it: `/a` is for `/a`, `/a/` and `/a/b?c`, but not for `/ab`. A slash at the end does
+    /// For paths that are this one or lie below it: `/a` is for `/a`, `/a/` and `/a/b?c`, but not for `/ab`. Slashes at the end do
     /// not count. Paths are compared as they are written, without decoding.
     ///
     /// # Errors
     /// If the text is no path.
     pub fn with_path(mut self, text: &str) -> Result<Self, PathError> {
-        let path = text.strip_suffix('/').unwrap_or(text);
+        let path = text.trim_end_matches('/');
         if text.is_empty() || !text.starts_with('/') {
             return Err(PathError::NoSlash);
         }

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod network;
 pub mod ping_filter;
 pub mod responder;
+pub mod routes;
 pub mod segments;
 
 /// Independent views of the machines, from their own tests.
@@ -25,7 +26,7 @@ mod walk;
 use super::Target;
 
 /// Every one of them, by the name of its module, its binary and its folder of seeds.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("address", address::run),
     ("binding", binding::run),
     ("handshake_request", handshake_request::run),
@@ -36,6 +37,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("network", network::run),
     ("ping_filter", ping_filter::run),
     ("responder", responder::run),
+    ("routes", routes::run),
 ];
 
 /// What `work` returns; it must not allocate, whatever a stranger sent.

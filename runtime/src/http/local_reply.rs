@@ -29,9 +29,15 @@ pub(crate) fn grpc_local_reply(reply: Response<Full<Bytes>>, status: Option<u8>,
     let status = status.unwrap_or_else(|| grpc::status_of_http(head.status.as_u16()));
     head.status = StatusCode::OK;
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    head.headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(status)));
-    head.headers.extend(HeaderValue::try_from(grpc::message(text.trim_ascii_end())).map(|text| (GRPC_MESSAGE, text)));
+    head.headers.extend(grpc_trailers(status, text));
     Response::from_parts(head, Full::default())
+}
+
+/// What ends a call of gRPC with this status.
+pub(crate) fn grpc_trailers(status: u8, text: &str) -> HeaderMap {
+    let mut trailers = HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from(u16::from(status)))]);
+    trailers.extend(HeaderValue::try_from(grpc::message(text.trim_ascii_end())).map(|text| (GRPC_MESSAGE, text)));
+    trailers
 }
 
 /// Whether a request is a call of gRPC.

@@ -27,6 +27,8 @@ enum Protocol<W: World> {
     Http2(RecvBody),
     /// Of a connection that is not kept, which another task drives.
     Unpooled(Incoming),
+    /// It was not complete in time.
+    Ended,
 }
 
 impl<W: World> ServiceBody<W> {
@@ -59,13 +61,16 @@ impl<W: World> Body for ServiceBody<W> {
 
     fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        if let Some(deadline) = &mut this.deadline {
-            deadline.check(task)?;
+        if let Some(Poll::Ready(end)) = this.deadline.as_mut().map(|deadline| deadline.poll_end(task)) {
+            // Dropped, the response is cancelled at the service.
+            (this.body, this.deadline) = (Protocol::Ended, None);
+            return Poll::Ready(Some(end.map(Frame::trailers).map_err(Into::into)));
         }
         match &mut this.body {
             Protocol::Http1(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
             Protocol::Unpooled(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
             Protocol::Http2(body) => Pin::new(body).poll_frame(task).map_err(Into::into),
+            Protocol::Ended => Poll::Ready(None),
         }
     }
 
@@ -74,6 +79,7 @@ impl<W: World> Body for ServiceBody<W> {
             Protocol::Http1(body) => body.is_end_stream(),
             Protocol::Unpooled(body) => body.is_end_stream(),
             Protocol::Http2(body) => body.is_end_stream(),
+            Protocol::Ended => true,
         }
     }
 
@@ -82,6 +88,7 @@ impl<W: World> Body for ServiceBody<W> {
             Protocol::Http1(body) => body.size_hint(),
             Protocol::Unpooled(body) => body.size_hint(),
             Protocol::Http2(body) => body.size_hint(),
+            Protocol::Ended => SizeHint::with_exact(0),
         }
     }
 }

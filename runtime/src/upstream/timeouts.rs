@@ -21,6 +21,7 @@ pub(super) struct Deadlines {
     whole: Option<Instant>,
     /// The same, as the caller says.
     call: Option<Instant>,
+    is_grpc: bool,
 }
 
 impl Deadlines {
@@ -33,7 +34,12 @@ impl Deadlines {
             return None;
         }
         let after = |timeout: Duration| (!timeout.is_zero()).then(|| world.now().after(timeout));
-        Some(Self { head: after(first_byte), whole: after(whole), call: call.map(|call| world.now().after(call)) })
+        Some(Self {
+            head: after(first_byte),
+            whole: after(whole),
+            call: call.map(|call| world.now().after(call)),
+            is_grpc,
+        })
     }
 
     /// Applies them to the response that comes of `responding`.
@@ -56,7 +62,7 @@ impl Deadlines {
         };
         Ok(match earlier(self.whole, self.call) {
             None => response,
-            Some(deadline) => response.map(|body| body.until(BodyDeadline::new(world, deadline))),
+            Some(deadline) => response.map(|body| body.until(BodyDeadline::new(world, deadline, self.is_grpc))),
         })
     }
 }

@@ -16,7 +16,9 @@ use revtun::upstream::{
 };
 use revtun::world::Tokio;
 use revtun_core::route::Rule;
+use tokio::io::AsyncWriteExt;
 
+use crate::fake::soon;
 use crate::forwarding::{Caller, raw_service};
 use crate::start::quick;
 
@@ -126,6 +128,41 @@ async fn a_route_limits_how_long_a_response_takes() {
     let call = Request::post("http://a/").header("content-type", "application/grpc").header("grpc-timeout", "20m");
     let response = caller.ask(call.body(Empty::new().boxed()).unwrap()).await;
     assert_eq!((response.status().as_u16(), response.headers()["grpc-status"].to_str().unwrap()), (200, "4"));
+}
+
+/// A service that begins every response, and does not end it.
+async fn unending() -> SocketAddr {
+    let (listener, address) = raw_service().await;
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n").await.unwrap();
+            held.push(stream);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_response_that_is_not_complete_in_time_ends() {
+    let mut idle = RouteConfig::new(rule("*", "/idle"), "unending");
+    idle.timeouts.idle = Some(Duration::from_millis(40));
+    let mut whole = RouteConfig::new(rule("*", "/whole"), "unending");
+    whole.timeouts.whole = Duration::from_millis(40);
+    let other = RouteConfig::new(rule("*", "/"), "unending");
+    let (mut caller, _) = routed(&[service("unending", &[unending().await])], vec![idle, whole, other]).await;
+    for path in ["idle", "whole"] {
+        let url = format!("http://a/{path}");
+        let response = caller.ask(Request::get(url).body(Empty::new().boxed()).unwrap()).await;
+        assert_eq!(response.status(), 200);
+        assert!(soon("its end", response.into_body().collect()).await.is_err(), "{path}");
+    }
+    let call = Request::post("http://a/").header("content-type", "application/grpc").header("grpc-timeout", "40m");
+    let response = caller.ask(call.body(Empty::new().boxed()).unwrap()).await;
+    let body = soon("its end", response.into_body().collect()).await.unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "4");
+    assert_eq!(body.to_bytes(), "x");
 }
 
 #[tokio::test]

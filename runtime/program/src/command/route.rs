@@ -35,7 +35,7 @@ pub(super) fn run(args: &RouteArgs, given: &Given) -> Result<(), CliError> {
 }
 
 fn request(args: &RouteArgs) -> Result<Request<()>, ConfigError> {
-    let url = Uri::try_from(args.url.as_str()).ok().filter(|url| url.authority().is_some());
+    let url = Uri::try_from(args.url.as_str()).ok().filter(|url| url.scheme().is_some());
     let url = url.ok_or_else(|| {
         ConfigError::new(format!("{:?} is no URL", args.url), "write one such as https://grafana.example/x")
     })?;

@@ -91,6 +91,13 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Its routes, and behind them that of what no other matches.
+    #[must_use]
+    pub fn all_routes(&self) -> Vec<RouteSettings> {
+        let forward = self.forward.clone().map(|to| RouteSettings::default_to(to, self.forward_origin.clone()));
+        self.routes.iter().cloned().chain(forward).collect()
+    }
+
     /// Something that is wrong with the address, where it was written.
     fn diagnostic(&self, what: String, remedy: String) -> Diagnostic {
         let is_in_file = matches!(self.origin, Origin::File(_));
@@ -164,7 +171,9 @@ impl InitiatorSettings {
         tls.chain(self.listeners.iter().flat_map(|listener| self.missing_of(listener)))
             .chain(twice)
             .chain(self.services.iter().filter_map(|(name, service)| forwarding::error_of_service(name, service)))
-            .chain(self.listeners.iter().flat_map(|listener| forwarding::errors(self, listener)))
+            .chain(
+                self.listeners.iter().flat_map(|listener| forwarding::errors(&self.services, &listener.all_routes())),
+            )
             .chain(self.plaintext_beyond_loopback())
             .chain(check_admin(
                 "initiator.admin_listen",
@@ -212,9 +221,10 @@ impl InitiatorSettings {
         let of = |setting: &'static str, warnings: Vec<ConfigError>| {
             warnings.into_iter().map(move |warning| Diagnostic::new(Origin::Absent, setting, warning))
         };
+        let routes: Vec<_> = self.listeners.iter().flat_map(Listener::all_routes).collect();
         of("initiator.tls", warnings_of(tls))
             .chain(of("initiator.inner_tls", warnings_of(inner)))
-            .chain(forwarding::warnings(self))
+            .chain(forwarding::warnings(&self.services, &routes))
             .collect()
     }
 
@@ -247,7 +257,7 @@ impl InitiatorSettings {
         config.upgrade = self.use_http_upgrade;
         config.token = self.token();
         config.allow_plaintext = self.allow_plaintext;
-        Some((config, ForwardPlan::of(self, listener)?))
+        Some((config, ForwardPlan::of(&self.services, &listener.all_routes())?))
     }
 
     /// What is wrong with a listener if an earlier one is the same node and dials the same upstream: each would keep its count,

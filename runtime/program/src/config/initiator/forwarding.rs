@@ -7,10 +7,12 @@ use revtun_core::route::{Rule, Table, TableError};
 
 use super::routes::RouteSettings;
 use super::services::{ServicePlan, ServiceSettings};
-use super::{InitiatorSettings, Listener};
 use crate::config::diagnostic::{ConfigError, Diagnostic, Origin};
 use crate::config::endpoint::Target;
 use crate::config::files::{errors_of, warnings_of};
+
+/// Services by their names.
+type Services = BTreeMap<String, ServiceSettings>;
 
 /// Where the requests of a listener go.
 #[derive(Clone, Debug)]
@@ -22,15 +24,14 @@ pub struct ForwardPlan {
 }
 
 impl ForwardPlan {
-    /// That of one listener; none if a service is unknown, or one of them is wrong.
-    pub(super) fn of(settings: &InitiatorSettings, listener: &Listener) -> Option<Self> {
-        let routes = listener.all_routes();
+    /// That of one listener with `routes`, of all services that are `known`; none if a service is unknown, or one of them is wrong.
+    pub(super) fn of(known: &Services, routes: &[RouteSettings]) -> Option<Self> {
         let mut services = BTreeMap::new();
-        for route in &routes {
+        for route in routes {
             let target = route.to.as_ref()?;
             let name = target.to_string();
             let service = match target {
-                Target::Service(name) => settings.services.get(name)?.clone(),
+                Target::Service(name) => known.get(name)?.clone(),
                 Target::Url(url) => ServiceSettings::of(url.clone(), Origin::Absent),
             };
             services.insert(name.clone(), service.plan(name)?);
@@ -38,15 +39,6 @@ impl ForwardPlan {
         let config = |route: &RouteSettings| Some(route.config(route.to.as_ref()?.to_string()));
         let configs = routes.iter().map(config).collect::<Option<_>>()?;
         Some(Self { services: services.into_values().collect(), routes: configs })
-    }
-}
-
-impl Listener {
-    /// Its routes, and behind them that of what no other matches.
-    #[must_use]
-    pub fn all_routes(&self) -> Vec<RouteSettings> {
-        let forward = self.forward.clone().map(|to| RouteSettings::default_to(to, self.forward_origin.clone()));
-        self.routes.iter().cloned().chain(forward).collect()
     }
 }
 
@@ -63,8 +55,7 @@ pub(super) fn unusable_files(name: &str, service: &ServiceSettings) -> Vec<Diagn
 }
 
 /// Services that lead nowhere, believe anybody, or have files that others can read.
-pub(super) fn warnings(settings: &InitiatorSettings) -> Vec<Diagnostic> {
-    let routes: Vec<_> = settings.listeners.iter().flat_map(Listener::all_routes).collect();
+pub(super) fn warnings(services: &Services, routes: &[RouteSettings]) -> Vec<Diagnostic> {
     let is_used = |name: &str| routes.iter().any(|route| matches!(&route.to, Some(Target::Service(to)) if to == name));
     let of = |(name, service): (&String, &ServiceSettings)| {
         let mut errors = warnings_of(service.files().ok().flatten());
@@ -78,12 +69,11 @@ pub(super) fn warnings(settings: &InitiatorSettings) -> Vec<Diagnostic> {
         let setting = format!("initiator.services.{name}");
         errors.into_iter().map(|error| Diagnostic::new(service.origin.clone(), &*setting, error)).collect::<Vec<_>>()
     };
-    settings.services.iter().flat_map(of).collect()
+    services.iter().flat_map(of).collect()
 }
 
 /// What is wrong with the routes of a listener: services that are not there, routes that are never taken, and too many of them.
-pub(super) fn errors(settings: &InitiatorSettings, listener: &Listener) -> Vec<Diagnostic> {
-    let routes = listener.all_routes();
+pub(super) fn errors(services: &Services, routes: &[RouteSettings]) -> Vec<Diagnostic> {
     let rules: Vec<Rule> = routes.iter().map(|route| route.rule.clone()).collect();
     let diagnostic = |route: &RouteSettings, what: String, remedy: &str| {
         let is_in_file = matches!(route.origin, Origin::File(_));
@@ -91,9 +81,9 @@ pub(super) fn errors(settings: &InitiatorSettings, listener: &Listener) -> Vec<D
         Diagnostic::new(route.origin.clone(), setting, ConfigError::new(what, remedy))
     };
     let mut diagnostics = Vec::new();
-    for route in &routes {
+    for route in routes {
         if let Some(Target::Service(name)) = &route.to
-            && !settings.services.contains_key(name)
+            && !services.contains_key(name)
         {
             let what = format!("leads to the unknown service {name:?}");
             diagnostics.push(diagnostic(route, what, &format!("write [initiator.services.{name}] with its url")));

@@ -289,7 +289,7 @@ fn path_error(text: &str, what: &str) -> ConfigError {
 
 fn parse_prefix(text: &str) -> Result<String, ConfigError> {
     Rule::any().with_path(text).map_err(|error| path_error(text, &error.to_string()))?;
-    Ok(text.strip_suffix('/').unwrap_or(text).to_owned())
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 fn add_method(settings: &mut S, text: &str) -> Result<(), ConfigError> {
