@@ -98,11 +98,10 @@ impl<G: Send> ByteStream for Http2Stream<G> {
     }
 
     fn reset(&mut self, error: &io::Error) {
-        self.send.send_reset(match error.kind() {
-            io::ErrorKind::TimedOut => Reason::CANCEL,
-            // RFC 9113 §8.5, unless the failure is one of HTTP/2 already.
-            _ => reason_of(error).unwrap_or(Reason::CONNECT_ERROR),
-        });
+        let idle = error.kind() == io::ErrorKind::TimedOut;
+        // RFC 9113 §8.5, unless the failure is one of HTTP/2 already.
+        let failed = || reason_of(error).unwrap_or(Reason::CONNECT_ERROR);
+        self.send.send_reset(if idle { Reason::CANCEL } else { failed() });
     }
 }
 

@@ -16,7 +16,8 @@ use pin_project_lite::pin_project;
 
 use super::caller::{Caller, DownstreamIo};
 use super::respond::{DownstreamResponseBody, respond};
-use super::upgrade::{self, may_upgrade};
+use super::stream_request::may_upgrade;
+use super::upgrade;
 use crate::error::BoxError;
 use crate::http::limits::{HEADERS, READ_BUFFER};
 use crate::http::{Activity, Http1Upgrade, PendingUpgrade};

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request};
 use http_body::Body;
 
 use super::body::DownstreamBody;
-use super::upgrade::StreamRequest;
+use super::stream_request::StreamRequest;
 use crate::error::BoxError;
 
 /// The body of a request, whoever its caller is.
