@@ -98,12 +98,10 @@ impl<G: Send> ByteStream for Http2Stream<G> {
     }
 
     fn reset(&mut self, error: &io::Error) {
+        let idle = error.kind() == io::ErrorKind::TimedOut;
         // RFC 9113 §8.5, unless the failure is one of HTTP/2 already.
-        let reason = match error.kind() == io::ErrorKind::TimedOut {
-            true => Reason::CANCEL,
-            false => reason_of(error).unwrap_or(Reason::CONNECT_ERROR),
-        };
-        self.send.send_reset(reason);
+        let failed = || reason_of(error).unwrap_or(Reason::CONNECT_ERROR);
+        self.send.send_reset(if idle { Reason::CANCEL } else { failed() });
     }
 }
 

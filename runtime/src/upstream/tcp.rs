@@ -31,6 +31,11 @@ pub(super) enum DestinationError {
 }
 
 impl DestinationError {
+    /// A timeout, or else `other`.
+    fn of(error: &io::Error, other: Self) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut { Self::Timeout } else { other }
+    }
+
     /// Status, reason and text of the local reply.
     pub(super) const fn reply(self) -> (StatusCode, &'static str, &'static str) {
         match self {
@@ -79,10 +84,7 @@ impl<W: World> TcpConnector<W> {
         let addresses = self.addresses(host, port).await?;
         let stream = self.in_time(connect_to_any(&self.world, order(&addresses, None))).await.map_err(|error| {
             debug!(host, port, %error, "a destination cannot be reached");
-            match error.kind() == io::ErrorKind::TimedOut {
-                true => DestinationError::Timeout,
-                false => DestinationError::Unreachable,
-            }
+            DestinationError::of(&error, DestinationError::Unreachable)
         })?;
         let (stream, _) = stream;
         let mut response = Response::new(());
@@ -108,10 +110,7 @@ impl<W: World> TcpConnector<W> {
             Ok(address) => vec![SocketAddr::new(address, port)],
             Err(_) => self.in_time(self.world.resolve(host, port)).await.map_err(|error| {
                 debug!(host, port, %error, "a destination cannot be resolved");
-                match error.kind() == io::ErrorKind::TimedOut {
-                    true => DestinationError::Timeout,
-                    false => DestinationError::Unresolved,
-                }
+                DestinationError::of(&error, DestinationError::Unresolved)
             })?,
         };
         if addresses.is_empty() {

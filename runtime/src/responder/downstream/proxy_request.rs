@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Request};
 use http_body::Body;
 
 use super::body::DownstreamBody;
-use super::upgrade::StreamRequest;
+use super::stream_request::StreamRequest;
 use crate::error::BoxError;
 use crate::http::{Activity, HeaderSummary, SavedHead};
 

@@ -10,7 +10,7 @@ use revtun_core::identity::{ClusterId, NameError, NodeId, TenantId};
 use revtun_core::responder::{Target, TargetName};
 
 use super::origin::Origin;
-use super::upgrade::StreamRequest;
+use super::stream_request::StreamRequest;
 use crate::http::{HeaderSummary, is_only_chunked, single_length, strip_hop_by_hop, tokens};
 use crate::responder::local_reply::LocalReply;
 

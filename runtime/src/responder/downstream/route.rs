@@ -7,7 +7,7 @@ use revtun_core::upgrade::Upgrades;
 use super::origin::Origin;
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::request::{self, TargetHeaders};
-use super::upgrade::StreamRequest;
+use super::stream_request::StreamRequest;
 use crate::http::{HttpService, REASON, strip_hop_by_hop};
 use crate::responder::local_reply::LocalReply;
 

@@ -43,11 +43,13 @@ fn pseudo() -> Vec<Row> {
             .misses("#part"),
         malformed("CONNECT", "RFC 9113 §8.5", &[(":method", "CONNECT"), (":authority", "a.example:80"), TO]),
         malformed("CONNECT with a path", "RFC 9113 §8.5", &[(":method", "CONNECT"), SCHEME, PATH, AUTHORITY, TO]),
-        malformed(
+        // The service does not switch.
+        http2(
             "an extended CONNECT",
             "RFC 8441 §4",
             &[(":method", "CONNECT"), (":protocol", "websocket"), SCHEME, PATH, AUTHORITY, TO],
-        ),
+        )
+        .or_refused(),
         http2("a method nobody knows", "RFC 9110 §9.1", &[(":method", "BREW"), SCHEME, PATH, AUTHORITY, TO])
             .sees("BREW /row HTTP"),
         http2("a query", section, &[METHOD, SCHEME, (":path", "/row?a=%26&b"), AUTHORITY, TO])
