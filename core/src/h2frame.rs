@@ -1,5 +1,5 @@
 //! As much of HTTP/2 framing as a tunnel needs beside the HTTP/2 library: telling it from HTTP/1.1, seeing
-//! GOAWAY and what SETTINGS say of sizes, and finding places where a GOAWAY may be put in (RFC 9113 §3.4, §4.1, §6.5, §6.8).
+//! GOAWAY and what SETTINGS say of limits, and finding places where a GOAWAY may be put in (RFC 9113 §3.4, §4.1, §6.5, §6.8).
 
 use crate::initiator::Protocol;
 
@@ -67,6 +67,7 @@ pub fn detect_protocol(first: &[u8]) -> Option<Protocol> {
 
 /// Bytes of one setting: its identifier, its value (RFC 9113 §6.5.1).
 const SETTING_BYTES: usize = 6;
+const MAX_CONCURRENT_STREAMS: u16 = 3;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 
 /// Scans one direction of an HTTP/2 connection, frame by frame, however the bytes are segmented.
@@ -103,6 +104,10 @@ pub struct Scanned {
     pub goaways: u32,
     /// The last SETTINGS_MAX_HEADER_LIST_SIZE: the largest list of headers that the sender takes, in bytes, if it said so.
     pub max_header_list_bytes: Option<u32>,
+    /// The last SETTINGS_MAX_CONCURRENT_STREAMS: how many streams at the same time the sender takes, if it said so.
+    pub max_concurrent_streams: Option<u32>,
+    /// SETTINGS ended that are no acknowledgement.
+    pub settings: bool,
 }
 
 impl FrameScanner {
@@ -128,6 +133,9 @@ impl FrameScanner {
             scanned.goaways += u32::from(begun == Some(GOAWAY));
             if payload > 0 && self.setting.is_some() {
                 self.read_settings(&rest[..used], &mut scanned);
+            }
+            if self.skip == 0 && self.filled == 0 && self.setting.take().is_some() {
+                scanned.settings = true;
             }
             rest = &rest[used..];
         }
@@ -193,8 +201,11 @@ impl FrameScanner {
             if usize::from(*filled) == SETTING_BYTES {
                 *filled = 0;
                 let [high, low, value @ ..] = *setting;
-                if u16::from_be_bytes([high, low]) == MAX_HEADER_LIST_SIZE {
-                    scanned.max_header_list_bytes = Some(u32::from_be_bytes(value));
+                let value = Some(u32::from_be_bytes(value));
+                match u16::from_be_bytes([high, low]) {
+                    MAX_CONCURRENT_STREAMS => scanned.max_concurrent_streams = value,
+                    MAX_HEADER_LIST_SIZE => scanned.max_header_list_bytes = value,
+                    _ => {}
                 }
             }
         }

@@ -246,6 +246,11 @@ impl Inbound {
         if let Some(max) = scanned.max_header_list_bytes {
             self.peer.set_header_list_bytes(max);
         }
+        if let Some(max) = scanned.max_concurrent_streams {
+            self.peer.set_max_streams(max);
+        } else if scanned.settings {
+            self.peer.settings_received();
+        }
         if scanned.goaways > 0 {
             self.scanner = None;
             // There is a place for it, unless the tunnel's task is gone.
@@ -260,6 +265,12 @@ impl Inbound {
             self.heard = Some(now);
             let _ = self.notices.try_send(Notice::Heard);
         }
+    }
+}
+
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        self.peer.close();
     }
 }
 

@@ -224,6 +224,8 @@ variants!(responder::Event<'a> {
     Released { tunnel };
     Cancelled { stream };
     GoawayReceived { tunnel };
+    ConnectionLost { tunnel };
+    SettingsReceived { tunnel, max_concurrent_streams };
     DrainRequested { scope, grace };
     Tick;
 });
@@ -280,6 +282,7 @@ variants!(responder::CloseReason {
     PingTimeout;
     Silent;
     Drained;
+    ConnectionLost;
     GraceExpired;
     Superseded;
     Evicted;

@@ -18,7 +18,8 @@ use super::body::{DownstreamBody, LeasedBody};
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::retry::TryError;
 use super::route::Routed;
-use crate::http::{HttpService, RecvBody, Sent, expects_continue, request_list_bytes, send_body};
+use crate::http::{HttpService, MaxStreams, RecvBody, Sent, expects_continue, request_list_bytes, send_body};
+use crate::responder::client::TunnelClient;
 use crate::responder::context::Context;
 use crate::responder::local_reply::{CloseConnection, LocalReply};
 use crate::responder::shared::{Acquire, Lease};
@@ -37,8 +38,9 @@ impl<'r, W: World, B: ProxyBody> HttpService<Routed<'r, B>> for SendOnTunnel<'_,
         send_on_tunnel(self.0, lease, request).await.map_err(|failure| match failure {
             Failure::Request(reply) => TryError::Failed(reply),
             Failure::Stream(loss, reply) => TryError::Lost(tunnel, loss, reply),
+            Failure::Full => TryError::Lost(tunnel, UNSENT, LocalReply::Saturated),
             Failure::Tunnel(loss) => {
-                self.0.report(Event::GoawayReceived { tunnel });
+                self.0.report(Event::ConnectionLost { tunnel });
                 TryError::Lost(tunnel, loss, LocalReply::TunnelLost)
             }
         })
@@ -70,16 +72,18 @@ async fn acquire<W: World>(context: &Context<W>, target: Target<'_>) -> Result<L
 enum Failure {
     /// The request was not sent: no tunnel takes it.
     Request(LocalReply),
+    /// The request was not sent: the initiator takes no more of them at the same time.
+    Full,
     /// The request's stream failed while the tunnel goes on. The reply is the caller's if there is no other try.
     Stream(Loss, LocalReply),
     /// The tunnel takes no more requests.
     Tunnel(Loss),
 }
 
-impl Failure {
-    /// The tunnel did not take the request.
-    const UNSENT: Self = Self::Tunnel(Loss { progress: Progress::Unsent, replayable: true });
+/// The tunnel did not take the request.
+const UNSENT: Loss = Loss { progress: Progress::Unsent, replayable: true };
 
+impl Failure {
     /// The stream ended with `error` before a response came. `replayable`: all of the request can be sent again.
     fn of(error: &h2::Error, replayable: bool) -> Self {
         let reason = error.reason();
@@ -101,11 +105,12 @@ impl Failure {
 /// Sends `request`, and takes its body.
 async fn send_on_tunnel<W: World, B: ProxyBody>(
     context: &Context<W>,
-    lease: Lease<W>,
+    mut lease: Lease<W>,
     request: &mut ProxyRequest<B>,
 ) -> Result<Response<LeasedBody<W>>, Failure> {
-    let Some(client) = lease.handle().client().await else { return Err(Failure::UNSENT) };
-    let Some(mut client) = client.ready().await else { return Err(Failure::UNSENT) };
+    let Some(client) = lease.handle().client().await else { return Err(Failure::Tunnel(UNSENT)) };
+    wait_for_room(context, &mut lease, &client).await?;
+    let Some(mut client) = client.ready().await else { return Err(Failure::Tunnel(UNSENT)) };
     let max_header_bytes = client.max_header_list_bytes(context.http.header_bytes);
     if request_list_bytes(&request.head) > max_header_bytes {
         return Err(Failure::Request(LocalReply::HeadersTooLargeForNode));
@@ -117,7 +122,7 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     let (mut response, stream) = match client.send(Request::from_parts(head, ()), ends) {
         Ok(sent) => sent,
         // The tunnel has ended since.
-        Err(error) if is_closed(&error) => return Err(Failure::UNSENT),
+        Err(error) if is_closed(&error) => return Err(Failure::Tunnel(UNSENT)),
         // No tunnel takes this request.
         Err(_) => return Err(Failure::Request(LocalReply::MalformedRequest)),
     };
@@ -163,6 +168,30 @@ async fn send_on_tunnel<W: World, B: ProxyBody>(
     }
     let body = LeasedBody::new(RecvBody::new(stream, &head.headers), lease);
     Ok(Response::from_parts(head, body))
+}
+
+/// Counts the request as sent if the initiator takes one more. The HTTP/2 library would queue it, where nobody sees that it waits.
+/// Until the initiator has said how many it takes, one is sent, and the others wait for its SETTINGS.
+async fn wait_for_room<W: World>(
+    context: &Context<W>,
+    lease: &mut Lease<W>,
+    client: &TunnelClient,
+) -> Result<(), Failure> {
+    let max_streams = match client.max_streams() {
+        MaxStreams::Unknown if lease.try_send(1) => return Ok(()),
+        MaxStreams::Unknown => client.max_streams_after(MaxStreams::Unknown).await,
+        known @ (MaxStreams::Announced(_) | MaxStreams::Closed) => known,
+    };
+    match max_streams {
+        MaxStreams::Announced(limit) if lease.try_send(limit) => Ok(()),
+        MaxStreams::Announced(max_concurrent_streams) => {
+            // While the lease is held, so that the machine does not give the place to this request again.
+            let tunnel = lease.tunnel();
+            context.report(Event::SettingsReceived { tunnel, max_concurrent_streams });
+            Err(Failure::Full)
+        }
+        MaxStreams::Unknown | MaxStreams::Closed => Err(Failure::Tunnel(UNSENT)),
+    }
 }
 
 /// Whether 100 Continue came.
