@@ -266,14 +266,7 @@ variants!(DrainScope<'a> { All; Tenant(tenant); Target(target); Tunnel(tunnel); 
 variants!(TargetKey { Node(node); Group(group); });
 variants!(GroupKey { Name(name); Cluster(cluster); });
 variants!(Refusal {
-    MissingTenant;
-    NoTunnel;
-    AmbiguousNode;
-    Saturated;
-    QueueFull;
-    TenantSaturated;
-    TenantQueueFull;
-    Draining;
+    MissingTenant; NoTunnel; AmbiguousNode; Saturated; QueueFull; TenantSaturated; TenantQueueFull; Draining;
 });
 
 variants!(responder::CloseReason {
