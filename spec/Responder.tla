@@ -13,7 +13,7 @@
 (*                                                                         *)
 (*   settling, awaiting, resting, inuse                                    *)
 (*      -- order, newer process --> retiring -- Retire --> draining        *)
-(*      -- GOAWAY with streams ---> parting                                *)
+(*      -- GOAWAY or lost, with streams ---> parting                       *)
 (*                                                                         *)
 (* A tunnel of a process that says which one it is skips the settling: it  *)
 (* can be found at once.                                                   *)
@@ -29,6 +29,7 @@ CONSTANTS Tunnels,       \* slots for tunnels
                          \* does not name is ""
           AnyCluster,    \* whether a node's name alone means any of those that have it
           MaxStreams,    \* streams that one tunnel carries at the same time
+          PeerLimits,    \* how many of them initiators may announce that they take
           MaxPerNode,    \* tunnels of one node that are not on their way out
           MaxPerTenant,  \* tunnels of one tenant
           MaxWaiting,    \* callers waiting at the same time
@@ -59,6 +60,7 @@ New ==
   [stage    |-> [t \in Tunnels |-> "none"],
    peer     |-> [t \in Tunnels |-> Nobody],
    listed   |-> {},                                \* tunnels that can take one more request
+   limit    |-> [t \in Tunnels |-> MaxStreams],    \* streams that we send and the initiator takes
    at       |-> [c \in Callers |-> "away"],        \* "away", "waiting" or the tunnel that carries the request
    waiting  |-> <<>>,                              \* callers that wait, first come first
    serving  |-> {},                                \* targets whose Serve timer is armed
@@ -74,6 +76,7 @@ Init == m = New
 Members(n)      == {t \in Tunnels : n.stage[t] \in Member}
 Carried(n, t)   == {c \in Callers : n.at[c] = t}
 Streams(n, t)   == Cardinality(Carried(n, t))
+HasRoom(n, t)   == Streams(n, t) < n.limit[t]
 Waiting(n)      == {c \in Callers : n.at[c] = "waiting"}
 Queue(n, s)     == SelectSeq(n.waiting, LAMBDA c : Target(c) = s)
 OfNode(n, node) == {t \in Members(n) : NodeTarget(n.peer[t]) = node}
@@ -115,7 +118,7 @@ Drained(n) ==
   ELSE n
 
 Forget(n, t) ==
-  LET gone  == [n EXCEPT !.stage[t] = "none", !.peer[t] = Nobody,
+  LET gone  == [n EXCEPT !.stage[t] = "none", !.peer[t] = Nobody, !.limit[t] = MaxStreams,
                          !.listed = @ \ (IF Bug = "ClosedListed" THEN {} ELSE {t}), !.forged = @ \ {t},
                          !.at = [c \in Callers |-> IF @[c] = t THEN "away" ELSE @[c]]]
   IN IF n.stage[t] \notin Member \/ OfNode(gone, NodeTarget(n.peer[t])) # {}
@@ -132,7 +135,14 @@ StartDraining(n, tunnels) ==
 
 Assign(n, c, t) ==
   LET used == [n EXCEPT !.at[c] = t, !.stage[t] = "inuse"]
-  IN IF Streams(used, t) >= MaxStreams /\ Bug # "Overbook" THEN Unlist(used, t) ELSE used
+  IN IF ~HasRoom(used, t) /\ Bug # "Overbook" THEN Unlist(used, t) ELSE used
+
+\* The initiator takes no more requests there, and need not be told.
+Part(n, t) ==
+  IF Streams(n, t) = 0
+  THEN Close(n, t)
+  ELSE [n EXCEPT !.stage[t] = "parting",
+                 !.listed = IF Bug = "GoawayListed" THEN @ ELSE @ \ {t}]
 
 Wait(n, c) ==
   IF Cardinality(Waiting(n)) >= MaxWaiting
@@ -223,11 +233,10 @@ Opened(c) ==
 
 Released(t) ==
   \E c \in Carried(m, t) :
-    LET was_full == Streams(m, t) >= MaxStreams
-        n        == [m EXCEPT !.at[c] = "away"]
-    IN m' = CASE m.stage[t] = "inuse" /\ was_full            -> List(n, t)
-              [] m.stage[t] = "parting" /\ Streams(n, t) = 0 -> Close(n, t)
-              [] OTHER                                       -> n
+    LET n == [m EXCEPT !.at[c] = "away"]
+    IN m' = CASE m.stage[t] = "inuse" /\ t \notin n.listed /\ HasRoom(n, t) -> List(n, t)
+              [] m.stage[t] = "parting" /\ Streams(n, t) = 0                -> Close(n, t)
+              [] OTHER                                                      -> n
 
 Cancelled(c) ==
   /\ m.at[c] = "waiting"
@@ -235,10 +244,21 @@ Cancelled(c) ==
 
 GoawayReceived(t) ==
   /\ m.stage[t] \in Member
-  /\ m' = IF Streams(m, t) = 0
-          THEN Close(m, t)
-          ELSE [m EXCEPT !.stage[t] = "parting",
-                         !.listed = IF Bug = "GoawayListed" THEN @ ELSE @ \ {t}]
+  /\ m' = Part(m, t)
+
+\* A request found that the connection takes no more, and that is known before its end is.
+ConnectionLost(t) ==
+  /\ m.stage[t] \in Member
+  /\ m' = Part(m, t)
+
+\* What is under way beyond a new limit goes on.
+SettingsReceived(t) ==
+  /\ m.stage[t] = "inuse"
+  /\ \E limit \in PeerLimits :
+       LET n == [m EXCEPT !.limit[t] = IF limit < MaxStreams THEN limit ELSE MaxStreams]
+       IN m' = CASE t \in n.listed /\ ~HasRoom(n, t) /\ Bug # "PeerLimitIgnored" -> Unlist(n, t)
+                 [] t \notin n.listed /\ HasRoom(n, t)                            -> List(n, t)
+                 [] OTHER                                                         -> n
 
 \* The tunnels that an order can be about, beside all of them: a tenant's, a node's, those of a name, a cluster's, one.
 Scopes ==
@@ -319,6 +339,7 @@ Drain ==
 Next ==
   \/ \E t \in Tunnels :
        \/ Accepted(t) \/ HandshakeInvalid(t) \/ Echoed(t) \/ Heard(t) \/ Closed(t) \/ Released(t) \/ GoawayReceived(t)
+       \/ ConnectionLost(t) \/ SettingsReceived(t)
        \/ HandshakeTimeout(t) \/ Linger(t) \/ Settle(t) \/ Ping(t) \/ EchoTimeout(t) \/ Silence(t)
        \/ Retire(t) \/ Grace(t)
        \/ \E peer \in Peers, authenticated \in BOOLEAN : HandshakeReceived(t, peer, authenticated)
@@ -340,6 +361,7 @@ TypeOK ==
   /\ m.stage \in [Tunnels -> Stages]
   /\ m.peer \in [Tunnels -> Peers \cup {Nobody}]
   /\ m.at \in [Callers -> {"away", "waiting"} \cup Tunnels]
+  /\ m.limit \in [Tunnels -> 0..MaxStreams]
   /\ m.drain \in {"no", "telling", "finishing", "closing", "over"}
   /\ \A t \in Tunnels : m.stage[t] \in Member <=> m.peer[t] # Nobody
   /\ {m.waiting[i] : i \in DOMAIN m.waiting} = Waiting(m) /\ Len(m.waiting) = Cardinality(Waiting(m))
@@ -349,7 +371,7 @@ TypeOK ==
 CanTakeWork(t) ==
   CASE m.stage[t] = "settling"                -> m.peer[t].instance # 0
     [] m.stage[t] \in {"resting", "awaiting"} -> TRUE
-    [] m.stage[t] = "inuse"                   -> Streams(m, t) < MaxStreams
+    [] m.stage[t] = "inuse"                   -> HasRoom(m, t)
     [] OTHER                                  -> FALSE
 RegisteredIsHandshaken == m.listed = {t \in Tunnels : CanTakeWork(t)}
 
@@ -367,10 +389,13 @@ ClusterIsolation ==
      /\ \A t \in Tunnels : Arrived(t) =>
           \A u \in Members(m) : NodeTarget(m.peer[u]) # NodeTarget(m'.peer[t]) => m'.stage[u] = m.stage[u]]_m
 
-\* A request is carried only by an accepted tunnel, and by no more than its limit allows.
+\* A request is carried only by an accepted tunnel, and by no more than both ends allow when it is assigned.
 StreamsFit ==
   /\ \A c \in Callers : m.at[c] \in Tunnels => m.stage[m.at[c]] \in {"inuse"} \cup Leaving
   /\ \A t \in Tunnels : Streams(m, t) <= MaxStreams
+
+PeerLimitObeyed ==
+  [][\A c \in Callers : m.at[c] \notin Tunnels /\ m'.at[c] \in Tunnels => HasRoom(m, m'.at[c])]_m
 
 \* S13: no node has more tunnels than it may.
 NodeCap == \A node \in Nodes : Cardinality(Active(m, node)) <= MaxPerNode
@@ -428,6 +453,7 @@ WaiterAnswered == \A c \in Callers : m.at[c] = "waiting" ~> m.at[c] # "waiting"
 (* What must be reachable: each of these is to be violated.                *)
 (***************************************************************************)
 ReachFull       == \E t \in Tunnels : Streams(m, t) < MaxStreams
+ReachPeerLimit  == \A t \in Tunnels : HasRoom(m, t) \/ Streams(m, t) = MaxStreams
 ReachQueue      == \A s \in Targets : Len(Queue(m, s)) < 2
 ReachForeign    == ~\E c \in Callers, t \in m.listed :
                       m.at[c] = "waiting" /\ c.node = m.peer[t].node /\ c.tenant # m.peer[t].tenant

@@ -41,5 +41,6 @@ OfTwins        == {ForMember("a", "n", "c", 1), ForNode("a", "n", 2)}
 \* A node, and callers who want it by its name, and its cluster: all of them want the same places.
 OneNode        == {Peer("a", "n", "c", 1)}
 OfAllKinds     == {ForNode("a", "n", 1), ForNode("a", "n", 2), ForCluster("a", "c", 3)}
+OfTwoKinds     == {ForNode("a", "n", 1), ForCluster("a", "c", 2)}
 OfEachKind     == {ForNode("a", "n", 1), ForMember("a", "n", "c", 2), ForCluster("a", "c", 3)}
 =============================================================================

@@ -48,7 +48,8 @@ First  == INSTANCE Initiator WITH m <- first, changes <- 0, faults <- 0, Hosts <
 Second == INSTANCE Initiator WITH m <- second, changes <- 0, faults <- 0, Hosts <- {Host}, Tunnels <- SecondSlots,
                                   MaxCount <- Count, Changes <- 1000, Faults <- 1000
 Cloud  == INSTANCE Responder WITH m <- responder, Tunnels <- Slots, MaxStreams <- 1, MaxWaiting <- 1,
-                                  MaxPerTenant <- 1000, Drains <- "all", AnyCluster <- FALSE
+                                  MaxPerTenant <- 1000, Drains <- "all", AnyCluster <- FALSE,
+                                  PeerLimits <- {}
 
 Here(t)  == IF t \in FirstSlots THEN first.stage[t] ELSE second.stage[t]
 There(t) == responder.stage[t]

@@ -1,5 +1,5 @@
 //! As much of HTTP/2 framing as a tunnel needs beside the HTTP/2 library: telling it from HTTP/1.1, seeing
-//! GOAWAY and what SETTINGS say of sizes, and finding places where a GOAWAY may be put in (RFC 9113 §3.4, §4.1, §6.5, §6.8).
+//! GOAWAY and what SETTINGS say of limits, and finding places where a GOAWAY may be put in (RFC 9113 §3.4, §4.1, §6.5, §6.8).
 
 use crate::initiator::Protocol;
 
@@ -67,6 +67,7 @@ pub fn detect_protocol(first: &[u8]) -> Option<Protocol> {
 
 /// Bytes of one setting: its identifier, its value (RFC 9113 §6.5.1).
 const SETTING_BYTES: usize = 6;
+const MAX_CONCURRENT_STREAMS: u16 = 3;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 /// RFC 8441 §3.
 const ENABLE_CONNECT_PROTOCOL: u16 = 8;
@@ -109,6 +110,10 @@ pub struct Scanned {
     pub max_header_list_bytes: Option<u32>,
     /// Whether the sender takes the extended CONNECT, by what it has said so far; none unless a SETTINGS frame ended.
     pub extended_connect: Option<bool>,
+    /// The last SETTINGS_MAX_CONCURRENT_STREAMS: how many streams at the same time the sender takes, if it said so.
+    pub max_concurrent_streams: Option<u32>,
+    /// SETTINGS ended that are no acknowledgement.
+    pub settings: bool,
 }
 
 impl FrameScanner {
@@ -144,6 +149,7 @@ impl FrameScanner {
             }
             if self.skip == 0 && self.filled == 0 && self.setting.take().is_some() {
                 scanned.extended_connect = Some(self.extended_connect);
+                scanned.settings = true;
             }
             rest = &rest[used..];
         }
@@ -209,9 +215,11 @@ impl FrameScanner {
             if usize::from(*filled) == SETTING_BYTES {
                 *filled = 0;
                 let [high, low, value @ ..] = *setting;
+                let value = u32::from_be_bytes(value);
                 match u16::from_be_bytes([high, low]) {
-                    MAX_HEADER_LIST_SIZE => scanned.max_header_list_bytes = Some(u32::from_be_bytes(value)),
-                    ENABLE_CONNECT_PROTOCOL => self.extended_connect = u32::from_be_bytes(value) == 1,
+                    MAX_CONCURRENT_STREAMS => scanned.max_concurrent_streams = Some(value),
+                    MAX_HEADER_LIST_SIZE => scanned.max_header_list_bytes = Some(value),
+                    ENABLE_CONNECT_PROTOCOL => self.extended_connect = value == 1,
                     _ => {}
                 }
             }

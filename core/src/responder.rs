@@ -8,7 +8,7 @@
 //!                 time-out │      │ no room                       ▼  │ ▼             ▼
 //!                          ▼      └───▶ Rejected ──▶ (nothing) (an echo)         (nothing)
 //!                       (nothing)
-//!                                  GOAWAY, drain, newer process:  Idle, InUse ──▶ Draining ──▶ (nothing)
+//!                                  GOAWAY, lost, drain, newer process:  Idle, InUse ──▶ Draining ──▶ (nothing)
 //! ```
 //!
 //! A tunnel of a revtun initiator skips `Settling`. Which connections are admitted is decided in [`admission`], which
@@ -117,6 +117,10 @@ impl Machine for Responder {
             Event::Released { tunnel } => self.released(env, tunnel),
             Event::Cancelled { stream } => self.cancelled(stream),
             Event::GoawayReceived { tunnel } => self.goaway_received(env, tunnel),
+            Event::ConnectionLost { tunnel } => self.connection_lost(env, tunnel),
+            Event::SettingsReceived { tunnel, max_concurrent_streams } => {
+                self.settings_received(env, tunnel, max_concurrent_streams)
+            }
             Event::DrainRequested { scope, grace } => self.drain_requested(env, &scope, grace),
             Event::Tick => self.tick(env),
         }

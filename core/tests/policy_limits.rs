@@ -117,3 +117,32 @@ fn without_isolation_tenants_do_not_share_the_limits_of_one() {
         assert_eq!(open(&mut clock, stream, node("nowhere")), waits);
     }
 }
+
+/// The smaller of both ends' limits counts from when the initiator announces its own, and every change of it.
+#[test]
+fn a_tunnel_carries_no_more_than_its_initiator_announces() {
+    let settings =
+        |tunnel, max_concurrent_streams| responder::Event::SettingsReceived { tunnel, max_concurrent_streams };
+    let waits = |stream| responder::Effect::Wait { stream: StreamId(stream) };
+    let mut clock = responder(responder::Config { max_streams: 3, ..responder::Config::default() });
+    let (tunnel, _) = greet(&mut clock, "n", instance(1));
+    assert_eq!(clock.tell(settings(tunnel, 1)), []);
+    assert_eq!(clock.machine.counts().stale, 1, "it speaks no HTTP/2 yet");
+    assert_eq!(open(&mut clock, 0, node("n")), assigned(0, tunnel));
+    assert_eq!(open(&mut clock, 1, node("n")), assigned(1, tunnel));
+    assert_eq!(clock.tell(settings(tunnel, 2)), []);
+    assert_eq!(open(&mut clock, 2, node("n")), waits(2));
+    assert_eq!(clock.tell(settings(tunnel, 1)), [], "what is under way goes on");
+    assert_eq!(clock.tell(responder::Event::Released { tunnel }), []);
+    assert_eq!(clock.run(), [], "there is no room yet");
+    assert_eq!(clock.tell(settings(tunnel, 100)), []);
+    assert_eq!(clock.run(), [assigned(2, tunnel)], "a higher limit lets the waiting one go");
+    assert_eq!(open(&mut clock, 3, node("n")), assigned(3, tunnel));
+    assert_eq!(open(&mut clock, 4, node("n")), waits(4), "our own limit holds as well");
+    assert_eq!(clock.tell(responder::Event::Cancelled { stream: StreamId(4) }), []);
+    for _ in 0..3 {
+        assert_eq!(clock.tell(responder::Event::Released { tunnel }), []);
+    }
+    assert_eq!(clock.tell(settings(tunnel, 0)), []);
+    assert_eq!(open(&mut clock, 5, node("n")), waits(5));
+}

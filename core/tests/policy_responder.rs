@@ -216,6 +216,23 @@ fn draining_tunnels_do_not_count_against_the_node_limit() {
     assert_eq!(effects[0], responder::Effect::Accept { tunnel: new });
 }
 
+/// It gets no more requests, and closes as lost: at once, or when the last of its requests is over.
+#[test]
+fn a_tunnel_whose_connection_a_request_found_lost_is_no_goaway() {
+    let lost = |clock: &mut Clock<_>, tunnel| clock.tell(responder::Event::ConnectionLost { tunnel });
+    let mut clock = responder(responder::Config::default());
+    let (busy, _) = greet(&mut clock, "n", instance(1));
+    assert_eq!(open(&mut clock, 1, node("n")), assigned(1, busy));
+    assert_eq!(lost(&mut clock, busy), []);
+    let (idle, _) = greet(&mut clock, "n", instance(1));
+    assert_eq!(open(&mut clock, 2, node("n")), assigned(2, idle));
+    let released = clock.tell(responder::Event::Released { tunnel: busy });
+    assert_eq!(released, [closed(busy, responder::CloseReason::ConnectionLost)]);
+    assert_eq!(clock.tell(responder::Event::Released { tunnel: idle }), []);
+    assert_eq!(lost(&mut clock, idle), [closed(idle, responder::CloseReason::ConnectionLost)]);
+    assert_eq!(lost(&mut clock, idle), [], "it is known no more");
+}
+
 #[test]
 fn the_longest_unanswered_of_several_tunnels_is_evicted() {
     let mut clock = responder(responder::Config { max_tunnels_per_node: 2, ..responder::Config::default() });

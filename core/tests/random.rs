@@ -79,6 +79,7 @@ fn a_responder_holds_its_invariants_and_model() {
         "PingTimeout",
         "Silent",
         "Drained",
+        "ConnectionLost",
         "GraceExpired",
         "Superseded",
         "Evicted",
@@ -196,7 +197,7 @@ fn explore(watch: impl Fn(&Run, &mut Tally)) -> Tally {
 fn runs() -> impl Strategy<Value = Run> {
     let weight = prop_oneof![1 => Just(0_u8), 4 => 1..=10_u8];
     let switches = (proptest::bool::weighted(0.7), proptest::bool::weighted(0.7));
-    let runs = (vec(weight, 12), switches, any::<u64>(), vec(any::<u64>(), 1..STEPS));
+    let runs = (vec(weight, 14), switches, any::<u64>(), vec(any::<u64>(), 1..STEPS));
     runs.prop_map(|(weights, switches, settings, throws)| Run { weights, switches, settings, throws, aloud: false })
 }
 

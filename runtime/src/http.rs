@@ -35,7 +35,7 @@ pub(crate) use self::keep_alive::KeepAlive;
 pub use self::limits::HttpLimits;
 pub use self::local_reply::{REASON, local_reply};
 pub(crate) use self::local_reply::{grpc_local_reply, grpc_trailers, is_grpc};
-pub(crate) use self::peer_limits::{PeerLimits, request_list_bytes};
+pub(crate) use self::peer_limits::{MaxStreams, PeerLimits, request_list_bytes};
 pub use self::request_body::RequestBody;
 pub(crate) use self::saved_head::SavedHead;
 pub(crate) use self::service::HttpService;

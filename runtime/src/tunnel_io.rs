@@ -247,6 +247,11 @@ impl Inbound {
         if let Some(enabled) = scanned.extended_connect {
             self.peer.set_extended_connect(enabled);
         }
+        if let Some(max) = scanned.max_concurrent_streams {
+            self.peer.set_max_streams(max);
+        } else if scanned.settings {
+            self.peer.settings_received();
+        }
         if scanned.goaways > 0 {
             self.scanner = None;
             // There is a place for it, unless the tunnel's task is gone.

@@ -105,6 +105,10 @@ Action(e) ==
                                     /\ m'.at[CHOOSE c \in Carried(m, e.tunnel[1]) : TRUE] = "away"
     [] e.a = "Cancelled"         -> e.stream \in DOMAIN caller /\ Cancelled(caller[e.stream])
     [] e.a = "GoawayReceived"    -> GoawayReceived(e.tunnel[1])
+    [] e.a = "ConnectionLost"    -> ConnectionLost(e.tunnel[1])
+    [] e.a = "SettingsReceived"  -> /\ SettingsReceived(e.tunnel[1])
+                                    /\ m'.limit[e.tunnel[1]] = IF e.max_concurrent_streams < MaxStreams
+                                                               THEN e.max_concurrent_streams ELSE MaxStreams
     [] e.a = "DrainRequested"    -> IF e.scope = "All"
                                   THEN DrainRequested /\ m'.drain # m.drain
                                   ELSE m' = StartDraining(m, Meant(e))
@@ -165,8 +169,10 @@ CloseReasons(e, t) ==
     [] e.a = "Silence"                        -> {"Silent"}
     [] e.a = "Linger"                         -> IF m.stage[t] = "rejected" THEN {"LingerTimeout"}
                                                  ELSE {"Drained", "Superseded"} \cup Lapses
-    [] e.a \in {"Grace", "Drain"}             -> {"GraceExpired"} \cup Lapses
-    [] e.a \in {"Released", "GoawayReceived"} -> {"Drained"} \cup Lapses
+    [] e.a \in {"Grace", "Drain"}             -> {"GraceExpired", "ConnectionLost"} \cup Lapses
+    [] e.a = "Released"                       -> {"Drained", "ConnectionLost"} \cup Lapses
+    [] e.a = "GoawayReceived"                 -> {"Drained"}
+    [] e.a = "ConnectionLost"                 -> {"ConnectionLost"}
     [] e.a = "HandshakeReceived"              -> {"Evicted"}
 
 Refusals(e) ==

@@ -224,6 +224,8 @@ variants!(responder::Event<'a> {
     Released { tunnel };
     Cancelled { stream };
     GoawayReceived { tunnel };
+    ConnectionLost { tunnel };
+    SettingsReceived { tunnel, max_concurrent_streams };
     DrainRequested { scope, grace };
     Tick;
 });
@@ -264,14 +266,7 @@ variants!(DrainScope<'a> { All; Tenant(tenant); Target(target); Tunnel(tunnel); 
 variants!(TargetKey { Node(node); Group(group); });
 variants!(GroupKey { Name(name); Cluster(cluster); });
 variants!(Refusal {
-    MissingTenant;
-    NoTunnel;
-    AmbiguousNode;
-    Saturated;
-    QueueFull;
-    TenantSaturated;
-    TenantQueueFull;
-    Draining;
+    MissingTenant; NoTunnel; AmbiguousNode; Saturated; QueueFull; TenantSaturated; TenantQueueFull; Draining;
 });
 
 variants!(responder::CloseReason {
@@ -280,6 +275,7 @@ variants!(responder::CloseReason {
     PingTimeout;
     Silent;
     Drained;
+    ConnectionLost;
     GraceExpired;
     Superseded;
     Evicted;

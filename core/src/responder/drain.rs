@@ -172,7 +172,9 @@ impl Responder {
     /// The last stream of a draining tunnel is over.
     pub(super) fn streams_finished(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
         match self.draining(id) {
-            Some(Draining { cause: DrainCause::PeerGoaway, .. }) => self.close(id, CloseReason::Drained),
+            Some(Draining { cause: cause @ (DrainCause::PeerGoaway | DrainCause::ConnectionLost), .. }) => {
+                self.close(id, cause.reason())
+            }
             Some(Draining { goaway_sent: true, .. }) => {
                 self.arm(id, env.now.after(LINGER), Timer::Linger(id));
                 Effects::NONE
@@ -182,11 +184,19 @@ impl Responder {
     }
 
     pub(super) fn goaway_received(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        self.part(env, id, DrainCause::PeerGoaway)
+    }
+
+    pub(super) fn connection_lost(&mut self, env: Env, id: TunnelId) -> Effects<Effect> {
+        self.part(env, id, DrainCause::ConnectionLost)
+    }
+
+    /// The initiator takes no more requests on this tunnel, and need not be told.
+    fn part(&mut self, env: Env, id: TunnelId, cause: DrainCause) -> Effects<Effect> {
         let Some(member) = self.tunnels.get(id).and_then(Tunnel::member) else { return self.stale_event() };
         if member.streams == 0 {
-            return self.close(id, CloseReason::Drained);
+            return self.close(id, cause.reason());
         }
-        let cause = DrainCause::PeerGoaway;
         let (until, overdue) = match self.draining(id) {
             Some(draining) => (draining.until, draining.overdue),
             None => (env.now.after(self.config.drain_grace), cause.overdue()),

@@ -66,11 +66,22 @@ pub enum Event<'a> {
         /// The request.
         stream: StreamId,
     },
-    /// The initiator sent an HTTP/2 GOAWAY: it takes the tunnel out of use and lets streams finish. Also reported
-    /// where a request finds a tunnel that takes no more, so that nobody is sent there until its end is known.
+    /// The initiator sent an HTTP/2 GOAWAY: it takes the tunnel out of use and lets streams finish.
     GoawayReceived {
         /// The tunnel.
         tunnel: TunnelId,
+    },
+    /// A request found that the connection takes no more. Nobody is sent there from then on, although `Closed` has yet to come.
+    ConnectionLost {
+        /// The tunnel.
+        tunnel: TunnelId,
+    },
+    /// The initiator announced SETTINGS on a tunnel in use, for the first time or anew.
+    SettingsReceived {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// How many concurrent requests the initiator takes from now on. Those that are under way go on (RFC 9113 §5.1.2).
+        max_concurrent_streams: u32,
     },
     /// Take tunnels out of use, let streams finish for at most `grace`, then close them.
     DrainRequested {
@@ -267,6 +278,8 @@ pub enum CloseReason {
     Silent,
     /// The drain is over: no stream left.
     Drained,
+    /// A request found its connection lost.
+    ConnectionLost,
     /// The drain's grace is over with streams still open.
     GraceExpired,
     /// A newer process of the same node has registered, and the tunnel's streams are done.

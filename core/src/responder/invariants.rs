@@ -67,7 +67,7 @@ impl Responder {
         assert!(member.streams <= limit, "no tunnel carries more than it may");
         let findable = match tunnel.phase {
             Phase::Idle(..) => true,
-            Phase::InUse(_) => member.streams < limit,
+            Phase::InUse(_) => member.has_room(limit),
             Phase::Settling(_) => member.listed.is_some(),
             Phase::Draining(..) => false,
             Phase::Handshaking | Phase::Rejected => unreachable!("no member"),

@@ -69,14 +69,14 @@ impl Responder {
         if member.streams == 0 {
             return self.stale_event();
         }
-        let was_full = member.streams >= self.config.max_streams;
         member.streams -= 1;
+        let has_new_room = member.listed.is_none() && member.has_room(self.config.max_streams);
         let node = member.node;
         self.registry.node_mut(node).streams -= 1;
         self.registry.tenant_of(TargetKey::Node(node)).requests -= 1;
         self.counts.streams -= 1;
         match self.tunnels.get(id).map(|tunnel| &tunnel.phase) {
-            Some(Phase::InUse(_)) if was_full => {
+            Some(Phase::InUse(_)) if has_new_room => {
                 self.list(env.now, id);
                 Effects::NONE
             }
@@ -91,6 +91,20 @@ impl Responder {
             )
             | None => Effects::NONE,
         }
+    }
+
+    /// A tunnel can be found for as long as both ends have room on it. What is under way beyond a new limit goes on.
+    pub(super) fn settings_received(&mut self, env: Env, id: TunnelId, max_streams: u32) -> Effects<Effect> {
+        let Some(Phase::InUse(member)) = self.tunnels.get_mut(id).map(|tunnel| &mut tunnel.phase) else {
+            return self.stale_event();
+        };
+        member.peer_max_streams = max_streams;
+        match (member.listed, member.has_room(self.config.max_streams)) {
+            (None, true) => self.list(env.now, id),
+            (Some(_), false) => self.unlist(id),
+            (None, false) | (Some(_), true) => {}
+        }
+        Effects::NONE
     }
 
     /// The tunnel for one more request to `target`: the less loaded of two random candidates.
@@ -137,7 +151,7 @@ impl Responder {
         }
         let member = tunnel.member_mut().expect("only accepted tunnels are listed");
         member.streams += 1;
-        let full = member.streams >= self.config.max_streams;
+        let full = !member.has_room(self.config.max_streams);
         let node = member.node;
         self.registry.node_mut(node).streams += 1;
         self.registry.tenant_of(TargetKey::Node(node)).requests += 1;

@@ -147,7 +147,7 @@ impl Registry {
         self.tenants.get_mut(&tenant_name).expect("a node's tenant outlives it").tunnels += 1;
         let claimed = identity.tenant.as_str();
         let tenant = if *tenant_name == *claimed { tenant_name } else { Arc::from(claimed) };
-        Member { node: node_key, tenant, instance, streams: 0, listed: None }
+        Member { node: node_key, tenant, instance, streams: 0, peer_max_streams: u32::MAX, listed: None }
     }
 
     /// One more of the node's tunnels is draining.

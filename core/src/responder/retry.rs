@@ -5,8 +5,8 @@ use core::time::Duration;
 /// How often one request leaves this process, whatever happens to the tunnels that it meets.
 pub const MAX_TRIES: u8 = 4;
 
-/// How often one request meets a tunnel that gives it back unsent. Each such tunnel takes no more requests, so this
-/// many tunnels may be lost at once before a caller hears of it.
+/// How often one request meets a tunnel that gives it back unsent. Each such tunnel takes no more requests, or none at present,
+/// so this many tunnels may be lost at once before a caller hears of it.
 pub const MAX_UNSENT: u8 = 64;
 
 /// How long a listener rests after the system refused it a connection for want of file descriptors or memory: long

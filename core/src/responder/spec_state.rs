@@ -38,6 +38,8 @@ pub struct SpecTunnel<'a> {
     pub peer: Option<(Identity<'a>, Option<Instance>)>,
     /// Requests under way.
     pub streams: u32,
+    /// How many of them the initiator takes, and we send.
+    pub limit: u32,
     /// Whether it can take one more.
     pub listed: bool,
 }
@@ -120,6 +122,7 @@ impl Responder {
             stage: stage(&tunnel.phase),
             peer: tunnel.member().map(peer),
             streams: tunnel.member().map_or(0, |member| member.streams),
+            limit: tunnel.member().map_or(u32::MAX, |member| member.peer_max_streams).min(self.config.max_streams),
             listed: tunnel.member().is_some_and(|member| member.listed.is_some()),
         }
     }
@@ -145,7 +148,7 @@ const fn stage(phase: &Phase) -> &'static str {
         Phase::Idle(_, Keepalive::Resting) => "resting",
         Phase::Idle(_, Keepalive::Awaiting { .. }) => "awaiting",
         Phase::InUse(_) => "inuse",
-        Phase::Draining(_, Draining { cause: DrainCause::PeerGoaway, .. }) => "parting",
+        Phase::Draining(_, Draining { cause: DrainCause::PeerGoaway | DrainCause::ConnectionLost, .. }) => "parting",
         Phase::Draining(
             _,
             Draining {

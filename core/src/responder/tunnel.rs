@@ -37,6 +37,8 @@ pub(super) struct Member {
     pub(super) instance: Option<Instance>,
     /// Requests under way.
     pub(super) streams: u32,
+    /// How many of them the initiator takes. It has to say so if there is a limit (RFC 9113 §6.5.2).
+    pub(super) peer_max_streams: u32,
     /// The tunnel's position in its node's list of tunnels that can take one more request.
     pub(super) listed: Option<u32>,
 }
@@ -65,6 +67,8 @@ pub(super) struct Draining {
 pub(super) enum DrainCause {
     /// The initiator sent GOAWAY.
     PeerGoaway,
+    /// A request found the connection lost.
+    ConnectionLost,
     /// An operator requested a drain.
     Operator,
     /// A newer process of the node has registered.
@@ -75,10 +79,18 @@ pub(super) enum DrainCause {
     Revoked,
 }
 
+impl Member {
+    /// Whether the tunnel has room for one more request, of at most `max_streams`.
+    pub(super) const fn has_room(&self, max_streams: u32) -> bool {
+        self.streams < max_streams && self.streams < self.peer_max_streams
+    }
+}
+
 impl DrainCause {
     pub(super) const fn reason(self) -> CloseReason {
         match self {
             Self::PeerGoaway | Self::Operator => CloseReason::Drained,
+            Self::ConnectionLost => CloseReason::ConnectionLost,
             Self::Superseded => CloseReason::Superseded,
             Self::Expired => CloseReason::CredentialsExpired,
             Self::Revoked => CloseReason::CredentialsRevoked,
@@ -89,7 +101,7 @@ impl DrainCause {
     pub(super) const fn overdue(self) -> CloseReason {
         match self {
             Self::PeerGoaway | Self::Operator | Self::Superseded => CloseReason::GraceExpired,
-            Self::Expired | Self::Revoked => self.reason(),
+            Self::ConnectionLost | Self::Expired | Self::Revoked => self.reason(),
         }
     }
 }

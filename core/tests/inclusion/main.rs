@@ -67,25 +67,31 @@ const OF_ONE_NODE: &[responder::Caller] = &[("a", "node", "n", "", 1)];
 const TWINS: &[responder::Peer] = &[("a", "n", "c", 1), ("a", "n", "d", 2)];
 const OF_TWINS: &[responder::Caller] = &[("a", "member", "n", "c", 1), ("a", "node", "n", "", 2)];
 const ONE_NODE: &[responder::Peer] = &[("a", "n", "c", 1)];
+const OF_TWO_KINDS: &[responder::Caller] = &[("a", "node", "n", "", 1), ("a", "cluster", "", "c", 2)];
 const OF_EACH_KIND: &[responder::Caller] =
     &[("a", "node", "n", "", 1), ("a", "member", "n", "c", 2), ("a", "cluster", "", "c", 3)];
 
 #[test]
 fn the_responder_takes_only_steps_of_its_module() {
     let world = |tunnels, peers, callers, max_streams, max_waiting, drains| {
-        Gateway::new(responder::Bounds { tunnels, peers, callers, max_streams, max_per_node: 2, max_waiting, drains })
+        let max_per_node = 2;
+        let peer_limits = if peers == ONE_NODE && max_streams == 2 { [0, 1].as_slice() } else { &[] };
+        let bounds =
+            responder::Bounds { tunnels, peers, callers, max_streams, peer_limits, max_per_node, max_waiting, drains };
+        Gateway::new(bounds)
     };
     let test = |name, start, states, allowed, never| {
         let expected = Found { states, allowed, never };
         compare(("Responder", name), start, responder::view, &[LEAST_LOADED], expected)
     };
     sum_up(&[
-        test("Small", world(2, ONE_CLUSTER, OF_ONE_NODE, 1, 1, Drains::Any), 9_688, 8_010, 0),
-        test("Processes", world(2, THREE_PROCESSES, OF_ONE_NODE, 1, 1, Drains::Parts), 33_108, 94_827, 0),
-        test("Tenants", world(2, TWO_TENANTS, OF_TWO_TENANTS, 1, 2, Drains::All), 37_820, 13_691, 0),
-        test("Cluster", world(3, ONE_CLUSTER, OF_ONE_CLUSTER, 2, 1, Drains::Nothing), 36_992, 22_532, 1_370),
-        test("Twins", world(2, TWINS, OF_TWINS, 1, 2, Drains::Parts), 7_631, 17_898, 0),
-        test("Queues", world(2, ONE_NODE, OF_EACH_KIND, 1, 3, Drains::Nothing), 3_001, 15_001, 0),
+        test("Small", world(2, ONE_CLUSTER, OF_ONE_NODE, 1, 1, Drains::Any), 11_227, 9_022, 0),
+        test("Processes", world(2, THREE_PROCESSES, OF_ONE_NODE, 1, 1, Drains::Parts), 40_407, 108_825, 0),
+        test("Tenants", world(2, TWO_TENANTS, OF_TWO_TENANTS, 1, 2, Drains::All), 50_476, 15_262, 0),
+        test("Cluster", world(3, ONE_CLUSTER, OF_ONE_CLUSTER, 2, 1, Drains::Nothing), 83_567, 26_018, 1_586),
+        test("Twins", world(2, TWINS, OF_TWINS, 1, 2, Drains::Parts), 9_734, 19_952, 0),
+        test("Queues", world(2, ONE_NODE, OF_EACH_KIND, 1, 3, Drains::Nothing), 4_558, 15_986, 0),
+        test("PeerLimits", world(2, ONE_NODE, OF_TWO_KINDS, 2, 2, Drains::Nothing), 3_027, 8_711, 110),
     ]);
 }
 
@@ -119,10 +125,11 @@ fn the_responder_takes_every_path_of_its_module() {
         peers: ONE_CLUSTER,
         callers: OF_ONE_NODE,
         max_streams: 1,
+        peer_limits: &[],
         max_per_node: 2,
         max_waiting: 1,
         drains: Drains::Any,
     });
-    let expected = Covered { paths: 2_118, taken: 8_006, explained: 4 };
+    let expected = Covered { paths: 2_567, taken: 9_018, explained: 4 };
     follow("Responder", &start, responder::view, &[LEAST_LOADED, TELLS_BY_SLOT], expected);
 }

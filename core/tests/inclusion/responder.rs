@@ -31,6 +31,8 @@ pub(crate) struct Bounds {
     pub(crate) peers: &'static [Peer],
     pub(crate) callers: &'static [Caller],
     pub(crate) max_streams: u32,
+    /// How many concurrent requests initiators may announce.
+    pub(crate) peer_limits: &'static [u32],
     pub(crate) max_per_node: u32,
     pub(crate) max_waiting: u32,
     pub(crate) drains: Drains,
@@ -182,8 +184,13 @@ impl Gateway {
                 Event::Heard { tunnel },
                 Event::Closed { tunnel },
                 Event::GoawayReceived { tunnel },
+                Event::ConnectionLost { tunnel },
             ] {
                 steps.extend(self.step(None, plain, event));
+            }
+            for limit in self.bounds.peer_limits.iter().copied() {
+                let announced = Event::SettingsReceived { tunnel, max_concurrent_streams: limit };
+                steps.extend(self.step(None, plain, announced));
             }
             for peer in self.bounds.peers {
                 let greeted = |verdict| Event::HandshakeReceived { tunnel, handshake: handshake(peer, verdict) };
@@ -257,7 +264,7 @@ impl World for Gateway {
             let carried = self.at.iter().zip(self.bounds.callers).filter(|(at, _)| **at == At::Carried(it.id));
             let carried: Vec<_> = carried.map(|(_, caller)| caller_name(*caller)).collect();
             assert_eq!(carried.len(), it.streams as usize, "the machine counts what its callers do");
-            tunnel(it.stage, &peer.unwrap_or_default(), it.listed, carried)
+            tunnel(it.stage, &peer.unwrap_or_default(), &it.limit.to_string(), it.listed, carried)
         });
         let processes = spec_state.nodes.iter().filter(|node| node.current.is_some()).map(|node| {
             let displaced = node.displaced.iter().map(|it| it.0.to_string()).collect();

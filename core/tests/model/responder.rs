@@ -22,7 +22,11 @@ pub(crate) struct ResponderModel {
 #[derive(Clone, Copy, Debug)]
 struct Tunnel {
     stage: Stage,
+    /// It has carried a request.
+    used: bool,
     streams: u32,
+    /// How many of them the initiator said that it takes.
+    limit: u32,
     /// A ping is unanswered.
     pinged: bool,
 }
@@ -65,11 +69,19 @@ impl ResponderModel {
             Event::Cancelled { stream } => {
                 self.waiting.remove(&stream);
             }
-            Event::GoawayReceived { tunnel } => {
+            Event::GoawayReceived { tunnel } | Event::ConnectionLost { tunnel } => {
                 if let Some(tunnel) = self.tunnels.get_mut(&tunnel)
                     && let Stage::Accepted(who) = tunnel.stage
                 {
                     tunnel.stage = Stage::Departing(who);
+                }
+            }
+            Event::SettingsReceived { tunnel, max_concurrent_streams } => {
+                // Only a tunnel in use speaks HTTP/2.
+                if let Some(tunnel) = self.tunnels.get_mut(&tunnel)
+                    && tunnel.used
+                {
+                    tunnel.limit = max_concurrent_streams;
                 }
             }
             Event::DrainRequested { scope: DrainScope::All, .. } => self.draining = true,
@@ -90,7 +102,10 @@ impl ResponderModel {
                 assert!(self.used_ids.insert(tunnel), "no id is used twice");
                 let handshakes = self.tunnels.values().filter(|it| it.identity().is_none()).count();
                 assert!(handshakes < self.config.max_handshakes as usize, "handshakes are limited");
-                self.tunnels.insert(tunnel, Tunnel { stage: Stage::Handshaking, streams: 0, pinged: false });
+                self.tunnels.insert(
+                    tunnel,
+                    Tunnel { stage: Stage::Handshaking, used: false, streams: 0, limit: u32::MAX, pinged: false },
+                );
             }
             Effect::RefuseConnection { .. } => assert!(matches!(event, Event::Accepted { .. })),
             Effect::Accept { tunnel } => self.accepted(event, tunnel),
@@ -184,8 +199,9 @@ impl ResponderModel {
         let limit = self.config.max_streams;
         let tunnel = self.alive(id);
         let Stage::Accepted(who) = tunnel.stage else { panic!("work goes to a tunnel that is {:?}", tunnel.stage) };
+        tunnel.used = true;
         tunnel.streams += 1;
-        assert!(tunnel.streams <= limit, "streams are limited");
+        assert!(tunnel.streams <= limit.min(tunnel.limit), "streams are limited");
         assert!(!isolated || target.tenant == Some(who.tenant), "TenantIsolation");
         match target.name {
             TargetName::Node(node) => assert_eq!(who.node, node, "ClusterIsolation"),
@@ -233,6 +249,8 @@ impl super::Model<Responder> for ResponderModel {
             | Event::Released { .. }
             | Event::Cancelled { .. }
             | Event::GoawayReceived { .. }
+            | Event::ConnectionLost { .. }
+            | Event::SettingsReceived { .. }
             | Event::DrainRequested { .. } => assert_eq!(answered, 0, "nobody asked"),
         }
     }

@@ -50,6 +50,7 @@ const SIZES: &[(&str, Size)] = &[
     ("clusters", Size { states: 77_926, edges: 788_699 }),
     ("any-cluster", Size { states: 292_943, edges: 3_115_759 }),
     ("queues", Size { states: 5_387, edges: 45_533 }),
+    ("peer-limits", Size { states: 19_261, edges: 221_855 }),
     ("cluster", Size { states: 30_428, edges: 239_886 }),
 ];
 
@@ -66,6 +67,7 @@ const LARGE_SIZES: &[(&str, Size)] = &[
     ("clusters", Size { states: 534_598, edges: 5_838_550 }),
     ("any-cluster", Size { states: 3_199_807, edges: 37_384_287 }),
     ("queues", Size { states: 1_253_957, edges: 15_340_609 }),
+    ("peer-limits", Size { states: 0, edges: 0 }),
     ("cluster", Size { states: 420_823, edges: 4_069_308 }),
 ];
 
@@ -161,6 +163,7 @@ const GATE: responder::Scope = responder::Scope {
     wishes: &[],
     connections: 3,
     max_streams: 1,
+    peer_limits: &[],
     refuse_ambiguous_node: true,
     max_waiting: 1,
     max_per_node: 2,
@@ -252,6 +255,25 @@ fn a_responder_serves_the_oldest_of_all_queues() {
     };
     let large = responder::Scope { peers: &[("a", "n", "c", 1), ("a", "m", "c", 1)], connections: 2, ..scope };
     explore("queues", Gate::new(scope), Gate::new(large));
+}
+
+/// StreamsFit and NobodyWaitsBesideRoom, whatever initiators announce while requests are under way.
+#[test]
+fn a_responder_obeys_its_peers_limits() {
+    let scope = responder::Scope {
+        peers: &[("a", "n", "c", 1)],
+        wishes: &[("a", "member", "n", "c")],
+        connections: 2,
+        max_streams: 2,
+        peer_limits: &[0, 1, 2],
+        max_waiting: 2,
+        ..GATE
+    };
+    explore(
+        "peer-limits",
+        Gate::new(scope),
+        Gate::new(responder::Scope { max_streams: 3, peer_limits: &[1, 3], ..scope }),
+    );
 }
 
 /// WaiterServed and StreamsFit: a queue for two nodes of a cluster.

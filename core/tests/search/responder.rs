@@ -38,6 +38,8 @@ pub(crate) struct Scope {
     /// Connections at the same time.
     pub(crate) connections: usize,
     pub(crate) max_streams: u32,
+    /// How many concurrent requests initiators may announce.
+    pub(crate) peer_limits: &'static [u32],
     pub(crate) refuse_ambiguous_node: bool,
     pub(crate) max_waiting: u32,
     pub(crate) max_per_node: u32,
@@ -165,6 +167,8 @@ impl World for Gate {
                     moves.push(free(Event::Heard { tunnel }));
                     self.harm(Event::Closed { tunnel }, &mut moves);
                     self.harm(Event::GoawayReceived { tunnel }, &mut moves);
+                    let announced = |max_concurrent_streams| Event::SettingsReceived { tunnel, max_concurrent_streams };
+                    moves.extend(self.scope.peer_limits.iter().map(|limit| free(announced(*limit))));
                 }
                 Stage::Draining => moves.push(free(Event::Closed { tunnel })),
             }
@@ -218,12 +222,14 @@ impl World for Gate {
             Event::Heard { tunnel },
             Event::Released { tunnel },
             Event::GoawayReceived { tunnel },
+            Event::ConnectionLost { tunnel },
+            Event::SettingsReceived { tunnel, max_concurrent_streams: 1 },
             Event::Closed { tunnel },
             Event::Cancelled { stream: StreamId(100) },
         ] {
             assert_eq!(twin.step(Env { now: CANONICAL_NOW, dice: 0 }, event).iter().count(), 0, "NoResurrection");
         }
-        assert_eq!(twin.counts().stale, 8, "NoResurrection");
+        assert_eq!(twin.counts().stale, 10, "NoResurrection");
         assert!(twin.canonical(CANONICAL_NOW) == self.machine, "NoResurrection");
     }
 

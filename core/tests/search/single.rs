@@ -118,6 +118,10 @@ impl SingleMachine for Responder {
             Event::Closed { tunnel } => Event::Closed { tunnel: name(tunnel) },
             Event::Released { tunnel } => Event::Released { tunnel: name(tunnel) },
             Event::GoawayReceived { tunnel } => Event::GoawayReceived { tunnel: name(tunnel) },
+            Event::ConnectionLost { tunnel } => Event::ConnectionLost { tunnel: name(tunnel) },
+            Event::SettingsReceived { tunnel, max_concurrent_streams } => {
+                Event::SettingsReceived { tunnel: name(tunnel), max_concurrent_streams }
+            }
             Event::Opened { target, .. } => Event::Opened { stream: StreamId(streams.next), target },
             Event::Cancelled { stream } => {
                 let place = usize::try_from(stream.0).expect("a place in the queue");

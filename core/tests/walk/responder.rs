@@ -67,7 +67,7 @@ pub(crate) fn any_settings(luck: &mut Luck) -> Config {
 }
 
 impl Walked for Responder {
-    const KINDS: &'static [u32] = &[5, 8, 1, 6, 3, 2, 8, 5, 1, 1, 1, 1];
+    const KINDS: &'static [u32] = &[5, 8, 1, 6, 3, 2, 8, 5, 1, 1, 1, 1, 1, 2];
 
     fn draw(&self, kind: usize, luck: &mut Luck, past: &Past) -> Event<'static> {
         let tunnel = past.tunnel(self, luck);
@@ -82,7 +82,9 @@ impl Walked for Responder {
             7 => Event::Released { tunnel },
             8 => Event::Cancelled { stream: StreamId(past.callers.saturating_sub(luck.below(6))) },
             9 => Event::GoawayReceived { tunnel },
-            10 => Event::DrainRequested { scope: scope(tunnel, luck), grace: Duration::from_secs(luck.below(6)) },
+            10 => Event::ConnectionLost { tunnel },
+            11 => Event::SettingsReceived { tunnel, max_concurrent_streams: luck.of(&[0, 1, 1, 2, 3, u32::MAX]) },
+            12 => Event::DrainRequested { scope: scope(tunnel, luck), grace: Duration::from_secs(luck.below(6)) },
             _ => Event::Tick,
         }
     }

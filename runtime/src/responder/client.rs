@@ -11,8 +11,8 @@ use h2::{Error, SendStream};
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::http::PeerLimits;
 use crate::http::limits::{CONNECTION_WINDOW, FAULTY_STREAMS, FRAME_BYTES, SEND_BUFFER, SMALL_FRAMES, STREAM_WINDOW};
+use crate::http::{MaxStreams, PeerLimits};
 
 /// Sends requests on a tunnel in use.
 #[derive(Clone, Debug)]
@@ -50,6 +50,16 @@ impl TunnelClient {
     pub(super) async fn ready(self) -> Option<Self> {
         let Self { requests, peer } = self;
         requests.ready().await.ok().map(|requests| Self { requests, peer })
+    }
+
+    /// How many concurrent requests the initiator takes.
+    pub(super) fn max_streams(&self) -> MaxStreams {
+        self.peer.max_streams()
+    }
+
+    /// The same, once it is no longer `known`.
+    pub(super) async fn max_streams_after(&self, known: MaxStreams) -> MaxStreams {
+        self.peer.max_streams_after(known).await
     }
 
     /// The largest list of headers that the initiator takes, in bytes; `default` if it did not say.

@@ -73,7 +73,7 @@ impl CommandQueue {
 
 impl TunnelCommand {
     /// Every command, at the index of its byte minus one.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Ping,
         Self::Start,
         Self::Goaway,
@@ -88,6 +88,7 @@ impl TunnelCommand {
         Self::Close(CloseReason::HandshakeDropped),
         Self::Close(CloseReason::CredentialsExpired),
         Self::Close(CloseReason::CredentialsRevoked),
+        Self::Close(CloseReason::ConnectionLost),
     ];
 
     fn byte(self) -> u8 {
@@ -106,6 +107,7 @@ impl TunnelCommand {
             Self::Close(CloseReason::HandshakeDropped) => 12,
             Self::Close(CloseReason::CredentialsExpired) => 13,
             Self::Close(CloseReason::CredentialsRevoked) => 14,
+            Self::Close(CloseReason::ConnectionLost) => 15,
         }
     }
 

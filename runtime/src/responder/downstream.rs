@@ -18,6 +18,7 @@ mod respond;
 mod retry;
 mod route;
 mod send;
+mod stream_limit;
 mod stream_request;
 mod try_failure;
 mod upgrade;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::client::TunnelClient;
 use super::command::{CommandQueue, TunnelCommand};
-use crate::sync::{AtomicBool, Ordering, SetOnce};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, SetOnce};
 
 /// Commands a tunnel's task, and sends requests once the tunnel is in use. Shared by the task itself, the machine and the
 /// requests on the tunnel.
@@ -16,13 +16,16 @@ pub(super) struct TunnelHandle {
     commands: CommandQueue,
     start_requested: AtomicBool,
     client: SetOnce<Option<TunnelClient>>,
+    /// Requests that were sent and are not over.
+    sent: AtomicU64,
 }
 
 impl TunnelHandle {
     /// A handle of a connection from `peer`.
     pub(super) fn new(peer: SocketAddr) -> Arc<Self> {
         let (start_requested, client) = (AtomicBool::new(false), SetOnce::new());
-        Arc::new(Self { peer, identity: OnceLock::new(), commands: CommandQueue::new(), start_requested, client })
+        let (identity, commands, sent) = (OnceLock::new(), CommandQueue::new(), AtomicU64::new(0));
+        Arc::new(Self { peer, identity, commands, start_requested, client, sent })
     }
 
     /// Where the connection comes from.
@@ -60,6 +63,17 @@ impl TunnelHandle {
             self.send(TunnelCommand::Start);
         }
         self.client.wait().await.clone()
+    }
+
+    /// Counts one more request as sent, if that makes no more than `limit`.
+    pub(super) fn try_send(&self, limit: u32) -> bool {
+        let next = |sent| (sent < u64::from(limit)).then_some(sent + 1);
+        self.sent.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next).is_ok()
+    }
+
+    /// A request that was counted as sent is over.
+    pub(super) fn finish_sent(&self) {
+        self.sent.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// The tunnel's task started HTTP/2, or never will. Only the first call counts.

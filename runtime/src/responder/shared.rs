@@ -175,7 +175,7 @@ impl<W: World> Shared<W> {
 
     fn lease(self: &Arc<Self>, state: &State<W>, tunnel: TunnelId) -> Lease<W> {
         let handle = state.handle(tunnel).expect("the machine assigns only tunnels that it has");
-        Lease { shared: Arc::clone(self), tunnel, handle }
+        Lease { shared: Arc::clone(self), tunnel, handle, sent: false }
     }
 
     /// Releases the lock, then performs the effects.
@@ -285,9 +285,17 @@ pub(super) struct Lease<W: World> {
     shared: Arc<Shared<W>>,
     tunnel: TunnelId,
     handle: Arc<TunnelHandle>,
+    /// The request counts as sent.
+    sent: bool,
 }
 
 impl<W: World> Lease<W> {
+    /// Counts the request as sent, if the tunnel has at most `limit` of those then. Call it once.
+    pub(super) fn try_send(&mut self, limit: u32) -> bool {
+        self.sent = self.handle.try_send(limit);
+        self.sent
+    }
+
     pub(super) fn tunnel(&self) -> TunnelId {
         self.tunnel
     }
@@ -299,6 +307,10 @@ impl<W: World> Lease<W> {
 
 impl<W: World> Drop for Lease<W> {
     fn drop(&mut self) {
+        if self.sent {
+            // Before the machine assigns its place to another one.
+            self.handle.finish_sent();
+        }
         let _not_about_us = self.shared.step(Event::Released { tunnel: self.tunnel });
     }
 }

@@ -6,6 +6,8 @@
 //!       └── rejected   └── drained unused: GOAWAY, nothing more
 //! ```
 
+use std::sync::Arc;
+
 use revtun_core::h2frame::{GOAWAY_UNUSED_CLIENT, GOAWAY_UNUSED_SERVER};
 use revtun_core::identity::{ClusterId, Identity, NodeId, TenantId};
 use revtun_core::responder::{CloseReason, Event};
@@ -18,7 +20,7 @@ use super::context::Context;
 use super::handshake::handshake;
 use super::task::{IDLE_READ, TunnelTask, nonzero};
 use super::tunnel_end::TunnelEnd;
-use crate::http::KeepAlive;
+use crate::http::{KeepAlive, MaxStreams};
 use crate::tls::MaybeTlsStream;
 use crate::tunnel_io::{Notice, TunnelIo};
 use crate::world::World;
@@ -193,7 +195,8 @@ async fn serve<W: World>(task: &TunnelTask<W>, stream: MaybeTlsStream<W::Stream>
     let Context { world, config, http, .. } = &*task.context;
     let (io, mut notices, goaway) = TunnelIo::requesting(world, stream, echoes);
     let peer = io.peer_limits();
-    let Ok((client, mut connection)) = TunnelClient::start(io, peer, config.max_streams, http.header_bytes).await
+    let Ok((client, mut connection)) =
+        TunnelClient::start(io, Arc::clone(&peer), config.max_streams, http.header_bytes).await
     else {
         return TunnelEnd::Lost;
     };
@@ -202,6 +205,7 @@ async fn serve<W: World>(task: &TunnelTask<W>, stream: MaybeTlsStream<W::Stream>
     task.handle.set_client(Some(client));
     tracing::debug!(tunnel = %task.id, peer = %task.handle.peer(), identity = task.handle.identity(), "tunnel in use");
     let mut goaway = Some(goaway);
+    let mut max_streams = MaxStreams::Unknown;
     loop {
         tokio::select! {
             biased;
@@ -217,6 +221,12 @@ async fn serve<W: World>(task: &TunnelTask<W>, stream: MaybeTlsStream<W::Stream>
                 }
                 Notice::GoawayReceived => Event::GoawayReceived { tunnel: task.id },
             }),
+            changed = peer.max_streams_after(max_streams) => {
+                max_streams = changed;
+                if let MaxStreams::Announced(max_concurrent_streams) = changed {
+                    task.context.report(Event::SettingsReceived { tunnel: task.id, max_concurrent_streams });
+                }
+            }
             // After the peer's GOAWAY the connection goes on until the last request is over.
             outcome = &mut connection => {
                 return if outcome.is_ok() { TunnelEnd::ClosedByPeer } else { TunnelEnd::Lost };

@@ -49,7 +49,7 @@ impl TunnelEnd {
             Self::Closed(CloseReason::Evicted) => 7,
             Self::Closed(CloseReason::HandshakeDropped) => 8,
             Self::ClosedByPeer => 9,
-            Self::Lost => 10,
+            Self::Lost | Self::Closed(CloseReason::ConnectionLost) => 10,
             Self::UnexpectedBytes => 11,
             Self::EchoFlood => 12,
             Self::Closed(CloseReason::CredentialsExpired) => 13,

@@ -10,6 +10,7 @@ mod flow_control;
 mod handshake;
 mod idle;
 mod initiator;
+mod peer_streams;
 mod proxy;
 mod retry;
 

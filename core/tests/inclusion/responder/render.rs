@@ -18,7 +18,8 @@ pub(crate) fn view(state: &BTreeMap<String, Value>) -> String {
         let carried = m.of("at").map().iter().filter(|(_, at)| *at == id);
         let carried = carried.map(|(caller, _)| caller_of(caller)).collect();
         assert!(m.of("forged").elements().is_empty(), "nobody gets in who is not authenticated");
-        tunnel(stage.word(), &who.unwrap_or_default(), m.of("listed").contains(id), carried)
+        let limit = m.of("limit").map()[id].word();
+        tunnel(stage.word(), &who.unwrap_or_default(), limit, m.of("listed").contains(id), carried)
     });
     let nodes = m.of("process").map().iter().filter(|(_, process)| process.of("current").word() != "0");
     let nodes = nodes.map(|(node, process)| {
@@ -52,9 +53,9 @@ pub(super) fn peer(tenant: &str, node: &str, cluster: &str, instance: &str) -> S
     format!(" {tenant}/{node}/{cluster}/{instance}")
 }
 
-pub(super) fn tunnel(stage: &str, peer: &str, listed: bool, mut carried: Vec<String>) -> String {
+pub(super) fn tunnel(stage: &str, peer: &str, limit: &str, listed: bool, mut carried: Vec<String>) -> String {
     carried.sort();
-    format!("{stage}{peer}{} {}", if listed { " listed" } else { "" }, carried.join("+"))
+    format!("{stage}{peer} of {limit}{} {}", if listed { " listed" } else { "" }, carried.join("+"))
 }
 
 /// The processes of a node by tenant, name and cluster.

@@ -25,8 +25,16 @@ struct Tunnel {
     who: Option<Identity<'static>>,
     process: Option<Instance>,
     streams: u32,
+    /// How many of them the initiator takes.
+    limit: u32,
     /// A ping is unanswered.
     pinged: bool,
+}
+
+impl Tunnel {
+    const fn has_room(&self, config: &Config) -> bool {
+        self.streams < config.max_streams && self.streams < self.limit
+    }
 }
 
 impl Observed {
@@ -81,7 +89,7 @@ impl Observed {
         let about_to_act = machine.deadline().is_some_and(|deadline| deadline <= CANONICAL_NOW);
         let room = |target: &Target<'static>| {
             members().any(|it| {
-                let can = it.stage == Stage::Idle || (it.stage == Stage::InUse && it.streams < config.max_streams);
+                let can = it.stage == Stage::Idle || (it.stage == Stage::InUse && it.has_room(config));
                 can && self.is_for(target, it, config)
             })
         };
@@ -125,7 +133,12 @@ impl Observed {
             Event::Closed { tunnel } => self.tunnels.retain(|it| it.id != tunnel),
             Event::Released { tunnel } => self.at(tunnel).streams -= 1,
             Event::Cancelled { stream } => _ = self.waiting.remove(place_of(stream)),
-            Event::GoawayReceived { tunnel } => self.depart(|it| it.id == tunnel && it.streams > 0),
+            Event::GoawayReceived { tunnel } | Event::ConnectionLost { tunnel } => {
+                self.depart(|it| it.id == tunnel && it.streams > 0)
+            }
+            Event::SettingsReceived { tunnel, max_concurrent_streams } => {
+                self.at(tunnel).limit = max_concurrent_streams;
+            }
             Event::DrainRequested {
                 scope: DrainScope::Target(Target { tenant, name: TargetName::Member { node, cluster } }),
                 ..
@@ -161,7 +174,15 @@ impl Observed {
                 assert!(matches!(event, Event::Accepted { .. }) && !self.draining, "NoRegisterWhileDraining");
                 assert!(self.tunnels.iter().all(|it| it.id != tunnel), "NoResurrection");
                 let stage = Stage::Handshaking;
-                self.tunnels.push(Tunnel { id: tunnel, stage, who: None, process: None, streams: 0, pinged: false });
+                self.tunnels.push(Tunnel {
+                    id: tunnel,
+                    stage,
+                    who: None,
+                    process: None,
+                    streams: 0,
+                    limit: u32::MAX,
+                    pinged: false,
+                });
             }
             Effect::RefuseConnection { .. } => assert!(matches!(event, Event::Accepted { .. })),
             Effect::Accept { tunnel } => self.accepted(event, tunnel),
@@ -245,7 +266,7 @@ impl Observed {
             let can = |it: &Tunnel| {
                 let listed = matches!(it.stage, Stage::Idle | Stage::InUse)
                     || (it.stage == Stage::Settling && it.process.is_some());
-                listed && it.streams < config.max_streams && self.is_for(target, it, config)
+                listed && it.has_room(config) && self.is_for(target, it, config)
             };
             let least = one.streams.min(other.streams);
             assert!(!(can(one) && can(other)) || chosen.streams == least, "the lesser of two takes the request");
@@ -260,7 +281,7 @@ impl Observed {
         assert!(self.is_for(&target, &tunnel, config), "TenantIsolation and ClusterIsolation");
         assert!(!self.waiting[..before].iter().any(|older| self.is_for(older, &tunnel, config)), "OldestFirst");
         assert!(matches!(tunnel.stage, Stage::Settling | Stage::Idle | Stage::InUse), "RegisteredIsHandshaken");
-        assert!(tunnel.streams < config.max_streams, "StreamsFit");
+        assert!(tunnel.has_room(config), "StreamsFit");
         self.is_the_lesser(&target, &tunnel, config);
         if event == Event::Tick {
             self.waiting.remove(before);

@@ -53,7 +53,7 @@ where
                 Decision::GiveUp => return Err(reply),
             }
             self.retried.add(1);
-            tracing::debug!(%tunnel, ?loss, "tunnel lost, request retried");
+            tracing::debug!(%tunnel, ?loss, "request retried");
         }
     }
 }

@@ -16,6 +16,7 @@ use super::body::{DownstreamBody, LeasedBody};
 use super::proxy_request::{ProxyBody, ProxyRequest};
 use super::retry::TryError;
 use super::route::Routed;
+use super::stream_limit::take_stream;
 use super::try_failure::{Failure, is_closed};
 use super::upgrade::open_stream;
 use crate::http::{Activity, HttpService, RecvBody, SavedHead, Sent, expects_continue, send_body};
@@ -41,8 +42,9 @@ impl<'r, W: World, B: ProxyBody> HttpService<Routed<'r, B>> for SendOnTunnel<'_,
         sent.map_err(|failure| match failure {
             Failure::Request(reply) => TryError::Failed(reply),
             Failure::Stream(loss, reply) => TryError::Lost(tunnel, loss, reply),
+            Failure::Full => TryError::Lost(tunnel, Failure::NOT_SENT, LocalReply::Saturated),
             Failure::Tunnel(loss) => {
-                self.0.report(Event::GoawayReceived { tunnel });
+                self.0.report(Event::ConnectionLost { tunnel });
                 TryError::Lost(tunnel, loss, LocalReply::TunnelLost)
             }
         })
@@ -73,10 +75,11 @@ async fn acquire<W: World>(context: &Context<W>, target: Target<'_>) -> Result<L
 /// Sends `request`, and takes its body.
 async fn send_on_tunnel<W: World, B: ProxyBody>(
     context: &Context<W>,
-    lease: Lease<W>,
+    mut lease: Lease<W>,
     request: &mut ProxyRequest<B>,
 ) -> Result<Response<LeasedBody<W>>, Failure> {
     let Some(client) = lease.handle().client().await else { return Err(Failure::UNSENT) };
+    take_stream(context, &mut lease, &client).await?;
     let Some(mut client) = client.ready().await else { return Err(Failure::UNSENT) };
     let max_header_bytes = client.max_header_list_bytes(context.http.header_bytes);
     let ends = request.body.is_none();

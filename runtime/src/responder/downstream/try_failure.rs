@@ -8,6 +8,8 @@ use crate::responder::local_reply::LocalReply;
 pub(super) enum Failure {
     /// The request was not sent: no tunnel takes it.
     Request(LocalReply),
+    /// The request was not sent: the initiator takes no more of them at the same time.
+    Full,
     /// The request's stream failed while the tunnel goes on. The reply is the caller's if there is no other try.
     Stream(Loss, LocalReply),
     /// The tunnel takes no more requests.
@@ -15,8 +17,11 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Nothing of the request was sent.
+    pub(super) const NOT_SENT: Loss = Loss { progress: Progress::Unsent, replayable: true };
+
     /// The tunnel did not take the request.
-    pub(super) const UNSENT: Self = Self::Tunnel(Loss { progress: Progress::Unsent, replayable: true });
+    pub(super) const UNSENT: Self = Self::Tunnel(Self::NOT_SENT);
 
     /// The stream ended with `error` before a response came. `replayable`: all of the request can be sent again.
     pub(super) fn of(error: &h2::Error, replayable: bool) -> Self {

@@ -19,6 +19,7 @@ use super::body::LeasedBody;
 use super::caller::Caller;
 use super::http1_io::Http1Io;
 use super::proxy_request::clone_head;
+use super::stream_limit::take_stream;
 use super::stream_request::StreamRequest;
 use super::try_failure::{Failure, is_closed};
 use crate::http::{
@@ -34,11 +35,12 @@ use crate::world::World;
 /// Sends the request of `head` on the tunnel of `lease`. If it is accepted, the response has the stream.
 pub(super) async fn open_stream<W: World>(
     context: &Context<W>,
-    lease: Lease<W>,
+    mut lease: Lease<W>,
     head: &Parts,
     StreamRequest { protocol }: &StreamRequest,
 ) -> Result<Response<LeasedBody<W>>, Failure> {
     let Some(client) = lease.handle().client().await else { return Err(Failure::UNSENT) };
+    take_stream(context, &mut lease, &client).await?;
     let Some(mut client) = client.ready().await else { return Err(Failure::UNSENT) };
     let mut head = clone_head(head);
     head.method = Method::CONNECT;

@@ -109,6 +109,8 @@ impl Witness {
             | Event::Heard { .. }
             | Event::Opened { .. }
             | Event::GoawayReceived { .. }
+            | Event::ConnectionLost { .. }
+            | Event::SettingsReceived { .. }
             | Event::DrainRequested { .. }
             | Event::Tick => {}
         }
