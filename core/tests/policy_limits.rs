@@ -66,6 +66,17 @@ fn each_tunnel_limit_has_its_own_rejection() {
 }
 
 #[test]
+fn connections_without_a_handshake_are_limited() {
+    let mut clock = responder(responder::Config { max_handshakes: 2, ..responder::Config::default() });
+    for slot in 0..2 {
+        let admit = responder::Effect::Admit { tunnel: TunnelId::new(slot, 0) };
+        assert_eq!(clock.tell(responder::Event::Accepted { source: Source(1) }), [admit]);
+    }
+    let shun = responder::Effect::RefuseConnection { rejection: Rejection::TooManyHandshakes };
+    assert_eq!(clock.tell(responder::Event::Accepted { source: Source(1) }), [shun]);
+}
+
+#[test]
 fn handshakes_of_one_source_are_limited_apart_from_others() {
     let mut clock = responder(responder::Config { max_handshakes_per_source: 2, ..responder::Config::default() });
     let mut knock = |source| clock.tell(responder::Event::Accepted { source: Source(source) });

@@ -196,17 +196,6 @@ fn closed_tunnels_free_their_tenants_room() {
 }
 
 #[test]
-fn connections_without_a_handshake_are_limited() {
-    let mut clock = responder(responder::Config { max_handshakes: 2, ..responder::Config::default() });
-    for slot in 0..2 {
-        let admit = responder::Effect::Admit { tunnel: TunnelId::new(slot, 0) };
-        assert_eq!(clock.tell(responder::Event::Accepted { source: Source(1) }), [admit]);
-    }
-    let shun = responder::Effect::RefuseConnection { rejection: Rejection::TooManyHandshakes };
-    assert_eq!(clock.tell(responder::Event::Accepted { source: Source(1) }), [shun]);
-}
-
-#[test]
 fn draining_tunnels_do_not_count_against_the_node_limit() {
     let mut clock = responder(responder::Config { max_tunnels_per_node: 1, ..responder::Config::default() });
     let (leaving, _) = greet(&mut clock, "n", instance(1));

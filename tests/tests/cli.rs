@@ -103,27 +103,35 @@ fn the_readme_names_every_local_reply() {
     let table: BTreeMap<_, _> = read("README.md").lines().filter_map(row).collect();
     let mut ours: BTreeMap<_, _> =
         LocalReply::ALL.iter().map(|reply| (reply.reason().to_owned(), reply.status().as_u16())).collect();
-    let of_service = [
-        "service-unreachable",
-        "service-lost",
-        "request-lost",
-        "service-coding",
-        "service-lengths",
-        "service-switched",
-    ];
-    let elsewhere = of_service.map(|reason| ("runtime/src/upstream/forward.rs", reason, 502));
-    let of_streams = [
-        ("runtime/src/upstream/upgrade.rs", "service-not-upgraded", 502),
-        ("runtime/src/upstream/upgrade.rs", "service-upgrade-invalid", 502),
-        ("runtime/src/upstream/tcp.rs", "destination-not-allowed", 403),
-        ("runtime/src/upstream/tcp.rs", "destination-unresolved", 502),
-        ("runtime/src/upstream/tcp.rs", "destination-unreachable", 502),
-        ("runtime/src/upstream/tcp.rs", "destination-timeout", 504),
+    const ERROR: &str = "runtime/src/upstream/error.rs";
+    const FORWARD: &str = "runtime/src/upstream/forward.rs";
+    const TCP: &str = "runtime/src/upstream/tcp.rs";
+    let elsewhere = [
+        (ERROR, "request-illegal", 400),
+        (ERROR, "request-lost", 502),
+        (ERROR, "service-unreachable", 502),
+        (ERROR, "service-lost", 502),
+        (ERROR, "service-not-upgraded", 502),
+        (ERROR, "service-upgrade-invalid", 502),
+        (ERROR, "service-down", 503),
+        (ERROR, "service-timeout", 504),
+        (ERROR, "deadline-exceeded", 504),
+        (FORWARD, "no-route", 404),
+        (FORWARD, "upgrade-not-allowed", 501),
+        (FORWARD, "service-coding", 502),
+        (FORWARD, "service-lengths", 502),
+        (FORWARD, "service-switched", 502),
+        (TCP, "destination-illegal", 400),
+        (TCP, "destination-not-allowed", 403),
+        (TCP, "destination-unresolved", 502),
+        (TCP, "destination-unreachable", 502),
+        (TCP, "destination-timeout", 504),
         ("runtime/src/http/h2_server.rs", "response-headers-too-large", 502),
     ];
-    for (file, reason, status) in [&elsewhere[..], &of_streams].concat() {
+    for (file, reason, status) in elsewhere {
         assert!(read(file).contains(&format!("\"{reason}\"")), "{reason}");
-        ours.insert(reason.to_owned(), status);
+        // The responder passes on no reason of its own.
+        assert_eq!(ours.insert(reason.to_owned(), status), None, "{reason}");
     }
     assert_eq!(table, ours);
 }

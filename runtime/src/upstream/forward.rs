@@ -107,7 +107,7 @@ impl<W: World> Forward<W> {
     ) -> Response<ForwardBody<W>> {
         if !self.upgrades.allows(protocol.as_str()) {
             let text = "the initiator does not allow upgrades to this protocol\n";
-            return local_reply(StatusCode::NOT_IMPLEMENTED, "upgrade-unsupported", text).map(Either::Right);
+            return local_reply(StatusCode::NOT_IMPLEMENTED, "upgrade-not-allowed", text).map(Either::Right);
         }
         let from = request.version();
         // What comes on its stream is no body.

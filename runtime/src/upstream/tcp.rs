@@ -39,7 +39,7 @@ impl DestinationError {
     /// Status, reason and text of the local reply.
     pub(super) const fn reply(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Illegal => (StatusCode::BAD_REQUEST, "illegal-connect", "CONNECT takes a host and a port\n"),
+            Self::Illegal => (StatusCode::BAD_REQUEST, "destination-illegal", "CONNECT takes a host and a port\n"),
             Self::NotAllowed => {
                 (StatusCode::FORBIDDEN, "destination-not-allowed", "the initiator does not allow this destination\n")
             }

@@ -126,7 +126,7 @@ fn lines() -> Vec<Case> {
             200,
             &["POST /open hello"],
         ),
-        ("CONNECT", get_with("host: a\r\n").replacen("GET /open", "CONNECT a:1", 1), 501, &[]),
+        ("CONNECT", get_with("host: a\r\n").replacen("GET /open", "CONNECT a:1", 1), 403, &[]),
         ("an upgrade", get_with("host: a\r\nconnection: upgrade\r\nupgrade: h2c\r\n"), 200, &["GET /open "]),
     ]
 }

@@ -71,7 +71,7 @@ async fn only_listed_protocols_are_passed_on() {
     assert!(head.starts_with("HTTP/1.1 501 ") && head.contains("x-revtun-reason: upgrade-unsupported\r\n"), "{head}");
     let other = Pair::start(service.addr(), "upgrades = \"echo\"", "").await;
     let (head, _) = other.ask(&echo("echo"), b"").await;
-    assert!(head.starts_with("HTTP/1.1 501 ") && head.contains("x-revtun-reason: upgrade-unsupported\r\n"), "{head}");
+    assert!(head.starts_with("HTTP/1.1 501 ") && head.contains("x-revtun-reason: upgrade-not-allowed\r\n"), "{head}");
     assert_eq!(service.log().len(), 1, "nothing else reached the service");
 }
 

@@ -34,7 +34,7 @@ const NODE: &str = "node-a";
 /// What identifies the initiators of these tests.
 const SPIFFE: &str = "spiffe://tenant-a/cluster-a/node-a";
 const TEMPLATE: &str = "spiffe://{tenant}/{cluster}/{node}";
-const OPEN: [&str; 4] = ["--tenant-isolation", "false", "--allow-mixed-tenants", "true"];
+const OPEN: [&str; 3] = ["--tenant-isolation", "false", "--allow-mixed-tenants"];
 const ENVOYS_WAY: [&str; 2] = ["--tls-extent", "plaintext-after-handshake"];
 
 fn shows(files: &Files) -> Vec<&str> {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "revtun";
 const SUBJECT: &str = "sub={tenant}/{cluster}/{node}";
-const OPEN: [&str; 4] = ["--tenant-isolation", "false", "--allow-mixed-tenants", "true"];
+const OPEN: [&str; 3] = ["--tenant-isolation", "false", "--allow-mixed-tenants"];
 const NODE_A: Handshake<'_> = Handshake { node: "node-a", cluster: "cluster-a", tenant: "tenant-a" };
 /// On loopback, so that a test need not do TLS by hand.
 const CLEAR: &str = "--allow-plaintext";
