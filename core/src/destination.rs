@@ -5,11 +5,14 @@
 //! to its link or to the metadata service of a cloud, whatever its name server says. Those have to be listed by address.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::network::{Network, NetworkErrorKind};
 
 /// The most entries of a list.
 pub const MAX_ENTRIES: usize = 1024;
@@ -37,14 +40,6 @@ enum Host {
     /// What ends with this, which begins with a dot, in lower case.
     Suffix(String),
     Network(Network),
-}
-
-/// Addresses that begin with the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Network {
-    /// With zeros behind the prefix.
-    address: IpAddr,
-    bits: u8,
 }
 
 /// What is to be done about a destination.
@@ -141,15 +136,16 @@ impl Entry {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            Host::Any => f.write_str("*")?,
-            Host::Name(name) => f.write_str(name)?,
-            Host::Suffix(suffix) => write!(f, "*{suffix}")?,
-            Host::Network(network) => network.fmt(f)?,
-        }
+        let host = match &self.host {
+            Host::Any => "*".to_string(),
+            Host::Name(name) => name.clone(),
+            Host::Suffix(suffix) => format!("*{suffix}"),
+            Host::Network(network) if network.is_ipv6() => format!("[{network}]"),
+            Host::Network(network) => network.to_string(),
+        };
         match self.port {
-            None => f.write_str(":*"),
-            Some(port) => write!(f, ":{port}"),
+            None => write!(f, "{host}:*"),
+            Some(port) => write!(f, "{host}:{port}"),
         }
     }
 }
@@ -167,30 +163,26 @@ impl Host {
             };
         }
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let (address, bits) = match bracketed.unwrap_or(host).split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (bracketed.unwrap_or(host), None),
-        };
-        let address = match (address.parse::<IpAddr>(), bracketed) {
-            (Ok(IpAddr::V6(address)), Some(_)) => IpAddr::V6(address),
-            (Ok(IpAddr::V4(address)), None) => IpAddr::V4(address),
-            (Err(_), None) if bits.is_none() && is_name(host) => return Ok(Self::Name(folded(host))),
+        let network = bracketed.unwrap_or(host);
+        match (network.split('/').next().unwrap_or(network).parse::<IpAddr>(), bracketed) {
+            (Ok(IpAddr::V6(_)), Some(_)) | (Ok(IpAddr::V4(_)), None) => {}
+            (Err(_), None) if is_name(host) => return Ok(Self::Name(folded(host))),
             (Ok(_) | Err(_), _) => return Err(DestinationsError::Host(entry.into())),
-        };
-        Network::new(address, bits, entry).map(Self::Network)
+        }
+        Network::parse(network).map(Self::Network).map_err(|error| match error.kind {
+            NetworkErrorKind::Bits => DestinationsError::Bits(entry.into()),
+            _ => DestinationsError::HostBits(entry.into()),
+        })
     }
 
     /// Whether `name` may have an address that is allowed.
     fn could_be(&self, name: &str) -> bool {
-        match self {
-            Self::Any | Self::Network(_) => true,
-            Self::Name(_) | Self::Suffix(_) => self.has_name(name),
-        }
+        self.has_name(name) || matches!(self, Self::Any | Self::Network(_))
     }
 
     fn allows(&self, host: &str, ip: IpAddr) -> bool {
         match self {
-            Self::Network(network) => network.contains(ip) && network.names(ip),
+            Self::Network(network) => network.contains(ip) && names(network, ip),
             Self::Any => special(ip).is_none(),
             // RFC 6761 §6.3: it is the loopback address, whatever a name server says.
             Self::Name(name) if name == "localhost" => self.has_name(host) && ip.is_loopback(),
@@ -198,72 +190,23 @@ impl Host {
         }
     }
 
+    /// Whether it is listed by name, and `host` is of that name.
     fn has_name(&self, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);
         match self {
-            Self::Name(name) => name.eq_ignore_ascii_case(host),
             Self::Suffix(suffix) => {
                 let head = host.len().checked_sub(suffix.len()).filter(|head| *head > 0);
                 head.and_then(|head| host.get(head..)).is_some_and(|tail| tail.eq_ignore_ascii_case(suffix))
             }
+            Self::Name(name) => name.eq_ignore_ascii_case(host),
             Self::Any | Self::Network(_) => false,
         }
     }
 }
 
-impl Network {
-    fn new(address: IpAddr, bits: Option<&str>, entry: &str) -> Result<Self, DestinationsError> {
-        let most = width(address);
-        let bits = match bits {
-            None => most,
-            Some(bits) => {
-                let digits = bits.bytes().all(|byte| byte.is_ascii_digit());
-                let bits = bits.parse().ok().filter(|bits| *bits <= most && digits);
-                bits.ok_or_else(|| DestinationsError::Bits(entry.into()))?
-            }
-        };
-        let network = Self { address, bits };
-        if prefix(address, bits) != address {
-            return Err(DestinationsError::HostBits(entry.into()));
-        }
-        // An IPv4 address within one of IPv6 is that address.
-        match address {
-            IpAddr::V6(inner) if bits >= 96 && inner.to_ipv4_mapped().is_some() => {
-                Ok(Self { address: address.to_canonical(), bits: bits - 96 })
-            }
-            IpAddr::V4(_) | IpAddr::V6(_) => Ok(network),
-        }
-    }
-
-    fn contains(&self, ip: IpAddr) -> bool {
-        width(ip) == width(self.address) && prefix(ip, self.bits) == self.address
-    }
-
-    /// Whether it was written for `ip`: one that is special is named only by a network within that range.
-    fn names(&self, ip: IpAddr) -> bool {
-        special(ip).is_none_or(|range| range.bits <= self.bits)
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = (self.bits != width(self.address)).then_some(self.bits);
-        let text = match bits {
-            None => self.address.to_string(),
-            Some(bits) => alloc::format!("{}/{bits}", self.address),
-        };
-        if self.address.is_ipv6() { write!(f, "[{text}]") } else { f.write_str(&text) }
-    }
-}
-
-const fn v4(address: [u8; 4], bits: u8) -> Network {
-    let [a, b, c, d] = address;
-    Network { address: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits }
-}
-
-const fn v6(address: [u16; 8], bits: u8) -> Network {
-    let [a, b, c, d, e, f, g, h] = address;
-    Network { address: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), bits }
+/// Whether `network` was written for `ip`: one that is special is named only by a network within that range.
+fn names(network: &Network, ip: IpAddr) -> bool {
+    special(ip).is_none_or(|range| range.bits <= network.bits)
 }
 
 /// Ranges whose addresses have to be listed by address: the machine itself, its link, those of no single machine, and where clouds
@@ -271,24 +214,24 @@ const fn v6(address: [u16; 8], bits: u8) -> Network {
 const SPECIAL: [Network; 14] = [
     // Metadata of AWS, Azure, GCP and others, before the range that it is in; of AWS over IPv6, of Alibaba, of Oracle; and the wire
     // server of Azure.
-    v4([169, 254, 169, 254], 32),
-    v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128),
-    v4([100, 100, 100, 200], 32),
-    v4([192, 0, 0, 192], 32),
-    v4([168, 63, 129, 16], 32),
+    Network::of(IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), 32),
+    Network::of(IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)), 128),
+    Network::of(IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)), 32),
+    Network::of(IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)), 32),
+    Network::of(IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)), 32),
     // Unspecified: systems take it for the machine itself.
-    v4([0, 0, 0, 0], 8),
-    v6([0, 0, 0, 0, 0, 0, 0, 0], 128),
+    Network::of(IpAddr::V4(Ipv4Addr::new(0, 0, 0, 0)), 8),
+    Network::of(IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0)), 128),
     // Loopback.
-    v4([127, 0, 0, 0], 8),
-    v6([0, 0, 0, 0, 0, 0, 0, 1], 128),
+    Network::of(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+    Network::of(IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 1)), 128),
     // Link-local.
-    v4([169, 254, 0, 0], 16),
-    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
+    Network::of(IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16),
+    Network::of(IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10),
     // Multicast, reserved and broadcast.
-    v4([224, 0, 0, 0], 4),
-    v4([240, 0, 0, 0], 4),
-    v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
+    Network::of(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4),
+    Network::of(IpAddr::V4(Ipv4Addr::new(240, 0, 0, 0)), 4),
+    Network::of(IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
 ];
 
 /// Prefixes of IPv6 that lead to the IPv4 address in their last bits or behind the first 16: NAT64 (RFC 6052 §2.1), addresses
@@ -309,26 +252,8 @@ fn special(ip: IpAddr) -> Option<Network> {
     let range = |ip| SPECIAL.into_iter().find(|range| range.contains(ip));
     range(ip).or_else(|| {
         // To list such an address means to list all of it.
-        embedded(ip).and_then(range).map(|_| Network { address: ip, bits: width(ip) })
+        embedded(ip).and_then(range).map(|_| Network::single(ip))
     })
-}
-
-const fn width(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-/// The address with zeros behind its first `bits`.
-fn prefix(address: IpAddr, bits: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & mask))
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
-        }
-    }
 }
 
 /// A DNS name, perhaps with a dot at its end, that is no address in any of the forms that systems take for one.

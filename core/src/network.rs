@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
+use core::mem;
 use core::net::IpAddr;
 
 /// The most networks of a list.
@@ -14,8 +15,8 @@ pub const MAX_NETWORKS: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     /// With zeros behind the prefix. No IPv6 address that stands for one of IPv4.
-    address: IpAddr,
-    bits: u8,
+    pub(crate) address: IpAddr,
+    pub(crate) bits: u8,
 }
 
 /// Why a text is no network.
@@ -73,6 +74,22 @@ impl Network {
         }
     }
 
+    /// The addresses with the first `bits` of `address`, which has zeros behind them.
+    pub(crate) const fn of(address: IpAddr, bits: u8) -> Self {
+        Self { address, bits }
+    }
+
+    /// One address.
+    pub(crate) fn single(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self::of(address, width(address))
+    }
+
+    /// Whether its addresses are of IPv6.
+    pub(crate) const fn is_ipv6(&self) -> bool {
+        self.address.is_ipv6()
+    }
+
     /// Whether `address` is one of them. An IPv6 address that stands for one of IPv4 is that one.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -121,11 +138,8 @@ impl Networks {
 
 impl fmt::Display for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, network) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            write!(f, "{comma}{network}")?;
-        }
-        Ok(())
+        let mut comma = "";
+        self.0.iter().try_for_each(|network| write!(f, "{}{network}", mem::replace(&mut comma, ",")))
     }
 }
 

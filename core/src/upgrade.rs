@@ -79,10 +79,7 @@ impl Default for Upgrades {
 /// The names, with commas between them.
 impl fmt::Display for Upgrades {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().enumerate().try_for_each(|(at, name)| {
-            f.write_str(if at == 0 { "" } else { "," })?;
-            f.write_str(name)
-        })
+        f.write_str(&self.0.join(","))
     }
 }
 

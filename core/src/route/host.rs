@@ -118,3 +118,15 @@ impl fmt::Display for HostError {
 }
 
 impl core::error::Error for HostError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_for_any_host_is_the_text_of_none() {
+        assert!(HostPattern::Any.fits(b"a") && !HostPattern::Any.is_text(b"a"));
+        assert_eq!(normalized(&[b'a'; MAX_HOST + 1]), b"");
+        assert_eq!(normalized(b"[::1"), b"[::1");
+    }
+}

@@ -1,6 +1,7 @@
 //! One rule: the conditions that a request has to meet.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -201,18 +202,18 @@ fn is_token(byte: u8) -> bool {
 /// `host/path`, and behind it the further conditions: `*.example.com/api method GET,HEAD header x-env: dev`.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.host, if self.path.is_empty() { "/" } else { &self.path })?;
-        for (index, method) in self.methods.iter().enumerate() {
-            write!(f, "{}{method}", if index == 0 { " method " } else { "," })?;
+        let mut text = format!("{}{}", self.host, if self.path.is_empty() { "/" } else { &self.path });
+        if !self.methods.is_empty() {
+            text += &format!(" method {}", self.methods.join(","));
         }
         for HeaderMatch { name, value } in &self.headers {
-            match value {
-                ValueMatch::Present => write!(f, " header {name}")?,
-                ValueMatch::Exact(value) => write!(f, " header {name}: {value}")?,
-                ValueMatch::Prefix(value) => write!(f, " header {name}: {value}*")?,
-            }
+            text += &match value {
+                ValueMatch::Present => format!(" header {name}"),
+                ValueMatch::Exact(value) => format!(" header {name}: {value}"),
+                ValueMatch::Prefix(value) => format!(" header {name}: {value}*"),
+            };
         }
-        Ok(())
+        f.write_str(&text)
     }
 }
 
