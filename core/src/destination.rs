@@ -169,9 +169,13 @@ impl Host {
             (Err(_), None) if is_name(host) => return Ok(Self::Name(folded(host))),
             (Ok(_) | Err(_), _) => return Err(DestinationsError::Host(entry.into())),
         }
-        Network::parse(network).map(Self::Network).map_err(|error| match error.kind {
-            NetworkErrorKind::Bits => DestinationsError::Bits(entry.into()),
-            _ => DestinationsError::HostBits(entry.into()),
+        Network::parse(network).map(Self::Network).map_err(|error| {
+            let kind = if error.kind == NetworkErrorKind::Bits {
+                DestinationsError::Bits
+            } else {
+                DestinationsError::HostBits
+            };
+            kind(entry.into())
         })
     }
 
