@@ -11,6 +11,8 @@ use crate::patience::until;
 
 const LINES_KEPT: usize = 2000;
 const LINES_SHOWN: usize = 60;
+/// How long the output of a process that has ended may take to be read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A running (or ended) child process; killed and reaped on drop.
 #[derive(Debug)]
@@ -77,7 +79,11 @@ impl Process {
     /// If it does not come within `limit`.
     pub async fn end(&mut self, limit: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
-        until(limit, &what, async || self.ended()).await
+        let status = until(limit, &what, async || self.ended()).await;
+        // What it wrote last is still read; unless a process that it left behind keeps the pipe open.
+        let read = until(limit, &what, async || (self.stdout.is_whole() && self.stderr.is_whole()).then_some(()));
+        let _kept_open = tokio::time::timeout(LAST_WORDS, read).await;
+        status
     }
 
     /// Sends `signal`, such as `TERM`, to this process alone. Without effect when it has ended.
@@ -192,6 +198,11 @@ impl Lines {
             }
         });
         lines
+    }
+
+    /// Whether all of it was read: the thread is gone that has the other reference.
+    fn is_whole(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
     }
 
     fn all(&self) -> Vec<String> {
