@@ -112,8 +112,14 @@ pub struct Scanned {
     pub extended_connect: Option<bool>,
     /// The last SETTINGS_MAX_CONCURRENT_STREAMS: how many streams at the same time the sender takes, if it said so.
     pub max_concurrent_streams: Option<u32>,
-    /// SETTINGS ended that are no acknowledgement.
-    pub settings: bool,
+}
+
+impl Scanned {
+    /// Whether SETTINGS ended that are no acknowledgement.
+    #[must_use]
+    pub const fn settings(&self) -> bool {
+        self.extended_connect.is_some()
+    }
 }
 
 impl FrameScanner {
@@ -149,7 +155,6 @@ impl FrameScanner {
             }
             if self.skip == 0 && self.filled == 0 && self.setting.take().is_some() {
                 scanned.extended_connect = Some(self.extended_connect);
-                scanned.settings = true;
             }
             rest = &rest[used..];
         }

@@ -97,14 +97,14 @@ fn how_many_streams_a_peer_takes_is_read_before_its_settings_end() {
     for size in [1, 4, 1000] {
         let mut scanner = FrameScanner::server();
         let scanned: Vec<_> = stream.chunks(size).map(|bytes| scanner.scan(bytes)).collect();
-        let ends = scanned.iter().filter(|it| it.settings).count();
+        let ends = scanned.iter().filter(|it| it.settings()).count();
         let limits: Vec<_> = scanned.iter().filter_map(|it| it.max_concurrent_streams).collect();
         let expected = if size == 1000 { (1, &[1][..]) } else { (3, &[2, 1][..]) };
         assert_eq!((ends, &limits[..]), expected, "cut to {size}");
     }
     let mut scanner = FrameScanner::server();
-    assert!(!scanner.scan(&announced[..announced.len() - 1]).settings);
-    assert!(scanner.scan(&announced[announced.len() - 1..]).settings);
+    assert!(!scanner.scan(&announced[..announced.len() - 1]).settings());
+    assert!(scanner.scan(&announced[announced.len() - 1..]).settings());
 }
 
 #[test]

@@ -249,7 +249,7 @@ impl Inbound {
         }
         if let Some(max) = scanned.max_concurrent_streams {
             self.peer.set_max_streams(max);
-        } else if scanned.settings {
+        } else if scanned.settings() {
             self.peer.settings_received();
         }
         if scanned.goaways > 0 {

@@ -40,7 +40,7 @@ where
     async fn call(&self, request: &'r mut ProxyRequest<B>) -> Result<Response<D>, LocalReply> {
         let headers = TargetHeaders::read(&request.head.headers, self.tenant_isolation)?;
         let target = headers.target()?;
-        request.stream = StreamRequest::of(&request.head, self.upgrades)?;
+        request.stream = StreamRequest::of(&request.head, request.summary, self.upgrades)?;
         request::prepare(&mut request.head, request.summary, request.stream.as_ref(), self.origin, self.tls)?;
         let mut response = self.inner.call(Routed { target, request }).await?;
         strip_hop_by_hop(response.headers_mut());

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Method, Version};
 use revtun_core::upgrade::{CONNECT_UDP, Upgrades};
 
-use crate::http::upgrade_tokens;
+use crate::http::{HeaderSummary, upgrade_tokens};
 use crate::responder::local_reply::LocalReply;
 
 /// A stream that a request asks for.
@@ -17,12 +17,13 @@ pub(super) struct StreamRequest {
 }
 
 impl StreamRequest {
-    /// What the request of `head` asks for, if that is a stream.
-    pub(super) fn of(head: &Parts, upgrades: &Upgrades) -> Result<Option<Self>, LocalReply> {
+    /// What the request of `head` asks for, if that is a stream. `summary` is that of its headers.
+    pub(super) fn of(head: &Parts, summary: HeaderSummary, upgrades: &Upgrades) -> Result<Option<Self>, LocalReply> {
         let protocol = head.extensions.get::<Protocol>().cloned();
         if head.method != Method::CONNECT && protocol.is_none() {
             // RFC 9110 §7.8: it is ignored in HTTP/1.0.
-            let asks = upgrade_tokens(&head.headers).is_some_and(|mut protocols| protocols.next().is_some());
+            let asks = summary.has_hop_by_hop
+                && upgrade_tokens(&head.headers).is_some_and(|mut protocols| protocols.next().is_some());
             return if asks && head.version >= Version::HTTP_11 {
                 Err(LocalReply::UpgradeUnsupported)
             } else {
@@ -57,14 +58,13 @@ mod tests {
 
     use super::super::request::prepare;
     use super::*;
-    use crate::http::HeaderSummary;
 
     fn asked(request: http::request::Builder, protocol: Option<&str>) -> Result<Option<StreamRequest>, LocalReply> {
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         if let Some(protocol) = protocol {
             head.extensions.insert(Protocol::from(protocol));
         }
-        StreamRequest::of(&head, &Upgrades::default())
+        StreamRequest::of(&head, HeaderSummary::of_caller(&head.headers), &Upgrades::default())
     }
 
     fn connect(uri: &str) -> http::request::Builder {
@@ -98,8 +98,8 @@ mod tests {
     #[test]
     fn the_target_of_a_tcp_connection_is_no_more_than_an_authority() {
         let (mut head, ()) = connect("db.site:5432").header(HOST, "x").body(()).unwrap().into_parts();
-        let stream = StreamRequest::of(&head, &Upgrades::none()).unwrap();
         let summary = HeaderSummary::of_caller(&head.headers);
+        let stream = StreamRequest::of(&head, summary, &Upgrades::none()).unwrap();
         prepare(&mut head, summary, stream.as_ref(), None, false).unwrap();
         assert_eq!((head.uri.to_string().as_str(), head.uri.scheme(), head.uri.path()), ("db.site:5432", None, ""));
     }
